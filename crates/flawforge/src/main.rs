@@ -1,0 +1,2 @@
+//! The flawforge command.
+fn main() {}

@@ -1,1 +1,59 @@
-//! Under construction.
+//! How well were the anomalies found?
+//!
+//! A detector gives every image an *anomaly map* (one score a pixel) and an *image score*. This crate
+//! compares them with the ground truth. It knows nothing of files, networks or image types: scores are
+//! `f32` slices, truths are `bool` or `u8` slices, and results are `f64` fractions between 0 and 1.
+//!
+//! ```text
+//! anomaly map ──image_score──▶ image score ──▶ ImageScores ──finish──▶ ImageMetrics  (AUROC, AP, best F1)
+//!      │                                          ▲ merge
+//!      └── with the ground-truth mask ─────────▶ PixelScores ──finish──▶ PixelMetrics  (AUROC, AP, AUPRO)
+//! ```
+//!
+//! The functions [`auroc`], [`average_precision`] and [`aupro`] take everything at once. The accumulators
+//! [`ImageScores`] and [`PixelScores`] take an image at a time and can be merged: merging two halves gives
+//! exactly what one pass gives, in any order. [`PixelScores::bounded`] keeps a histogram instead of the
+//! scores and reports how far its figures can be from the exact ones.
+//!
+//! Tied scores count as the literature has it: one half in AUROC, one common threshold in AP and AUPRO.
+//! A NaN is an error, and so is a ground truth of one class only, for which none of the metrics is defined.
+//!
+//! ```
+//! use flawforge_metrics::{AUPRO_LIMIT, PixelScores, image_score};
+//!
+//! # fn main() -> Result<(), flawforge_metrics::MetricError> {
+//! // A 4×2 map whose anomalous left half scores high, but for one pixel, and a map of a normal image.
+//! let found = [0.9, 0.8, 0.1, 0.2, 0.9, 0.1, 0.0, 0.1];
+//! let truth = [1, 1, 0, 0, 1, 1, 0, 0];
+//! let mut first = PixelScores::exact();
+//! first.push(&found, &truth, 4, 2)?;
+//! let mut second = PixelScores::exact();
+//! second.push(&[0.05; 8], &[0; 8], 4, 2)?;
+//!
+//! first.merge(second)?;
+//! let metrics = first.finish(AUPRO_LIMIT)?;
+//! assert!(metrics.auroc > 0.9 && metrics.auroc < 1.0);
+//! assert!(image_score(&found, 4, 2) > image_score(&[0.05; 8], 4, 2));
+//! # Ok(())
+//! # }
+//! ```
+
+mod accumulate;
+mod aupro;
+mod components;
+mod error;
+mod histogram;
+mod image_score;
+mod key;
+mod radix;
+mod ranking;
+mod sweep;
+pub mod threshold;
+
+pub use accumulate::{ErrorBound, ImageMetrics, ImageScores, PixelMetrics, PixelScores};
+pub use aupro::{AUPRO_LIMIT, MapWithTruth, aupro};
+pub use error::MetricError;
+pub use histogram::Bins;
+pub use image_score::{IMAGE_SCORE_WINDOW, image_score};
+pub use ranking::{auroc, average_precision};
+pub use threshold::best_f1;

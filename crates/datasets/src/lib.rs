@@ -1,1 +1,53 @@
-//! Under construction.
+//! Where images come from: files are checked, decoded, resized and handed on as pixels in memory.
+//!
+//! ```text
+//! folder ──discover──> CategoryFiles ──load──> Category { train, test }      (u8 images, ground-truth masks)
+//! (MVTec layout or      paths, pairs of         decoded once, in parallel,
+//!  a plain folder)      image and mask          one size, order of the sorted file names
+//! ```
+//!
+//! This is the only crate of the workspace that opens image files. Whatever is wrong with a folder or a file is found here,
+//! before anything is returned, and is told in one line a fault that names the file ([`DatasetError`]).
+//!
+//! * [`CategoryFiles::discover`] knows two layouts: MVTec AD's (`train/good`, `test/<defect>`, `ground_truth/<defect>`) and a
+//!   plain folder (`normal/`, and optionally `normal_test/`, `defective/` and `masks/`).
+//! * [`load_rgb`] and [`load_gray`] decode one file within [`Limits`] that are checked against the header before pixels are
+//!   allocated.
+//! * [`resize`] is OpenCV's 8-bit bilinear resize, bit for bit, because that is what DRAEM feeds its networks.
+//! * [`demo`] generates a small data set that needs no files at all.
+//!
+//! ```
+//! use flawforge_datasets::{Category, CategoryFiles, Limits};
+//! use image::{Rgb, RgbImage};
+//!
+//! // A folder with nothing but normal images is enough to train on.
+//! let folder = tempfile::tempdir()?;
+//! std::fs::create_dir(folder.path().join("normal"))?;
+//! for level in [90u8, 110] {
+//!     RgbImage::from_pixel(103, 222, Rgb([level; 3])).save(folder.path().join(format!("normal/{level}.png")))?;
+//! }
+//! let files = CategoryFiles::discover(folder.path())?;
+//! let category = Category::load(&files, 64, 64, &Limits::default())?;
+//! assert_eq!(category.train.len(), 2);
+//! assert_eq!(category.train[0].image.dimensions(), (64, 64));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod category;
+mod decode;
+pub mod demo;
+mod error;
+mod files;
+mod layout;
+mod limits;
+pub mod resize;
+mod split;
+mod textures;
+
+pub use category::{Category, TestImage, TrainImage};
+pub use decode::{load_gray, load_rgb};
+pub use error::DatasetError;
+pub use layout::{CategoryFiles, GOOD, TestFile, categories};
+pub use limits::Limits;
+pub use split::parity_split;
+pub use textures::load_textures;

@@ -1,0 +1,232 @@
+//! What can be wrong with a folder, an image file or a mask: one clear line a fault, naming the file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A fault in a data set. `Display` is one line that names the file and says what is wrong with it; only
+/// [`DatasetError::Several`] is longer: one line of summary, then one line a fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// A folder that must be there is not (or is not a folder).
+    #[error("{}: no such folder ({needed})", path.display())]
+    MissingFolder {
+        /// The folder looked for.
+        path: PathBuf,
+        /// What it should hold.
+        needed: &'static str,
+    },
+    /// The folder has neither of the two layouts of a category.
+    #[error("{}: not a category: neither train/good (MVTec layout) nor normal (plain folder) is in it", path.display())]
+    UnknownLayout {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder has no category folders below it.
+    #[error("{}: no category in it: none of its folders has train/good or normal{hint}", path.display())]
+    NoCategories {
+        /// The root folder.
+        path: PathBuf,
+        /// What the person may have meant, with leading punctuation; may be empty.
+        hint: &'static str,
+    },
+    /// A folder that must hold images holds none.
+    #[error("{}: no image in it ({needed}; png, jpg, jpeg, bmp, tif, tiff and webp are read)", path.display())]
+    NoImages {
+        /// The empty folder.
+        path: PathBuf,
+        /// What it should hold.
+        needed: &'static str,
+    },
+    /// A category of that name does not exist.
+    #[error("unknown category \"{name}\": there are {known}")]
+    UnknownCategory {
+        /// The name asked for.
+        name: String,
+        /// The names that exist, separated by commas.
+        known: String,
+    },
+    /// A defective test image has no ground-truth mask.
+    #[error("{}: no mask for this defective image ({} is not there)", image.display(), expected.display())]
+    MissingMask {
+        /// The defective image.
+        image: PathBuf,
+        /// Where its mask should be.
+        expected: PathBuf,
+    },
+    /// A ground-truth mask belongs to no test image.
+    #[error("{}: mask without an image (no image of that name is in {})", mask.display(), images.display())]
+    OrphanMask {
+        /// The mask.
+        mask: PathBuf,
+        /// The folder where its image should be.
+        images: PathBuf,
+    },
+    /// Two test images of one folder differ only in their ending, so their masks and results cannot be told apart.
+    #[error("{}: same name as {} but for the ending", second.display(), first.display())]
+    SameName {
+        /// The image that comes first in the order of names.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+    },
+    /// A mask and its image differ in size.
+    #[error("{}: mask is {}x{} but its image {} is {}x{}", mask.display(), mask_size.0, mask_size.1, image.display(), image_size.0, image_size.1)]
+    MaskSize {
+        /// The mask.
+        mask: PathBuf,
+        /// Width and height of the mask in pixels.
+        mask_size: (u32, u32),
+        /// The image.
+        image: PathBuf,
+        /// Width and height of the image in pixels.
+        image_size: (u32, u32),
+    },
+    /// A mask's values are not those of a mask: it has marks, but none in the upper half of the range.
+    #[error("{}: mask values reach only {largest}; a mask is 0 where normal and 255 where anomalous", mask.display())]
+    MaskValues {
+        /// The mask.
+        mask: PathBuf,
+        /// Its largest value, 1 to 127.
+        largest: u8,
+    },
+    /// The file could not be decoded: corrupt, truncated, or of a kind that is not read.
+    #[error("{}: cannot be decoded: {reason}", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// The decoder's words, on one line.
+        reason: String,
+    },
+    /// Width or height is over [`crate::Limits::max_side`].
+    #[error("{}: too large: {width}x{height} pixels, the limit is {max_side} a side", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Width in pixels, from the header.
+        width: u32,
+        /// Height in pixels, from the header.
+        height: u32,
+        /// The limit in pixels.
+        max_side: u32,
+    },
+    /// The file is longer than [`crate::Limits::max_file_bytes`].
+    #[error("{}: too large: {bytes} bytes, the limit is {max_file_bytes}", path.display())]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        max_file_bytes: u64,
+    },
+    /// A requested image size has a side of zero or over 16,384.
+    #[error("images cannot be brought to {width}x{height} pixels: a side is 1 to {max_side}")]
+    TargetSize {
+        /// Requested width.
+        width: u32,
+        /// Requested height.
+        height: u32,
+        /// The largest side that is accepted.
+        max_side: u32,
+    },
+    /// Reading or writing failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// More than one fault, in the order of the files.
+    #[error("{}", SeveralLines(.0))]
+    Several(
+        /// The faults, at least two, none of them `Several` itself.
+        Vec<DatasetError>,
+    ),
+}
+
+impl DatasetError {
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// The single faults in order: one, unless this is [`DatasetError::Several`].
+    pub fn faults(&self) -> &[DatasetError] {
+        match self {
+            Self::Several(faults) => faults,
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    /// [`DatasetError::faults`] by value.
+    pub(crate) fn into_faults(self) -> Vec<DatasetError> {
+        match self {
+            Self::Several(faults) => faults,
+            one => vec![one],
+        }
+    }
+
+    /// No fault is success; one is returned as it is; more become [`DatasetError::Several`].
+    pub(crate) fn check(faults: Vec<DatasetError>) -> Result<(), DatasetError> {
+        let mut flat: Vec<_> = faults.into_iter().flat_map(Self::into_faults).collect();
+        match flat.len() {
+            0 => Ok(()),
+            1 => Err(flat.swap_remove(0)),
+            _ => Err(Self::Several(flat)),
+        }
+    }
+}
+
+/// A thousand broken files are not a thousand lines on somebody's terminal.
+const FAULTS_SHOWN: usize = 20;
+
+struct SeveralLines<'a>(&'a [DatasetError]);
+
+impl fmt::Display for SeveralLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} faults:", self.0.len())?;
+        for fault in self.0.iter().take(FAULTS_SHOWN) {
+            write!(f, "\n  {fault}")?;
+        }
+        match self.0.len().saturating_sub(FAULTS_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n  ... and {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(n: usize) -> DatasetError {
+        DatasetError::Decode {
+            path: PathBuf::from(format!("{n}.png")),
+            reason: "truncated".into(),
+        }
+    }
+
+    #[test]
+    fn one_fault_is_one_line() {
+        let error = DatasetError::check(vec![fault(1)]).expect_err("a fault");
+        assert_eq!(error.to_string(), "1.png: cannot be decoded: truncated");
+        assert_eq!(error.faults().len(), 1);
+    }
+
+    #[test]
+    fn several_faults_are_flattened_and_listed_up_to_a_bound() {
+        let inner = DatasetError::Several((0..3).map(fault).collect());
+        let error = DatasetError::check(vec![inner, fault(9)]).expect_err("faults");
+        assert_eq!(error.faults().len(), 4);
+        assert_eq!(error.to_string().lines().count(), 5);
+        let many = DatasetError::check((0..100).map(fault).collect())
+            .expect_err("faults")
+            .to_string();
+        assert_eq!(many.lines().count(), 1 + FAULTS_SHOWN + 1);
+        assert!(many.ends_with("and 80 more"));
+    }
+}

@@ -1,0 +1,22 @@
+//! How large an image file may be: promises that are kept before any pixel is allocated.
+
+/// Limits on one image file. Both are checked before pixels are allocated: the bytes when the file is opened, the sides when
+/// its header has been read.
+///
+/// Memory in use while loading is at most about `threads · (max_side² · 8 + max_file_bytes)` above what is returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest width and height in pixels. Default 8192 (proposal).
+    pub max_side: u32,
+    /// Largest file in bytes. Default 256 MiB (proposal).
+    pub max_file_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_side: 8192,
+            max_file_bytes: 256 << 20,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A folder of texture images, the source of anomalies' looks.
+
+use std::path::Path;
+
+use image::RgbImage;
+use rayon::prelude::*;
+
+use crate::{DatasetError, Limits, files, load_rgb, resize};
+
+/// Loads the images of `dir` and of its folders (`dir/*.jpg`, `dir/*/*.jpg`, all known endings), sorted by path, each brought
+/// to `width × height` ignoring the aspect ratio, as DRAEM does with DTD. The root of an unpacked DTD (`images/` beside
+/// `labels/`) may be given as well as its `images` folder.
+///
+/// # Errors
+/// A missing folder, no images at all, or any file that cannot be decoded; all faults are collected before returning.
+pub fn load_textures(
+    dir: &Path,
+    width: u32,
+    height: u32,
+    limits: &Limits,
+) -> Result<Vec<RgbImage>, DatasetError> {
+    const NEEDED: &str = "texture images, in it or one folder deep";
+    crate::category::check_target(width, height)?;
+    let below = dir.join("images");
+    let is_dtd = below.is_dir() && dir.join("labels").is_dir();
+    let root = if is_dtd { below.as_path() } else { dir };
+    let mut paths = files::images(root, NEEDED)?;
+    for folder in files::folders(root, NEEDED)? {
+        paths.extend(files::images(&folder, NEEDED)?);
+    }
+    if paths.is_empty() {
+        return Err(DatasetError::NoImages {
+            path: root.to_path_buf(),
+            needed: NEEDED,
+        });
+    }
+    paths.sort();
+    let loaded: Vec<Result<RgbImage, DatasetError>> = paths
+        .par_iter()
+        .map(|path| load_rgb(path, limits).map(|i| resize::bilinear_rgb(&i, width, height)))
+        .collect();
+    crate::category::all_or_faults(loaded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    fn save(path: &Path, level: u8) {
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        RgbImage::from_pixel(9, 7, Rgb([level; 3]))
+            .save(path)
+            .expect("saved");
+    }
+
+    fn levels(dir: &Path) -> Vec<u8> {
+        let textures = load_textures(dir, 4, 4, &Limits::default()).expect("loaded");
+        textures.iter().map(|t| t.get_pixel(0, 0)[0]).collect()
+    }
+
+    #[test]
+    fn folders_flat_files_and_the_dtd_root_are_read_in_order() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        save(&dir.path().join("images/b/2.png"), 2);
+        save(&dir.path().join("images/a/1.bmp"), 1);
+        save(&dir.path().join("images/c.png"), 3);
+        std::fs::create_dir(dir.path().join("labels")).expect("made");
+        assert_eq!(levels(dir.path()), [1, 2, 3]);
+        assert_eq!(levels(&dir.path().join("images")), [1, 2, 3]);
+    }
+
+    #[test]
+    fn an_empty_folder_and_broken_files_are_told() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let none = load_textures(dir.path(), 4, 4, &Limits::default()).expect_err("no images");
+        assert!(matches!(none, DatasetError::NoImages { .. }));
+        for file in ["x.png", "y.png"] {
+            std::fs::write(dir.path().join(file), b"not a picture").expect("written");
+        }
+        let both = load_textures(dir.path(), 4, 4, &Limits::default()).expect_err("faults");
+        assert_eq!(both.faults().len(), 2);
+    }
+}

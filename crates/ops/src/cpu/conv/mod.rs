@@ -1,0 +1,146 @@
+//! 3x3 convolution with padding 1 and stride 1 in NHWC order, and its gradients.
+//!
+//! Two algorithms give the same result up to rounding: [`Algorithm::Direct`] and [`Algorithm::Winograd`], which
+//! needs a quarter of the multiplications. For a given instruction set the result is the same, bit for bit, for any
+//! number of threads. All numbers of channels, heights and widths from 1 on are allowed.
+
+mod direct;
+mod pack;
+mod product;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod weight_gradient;
+
+use std::mem::MaybeUninit;
+
+pub use self::shape::ConvShape;
+
+use self::pack::Filter;
+use crate::cpu::isa::Isa;
+use crate::cpu::lanes::with_lanes;
+
+/// How a convolution is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// Whichever was measured to be faster for such a shape.
+    #[default]
+    Auto,
+    /// Products and sums as in the definition: relative error about 1e-7.
+    Direct,
+    /// Winograd's F(4x4, 3x3): relative error about 1e-6.
+    Winograd,
+}
+
+/// `y[n, h, w, co] = x * weight + bias`.
+///
+/// `x` is `[n, h, w, ci]`, `weight` is `[co, ci, 3, 3]`, `bias` is `[co]`.
+///
+/// # Panics
+/// When a slice has another length than `shape` says, or the processor lacks `isa`.
+pub fn forward(
+    x: &[f32],
+    shape: ConvShape,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    algorithm: Algorithm,
+    isa: Isa,
+) -> Vec<f32> {
+    assert_eq!(x.len(), shape.input_len(), "length of x");
+    assert_eq!(weight.len(), shape.weight_len(), "length of weight");
+    assert!(bias.is_none_or(|bias| bias.len() == shape.co), "length of bias");
+    let filter = Filter {
+        weight,
+        ci: shape.ci,
+        co: shape.co,
+        backward: false,
+    };
+    filled(shape.output_len(), |y| {
+        convolve(x, shape, filter, bias, algorithm, isa, y)
+    })
+}
+
+/// Gradient of the input `[n, h, w, ci]` from the gradient `dy` of the output `[n, h, w, co]`.
+///
+/// # Panics
+/// As [`forward`].
+pub fn backward_input(
+    dy: &[f32],
+    shape: ConvShape,
+    weight: &[f32],
+    algorithm: Algorithm,
+    isa: Isa,
+) -> Vec<f32> {
+    assert_eq!(dy.len(), shape.output_len(), "length of dy");
+    assert_eq!(weight.len(), shape.weight_len(), "length of weight");
+    let shape = shape.reversed();
+    let filter = Filter {
+        weight,
+        ci: shape.ci,
+        co: shape.co,
+        backward: true,
+    };
+    filled(shape.output_len(), |dx| {
+        convolve(dy, shape, filter, None, algorithm, isa, dx)
+    })
+}
+
+/// Gradient of the weight `[co, ci, 3, 3]` from the input `x` and the gradient `dy` of the output.
+///
+/// # Panics
+/// As [`forward`].
+pub fn backward_weight(x: &[f32], dy: &[f32], shape: ConvShape, algorithm: Algorithm, isa: Isa) -> Vec<f32> {
+    assert_eq!(x.len(), shape.input_len(), "length of x");
+    assert_eq!(dy.len(), shape.output_len(), "length of dy");
+    filled(shape.weight_len(), |dw| {
+        gradient(x, dy, shape, algorithm, isa, dw)
+    })
+}
+
+/// Gradient of the bias `[co]`: the sum of `dy`, `[n, h, w, co]`, over all pixels.
+///
+/// # Panics
+/// As [`forward`].
+pub fn backward_bias(dy: &[f32], shape: ConvShape, isa: Isa) -> Vec<f32> {
+    assert_eq!(dy.len(), shape.output_len(), "length of dy");
+    filled(
+        shape.co,
+        |db| with_lanes!(isa, V => weight_gradient::bias::<V>(dy, shape.co, db)),
+    )
+}
+
+fn convolve(
+    x: &[f32],
+    shape: ConvShape,
+    filter: Filter<'_>,
+    bias: Option<&[f32]>,
+    algorithm: Algorithm,
+    isa: Isa,
+    y: &mut [MaybeUninit<f32>],
+) {
+    let _ = algorithm;
+    with_lanes!(isa, V => direct::convolve::<V>(x, shape, filter, bias, y));
+}
+
+fn gradient(
+    x: &[f32],
+    dy: &[f32],
+    shape: ConvShape,
+    algorithm: Algorithm,
+    isa: Isa,
+    dw: &mut [MaybeUninit<f32>],
+) {
+    let _ = algorithm;
+    with_lanes!(isa, V => weight_gradient::direct::<V>(x, dy, shape, dw));
+}
+
+/// A vector of `len` numbers, all of which `fill` writes.
+fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    if len > 0 {
+        fill(&mut values.spare_capacity_mut()[..len]);
+    }
+    // SAFETY: the kernels write every number of their output, which the tests check on outputs full of NaN.
+    unsafe { values.set_len(len) };
+    values
+}

@@ -1,0 +1,109 @@
+//! Weights rearranged for the products: panels of output channels, two vectors wide.
+
+use rayon::prelude::*;
+
+use crate::cpu::lanes::Lanes;
+use crate::cpu::scratch::Scratch;
+
+/// How the channels of an operand are cut into panels two vectors wide; the last may be one vector wide.
+#[derive(Clone, Copy)]
+pub(super) struct Panels {
+    channels: usize,
+    lanes: usize,
+}
+
+impl Panels {
+    pub(super) fn new<V: Lanes>(channels: usize) -> Self {
+        Self {
+            channels,
+            lanes: V::LANES,
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.channels.div_ceil(2 * self.lanes)
+    }
+
+    /// First channel of a panel.
+    pub(super) fn first(&self, panel: usize) -> usize {
+        panel * 2 * self.lanes
+    }
+
+    /// Channels of a panel that exist.
+    pub(super) fn columns(&self, panel: usize) -> usize {
+        (self.channels - self.first(panel)).min(2 * self.lanes)
+    }
+
+    /// Channels of a panel with its padding: one or two whole vectors.
+    pub(super) fn width(&self, panel: usize) -> usize {
+        self.columns(panel).next_multiple_of(self.lanes)
+    }
+
+    /// All channels with the padding of the last panel.
+    pub(super) fn padded(&self) -> usize {
+        self.channels.next_multiple_of(self.lanes)
+    }
+}
+
+/// A weight in the order OIHW and the convolution that it is wanted for.
+#[derive(Clone, Copy)]
+pub(super) struct Filter<'a> {
+    pub(super) weight: &'a [f32],
+    /// Input channels of the wanted convolution.
+    pub(super) ci: usize,
+    /// Output channels of the wanted convolution.
+    pub(super) co: usize,
+    /// The wanted convolution is the backward one: `weight` is `[ci, co, 3, 3]` and its taps are turned around.
+    pub(super) backward: bool,
+}
+
+impl Filter<'_> {
+    /// Packs as `[panel][tap][ci][width]`; channels that do not exist are zero.
+    pub(super) fn pack<V: Lanes>(&self) -> Scratch {
+        let panels = Panels::new::<V>(self.co);
+        let rows = 9 * self.ci;
+        let mut packed = Scratch::take(rows * panels.padded());
+        packed
+            .par_chunks_mut(rows * panels.first(1))
+            .enumerate()
+            .for_each(|(panel, packed)| {
+                let width = panels.width(panel);
+                let channels = panels.first(panel)..panels.first(panel) + panels.columns(panel);
+                if channels.len() < width {
+                    packed.fill(0.0);
+                }
+                if self.backward {
+                    for input in 0..self.ci {
+                        let taps =
+                            &self.weight[(input * self.co + channels.start) * 9..][..channels.len() * 9];
+                        for tap in 0..9 {
+                            let row = &mut packed[((8 - tap) * self.ci + input) * width..][..channels.len()];
+                            for (to, from) in row.iter_mut().zip(taps.chunks_exact(9)) {
+                                *to = from[tap];
+                            }
+                        }
+                    }
+                } else {
+                    for (column, output) in channels.enumerate() {
+                        let taps = &self.weight[output * rows..][..rows];
+                        for (input, taps) in taps.chunks_exact(9).enumerate() {
+                            for (tap, &value) in taps.iter().enumerate() {
+                                packed[(tap * self.ci + input) * width + column] = value;
+                            }
+                        }
+                    }
+                }
+            });
+        packed
+    }
+}
+
+/// The bias with zeros up to whole vectors, or all zeros.
+pub(super) fn pad_bias<V: Lanes>(bias: Option<&[f32]>, co: usize) -> Scratch {
+    let mut padded = Scratch::take(co.next_multiple_of(V::LANES));
+    padded.fill(0.0);
+    if let Some(bias) = bias {
+        padded[..co].copy_from_slice(bias);
+    }
+    padded
+}

@@ -1,0 +1,152 @@
+//! The matrix product at the bottom of every convolution: a few rows of accumulators held in registers.
+//!
+//! `C[row, column] (+)= sum over segments and steps of A[row, step] * B[step, column]`, where a segment is a run of
+//! steps (one row of the image, say) after which both operands jump. The columns of B are cut into panels two
+//! vectors wide, the last of which may be narrower.
+
+use crate::cpu::lanes::{Kernel, Lanes};
+
+/// What the accumulators hold at first.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    Zero,
+    /// The same numbers in every row, read from here (whole vectors).
+    Row(*const f32),
+    /// What is in C.
+    Accumulate,
+}
+
+/// The operands of one product: start addresses and strides, all in floats.
+#[derive(Clone, Copy)]
+pub(super) struct Product {
+    pub(super) segments: usize,
+    pub(super) steps: usize,
+    pub(super) a: *const f32,
+    pub(super) a_row: usize,
+    pub(super) a_step: usize,
+    pub(super) a_segment: usize,
+    /// Whole vectors are read from each step.
+    pub(super) b: *const f32,
+    pub(super) b_step: usize,
+    pub(super) b_segment: usize,
+    pub(super) c: *mut f32,
+    pub(super) c_row: usize,
+    /// Columns of C that are written: at most two vectors.
+    pub(super) columns: usize,
+    pub(super) start: Start,
+}
+
+impl Product {
+    /// Computes `rows` rows, in tiles of nearly equal height.
+    ///
+    /// # Safety
+    /// All addresses that the strides reach are valid, and the processor has the instruction set.
+    #[inline(always)]
+    pub(super) unsafe fn run<V: Lanes>(self, rows: usize) {
+        let mut row = 0;
+        while row < rows {
+            let tiles = (rows - row).div_ceil(V::TILE_ROWS);
+            let height = (rows - row).div_ceil(tiles);
+            let mut part = self;
+            // SAFETY: the caller's promise; `row + height <= rows`.
+            unsafe {
+                part.a = self.a.add(row * self.a_row);
+                part.c = self.c.add(row * self.c_row);
+                if self.columns > V::LANES {
+                    part.run_tile::<V, 2>(height);
+                } else {
+                    part.run_tile::<V, 1>(height);
+                }
+            }
+            row += height;
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn run_tile<V: Lanes, const W: usize>(self, height: usize) {
+        macro_rules! by_height {
+            ($($rows:literal)*) => {
+                match height {
+                    // SAFETY: the caller's promise. Taller tiles than the register file holds are never asked for.
+                    $($rows if $rows <= V::TILE_ROWS => unsafe { V::enter(Tile::<$rows, W>(self)) },)*
+                    _ => unreachable!("tile of {height} rows"),
+                }
+            };
+        }
+        by_height!(1 2 3 4 5 6 7 8 9 10 11 12);
+    }
+}
+
+/// `R` rows by `W` vectors of accumulators.
+struct Tile<const R: usize, const W: usize>(Product);
+
+impl<const R: usize, const W: usize> Kernel for Tile<R, W> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let p = self.0;
+        // SAFETY: the promise of `Product::run`.
+        unsafe {
+            let mut sums = [[V::zero(); W]; R];
+            let last = p.columns - (W - 1) * V::LANES;
+            match p.start {
+                Start::Zero => {}
+                Start::Row(row) => {
+                    for j in 0..W {
+                        let value = V::load(row.add(j * V::LANES));
+                        for sums in &mut sums {
+                            sums[j] = value;
+                        }
+                    }
+                }
+                Start::Accumulate => {
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let c = p.c.add(i * p.c_row);
+                        if W == 2 {
+                            sums[0] = V::load(c);
+                        }
+                        let c = c.add((W - 1) * V::LANES);
+                        sums[W - 1] = if last == V::LANES {
+                            V::load(c)
+                        } else {
+                            V::load_first(c, last)
+                        };
+                    }
+                }
+            }
+            let (mut a_start, mut b_start) = (p.a, p.b);
+            for _ in 0..p.segments {
+                let (mut a, mut b) = (a_start, b_start);
+                for _ in 0..p.steps {
+                    let mut columns = [V::zero(); W];
+                    for (j, column) in columns.iter_mut().enumerate() {
+                        *column = V::load(b.add(j * V::LANES));
+                    }
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let factor = V::splat(*a.add(i * p.a_row));
+                        for (sum, column) in sums.iter_mut().zip(columns) {
+                            *sum = factor.mul_add(column, *sum);
+                        }
+                    }
+                    a = a.wrapping_add(p.a_step);
+                    b = b.wrapping_add(p.b_step);
+                }
+                a_start = a_start.wrapping_add(p.a_segment);
+                b_start = b_start.wrapping_add(p.b_segment);
+            }
+            for (i, sums) in sums.iter().enumerate() {
+                let c = p.c.add(i * p.c_row);
+                if W == 2 {
+                    sums[0].store(c);
+                }
+                let c = c.add((W - 1) * V::LANES);
+                if last == V::LANES {
+                    sums[W - 1].store(c);
+                } else {
+                    sums[W - 1].store_first(c, last);
+                }
+            }
+        }
+    }
+}

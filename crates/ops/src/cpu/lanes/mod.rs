@@ -1,0 +1,85 @@
+//! The vector type that kernels are written over, one implementation per instruction set.
+//!
+//! A kernel is a struct of its arguments that implements [`Kernel`]; its body is generic over [`Lanes`] and marked
+//! `#[inline(always)]`, so that `V::enter(kernel)` compiles it inside a function which has the instruction set
+//! enabled. The body must call only other `#[inline(always)]` functions (no closures: they would be compiled
+//! without the instruction set) or enter further kernels.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+pub(crate) use portable::Portable;
+
+/// A vector of `LANES` single-precision numbers.
+///
+/// # Safety
+/// Every function may be called only on a processor that has the instruction set; pointers must be valid for the
+/// lanes that are read or written, without any alignment.
+pub(crate) trait Lanes: Copy + Send + Sync + 'static {
+    /// Numbers in one vector.
+    const LANES: usize;
+    /// Rows of accumulators, two vectors wide, that fit the register file beside the operands.
+    const TILE_ROWS: usize;
+
+    /// Runs a kernel compiled for this instruction set.
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Output;
+
+    unsafe fn zero() -> Self;
+    unsafe fn splat(value: f32) -> Self;
+    unsafe fn load(from: *const f32) -> Self;
+    /// Reads the first `count` lanes, the others become zero.
+    unsafe fn load_first(from: *const f32, count: usize) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    /// Writes the first `count` lanes only.
+    unsafe fn store_first(self, to: *mut f32, count: usize);
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    /// `self * factor + term`, rounded once where the instruction set can.
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
+}
+
+/// A computation to be compiled for an instruction set; see the module's explanation.
+pub(crate) trait Kernel {
+    /// What it returns.
+    type Output;
+    /// The body; implementations are `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// As for [`Lanes`], and whatever the kernel's fields promise.
+    unsafe fn run<V: Lanes>(self) -> Self::Output;
+}
+
+/// Evaluates `$body` with the type `$V` bound to the [`Lanes`] of an [`Isa`](crate::cpu::Isa).
+///
+/// Panics when the processor lacks the instruction set, since running it would be undefined.
+macro_rules! with_lanes {
+    ($isa:expr, $V:ident => $body:expr) => {{
+        let isa: $crate::cpu::Isa = $isa;
+        assert!(isa.is_available(), "this processor lacks {isa}");
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            $crate::cpu::Isa::Avx512 => {
+                type $V = $crate::cpu::lanes::Avx512;
+                $body
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::cpu::Isa::Avx2 => {
+                type $V = $crate::cpu::lanes::Avx2;
+                $body
+            }
+            _ => {
+                type $V = $crate::cpu::lanes::Portable;
+                $body
+            }
+        }
+    }};
+}
+pub(crate) use with_lanes;

@@ -1,0 +1,103 @@
+//! Working memory that outlives one operator call.
+//!
+//! Fresh memory costs a page fault per 4 KiB on first touch, which for the buffers of a convolution is as much
+//! time as its arithmetic. Buffers are therefore handed back to one process-wide pool when they are dropped.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
+
+/// Buffers kept for reuse never add up to more than this many floats (1 GiB).
+const KEPT_FLOATS: usize = 256 << 20;
+
+static POOL: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+
+/// A borrowed buffer of `len` floats with unspecified (but initialised) contents; returns to the pool on drop.
+pub(crate) struct Scratch {
+    buffer: Vec<f32>,
+    len: usize,
+}
+
+impl Scratch {
+    /// Takes the smallest pooled buffer that holds `len` floats, or a new one of the next power of two.
+    pub(crate) fn take(len: usize) -> Self {
+        let pooled = {
+            let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+            let fitting = pool.iter().enumerate().filter(|(_, buffer)| buffer.len() >= len);
+            let smallest = fitting
+                .min_by_key(|(_, buffer)| buffer.len())
+                .map(|(index, _)| index);
+            // A buffer much larger than wanted is left for those who need it.
+            smallest
+                .filter(|&index| pool[index].len() <= 4 * len.max(1024))
+                .map(|index| pool.swap_remove(index))
+        };
+        let buffer = pooled.unwrap_or_else(|| vec![0.0; len.max(1024).next_power_of_two()]);
+        let mut scratch = Self { buffer, len };
+        if cfg!(test) {
+            scratch.fill(f32::NAN); // whoever reads what it has not written shall notice
+        }
+        scratch
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept: usize = pool.iter().map(Vec::len).sum();
+        if kept + self.buffer.len() <= KEPT_FLOATS {
+            pool.push(std::mem::take(&mut self.buffer));
+        }
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.buffer[..self.len]
+    }
+}
+
+/// A pointer into an output that several tasks write, each at places of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct SharedOutput(*mut f32);
+
+// SAFETY: only an address; every dereference is an unsafe act whose author answers for disjointness.
+unsafe impl Send for SharedOutput {}
+// SAFETY: as above.
+unsafe impl Sync for SharedOutput {}
+
+impl SharedOutput {
+    /// Wraps the start of an output.
+    pub(crate) fn new(start: *mut f32) -> Self {
+        Self(start)
+    }
+
+    /// The address `offset` floats in.
+    ///
+    /// # Safety
+    /// `offset` lies within the output.
+    #[inline(always)]
+    pub(crate) unsafe fn at(self, offset: usize) -> *mut f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(offset) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_have_the_length_asked_for() {
+        for len in [0, 1, 1000, 5000, 4096] {
+            assert_eq!(Scratch::take(len).len(), len);
+        }
+    }
+}

@@ -1,1 +1,39 @@
-//! Under construction.
+//! *Where* an anomaly goes: binary masks for simulated surface anomalies.
+//!
+//! ```text
+//! Stream (seed, epoch, index) --purpose--> ChaCha8 --+
+//!                                                    v
+//! width, height --> Perlin | Rectangle | Scar | a closure --> Mask (0 | 1 per pixel)
+//! ```
+//!
+//! A [`MaskGenerator`] turns a size and a random number generator into a [`Mask`]. [`Perlin`] is DRAEM's
+//! generator, with its constants as the default; [`Rectangle`] and [`Scar`] are CutPaste's shapes. Closures
+//! `Fn(u32, u32, &mut dyn RngCore) -> Mask` are generators too. A [`Stream`] names the place of one sample in
+//! a run and hands out one independent random number generator per purpose, so that results depend neither on
+//! the number of threads nor on the order of the work.
+//!
+//! ```
+//! use flawforge_masks::{MaskGenerator, Perlin, Stream};
+//!
+//! let stream = Stream { seed: 7, epoch: 0, index: 3 };
+//! let mask = Perlin::default().generate(256, 256, &mut stream.rng("mask"));
+//! println!("{:.1} % of the image is anomalous", 100.0 * mask.coverage());
+//! assert_eq!(mask, Perlin::default().generate(256, 256, &mut stream.rng("mask")));
+//! ```
+//!
+//! The crate knows nothing of files and tensors; everything in it works on sizes of one pixel and more.
+
+mod generator;
+mod mask;
+mod perlin;
+mod rectangle;
+pub mod rotation;
+mod scar;
+pub mod stream;
+
+pub use generator::MaskGenerator;
+pub use mask::{Mask, MaskError};
+pub use perlin::{Lattice, Perlin};
+pub use rectangle::Rectangle;
+pub use scar::Scar;
+pub use stream::Stream;

@@ -1,0 +1,200 @@
+//! A binary mask.
+
+use image::{GrayImage, Luma};
+use thiserror::Error;
+
+/// What can be wrong with the bytes or sizes given for a mask.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MaskError {
+    /// The number of bytes is not `width * height`.
+    #[error("a mask of {width}x{height} needs {expected} bytes, {found} were given")]
+    Length {
+        /// Width asked for, in pixels.
+        width: u32,
+        /// Height asked for, in pixels.
+        height: u32,
+        /// `width * height`.
+        expected: usize,
+        /// Number of bytes given.
+        found: usize,
+    },
+    /// Two masks of unequal size were combined.
+    #[error("masks of {}x{} and {}x{} cannot be combined", left.0, left.1, right.0, right.1)]
+    Size {
+        /// Width and height of the left mask.
+        left: (u32, u32),
+        /// Width and height of the right mask.
+        right: (u32, u32),
+    },
+}
+
+/// A binary mask, row-major: 1 where a pixel is anomalous (set), 0 elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Mask {
+    width: u32,
+    height: u32,
+    pixels: Vec<u8>,
+}
+
+impl Mask {
+    /// A mask of `width` x `height` pixels with none set.
+    pub fn empty(width: u32, height: u32) -> Self {
+        Self { width, height, pixels: vec![0; width as usize * height as usize] }
+    }
+
+    /// A mask whose pixel at column `x`, row `y` is set where `set(x, y)`; called row by row.
+    pub fn from_fn(width: u32, height: u32, mut set: impl FnMut(u32, u32) -> bool) -> Self {
+        let mut mask = Self::empty(width, height);
+        if width > 0 {
+            for (y, row) in mask.pixels.chunks_exact_mut(width as usize).enumerate() {
+                for (x, pixel) in row.iter_mut().enumerate() {
+                    *pixel = u8::from(set(x as u32, y as u32));
+                }
+            }
+        }
+        mask
+    }
+
+    /// A mask from `width * height` row-major bytes; every byte that is not zero sets its pixel.
+    ///
+    /// # Errors
+    /// [`MaskError::Length`] when the number of bytes does not fit.
+    pub fn from_bytes(width: u32, height: u32, mut bytes: Vec<u8>) -> Result<Self, MaskError> {
+        let expected = width as usize * height as usize;
+        if bytes.len() != expected {
+            return Err(MaskError::Length { width, height, expected, found: bytes.len() });
+        }
+        for byte in &mut bytes {
+            *byte = u8::from(*byte != 0);
+        }
+        Ok(Self { width, height, pixels: bytes })
+    }
+
+    /// Width in pixels.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Whether the pixel at column `x`, row `y` is set; `false` outside the mask.
+    pub fn get(&self, x: u32, y: u32) -> bool {
+        x < self.width && y < self.height && self.pixels[self.index(x, y)] != 0
+    }
+
+    /// Sets or clears the pixel at column `x`, row `y`; does nothing outside the mask.
+    pub fn set(&mut self, x: u32, y: u32, value: bool) {
+        if x < self.width && y < self.height {
+            let index = self.index(x, y);
+            self.pixels[index] = u8::from(value);
+        }
+    }
+
+    /// The pixels, row-major, each 0 or 1.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The number of set pixels.
+    pub fn count(&self) -> usize {
+        self.pixels.chunks(128).map(|chunk| usize::from(chunk.iter().sum::<u8>())).sum()
+    }
+
+    /// The share of set pixels, in [0, 1]; 0 for a mask without pixels.
+    pub fn coverage(&self) -> f64 {
+        if self.pixels.is_empty() { 0.0 } else { self.count() as f64 / self.pixels.len() as f64 }
+    }
+
+    /// Whether no pixel is set.
+    pub fn is_empty(&self) -> bool {
+        self.pixels.iter().all(|&pixel| pixel == 0)
+    }
+
+    /// The pixels that are set in either mask.
+    ///
+    /// # Errors
+    /// [`MaskError::Size`] when the sizes differ.
+    pub fn union(&self, other: &Self) -> Result<Self, MaskError> {
+        self.combine(other, |a, b| a | b)
+    }
+
+    /// The pixels that are set in both masks.
+    ///
+    /// # Errors
+    /// [`MaskError::Size`] when the sizes differ.
+    pub fn intersection(&self, other: &Self) -> Result<Self, MaskError> {
+        self.combine(other, |a, b| a & b)
+    }
+
+    /// A grey image of the same size: 255 where set, 0 elsewhere.
+    pub fn to_luma8(&self) -> GrayImage {
+        GrayImage::from_fn(self.width, self.height, |x, y| Luma([if self.get(x, y) { 255 } else { 0 }]))
+    }
+
+    /// Bytes that are already 0 or 1 and of the right number.
+    pub(crate) fn from_binary(width: u32, height: u32, pixels: Vec<u8>) -> Self {
+        debug_assert_eq!(pixels.len(), width as usize * height as usize);
+        Self { width, height, pixels }
+    }
+
+    fn combine(&self, other: &Self, f: impl Fn(u8, u8) -> u8) -> Result<Self, MaskError> {
+        let (left, right) = ((self.width, self.height), (other.width, other.height));
+        if left != right {
+            return Err(MaskError::Size { left, right });
+        }
+        let pixels = self.pixels.iter().zip(&other.pixels).map(|(&a, &b)| f(a, b)).collect();
+        Ok(Self::from_binary(self.width, self.height, pixels))
+    }
+
+    fn index(&self, x: u32, y: u32) -> usize {
+        y as usize * self.width as usize + x as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_zero_or_one() {
+        let mask = Mask::from_bytes(3, 2, vec![0, 255, 1, 0, 0, 128]).unwrap();
+        assert_eq!(mask.pixels(), [0, 1, 1, 0, 0, 1]);
+        assert_eq!(mask.count(), 3);
+        assert_eq!(mask.coverage(), 0.5);
+        assert!(mask.get(2, 1) && !mask.get(0, 1) && !mask.get(3, 0) && !mask.get(0, 2));
+        assert_eq!(mask.to_luma8().into_raw(), [0, 255, 255, 0, 0, 255]);
+    }
+
+    #[test]
+    fn wrong_sizes_are_errors() {
+        let error = Mask::from_bytes(3, 2, vec![0; 5]).unwrap_err();
+        assert_eq!(error.to_string(), "a mask of 3x2 needs 6 bytes, 5 were given");
+        let error = Mask::empty(3, 2).union(&Mask::empty(2, 3)).unwrap_err();
+        assert_eq!(error.to_string(), "masks of 3x2 and 2x3 cannot be combined");
+    }
+
+    #[test]
+    fn sets_combine() {
+        let left = Mask::from_fn(5, 4, |x, _| x < 3);
+        let right = Mask::from_fn(5, 4, |_, y| y < 1);
+        assert_eq!(left.union(&right).unwrap(), Mask::from_fn(5, 4, |x, y| x < 3 || y < 1));
+        assert_eq!(left.intersection(&right).unwrap(), Mask::from_fn(5, 4, |x, y| x < 3 && y < 1));
+        let mut mask = Mask::empty(5, 4);
+        assert!(mask.is_empty());
+        mask.set(4, 3, true);
+        mask.set(5, 3, true);
+        assert_eq!((mask.count(), mask.is_empty()), (1, false));
+        mask.set(4, 3, false);
+        assert!(mask.is_empty());
+        assert!(Mask::empty(0, 0).is_empty() && Mask::empty(0, 7).coverage() == 0.0);
+    }
+
+    #[test]
+    fn many_pixels_are_counted() {
+        assert_eq!(Mask::from_fn(300, 301, |_, _| true).count(), 300 * 301);
+    }
+}

@@ -1,0 +1,95 @@
+//! Axis-parallel rectangles.
+
+use rand::{Rng, RngCore};
+
+use crate::{Mask, MaskGenerator};
+
+/// One axis-parallel rectangle, completely inside the image. The defaults are CutPaste's patch
+/// (CutPaste appendix A.1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rectangle {
+    /// Smallest and largest area as a share of the image, uniform; 0.02 to 0.15.
+    pub area: (f64, f64),
+    /// Smallest and largest ratio of height to width. With equal chance the ratio is uniform below 1 or
+    /// uniform above 1; 0.3 to 3.3.
+    pub aspect: (f64, f64),
+}
+
+impl Default for Rectangle {
+    fn default() -> Self {
+        Self { area: (0.02, 0.15), aspect: (0.3, 3.3) }
+    }
+}
+
+impl MaskGenerator for Rectangle {
+    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
+        if width == 0 || height == 0 {
+            return Mask::empty(width, height);
+        }
+        let area = within(rng, self.area) * f64::from(width) * f64::from(height);
+        let (low, high) = self.aspect;
+        let flat = rng.random::<bool>();
+        let aspect = match (low < 1.0, high > 1.0) {
+            (true, true) if flat => within(rng, (low, 1.0)),
+            (true, true) => within(rng, (1.0, high)),
+            _ => within(rng, (low, high)),
+        };
+        let w = side((area / aspect).sqrt(), width);
+        let h = side((area * aspect).sqrt(), height);
+        let x0 = rng.random_range(0..=width - w);
+        let y0 = rng.random_range(0..=height - h);
+        Mask::from_fn(width, height, |x, y| (x0..x0 + w).contains(&x) && (y0..y0 + h).contains(&y))
+    }
+}
+
+fn side(length: f64, limit: u32) -> u32 {
+    (length.round() as u32).clamp(1, limit)
+}
+
+/// Uniform in [low, high).
+pub(crate) fn within(rng: &mut dyn RngCore, (low, high): (f64, f64)) -> f64 {
+    low + (high - low) * rng.random::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stream;
+
+    fn bounds(mask: &Mask) -> (u32, u32) {
+        let set: Vec<(u32, u32)> = (0..mask.height())
+            .flat_map(|y| (0..mask.width()).map(move |x| (x, y)))
+            .filter(|&(x, y)| mask.get(x, y))
+            .collect();
+        let range = |f: fn(&(u32, u32)) -> u32| {
+            set.iter().map(f).max().unwrap_or(0) - set.iter().map(f).min().unwrap_or(0) + 1
+        };
+        (range(|p| p.0), range(|p| p.1))
+    }
+
+    #[test]
+    fn areas_and_ratios_are_as_defined() {
+        let (mut areas, mut flat) = (Vec::new(), 0);
+        for index in 0..600 {
+            let mask = Rectangle::default().generate(128, 96, &mut Stream { seed: 1, epoch: 0, index }.rng(""));
+            let (w, h) = bounds(&mask);
+            assert_eq!(mask.count(), (w * h) as usize, "one full rectangle");
+            let ratio = f64::from(h) / f64::from(w);
+            assert!((0.27..3.7).contains(&ratio), "{ratio}");
+            flat += usize::from(h < w);
+            areas.push(mask.coverage());
+        }
+        let mean = areas.iter().sum::<f64>() / areas.len() as f64;
+        assert!((mean - 0.085).abs() < 0.005, "{mean}");
+        assert!(areas.iter().all(|&area| (0.018..0.155).contains(&area)));
+        assert!((240..360).contains(&flat), "{flat} of 600 are flat");
+    }
+
+    #[test]
+    fn tiny_images_work() {
+        for (w, h) in [(1, 1), (2, 40), (40, 2)] {
+            assert!(!Rectangle::default().generate(w, h, &mut Stream::default().rng("")).is_empty());
+        }
+        assert!(Rectangle::default().generate(0, 3, &mut Stream::default().rng("")).is_empty());
+    }
+}

@@ -1,0 +1,84 @@
+//! Random number streams that are named, not shared.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// The place of one sample in a run. All randomness of the sample is a function of it and of a purpose.
+///
+/// ```
+/// use flawforge_masks::Stream;
+/// use rand::Rng;
+///
+/// let stream = Stream { seed: 1, epoch: 2, index: 3 };
+/// let first: u64 = stream.rng("mask").random();
+/// assert_eq!(first, stream.rng("mask").random::<u64>());
+/// assert_ne!(first, stream.rng("texture").random::<u64>());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Stream {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Pass over the data.
+    pub epoch: u64,
+    /// Index of the sample in the pass.
+    pub index: u64,
+}
+
+impl Stream {
+    /// The generator of one purpose.
+    ///
+    /// ChaCha8, keyed with the four little-endian words (seed, epoch, index, 64-bit FNV-1a hash of `purpose`),
+    /// so that two streams coincide only when the three numbers and the hash do. The values are part of this
+    /// crate's promise and pinned by tests.
+    pub fn rng(&self, purpose: &str) -> ChaCha8Rng {
+        let mut key = [0; 32];
+        let words = [self.seed, self.epoch, self.index, fnv1a(purpose.as_bytes())];
+        for (bytes, word) in key.chunks_exact_mut(8).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        ChaCha8Rng::from_seed(key)
+    }
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use rand::RngCore;
+
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fnv1a() {
+        // Published test vectors of FNV-1a.
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn values_are_pinned() {
+        let first = |seed, epoch, index, purpose| Stream { seed, epoch, index }.rng(purpose).next_u64();
+        assert_eq!(first(0, 0, 0, ""), PINNED[0]);
+        assert_eq!(first(1, 2, 3, "mask"), PINNED[1]);
+        assert_eq!(first(u64::MAX, 0, 1, "texture"), PINNED[2]);
+    }
+
+    const PINNED: [u64; 3] = [0, 0, 0];
+
+    #[test]
+    fn every_coordinate_matters() {
+        let mut seen = HashSet::new();
+        for (seed, epoch, index) in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0)] {
+            for purpose in ["mask", "texture", "mask "] {
+                assert!(seen.insert(Stream { seed, epoch, index }.rng(purpose).next_u64()));
+            }
+        }
+    }
+}

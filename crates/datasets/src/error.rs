@@ -130,6 +130,12 @@ pub enum DatasetError {
         /// The largest side that is accepted.
         max_side: u32,
     },
+    /// The demo data set is not generated in that size.
+    #[error("the demo data set cannot be generated at {size}x{size} pixels: a side is {} to {}", crate::demo::SIZES.start(), crate::demo::SIZES.end())]
+    DemoSize {
+        /// Requested pixels a side.
+        size: u32,
+    },
     /// Reading or writing failed.
     #[error("{}: {source}", path.display())]
     Io {

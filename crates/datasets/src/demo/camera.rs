@@ -41,8 +41,7 @@ impl Camera {
         for (index, pixel) in picture.iter_mut().enumerate() {
             let x = ((index % size) as f32 + 0.5) / size as f32 - 0.5;
             let y = ((index / size) as f32 + 0.5) / size as f32 - 0.5;
-            let light = 1.0 + self.slope[0] * x + self.slope[1] * y
-                - self.vignette * 2.0 * (x * x + y * y);
+            let light = 1.0 + self.slope[0] * x + self.slope[1] * y - self.vignette * 2.0 * (x * x + y * y);
             for (channel, gain) in pixel.iter_mut().zip(self.gain) {
                 *channel = (*channel * light * gain).clamp(0.0, 1.0);
             }

@@ -77,11 +77,7 @@ impl Canvas {
     }
 
     /// Replaces every sample within `bounds` by `change(x, y, colour underneath)`.
-    pub(super) fn repaint(
-        &mut self,
-        bounds: Bounds,
-        mut change: impl FnMut(f32, f32, Colour) -> Colour,
-    ) {
+    pub(super) fn repaint(&mut self, bounds: Bounds, mut change: impl FnMut(f32, f32, Colour) -> Colour) {
         let side = self.side as f32;
         let first = |edge: f32| ((edge * side - 1.5).max(0.0) as usize).min(self.side);
         let last = |edge: f32| ((edge * side + 1.5).max(0.0) as usize).min(self.side);
@@ -132,6 +128,30 @@ impl Canvas {
             let keep = 1.0 - strength * fade * fade * (3.0 - 2.0 * fade);
             under.map(|channel| channel * keep)
         });
+    }
+
+    /// Paints the whole picture as a height field (scene units): `shade(x, y, height, slope)` gets
+    /// the rise per scene unit along x and y, taken over one sample.
+    pub(super) fn raise(
+        &mut self,
+        height: impl Fn(f32, f32) -> f32,
+        shade: impl Fn(f32, f32, f32, [f32; 2]) -> Colour,
+    ) {
+        let grid = self.side + 1;
+        let step = self.sample_width();
+        let at = |index: usize| (index as f32 + 0.5) * step;
+        let heights: Vec<f32> = (0..grid * grid)
+            .map(|index| height(at(index % grid), at(index / grid)))
+            .collect();
+        for (index, sample) in self.samples.iter_mut().enumerate() {
+            let (row, column) = (index / self.side, index % self.side);
+            let here = heights[row * grid + column];
+            let slope = [
+                (heights[row * grid + column + 1] - here) / step,
+                (heights[(row + 1) * grid + column] - here) / step,
+            ];
+            *sample = shade(at(column), at(row), here, slope);
+        }
     }
 
     /// Averages the samples of every pixel: the noise-free picture, row by row.

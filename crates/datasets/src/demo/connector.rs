@@ -104,11 +104,19 @@ impl Connector {
         let mut slant = 0.0;
         let mut bend = None;
         match flaw {
-            Some(Flaw::BrokenPin { pin: broken, left, slant: s }) if *broken == pin => {
+            Some(Flaw::BrokenPin {
+                pin: broken,
+                left,
+                slant: s,
+            }) if *broken == pin => {
                 length *= left;
                 slant = *s;
             }
-            Some(Flaw::BentPin { pin: bent, from, angle }) if *bent == pin => {
+            Some(Flaw::BentPin {
+                pin: bent,
+                from,
+                angle,
+            }) if *bent == pin => {
                 bend = Some((*from, *angle));
             }
             _ => {}
@@ -157,7 +165,11 @@ impl Connector {
                 let flat = 0.80 - 0.30 * across;
                 let gloss = 1.0 - smoothstep(0.0, 0.4, (across + 0.2).abs());
                 let tip = smoothstep(0.0, 0.05, whole - near.along);
-                mix(scale(GOLD, flat * (0.8 + 0.2 * tip)), [1.0, 0.96, 0.84], 0.45 * gloss * tip)
+                mix(
+                    scale(GOLD, flat * (0.8 + 0.2 * tip)),
+                    [1.0, 0.96, 0.84],
+                    0.45 * gloss * tip,
+                )
             },
         );
     }
@@ -225,8 +237,7 @@ impl Connector {
 }
 
 impl Product for Connector {
-    const DEFECTS: &'static [&'static str] =
-        &["bent_pin", "broken_pin", "chipped_housing", "swapped_wires"];
+    const DEFECTS: &'static [&'static str] = &["bent_pin", "broken_pin", "chipped_housing", "swapped_wires"];
     type Flaw = Flaw;
 
     fn draw(rng: &mut dyn RngCore) -> Self {
@@ -258,10 +269,22 @@ impl Product for Connector {
                 let half = HOUSING_HALF;
                 // Along the lower edge or a side; the key occupies the upper right.
                 let (at, along): (Point, Point) = match rng.random_range(0..4u32) {
-                    0 => ([HOUSING[0] - half[0], HOUSING[1] + rng.random_range(-0.12..0.12)], [0.0, 1.0]),
-                    1 => ([HOUSING[0] + half[0], HOUSING[1] + rng.random_range(-0.04..0.12)], [0.0, 1.0]),
-                    2 => ([HOUSING[0] + rng.random_range(-0.3..0.2), HOUSING[1] - half[1]], [1.0, 0.0]),
-                    _ => ([HOUSING[0] + rng.random_range(-0.3..0.3), HOUSING[1] + half[1]], [1.0, 0.0]),
+                    0 => (
+                        [HOUSING[0] - half[0], HOUSING[1] + rng.random_range(-0.12..0.12)],
+                        [0.0, 1.0],
+                    ),
+                    1 => (
+                        [HOUSING[0] + half[0], HOUSING[1] + rng.random_range(-0.04..0.12)],
+                        [0.0, 1.0],
+                    ),
+                    2 => (
+                        [HOUSING[0] + rng.random_range(-0.3..0.2), HOUSING[1] - half[1]],
+                        [1.0, 0.0],
+                    ),
+                    _ => (
+                        [HOUSING[0] + rng.random_range(-0.3..0.3), HOUSING[1] + half[1]],
+                        [1.0, 0.0],
+                    ),
                 };
                 let size = 0.026 + 0.05 * strength;
                 let bites = (0..3)

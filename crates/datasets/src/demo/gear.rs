@@ -32,7 +32,12 @@ pub(super) enum Flaw {
     /// A tooth pushed over by `angle` radians about its foot.
     BentTooth { tooth: usize, angle: f32 },
     /// `count` teeth broken off at `height` of their length, along a slanting line.
-    BrokenTooth { tooth: usize, count: usize, height: f32, slant: f32 },
+    BrokenTooth {
+        tooth: usize,
+        count: usize,
+        height: f32,
+        slant: f32,
+    },
     /// A hole of another place and size (size 0: not drilled).
     MisplacedHole { hole: usize, shift: Point, radius: f32 },
     /// A scratch across the face.
@@ -63,7 +68,10 @@ impl Gear {
         let index = nearest.rem_euclid(TEETH as i32) as usize;
         let mut outline = body;
         match flaw {
-            Some(Flaw::BentTooth { tooth: bent, angle: lean }) => {
+            Some(Flaw::BentTooth {
+                tooth: bent,
+                angle: lean,
+            }) => {
                 if index != *bent {
                     outline = outline.min(tooth(turn(p, CENTRE, -nearest as f32 * sector), 1.0, 0.0));
                 }
@@ -72,9 +80,12 @@ impl Gear {
                 let foot = [CENTRE[0] + ROOT - 0.005, CENTRE[1]];
                 outline.min(tooth(turn(straight, foot, -lean), 1.0, 0.0))
             }
-            Some(Flaw::BrokenTooth { tooth: broken, count, height, slant })
-                if (index + TEETH - broken) % TEETH < *count =>
-            {
+            Some(Flaw::BrokenTooth {
+                tooth: broken,
+                count,
+                height,
+                slant,
+            }) if (index + TEETH - broken) % TEETH < *count => {
                 outline.min(tooth(turn(p, CENTRE, -nearest as f32 * sector), *height, *slant))
             }
             _ => outline.min(tooth(turn(p, CENTRE, -nearest as f32 * sector), 1.0, 0.0)),
@@ -88,7 +99,11 @@ impl Gear {
         let mut opening = bore.min(keyway);
         for hole in 0..HOLES {
             let (mut centre, mut radius) = (Self::hole_centre(hole), HOLE);
-            if let Some(Flaw::MisplacedHole { hole: wrong, shift, radius: other }) = flaw
+            if let Some(Flaw::MisplacedHole {
+                hole: wrong,
+                shift,
+                radius: other,
+            }) = flaw
                 && *wrong == hole
             {
                 centre = [centre[0] + shift[0], centre[1] + shift[1]];
@@ -119,8 +134,7 @@ impl Gear {
 }
 
 impl Product for Gear {
-    const DEFECTS: &'static [&'static str] =
-        &["bent_tooth", "broken_tooth", "misplaced_hole", "scratch"];
+    const DEFECTS: &'static [&'static str] = &["bent_tooth", "broken_tooth", "misplaced_hole", "scratch"];
     type Flaw = Flaw;
 
     fn draw(rng: &mut dyn RngCore) -> Self {
@@ -150,7 +164,11 @@ impl Product for Gear {
             2 => {
                 let hole = rng.random_range(0..HOLES);
                 if rng.random_bool(0.3) {
-                    return Flaw::MisplacedHole { hole, shift: [0.0; 2], radius: 0.0 };
+                    return Flaw::MisplacedHole {
+                        hole,
+                        shift: [0.0; 2],
+                        radius: 0.0,
+                    };
                 }
                 let (sine, cosine) = sin_cos(rng.random_range(0.0..std::f32::consts::TAU));
                 let far = 0.012 + 0.026 * strength;
@@ -163,7 +181,9 @@ impl Product for Gear {
             _ => {
                 let (sine, cosine) = sin_cos(rng.random_range(0.0..std::f32::consts::TAU));
                 let from = rng.random_range(0.13..0.29);
-                let start = self.pose.to_picture([CENTRE[0] + from * cosine, CENTRE[1] + from * sine]);
+                let start = self
+                    .pose
+                    .to_picture([CENTRE[0] + from * cosine, CENTRE[1] + from * sine]);
                 Flaw::Scratch(Scratch::draw(
                     start,
                     rng.random_range(0.0..std::f32::consts::TAU),

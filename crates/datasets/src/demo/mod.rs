@@ -1,1 +1,149 @@
-//! A generated data set that needs no files.
+//! A generated data set that needs no files: four products, photographed, some of them faulty.
+//!
+//! ```text
+//! (seed, category, part, index) ──ChaCha8──> product ──painted──────────> good picture ──> light, focus, grain ──> image
+//!                                               └────painted with flaw──> bad picture  ──> the same camera     ──> image
+//!                                                         where the two differ visibly ──> ground-truth mask
+//! ```
+//!
+//! The categories differ in the two questions that the paper's selection asks (Lin & Yan, "selection strategy"):
+//!
+//! | category | what it is | pose | structure | NDAA | rotate normals |
+//! |---|---|---|---|---|---|
+//! | [`connector`](CATEGORIES) | wires, housing, pins | fixed | fixed layout | yes | no |
+//! | `gear` | turned steel gear | any angle | fixed geometry | yes | yes |
+//! | `weave` | plain-woven cloth | fixed | regular texture | yes | no |
+//! | `leather` | hide | any angle | irregular texture | no | yes |
+//!
+//! Normal images vary in position, material, light, focus and grain. Defects are made by the renderer, which shares no code
+//! with the anomaly simulators: it bends a pin, breaks a tooth, leaves out a yarn, cuts the hide. Their strength is spread
+//! from barely visible to plain, so that a detector is not right by default.
+//!
+//! Every picture depends on the seed, the category, and its place in the category alone, and is the same on every machine.
+//! The same seed at another size gives the same scenes, nearly: only a defect too small for the size is drawn again.
+//!
+//! ```
+//! use flawforge_datasets::demo;
+//!
+//! let gear = demo::category("gear", 64, 1)?;
+//! assert_eq!(gear.train.len(), demo::TRAIN);
+//! let broken = gear.test.iter().find(|image| image.defect == "broken_tooth").expect("a defect type of the gear");
+//! assert!(broken.is_defective() && broken.mask.count() > 0);
+//! # Ok::<(), flawforge_datasets::DatasetError>(())
+//! ```
+
+use std::ops::RangeInclusive;
+
+use flawforge_masks::Mask;
+use image::RgbImage;
+use rayon::prelude::*;
+
+use crate::{Category, DatasetError, GOOD, TestImage, TrainImage};
+
+mod camera;
+mod canvas;
+mod connector;
+mod export;
+mod gear;
+mod lattice;
+mod leather;
+mod picture;
+mod product;
+mod shapes;
+mod surface;
+mod weave;
+
+pub use export::export;
+
+use picture::{Part, Picture};
+use product::Product;
+
+/// The categories, in the order in which they are generated and reported.
+pub const CATEGORIES: [&str; 4] = ["connector", "gear", "weave", "leather"];
+
+/// Normal images to train on, per category.
+pub const TRAIN: usize = 60;
+
+/// Normal test images per category.
+pub const TEST_GOOD: usize = 16;
+
+/// Defective test images per category, spread evenly over its defect types.
+pub const TEST_DEFECTIVE: usize = 24;
+
+/// Sizes that can be generated, in pixels a side.
+pub const SIZES: RangeInclusive<u32> = 32..=512;
+
+/// Generates one category as `size` × `size` images: [`TRAIN`] normal ones to train on, [`TEST_GOOD`] normal and
+/// [`TEST_DEFECTIVE`] defective ones to test on, in the order in which [`crate::CategoryFiles::discover`] would list them.
+///
+/// Masks are exact: the pixels where the defect changes the noise-free picture visibly. `mask` and `mask_half` are the same.
+///
+/// # Errors
+/// [`DatasetError::UnknownCategory`], and [`DatasetError::DemoSize`] for a size outside [`SIZES`].
+pub fn category(name: &str, size: u32, seed: u64) -> Result<Category, DatasetError> {
+    if !SIZES.contains(&size) {
+        return Err(DatasetError::DemoSize { size });
+    }
+    match name {
+        "connector" => Ok(generate::<connector::Connector>(name, size, seed)),
+        "gear" => Ok(generate::<gear::Gear>(name, size, seed)),
+        "weave" => Ok(generate::<weave::Weave>(name, size, seed)),
+        "leather" => Ok(generate::<leather::Leather>(name, size, seed)),
+        _ => Err(DatasetError::UnknownCategory {
+            name: name.to_owned(),
+            known: CATEGORIES.join(", "),
+        }),
+    }
+}
+
+/// Which simulators and which rotation of normals suit each demo category, in the form of the augment crate's selections.
+pub fn selections_toml() -> &'static str {
+    include_str!("../../../../data/demo_selection.toml")
+}
+
+fn generate<P: Product>(name: &str, size: u32, seed: u64) -> Category {
+    let train = (0..TRAIN)
+        .into_par_iter()
+        .map(|index| TrainImage {
+            name: format!("{index:03}"),
+            image: Picture::normal::<P>(size, seed, name, Part::Train, index).image,
+        })
+        .collect();
+    let per_defect = TEST_DEFECTIVE.div_ceil(P::DEFECTS.len());
+    let mut places: Vec<(&str, Option<usize>, usize)> =
+        (0..TEST_GOOD).map(|index| (GOOD, None, index)).collect();
+    places.extend((0..TEST_DEFECTIVE).map(|place| {
+        let defect = place / per_defect;
+        (P::DEFECTS[defect], Some(defect), place % per_defect)
+    }));
+    places.sort();
+    let test = places
+        .into_par_iter()
+        .map(|(label, defect, index)| {
+            let picture = match defect {
+                None => Picture::normal::<P>(size, seed, name, Part::Test, index),
+                Some(defect) => Picture::defective::<P>(size, seed, name, defect, index, per_defect),
+            };
+            let Picture { image, mask, .. } = picture;
+            test_image(label, index, image, mask)
+        })
+        .collect();
+    Category {
+        name: name.to_owned(),
+        train,
+        test,
+    }
+}
+
+fn test_image(defect: &str, index: usize, image: RgbImage, mask: Mask) -> TestImage {
+    TestImage {
+        name: format!("{defect}/{index:03}"),
+        defect: defect.to_owned(),
+        image,
+        mask_half: mask.clone(),
+        mask,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -22,13 +22,7 @@ pub(super) struct Stain {
 
 impl Stain {
     /// A drop somewhere within `spread` of the middle of the picture.
-    pub(super) fn draw(
-        radius: f32,
-        spread: f32,
-        tint: Colour,
-        strength: f32,
-        rng: &mut dyn RngCore,
-    ) -> Self {
+    pub(super) fn draw(radius: f32, spread: f32, tint: Colour, strength: f32, rng: &mut dyn RngCore) -> Self {
         let bulges = std::array::from_fn(|_| {
             let (sine, cosine) = sin_cos(rng.random_range(0.0..std::f32::consts::TAU));
             ([cosine, sine], rng.random_range(-0.22..0.30))
@@ -120,8 +114,7 @@ impl Scratch {
                 return under;
             }
             // The tool bites gradually and lifts off gradually.
-            let ends = smoothstep(0.0, 0.2 * whole, near.along)
-                * smoothstep(whole, 0.8 * whole, near.along);
+            let ends = smoothstep(0.0, 0.2 * whole, near.along) * smoothstep(whole, 0.8 * whole, near.along);
             let ridge = 1.0 - smoothstep(0.2 * self.width, self.width, (near.side - 0.4 * self.width).abs());
             let groove = 1.0 - smoothstep(0.2 * self.width, self.width, (near.side + 0.6 * self.width).abs());
             let lit = mix(under, [1.0; 3], ridge * self.bright * ends);

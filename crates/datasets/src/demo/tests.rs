@@ -1,0 +1,3 @@
+//! Tests of the generated data set as a whole.
+
+use super::*;

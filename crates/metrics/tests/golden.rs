@@ -75,7 +75,7 @@ fn rankings_agree_with_scikit_learn() {
     assert_eq!(cases.len(), 5);
     for case in cases {
         let labels: Vec<bool> = (0..case.count)
-            .map(|i| splitmix64(case.seed + 1000, i) % case.one_in == 0)
+            .map(|i| splitmix64(case.seed + 1000, i).is_multiple_of(case.one_in))
             .collect();
         let scores: Vec<f32> = labels
             .iter()

@@ -11,6 +11,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod weight_gradient;
+mod winograd;
 
 use std::mem::MaybeUninit;
 
@@ -118,8 +119,10 @@ fn convolve(
     isa: Isa,
     y: &mut [MaybeUninit<f32>],
 ) {
-    let _ = algorithm;
-    with_lanes!(isa, V => direct::convolve::<V>(x, shape, filter, bias, y));
+    with_lanes!(isa, V => match algorithm {
+        Algorithm::Direct => direct::convolve::<V>(x, shape, filter, bias, y),
+        _ => winograd::convolve::<V>(x, shape, filter, bias, y),
+    });
 }
 
 fn gradient(
@@ -130,8 +133,10 @@ fn gradient(
     isa: Isa,
     dw: &mut [MaybeUninit<f32>],
 ) {
-    let _ = algorithm;
-    with_lanes!(isa, V => weight_gradient::direct::<V>(x, dy, shape, dw));
+    with_lanes!(isa, V => match algorithm {
+        Algorithm::Direct => weight_gradient::direct::<V>(x, dy, shape, dw),
+        _ => winograd::weight_gradient::<V>(x, dy, shape, dw),
+    });
 }
 
 /// A vector of `len` numbers, all of which `fill` writes.

@@ -1,0 +1,143 @@
+//! Which data sets there are, where they lie, and how they are recognised: `data/datasets.toml`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::DownloadError;
+
+/// The data sets that can be fetched, by name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Catalogue {
+    sets: BTreeMap<String, DataSet>,
+}
+
+/// One data set: addresses, identity, licence.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSet {
+    /// One line for people.
+    pub title: String,
+    /// File name of the archive; its ending (`.tar.xz`, `.tar.gz`) tells the compression.
+    pub archive: String,
+    /// SHA-256 of the archive, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Length of the archive in bytes.
+    pub bytes: u64,
+    /// Top folder in the archive, dropped from paths that begin with it; may be empty.
+    #[serde(default)]
+    pub root: String,
+    /// Folders or files that must be there after unpacking.
+    #[serde(default)]
+    pub contains: Vec<String>,
+    /// What unpacking is bounded by.
+    pub unpacked: Bounds,
+    /// Where the archive is served, in the order to try.
+    pub addresses: Vec<String>,
+    /// The page to read about it.
+    pub page: String,
+    /// The licence in short, several lines.
+    pub licence: String,
+}
+
+/// Bounds on the contents of an archive.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// Most files and folders.
+    pub files: u64,
+    /// Most bytes in all files together.
+    pub bytes: u64,
+}
+
+impl Catalogue {
+    /// The catalogue that comes with the program.
+    ///
+    /// # Errors
+    /// None for the shipped file, which is tested.
+    pub fn builtin() -> Result<Self, DownloadError> {
+        Self::from_toml(include_str!("../../../data/datasets.toml"))
+    }
+
+    /// Reads a catalogue and checks every entry.
+    ///
+    /// # Errors
+    /// Text that is not such a catalogue, a hash that is none, an archive name that is a path or has an unknown ending.
+    pub fn from_toml(text: &str) -> Result<Self, DownloadError> {
+        let catalogue: Self = toml::from_str(text).map_err(|e| DownloadError::Io {
+            path: "datasets.toml".into(),
+            source: std::io::Error::new(std::io::ErrorKind::InvalidData, e.to_string()),
+        })?;
+        for (name, set) in &catalogue.sets {
+            let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+            let fault = if set.sha256.len() != 64 || !set.sha256.bytes().all(hex) {
+                "sha256 is not 64 lower-case hexadecimal digits"
+            } else if !set.archive.ends_with(".tar.xz") && !set.archive.ends_with(".tar.gz") {
+                "the archive is neither .tar.xz nor .tar.gz"
+            } else if [&set.archive, name]
+                .iter()
+                .any(|part| part.contains(['/', '\\']) || part.starts_with('.'))
+            {
+                "its name or its archive's is a path"
+            } else {
+                continue;
+            };
+            return Err(DownloadError::Catalogue {
+                name: name.clone(),
+                fault,
+            });
+        }
+        Ok(catalogue)
+    }
+
+    /// The data set of that name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn get(&self, name: &str) -> Result<&DataSet, DownloadError> {
+        self.sets.get(name).ok_or_else(|| DownloadError::Unknown {
+            name: name.to_owned(),
+            known: self.sets.keys().cloned().collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_catalogue_is_sound() {
+        let catalogue = Catalogue::builtin().expect("parsed");
+        for name in ["mvtec-ad", "dtd"] {
+            let set = catalogue.get(name).expect("there");
+            assert!(
+                set.addresses
+                    .iter()
+                    .all(|a| a.starts_with("https://") && a.ends_with(&set.archive))
+            );
+            assert!(set.addresses.len() >= 2 && !set.licence.trim().is_empty());
+            assert!(set.unpacked.bytes > set.bytes);
+        }
+        let unknown = catalogue.get("imagenet").expect_err("unknown").to_string();
+        assert_eq!(unknown, "unknown data set \"imagenet\": there are dtd, mvtec-ad");
+    }
+
+    #[test]
+    fn unsound_entries_are_refused() {
+        let sound = include_str!("../../../data/datasets.toml");
+        for (from, to) in [
+            ("sha256 = \"c", "sha256 = \"C"),
+            ("archive = \"mvtec", "archive = \"../mvtec"),
+            ("archive = \"dtd-r1.0.1.tar.gz", "archive = \"dtd-r1.0.1.zip"),
+            ("title =", "tittle ="),
+            ("[dtd]", "[\"../dtd\"]"),
+        ] {
+            assert!(
+                Catalogue::from_toml(&sound.replacen(from, to, 1)).is_err(),
+                "{to}"
+            );
+        }
+    }
+}

@@ -1,1 +1,53 @@
-//! Under construction.
+//! The networks that find anomalies, and the [`Detector`] trait that everything scores images through.
+//!
+//! ```text
+//! image ──► Reconstructive ──► reconstruction ─┐
+//!   └──────────────────────────────────────────┴─► Discriminative ──► softmax ──► AnomalyMap ──► image score
+//! ```
+//!
+//! Networks are DRAEM's: [`Reconstructive`] redraws an image without its anomaly, [`Discriminative`] compares image and
+//! reconstruction. Tensors are NHWC, colours RGB in \[0, 1\]. A network is a list of layers over [`Parameters`], which are
+//! variables with DRAEM's names; two questions are kept apart:
+//!
+//! * where batch norms take their statistics from: [`Mode`](flawforge_ops::Mode), an argument of `forward`;
+//! * whether gradients flow: always, unless the network is a [`frozen`](Reconstructive::frozen) view, which shares the weights.
+//!
+//! [`Draem`] joins two frozen networks into a detector:
+//!
+//! ```
+//! use candle_core::Device;
+//! use flawforge_models::{Detector, Discriminative, Draem, Reconstructive};
+//! use rand::SeedableRng;
+//!
+//! # fn main() -> Result<(), flawforge_models::ModelError> {
+//! let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+//! let reconstructive = Reconstructive::new(4, &mut rng, &Device::Cpu)?; // the paper's width: 128
+//! let discriminative = Discriminative::new(4, &mut rng, &Device::Cpu)?; // the paper's width: 64
+//! let detector = Draem::new(&reconstructive, &discriminative, 64, 32)?;
+//!
+//! let picture = image::RgbImage::from_pixel(64, 32, image::Rgb([90, 120, 40]));
+//! let detection = &detector.detect(&[&picture])?[0];
+//! assert_eq!(detection.map.scores.len(), 64 * 32);
+//! assert!((0.0..=1.0).contains(&detection.score));
+//! # Ok(())
+//! # }
+//! ```
+
+mod detector;
+mod discriminative;
+mod draem;
+mod error;
+mod images;
+pub mod import;
+pub mod init;
+mod layers;
+mod parameters;
+mod reconstructive;
+
+pub use detector::{AnomalyMap, Detection, Detector};
+pub use discriminative::Discriminative;
+pub use draem::Draem;
+pub use error::ModelError;
+pub use images::{bytes_to_tensor, images_to_tensor};
+pub use parameters::{ParameterSpec, Parameters, Role};
+pub use reconstructive::Reconstructive;

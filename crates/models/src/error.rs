@@ -1,0 +1,90 @@
+use std::path::PathBuf;
+
+use candle_core::DType;
+
+/// What can go wrong with networks, their weights and the images they are given.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// A set of weights lacks a tensor of the network.
+    #[error("tensor {name:?} is missing")]
+    MissingTensor {
+        /// Name in the network.
+        name: String,
+    },
+    /// A set of weights holds a tensor that the network does not have.
+    #[error("tensor {name:?} does not belong to this network")]
+    UnexpectedTensor {
+        /// Name in the set.
+        name: String,
+    },
+    /// A tensor has another shape than the network's.
+    #[error("tensor {name:?} has shape {found:?}, the network needs {expected:?}")]
+    WrongShape {
+        /// Name in the network.
+        name: String,
+        /// Shape in the network.
+        expected: Vec<usize>,
+        /// Shape in the set.
+        found: Vec<usize>,
+    },
+    /// A tensor is of a type that weights cannot be made from.
+    #[error("tensor {name:?} holds {found:?}, not floating-point numbers")]
+    WrongType {
+        /// Name in the network.
+        name: String,
+        /// Type in the set.
+        found: DType,
+    },
+    /// A weight is infinite or not a number.
+    #[error("tensor {name:?} holds a value that is not finite")]
+    NotFinite {
+        /// Name in the network.
+        name: String,
+    },
+    /// A network without channels was asked for.
+    #[error("a network's width must be at least 1")]
+    NoWidth,
+    /// A weight file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A weight file is not what it should be.
+    #[error("{}: {source}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// Which tensor, and why; a [`ModelError::Tensor`] when the file is no safetensors file at all.
+        source: Box<ModelError>,
+    },
+    /// Images that cannot be halved as often as the network does.
+    #[error("the network needs a width and height divisible by {multiple}, not {width}x{height}")]
+    Size {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// What both must be a positive multiple of.
+        multiple: usize,
+    },
+    /// An image of another size than the detector's or than the first of its batch.
+    #[error("image {index} is {}x{}, not {}x{}", found.0, found.1, expected.0, expected.1)]
+    ImageSize {
+        /// Place in the batch, from 0.
+        index: usize,
+        /// Width and height in pixels that were needed.
+        expected: (u32, u32),
+        /// Width and height in pixels that came.
+        found: (u32, u32),
+    },
+    /// A batch without images.
+    #[error("a batch needs at least one image")]
+    NoImages,
+}

@@ -1,0 +1,148 @@
+//! Weights in safetensors files, ours and DRAEM's published ones.
+//!
+//! DRAEM's files are PyTorch pickles of plain state dicts that were trained on **BGR** images; everything here is RGB.
+//! Turn one into safetensors with PyTorch, then read it with [`ColourOrder::Bgr`]:
+//!
+//! ```python
+//! import torch, safetensors.torch
+//! weights = torch.load("DRAEM_seg_large_ae_large_0.0001_800_bs8_bottle_.pckl", map_location="cpu")
+//! safetensors.torch.save_file({k: v.contiguous() for k, v in weights.items()}, "bottle.safetensors")
+//! ```
+//!
+//! The colours are exchanged once, in the weights: the input channels of the first convolution of either network (both
+//! triples of the discriminative one) and the output channels of the reconstructive network's last. A network with such
+//! weights gives for an RGB image exactly what the original gives for the BGR one.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use candle_core::{Device, Tensor, safetensors};
+
+use crate::{Discriminative, ModelError, Parameters, Reconstructive};
+
+/// Order of the colour channels that weights were trained with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ColourOrder {
+    /// Red first: ours.
+    Rgb,
+    /// Blue first: DRAEM's published weights.
+    Bgr,
+}
+
+/// Tensors whose colour channels must be exchanged: name and dimension.
+const COLOURED: [(&str, usize); 4] = [
+    ("encoder.block1.0.weight", 1),
+    ("decoder.fin_out.0.weight", 0),
+    ("decoder.fin_out.0.bias", 0),
+    ("encoder_segment.block1.0.weight", 1),
+];
+
+/// Reads a reconstructive network; its width is found from the file.
+///
+/// # Errors
+/// [`ModelError::File`] when the file cannot be read, [`ModelError::Weights`] when it is not a safetensors file or not
+/// of this network (see [`Parameters::load`]).
+pub fn read_reconstructive(
+    path: &Path,
+    order: ColourOrder,
+    device: &Device,
+) -> Result<Reconstructive, ModelError> {
+    let tensors = read(path, order)?;
+    Reconstructive::from_tensors(&tensors, device).map_err(in_file(path))
+}
+
+/// Reads a discriminative network; its width is found from the file.
+///
+/// # Errors
+/// As [`read_reconstructive`].
+pub fn read_discriminative(
+    path: &Path,
+    order: ColourOrder,
+    device: &Device,
+) -> Result<Discriminative, ModelError> {
+    let tensors = read(path, order)?;
+    Discriminative::from_tensors(&tensors, device).map_err(in_file(path))
+}
+
+/// Writes a network's weights and running statistics to a safetensors file with DRAEM's names. The file appears whole
+/// or not at all.
+///
+/// # Errors
+/// [`ModelError::File`] when it cannot be written.
+pub fn write(parameters: &Parameters, path: &Path, order: ColourOrder) -> Result<(), ModelError> {
+    let tensors: HashMap<String, Tensor> = parameters.tensors()?.into_iter().collect();
+    let tensors = with_order(tensors, order)?;
+    let bytes = ::safetensors::serialize(&tensors, None)
+        .map_err(|error| ModelError::from(candle_core::Error::from(error)))
+        .map_err(in_file(path))?;
+    write_whole(path, &bytes).map_err(|source| ModelError::File {
+        path: path.into(),
+        source,
+    })
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn read(path: &Path, order: ColourOrder) -> Result<HashMap<String, Tensor>, ModelError> {
+    let bytes = std::fs::read(path).map_err(|source| ModelError::File {
+        path: path.into(),
+        source,
+    })?;
+    let tensors = safetensors::load_buffer(&bytes, &Device::Cpu)
+        .map_err(ModelError::from)
+        .map_err(in_file(path))?;
+    with_order(tensors, order).map_err(in_file(path))
+}
+
+fn in_file(path: &Path) -> impl FnOnce(ModelError) -> ModelError {
+    move |source| ModelError::Weights {
+        path: path.into(),
+        source: Box::new(source),
+    }
+}
+
+/// Exchanges red and blue between RGB and the given order; its own inverse.
+fn with_order(
+    mut tensors: HashMap<String, Tensor>,
+    order: ColourOrder,
+) -> Result<HashMap<String, Tensor>, ModelError> {
+    if order == ColourOrder::Rgb {
+        return Ok(tensors);
+    }
+    for (name, dim) in COLOURED {
+        if let Some(tensor) = tensors.get_mut(name) {
+            let channels = tensor.dims().get(dim).copied().unwrap_or(0);
+            if channels == 0 || channels % 3 != 0 {
+                continue; // not this network's: the shape check that follows says so
+            }
+            let reversed: Vec<u32> = (0..channels as u32).map(|i| i / 3 * 3 + 2 - i % 3).collect();
+            *tensor = tensor.index_select(&Tensor::new(reversed, tensor.device())?, dim)?;
+        }
+    }
+    Ok(tensors)
+}
+
+/// A network's width: the output channels of its first convolution.
+pub(crate) fn width_of(tensors: &HashMap<String, Tensor>, first_conv: &str) -> Result<usize, ModelError> {
+    let name = format!("{first_conv}.weight");
+    match tensors.get(&name).map(|weight| weight.dims()) {
+        None => Err(ModelError::MissingTensor { name }),
+        Some(&[width, _, 3, 3]) if width > 0 => Ok(width),
+        Some(found) => Err(ModelError::WrongShape {
+            name,
+            expected: vec![1, 3, 3, 3],
+            found: found.to_vec(),
+        }),
+    }
+}

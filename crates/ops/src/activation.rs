@@ -1,5 +1,7 @@
-use candle_core::{Result, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 
+use crate::cpu::{Isa, activation};
+use crate::dispatch::{elements, on_cpu_f32, with_elements2};
 use crate::reference;
 
 /// `max(x, 0)`, any shape; the gradient at 0 is 0 and NaN stays NaN, as in PyTorch.
@@ -7,13 +9,66 @@ use crate::reference;
 /// # Errors
 /// Those of candle.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    reference::relu(x)
+    if on_cpu_f32(&[x]) {
+        x.contiguous()?.apply_op1(Relu)
+    } else {
+        reference::relu(x)
+    }
 }
 
 /// Softmax over the last dimension, any shape.
 ///
 /// # Errors
-/// Those of candle.
+/// A tensor without dimensions or with an empty last one.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
-    reference::softmax(x)
+    if x.dim(D::Minus1)? == 0 {
+        candle_core::bail!("softmax: the last dimension of {:?} is empty", x.dims());
+    }
+    if on_cpu_f32(&[x]) {
+        x.contiguous()?.apply_op1(Softmax)
+    } else {
+        reference::softmax(x)
+    }
+}
+
+struct Relu;
+
+impl CustomOp1 for Relu {
+    fn name(&self) -> &'static str {
+        "relu"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let y = activation::relu(elements(self.name(), x, layout)?, Isa::detect());
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        with_elements2(self.name(), y, dy, |y, dy| {
+            let dx = activation::relu_backward(y, dy, Isa::detect());
+            Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+        })
+    }
+}
+
+struct Softmax;
+
+impl CustomOp1 for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let classes = layout.shape().dim(D::Minus1)?;
+        let y = activation::softmax(elements(self.name(), x, layout)?, classes);
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let classes = x.dim(D::Minus1)?;
+        with_elements2(self.name(), y, dy, |y, dy| {
+            let dx = activation::softmax_backward(y, dy, classes);
+            Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+        })
+    }
 }

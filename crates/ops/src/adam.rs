@@ -3,6 +3,8 @@ use std::collections::HashMap;
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, Var, backprop::GradStore, bail};
 use rayon::prelude::*;
 
+use crate::cpu::Isa;
+use crate::cpu::multiversion::multiversioned;
 use crate::dispatch::{elements, on_cpu_f32};
 
 /// Elements that one task updates.
@@ -264,27 +266,28 @@ impl InplaceOp2 for Update<'_> {
             bail!("Adam: a thread failed while it updated the moments");
         };
         let (m, v) = &mut *moments;
+        let isa = Isa::detect();
         variable[start..end]
             .par_chunks_mut(CHUNK)
             .zip(m.par_chunks_mut(CHUNK))
             .zip(v.par_chunks_mut(CHUNK))
             .zip(gradient.par_chunks(CHUNK))
-            .for_each(|(((p, m), v), g)| update(p, m, v, g, self.factors));
+            .for_each(|(((p, m), v), g)| update(isa, p, m, v, g, self.factors));
         Ok(())
     }
 }
 
-/// One Adam step of a slice, in the order of PyTorch's operations.
-#[inline(always)]
-fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
-    let weight1 = (1.0 - factors.beta1) as f32;
-    let (beta2, weight2) = (factors.beta2 as f32, (1.0 - factors.beta2) as f32);
-    let (eps, root) = (factors.eps as f32, factors.root_correction as f32);
-    let step_size = factors.step_size as f32;
-    for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
-        *m += weight1 * (g - *m);
-        *v = beta2 * *v + weight2 * g * g;
-        let denominator = v.sqrt() / root + eps;
-        *p -= step_size * (*m / denominator);
+multiversioned! {
+    /// One Adam step of a slice, in the order of PyTorch's operations.
+    fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
+        let weight1 = (1.0 - factors.beta1) as f32;
+        let (beta2, weight2) = (factors.beta2 as f32, (1.0 - factors.beta2) as f32);
+        let (eps, root) = (factors.eps as f32, factors.root_correction as f32);
+        let change = -factors.step_size as f32;
+        for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+            *m += weight1 * (g - *m);
+            *v = beta2 * *v + weight2 * g * g;
+            *p += change * *m / (v.sqrt() / root + eps);
+        }
     }
 }

@@ -1,5 +1,8 @@
-use candle_core::{DType, Device, Result, Tensor, Var, bail};
+use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, Var, bail};
 
+use crate::cpu::Isa;
+use crate::cpu::batch_norm::{Normalisation, backward_input, forward, gradient_sums, moments};
+use crate::dispatch::{elements, on_cpu_f32, with_elements, with_elements2};
 use crate::reference;
 
 /// Where the statistics of a normalisation come from.
@@ -82,6 +85,10 @@ impl BatchNorm {
         Ok((rows, channels))
     }
 
+    fn on_cpu_f32(&self, x: &Tensor) -> bool {
+        on_cpu_f32(&[x, &self.weight, &self.bias, &self.running_mean, &self.running_var])
+    }
+
     /// Moves the running statistics towards a batch's mean and *biased* variance, taken over `rows` values.
     pub(crate) fn update_running(&self, mean: &Tensor, variance: &Tensor, rows: usize) -> Result<()> {
         let unbiased = (variance * (rows as f64 / (rows - 1) as f64))?;
@@ -102,7 +109,11 @@ impl BatchNorm {
 /// Shapes that do not fit; training with a single value per channel.
 pub fn batch_norm(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
     norm.check(x, mode)?;
-    reference::batch_norm(x, norm, mode)
+    if norm.on_cpu_f32(x) {
+        fused(x, norm, mode, false)
+    } else {
+        reference::batch_norm(x, norm, mode)
+    }
 }
 
 /// [`batch_norm`] and [`relu`](crate::relu) in one pass over memory.
@@ -111,5 +122,140 @@ pub fn batch_norm(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
 /// As [`batch_norm`].
 pub fn batch_norm_relu(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
     norm.check(x, mode)?;
-    reference::batch_norm_relu(x, norm, mode)
+    if norm.on_cpu_f32(x) {
+        fused(x, norm, mode, true)
+    } else {
+        reference::batch_norm_relu(x, norm, mode)
+    }
+}
+
+fn fused(x: &Tensor, norm: &BatchNorm, mode: Mode, relu: bool) -> Result<Tensor> {
+    let (rows, channels) = norm.check(x, mode)?;
+    let x = x.contiguous()?;
+    let (mean, variance) = match mode {
+        Mode::Train => {
+            let (mean, variance) =
+                with_elements("batch_norm", &x, |x| Ok(moments(x, channels, Isa::detect())))?;
+            let vector = |values: &[f64]| -> Result<Tensor> {
+                let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+                Tensor::from_vec(values, channels, x.device())
+            };
+            norm.update_running(&vector(&mean)?, &vector(&variance)?, rows)?;
+            (mean, variance)
+        }
+        Mode::Eval => (doubles(&norm.running_mean)?, doubles(&norm.running_var)?),
+    };
+    let operation = FusedBatchNorm {
+        mean: mean.iter().map(|&mean| mean as f32).collect(),
+        inverse: variance
+            .iter()
+            .map(|&variance| 1.0 / (variance + norm.eps).sqrt())
+            .collect(),
+        mode,
+        relu,
+    };
+    let (weight, bias) = (norm.weight.contiguous()?, norm.bias.contiguous()?);
+    x.apply_op3(&weight, &bias, operation)
+}
+
+/// The elements of a small f32 tensor.
+fn doubles(tensor: &Tensor) -> Result<Vec<f64>> {
+    with_elements("batch_norm", tensor, |values| {
+        Ok(values.iter().map(|&value| f64::from(value)).collect())
+    })
+}
+
+/// The operation with the statistics that it normalises by.
+struct FusedBatchNorm {
+    mean: Vec<f32>,
+    /// 1/√(variance + eps).
+    inverse: Vec<f64>,
+    mode: Mode,
+    relu: bool,
+}
+
+impl FusedBatchNorm {
+    fn map(&self, weight: &[f32], bias: &[f32]) -> Normalisation {
+        let scale = weight.iter().zip(&self.inverse);
+        Normalisation {
+            mean: self.mean.clone(),
+            scale: scale
+                .map(|(&weight, inverse)| (f64::from(weight) * inverse) as f32)
+                .collect(),
+            shift: bias.to_vec(),
+            relu: self.relu,
+        }
+    }
+}
+
+impl CustomOp3 for FusedBatchNorm {
+    fn name(&self) -> &'static str {
+        "batch_norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let map = self.map(
+            elements(self.name(), weight, weight_layout)?,
+            elements(self.name(), bias, bias_layout)?,
+        );
+        let y = forward(elements(self.name(), x, x_layout)?, &map, Isa::detect());
+        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let isa = Isa::detect();
+        let map = with_elements2(self.name(), weight, bias, |weight, bias| {
+            Ok(self.map(weight, bias))
+        })?;
+        let channels = self.mean.len();
+        with_elements2(self.name(), x, dy, |values, dy| {
+            let (sums, products) = gradient_sums(values, dy, &map, isa);
+            let dx = if x.track_op() {
+                let rows = (values.len() / channels) as f64;
+                let (slope, offset): (Vec<f32>, Vec<f32>) = (0..channels)
+                    .map(|c| match self.mode {
+                        Mode::Train => {
+                            let scale = f64::from(map.scale[c]) / rows;
+                            let slope = -scale * self.inverse[c].powi(2) * products[c];
+                            (slope as f32, (-scale * sums[c]) as f32)
+                        }
+                        Mode::Eval => (0.0, 0.0),
+                    })
+                    .unzip();
+                let dx = backward_input(values, dy, &map, &slope, &offset, isa);
+                Some(Tensor::from_vec(dx, x.shape(), x.device())?)
+            } else {
+                None
+            };
+            let vector = |wanted: &Tensor, values: Vec<f32>| {
+                wanted
+                    .track_op()
+                    .then(|| Tensor::from_vec(values, channels, x.device()))
+                    .transpose()
+            };
+            let products = products.iter().zip(&self.inverse);
+            let d_weight = products.map(|(sum, inverse)| (sum * inverse) as f32);
+            let d_bias = sums.iter().map(|&sum| sum as f32);
+            Ok((
+                dx,
+                vector(weight, d_weight.collect())?,
+                vector(bias, d_bias.collect())?,
+            ))
+        })
+    }
 }

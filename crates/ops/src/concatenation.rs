@@ -1,5 +1,7 @@
-use candle_core::{Result, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
+use crate::cpu::activation;
+use crate::dispatch::{elements, on_cpu_f32, with_elements};
 use crate::reference;
 
 /// `a` (N,H,W,Ca) and `b` (N,H,W,Cb) side by side, `a` first: (N,H,W,Ca+Cb).
@@ -7,8 +9,59 @@ use crate::reference;
 /// # Errors
 /// Batches or images of different size.
 pub fn concat(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    check_shapes(a, b)?;
-    reference::concat(a, b)
+    let (rows, ca, cb) = check_shapes(a, b)?;
+    if on_cpu_f32(&[a, b]) && rows * ca * cb > 0 {
+        a.contiguous()?.apply_op2(&b.contiguous()?, Concat)
+    } else {
+        reference::concat(a, b)
+    }
+}
+
+struct Concat;
+
+impl CustomOp2 for Concat {
+    fn name(&self) -> &'static str {
+        "concat"
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        a_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (n, h, w, ca) = a_layout.shape().dims4()?;
+        let (_, _, _, cb) = b_layout.shape().dims4()?;
+        let (a, b) = (
+            elements(self.name(), a, a_layout)?,
+            elements(self.name(), b, b_layout)?,
+        );
+        let y = activation::concat(a, b, ca, cb);
+        Ok((CpuStorage::F32(y), (n, h, w, ca + cb).into()))
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (_, ca, cb) = check_shapes(a, b)?;
+        with_elements(self.name(), dy, |dy| {
+            let part = |wanted: &Tensor, from: usize, count: usize| {
+                wanted
+                    .track_op()
+                    .then(|| {
+                        let values = activation::columns(dy, ca + cb, from, count);
+                        Tensor::from_vec(values, wanted.shape(), wanted.device())
+                    })
+                    .transpose()
+            };
+            Ok((part(a, 0, ca)?, part(b, ca, cb)?))
+        })
+    }
 }
 
 pub(crate) fn check_shapes(a: &Tensor, b: &Tensor) -> Result<(usize, usize, usize)> {

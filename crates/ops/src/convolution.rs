@@ -1,5 +1,8 @@
-use candle_core::{Result, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
+use crate::cpu::Isa;
+use crate::cpu::conv::{self, Algorithm, ConvShape};
+use crate::dispatch::{elements, on_cpu_f32, with_elements, with_elements2};
 use crate::reference;
 
 /// 3×3 convolution, stride 1, zero padding 1, with bias.
@@ -11,7 +14,77 @@ use crate::reference;
 /// Shapes that do not fit together.
 pub fn conv3x3(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     check_shapes(x, weight, bias)?;
-    reference::conv3x3(x, weight, bias)
+    if on_cpu_f32(&[x, weight, bias]) {
+        let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
+        x.apply_op3(&weight, &bias, Convolution)
+    } else {
+        reference::conv3x3(x, weight, bias)
+    }
+}
+
+struct Convolution;
+
+impl CustomOp3 for Convolution {
+    fn name(&self) -> &'static str {
+        "conv3x3"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (n, h, w, ci) = x_layout.shape().dims4()?;
+        let co = weight_layout.dims()[0];
+        let y = conv::forward(
+            elements(self.name(), x, x_layout)?,
+            ConvShape { n, h, w, ci, co },
+            elements(self.name(), weight, weight_layout)?,
+            Some(elements(self.name(), bias, bias_layout)?),
+            Algorithm::Auto,
+            Isa::detect(),
+        );
+        Ok((CpuStorage::F32(y), (n, h, w, co).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (n, h, w, ci, co) = check_shapes(x, weight, bias)?;
+        let shape = ConvShape { n, h, w, ci, co };
+        let (isa, device) = (Isa::detect(), x.device());
+        let dy = dy.contiguous()?;
+        let gradient = |wanted: &Tensor, compute: &dyn Fn() -> Result<Vec<f32>>| {
+            if wanted.track_op() {
+                Tensor::from_vec(compute()?, wanted.shape(), device).map(Some)
+            } else {
+                Ok(None)
+            }
+        };
+        let dx = gradient(x, &|| {
+            with_elements2(self.name(), &dy, weight, |dy, weight| {
+                Ok(conv::backward_input(dy, shape, weight, Algorithm::Auto, isa))
+            })
+        })?;
+        let dw = gradient(weight, &|| {
+            with_elements2(self.name(), x, &dy, |x, dy| {
+                Ok(conv::backward_weight(x, dy, shape, Algorithm::Auto, isa))
+            })
+        })?;
+        let db = gradient(bias, &|| {
+            with_elements(self.name(), &dy, |dy| Ok(conv::backward_bias(dy, shape, isa)))
+        })?;
+        Ok((dx, dw, db))
+    }
 }
 
 /// (N, H, W, Ci, Co).

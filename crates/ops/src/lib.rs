@@ -5,6 +5,7 @@ mod adam;
 mod batch_norm;
 mod concatenation;
 mod convolution;
+pub mod cpu;
 mod dispatch;
 mod loss;
 mod pooling;

@@ -1,5 +1,7 @@
-use candle_core::{Result, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
+use crate::cpu::{Isa, pooling};
+use crate::dispatch::{elements, on_cpu_f32, with_elements2};
 use crate::reference;
 
 /// 2×2 maximum with stride 2: (N,H,W,C) to (N,H/2,W/2,C).
@@ -10,7 +12,33 @@ use crate::reference;
 /// An odd or zero height or width.
 pub fn max_pool2(x: &Tensor) -> Result<Tensor> {
     check_shape(x)?;
-    reference::max_pool2(x)
+    if on_cpu_f32(&[x]) {
+        x.contiguous()?.apply_op1(MaxPool)
+    } else {
+        reference::max_pool2(x)
+    }
+}
+
+struct MaxPool;
+
+impl CustomOp1 for MaxPool {
+    fn name(&self) -> &'static str {
+        "max_pool2"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, h, w, c) = layout.shape().dims4()?;
+        let y = pooling::forward(elements(self.name(), x, layout)?, w, c, Isa::detect());
+        Ok((CpuStorage::F32(y), (n, h / 2, w / 2, c).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let (_, _, w, c) = x.dims4()?;
+        with_elements2(self.name(), x, dy, |values, dy| {
+            let dx = pooling::backward(values, dy, w, c, Isa::detect());
+            Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+        })
+    }
 }
 
 pub(crate) fn check_shape(x: &Tensor) -> Result<(usize, usize, usize, usize)> {

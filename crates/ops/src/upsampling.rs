@@ -1,5 +1,7 @@
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 
+use crate::cpu::{Isa, upsampling};
+use crate::dispatch::{elements, on_cpu_f32, with_elements};
 use crate::reference;
 
 /// ×2 bilinear interpolation with aligned corners: (N,H,W,C) to (N,2H,2W,C).
@@ -8,7 +10,34 @@ use crate::reference;
 /// An input without four dimensions, or an empty one.
 pub fn upsample2(x: &Tensor) -> Result<Tensor> {
     check_shape(x)?;
-    reference::upsample2(x)
+    if on_cpu_f32(&[x]) {
+        x.contiguous()?.apply_op1(Upsample)
+    } else {
+        reference::upsample2(x)
+    }
+}
+
+struct Upsample;
+
+impl CustomOp1 for Upsample {
+    fn name(&self) -> &'static str {
+        "upsample2"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, h, w, c) = layout.shape().dims4()?;
+        let x = elements(self.name(), x, layout)?;
+        let y = upsampling::forward(x, (h, w, c), Isa::detect());
+        Ok((CpuStorage::F32(y), (n, 2 * h, 2 * w, c).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let (_, h, w, c) = x.dims4()?;
+        with_elements(self.name(), dy, |dy| {
+            let dx = upsampling::backward(dy, (h, w, c), Isa::detect());
+            Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+        })
+    }
 }
 
 pub(crate) fn check_shape(x: &Tensor) -> Result<(usize, usize, usize, usize)> {

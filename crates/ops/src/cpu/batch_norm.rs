@@ -72,12 +72,7 @@ pub(crate) fn forward(x: &[f32], map: &Normalisation, isa: Isa) -> Vec<f32> {
 }
 
 /// Per channel Σ g and Σ g·(x − mean), where g is `dy` where the ReLU was open.
-pub(crate) fn gradient_sums(
-    x: &[f32],
-    dy: &[f32],
-    map: &Normalisation,
-    isa: Isa,
-) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn gradient_sums(x: &[f32], dy: &[f32], map: &Normalisation, isa: Isa) -> (Vec<f64>, Vec<f64>) {
     let channels = map.mean.len();
     let (mean, scale, shift) = (widen(&map.mean), widen(&map.scale), widen(&map.shift));
     let chunk = rows_per_chunk(channels) * channels;
@@ -129,9 +124,7 @@ pub(crate) fn backward_input(
         filled(x.len(), chunk, |index, dx| {
             let range = index * chunk..index * chunk + dx.len();
             let (x, dy) = (&x[range.clone()], &dy[range]);
-            input_gradient(
-                isa, x, dy, &mean, &scale, &shift, &slope, &offset, map.relu, dx,
-            );
+            input_gradient(isa, x, dy, &mean, &scale, &shift, &slope, &offset, map.relu, dx);
         })
     }
 }

@@ -4,9 +4,18 @@
 //! these functions and check shapes first. Each kernel is written once over a vector type ([`lanes`]) and compiled
 //! for every instruction set in [`Isa`]; which one runs is decided at run time.
 
+pub(crate) mod activation;
+pub(crate) mod batch_norm;
+pub(crate) mod blocks;
 pub mod conv;
 pub mod isa;
 pub(crate) mod lanes;
+pub(crate) mod loss;
+pub(crate) mod multiversion;
+pub(crate) mod parallel;
+pub(crate) mod pooling;
 pub(crate) mod scratch;
+pub(crate) mod ssim;
+pub(crate) mod upsampling;
 
 pub use isa::Isa;

@@ -8,7 +8,7 @@ macro_rules! multiversioned {
     ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)+) => {$(
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
-        pub(super) fn $name(isa: $crate::cpu::Isa, $($argument: $type),*) $(-> $result)? {
+        fn $name(isa: $crate::cpu::Isa, $($argument: $type),*) $(-> $result)? {
             #[inline(always)]
             #[allow(clippy::too_many_arguments)]
             fn generic($($argument: $type),*) $(-> $result)? $body

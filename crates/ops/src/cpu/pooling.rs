@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::Isa;
-use super::blocks::{BLOCK, blocks};
+use super::blocks::in_blocks;
 use super::multiversion::multiversioned;
 use super::parallel::filled;
 
@@ -33,64 +33,62 @@ pub(crate) fn backward(x: &[f32], dy: &[f32], width: usize, channels: usize, isa
     }
 }
 
-/// The larger number, the first of equals; NaN wins.
+/// Whether `value` takes the place of the best so far: the first of equals stays, NaN wins.
+#[inline(always)]
+fn wins(value: f32, best: f32) -> bool {
+    (value > best) | value.is_nan()
+}
+
 #[inline(always)]
 fn larger(best: f32, value: f32) -> f32 {
-    if value > best || value.is_nan() {
-        value
-    } else {
-        best
-    }
+    if wins(value, best) { value } else { best }
 }
 
-/// As [`larger`], on the index of the best as well.
-#[inline(always)]
-fn larger_at(best: (f32, u32), value: f32, position: u32) -> (f32, u32) {
-    let wins = value > best.0 || value.is_nan();
-    (
-        if wins { value } else { best.0 },
-        if wins { position } else { best.1 },
-    )
-}
+multiversioned! {
+    /// One row of maxima from two rows.
+    fn maxima(upper: &[f32], lower: &[f32], channels: usize, y: &mut [MaybeUninit<f32>]) {
+        for (pixel, y) in y.chunks_exact_mut(channels).enumerate() {
+            let pair = pixel * 2 * channels..(pixel + 1) * 2 * channels;
+            let (a, b) = upper[pair.clone()].split_at(channels);
+            let (c, d) = lower[pair].split_at(channels);
+            in_blocks!(channels, at, B => {
+                let (a, b) = (&a[at..][..B], &b[at..][..B]);
+                let (c, d) = (&c[at..][..B], &d[at..][..B]);
+                let y = &mut y[at..][..B];
+                for i in 0..B {
+                    y[i].write(larger(larger(larger(a[i], b[i]), c[i]), d[i]));
+                }
+            });
+        }
+    }
 
-#[inline(always)]
-fn maxima_block<const B: usize>(
-    upper: &[f32],
-    lower: &[f32],
-    left: usize,
-    right: usize,
-    y: &mut [MaybeUninit<f32>],
-) {
-    let (a, b) = (&upper[left..][..B], &upper[right..][..B]);
-    let (c, d) = (&lower[left..][..B], &lower[right..][..B]);
-    for i in 0..B {
-        y[i].write(larger(larger(larger(a[i], b[i]), c[i]), d[i]));
+    /// Two rows of gradients from one.
+    fn select(upper: &[f32], lower: &[f32], dy: &[f32], channels: usize, dx_upper: &mut [MaybeUninit<f32>], dx_lower: &mut [MaybeUninit<f32>]) {
+        for (pixel, dy) in dy.chunks_exact(channels).enumerate() {
+            let pair = pixel * 2 * channels..(pixel + 1) * 2 * channels;
+            let (a, b) = upper[pair.clone()].split_at(channels);
+            let (c, d) = lower[pair.clone()].split_at(channels);
+            let (da, db) = dx_upper[pair.clone()].split_at_mut(channels);
+            let (dc, dd) = dx_lower[pair].split_at_mut(channels);
+            in_blocks!(channels, at, B => {
+                let (a, b) = (&a[at..][..B], &b[at..][..B]);
+                let (c, d) = (&c[at..][..B], &d[at..][..B]);
+                let (da, db) = (&mut da[at..][..B], &mut db[at..][..B]);
+                let (dc, dd) = (&mut dc[at..][..B], &mut dd[at..][..B]);
+                let dy = &dy[at..][..B];
+                for i in 0..B {
+                    let second = wins(b[i], a[i]);
+                    let best = larger(a[i], b[i]);
+                    let third = wins(c[i], best);
+                    let best = larger(best, c[i]);
+                    let fourth = wins(d[i], best);
+                    let lower = third | fourth;
+                    da[i].write(if second | lower { 0.0 } else { dy[i] });
+                    db[i].write(if second & !lower { dy[i] } else { 0.0 });
+                    dc[i].write(if third & !fourth { dy[i] } else { 0.0 });
+                    dd[i].write(if fourth { dy[i] } else { 0.0 });
+                }
+            });
+        }
     }
-}
-
-#[inline(always)]
-fn select_block<const B: usize>(
-    upper: &[f32],
-    lower: &[f32],
-    left: usize,
-    right: usize,
-    dy: &[f32],
-    dx_upper: &mut [MaybeUninit<f32>],
-    dx_lower: &mut [MaybeUninit<f32>],
-) {
-    let (a, b) = (&upper[left..][..B], &upper[right..][..B]);
-    let (c, d) = (&lower[left..][..B], &lower[right..][..B]);
-    let mut winner = [0u32; B];
-    for i in 0..B {
-        let best = larger_at((a[i], 0), b[i], 1);
-        winner[i] = larger_at(larger_at(best, c[i], 2), d[i], 3).1;
-    }
-    for (position, dx, at) in [(0, &mut *dx_upper, left), (1, dx_upper, right)]
-        .into_iter()
-        .map(|(position, dx, at)| (position, dx, at))
-        .take(0)
-    {
-        let _ = (position, dx, at);
-    }
-    let _ = (dy, dx_lower);
 }

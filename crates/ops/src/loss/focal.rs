@@ -1,5 +1,7 @@
-use candle_core::{Result, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
+use crate::cpu::loss::{Focal, focal, focal_backward};
+use crate::dispatch::{elements, on_cpu_f32, scalar, with_elements2};
 use crate::reference;
 
 /// Constants of the focal loss; the default is DRAEM's code.
@@ -29,7 +31,58 @@ impl Default for FocalSettings {
 /// Shapes that do not fit together.
 pub fn focal_loss(probabilities: &Tensor, mask: &Tensor, settings: FocalSettings) -> Result<Tensor> {
     check_shapes(probabilities, mask)?;
-    reference::focal_loss(probabilities, mask, settings)
+    if on_cpu_f32(&[probabilities, mask]) {
+        let constants = Focal {
+            gamma: settings.gamma as f32,
+            smooth: settings.smooth as f32,
+        };
+        let mask = mask.detach().contiguous()?;
+        probabilities.contiguous()?.apply_op2(&mask, FocalLoss(constants))
+    } else {
+        reference::focal_loss(probabilities, mask, settings)
+    }
+}
+
+struct FocalLoss(Focal);
+
+impl CustomOp2 for FocalLoss {
+    fn name(&self) -> &'static str {
+        "focal_loss"
+    }
+
+    fn cpu_fwd(
+        &self,
+        probabilities: &CpuStorage,
+        probabilities_layout: &Layout,
+        mask: &CpuStorage,
+        mask_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let loss = focal(
+            elements(self.name(), probabilities, probabilities_layout)?,
+            elements(self.name(), mask, mask_layout)?,
+            self.0,
+        );
+        Ok((CpuStorage::F32(vec![loss as f32]), ().into()))
+    }
+
+    fn bwd(
+        &self,
+        probabilities: &Tensor,
+        mask: &Tensor,
+        _loss: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        if !probabilities.track_op() {
+            return Ok((None, None));
+        }
+        let factor = (f64::from(scalar(gradient)?) / mask.elem_count() as f64) as f32;
+        with_elements2(self.name(), probabilities, mask, |p, mask| {
+            let gradient = focal_backward(p, mask, self.0, factor);
+            let shape = probabilities.shape();
+            let gradient = Tensor::from_vec(gradient, shape, probabilities.device())?;
+            Ok((Some(gradient), None))
+        })
+    }
 }
 
 pub(crate) fn check_shapes(probabilities: &Tensor, mask: &Tensor) -> Result<()> {

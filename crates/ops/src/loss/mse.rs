@@ -1,5 +1,7 @@
-use candle_core::{Result, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
+use crate::cpu::{Isa, loss};
+use crate::dispatch::{elements, on_cpu_f32, scalar, with_elements2};
 use crate::reference;
 
 /// Mean of the squared difference over all elements; a scalar.
@@ -8,7 +10,56 @@ use crate::reference;
 /// Arguments of different shape.
 pub fn mse_loss(prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
     check_same_shape("mse_loss", prediction, target)?;
-    reference::mse_loss(prediction, target)
+    if on_cpu_f32(&[prediction, target]) {
+        prediction
+            .contiguous()?
+            .apply_op2(&target.contiguous()?, MeanSquaredError)
+    } else {
+        reference::mse_loss(prediction, target)
+    }
+}
+
+struct MeanSquaredError;
+
+impl CustomOp2 for MeanSquaredError {
+    fn name(&self) -> &'static str {
+        "mse_loss"
+    }
+
+    fn cpu_fwd(
+        &self,
+        prediction: &CpuStorage,
+        prediction_layout: &Layout,
+        target: &CpuStorage,
+        target_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let loss = loss::mse(
+            elements(self.name(), prediction, prediction_layout)?,
+            elements(self.name(), target, target_layout)?,
+            Isa::detect(),
+        );
+        Ok((CpuStorage::F32(vec![loss as f32]), ().into()))
+    }
+
+    fn bwd(
+        &self,
+        prediction: &Tensor,
+        target: &Tensor,
+        _loss: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let factor = 2.0 * f64::from(scalar(gradient)?) / prediction.elem_count() as f64;
+        let towards = |wanted: &Tensor, other: &Tensor| {
+            if !wanted.track_op() {
+                return Ok(None);
+            }
+            with_elements2(self.name(), wanted, other, |a, b| {
+                let gradient = loss::scaled_difference(a, b, factor as f32);
+                Tensor::from_vec(gradient, wanted.shape(), wanted.device()).map(Some)
+            })
+        };
+        Ok((towards(prediction, target)?, towards(target, prediction)?))
+    }
 }
 
 pub(crate) fn check_same_shape(op: &str, prediction: &Tensor, target: &Tensor) -> Result<()> {

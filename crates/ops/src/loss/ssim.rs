@@ -1,6 +1,9 @@
-use candle_core::{Result, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::check_same_shape;
+use crate::cpu::ssim::{Size, Slopes, backward, forward};
+use crate::cpu::{Isa, loss};
+use crate::dispatch::{on_cpu_f32, scalar, with_elements2};
 use crate::reference;
 
 /// Pixels on either side of the centre of the 11-pixel window.
@@ -30,7 +33,76 @@ pub enum SsimRange {
 /// Arguments of different shape, or without four dimensions.
 pub fn ssim_loss(prediction: &Tensor, target: &Tensor, range: SsimRange) -> Result<Tensor> {
     check_same_shape("ssim_loss", prediction, target)?;
-    reference::ssim_loss(prediction, target, range)
+    if on_cpu_f32(&[prediction, target]) {
+        fused(prediction, target, range)
+    } else {
+        reference::ssim_loss(prediction, target, range)
+    }
+}
+
+fn fused(prediction: &Tensor, target: &Tensor, range: SsimRange) -> Result<Tensor> {
+    let (_, h, w, c) = prediction.dims4()?;
+    let (prediction, target) = (prediction.contiguous()?, target.contiguous()?);
+    let needs_slopes = prediction.track_op() || target.track_op();
+    let operation = with_elements2("ssim_loss", &prediction, &target, |x, y| {
+        let range = match range {
+            SsimRange::Unit => 1.0,
+            SsimRange::FromPrediction => {
+                let (lowest, highest) = loss::extremes(x);
+                range_from_extremes(lowest.into(), highest.into())
+            }
+        };
+        let size = Size { h, w, c };
+        let stabilisers = stabilisers(range);
+        let (mean, slopes) = forward(x, y, size, stabilisers, needs_slopes, Isa::detect());
+        Ok(SsimLoss {
+            loss: (1.0 - mean) as f32,
+            slopes,
+            size,
+        })
+    })?;
+    prediction.apply_op2(&target, operation)
+}
+
+/// The finished computation with what its gradient needs.
+struct SsimLoss {
+    loss: f32,
+    slopes: Option<Slopes>,
+    size: Size,
+}
+
+impl CustomOp2 for SsimLoss {
+    fn name(&self) -> &'static str {
+        "ssim_loss"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(vec![self.loss]), ().into()))
+    }
+
+    fn bwd(
+        &self,
+        prediction: &Tensor,
+        target: &Tensor,
+        _loss: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let factor = (-f64::from(scalar(gradient)?) / prediction.elem_count() as f64) as f32;
+        let towards = |wanted: &Tensor, other: &Tensor, of_target: bool| {
+            let Some(slopes) = self.slopes.as_ref().filter(|_| wanted.track_op()) else {
+                return Ok(None);
+            };
+            with_elements2(self.name(), wanted, other, |image, other| {
+                let isa = Isa::detect();
+                let gradient = backward(image, other, slopes, of_target, self.size, factor, isa);
+                Tensor::from_vec(gradient, wanted.shape(), wanted.device()).map(Some)
+            })
+        };
+        Ok((
+            towards(prediction, target, false)?,
+            towards(target, prediction, true)?,
+        ))
+    }
 }
 
 /// The normalised 1-D window; the 2-D window is its outer product with itself.

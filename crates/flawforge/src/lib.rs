@@ -1,4 +1,54 @@
-//! Under construction.
+//! Forge flaws on good parts, and train a detector that finds the real ones.
+//!
+//! This crate is the front door: it names the crates of the workspace and holds the `flawforge` command. Programs that only
+//! need masks, simulated anomalies or metrics can depend on those crates alone; they build without the tensor library.
+//!
+//! | module | question | begin with |
+//! |---|---|---|
+//! | [`masks`] | where does an anomaly go? | [`masks::Perlin`] |
+//! | [`augment`] | what does it look like? | [`augment::Simulation`] |
+//! | [`datasets`] | where do images come from? | [`datasets::Category`] |
+//! | [`ops`], [`models`] | who finds it? | [`models::Detector`] |
+//! | [`training`] | how does it learn? | [`training::train`] |
+//! | [`metrics`] | how well was it found? | [`metrics::PixelScores`] |
+//!
+//! From a folder of normal images to anomaly maps:
+//!
+//! ```no_run
+//! use std::{path::Path, sync::Arc};
+//! use flawforge::augment::{ProceduralTextures, Selection};
+//! use flawforge::datasets::{Category, CategoryFiles, Limits, load_rgb, resize};
+//! use flawforge::training::{Config, Method, Profile, Run, TrainOptions, train};
+//!
+//! let config = Config::for_method(Method::LinYan, &Profile::builtin("quick")?, 0);
+//! let side = config.image_size;
+//! // MVTec layout, or a plain folder with images in `normal/`.
+//! let files = CategoryFiles::discover(Path::new("parts/bracket"))?;
+//! let category = Category::load(&files, side, side, &Limits::default())?;
+//! let textures = Arc::new(ProceduralTextures::default());
+//! let run = Path::new("runs/bracket");
+//! train(&config, &category, textures, &Selection::default(), run, &TrainOptions::default())?;
+//!
+//! let detector = Run::open(run)?.detector()?;
+//! let image = load_rgb(Path::new("suspect.png"), &Limits::default())?;
+//! let detection = &detector.detect(&[&resize::bilinear_rgb(&image, side, side)])?[0];
+//! println!("image score {:.3}", detection.score);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! And one that runs here: an anomaly on an image of one's own, without any network.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use flawforge::augment::{ProceduralTextures, Selection, Simulation, Stream};
+//! use image::{Rgb, RgbImage};
+//!
+//! let normal = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 3) as u8, (y * 3) as u8, 90]));
+//! let simulation = Simulation::selected(&Selection::default(), Arc::new(ProceduralTextures::default()));
+//! let sample = simulation.sample(&normal, Stream { seed: 1, epoch: 0, index: 0 });
+//! assert_eq!(sample.kind.is_some(), !sample.mask.is_empty());
+//! ```
+
 pub use flawforge_augment as augment;
 pub use flawforge_datasets as datasets;
 pub use flawforge_masks as masks;

@@ -1,0 +1,79 @@
+//! `flawforge evaluate`: figures of a run on test images.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use flawforge::training::{Evaluation, Run, evaluate_with, write_atomically, write_heat_maps};
+
+use super::source::{CategoryArgs, make_folder};
+
+/// Options of `evaluate`.
+#[derive(Args, Debug)]
+pub(crate) struct EvaluateArgs {
+    #[command(flatten)]
+    category: CategoryArgs,
+    /// Directory of a trained run
+    #[arg(long, value_name = "RUN")]
+    run: PathBuf,
+    /// Folder for evaluation.json, scores.csv and heatmaps.png [default: RUN/evaluation]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
+    let run = Run::open(&args.run)?;
+    let category = args.category.load(run.config().image_size)?;
+    if run.category() != category.name {
+        log::warn!("the run was trained on `{}`, the images are `{}`", run.category(), category.name);
+    }
+    if run.step() < run.total_steps() {
+        log::warn!("the run is not finished: step {} of {}", run.step(), run.total_steps());
+    }
+    let detector = run.detector()?;
+    let evaluation = evaluate_with(detector.as_ref(), &category, &run.config().evaluation)?;
+    let out = args.out.clone().unwrap_or_else(|| args.run.join("evaluation"));
+    make_folder(&out)?;
+    let json = serde_json::to_vec_pretty(&evaluation).context("evaluation.json")?;
+    write_atomically(&out.join("evaluation.json"), &json)?;
+    write_scores(&out.join("scores.csv"), &evaluation)?;
+    write_heat_maps(&out.join("heatmaps.png"), &evaluation, &category)?;
+    // A closed pipe behind this command is no fault of it.
+    let _ = std::io::stdout().write_all(summary(&evaluation).as_bytes());
+    log::info!("details in {}", out.display());
+    Ok(())
+}
+
+fn summary(evaluation: &Evaluation) -> String {
+    let scores = &evaluation.scores;
+    let lines = [
+        ("image AUROC", scores.image_auroc),
+        ("image AP", scores.image_ap),
+        ("pixel AUROC", scores.pixel_auroc),
+        ("pixel AP", scores.pixel_ap),
+        ("AUPRO", scores.aupro),
+        ("pixel AUROC, half-covered pixels too", scores.pixel_auroc_half),
+        ("pixel AP, half-covered pixels too", scores.pixel_ap_half),
+        ("AUPRO, half-covered pixels too", scores.aupro_half),
+    ];
+    let mut text = format!("{}, {} test images\n", evaluation.category, evaluation.images.len());
+    for (name, value) in lines {
+        let value = value.map_or_else(|| "not defined here".to_owned(), |v| format!("{:.2}", 100.0 * v));
+        text.push_str(&format!("{name:<38}{value}\n"));
+    }
+    text
+}
+
+fn write_scores(path: &Path, evaluation: &Evaluation) -> Result<()> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["image", "defect", "defective", "score"])?;
+    for image in &evaluation.images {
+        let score = image.score.to_string();
+        let defective = if image.defective { "1" } else { "0" };
+        table.write_record([image.name.as_str(), image.defect.as_str(), defective, score.as_str()])?;
+    }
+    let bytes = table.into_inner().context("scores.csv")?;
+    Ok(write_atomically(path, &bytes)?)
+}

@@ -1,0 +1,7 @@
+//! The subcommands, one a file, and what they share.
+
+pub(crate) mod evaluate;
+pub(crate) mod predict;
+pub(crate) mod simulate;
+pub(crate) mod source;
+pub(crate) mod train;

@@ -1,0 +1,224 @@
+//! `flawforge predict`: anomaly maps, overlays and scores of images of any size.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use flawforge::datasets::{Limits, load_rgb, resize};
+use flawforge::models::{AnomalyMap, Detection, Detector};
+use flawforge::training::sheet::{HeatMap, Scale};
+use flawforge::training::{Run, write_atomically, write_png};
+use image::{ImageBuffer, ImageFormat, Luma, RgbImage};
+
+use super::source::make_folder;
+
+/// How much of the image the overlay hides where the score is highest.
+const OPACITY: f32 = 0.7;
+const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"];
+
+/// Options of `predict`.
+#[derive(Args, Debug)]
+pub(crate) struct PredictArgs {
+    /// An image, or a folder whose images (and those of its folders) are taken
+    #[arg(value_name = "IMAGE|DIR")]
+    input: PathBuf,
+    /// Directory of a trained run
+    #[arg(long, value_name = "RUN")]
+    run: PathBuf,
+    /// Folder for scores.csv, and for each image NAME_map.png (16 bits, 65535 = score 1), NAME_heat.png and
+    /// NAME_overlay.png, all in the image's own size
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &PredictArgs) -> Result<()> {
+    let run = Run::open(&args.run)?;
+    let detector = run.detector()?;
+    let images = list(&args.input)?;
+    make_folder(&args.out)?;
+    let threshold = run.threshold();
+    if threshold.is_none() {
+        log::info!("the run has no threshold, so scores.csv has no verdicts");
+    }
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["image", "width", "height", "score", "threshold", "verdict"])?;
+    let mut names = BTreeSet::new();
+    let mut faults = 0;
+    for chunk in images.chunks(run.config().evaluation.batch.max(1)) {
+        // A file that cannot be read must not cost the scores of the others; the exit code tells.
+        let mut loaded = Vec::with_capacity(chunk.len());
+        for path in chunk {
+            match load_rgb(path, &Limits::default()) {
+                Ok(image) => loaded.push((path, image)),
+                Err(fault) => {
+                    log::error!("{fault}");
+                    faults += 1;
+                }
+            }
+        }
+        let detections = detect(detector.as_ref(), &loaded)?;
+        for ((path, image), detection) in loaded.iter().zip(&detections) {
+            let name = unique_name(&args.input, path, &mut names);
+            write_pictures(&args.out, &name, image, &detection.map)?;
+            let (limit, verdict) = match threshold {
+                Some(t) if detection.score >= t.score => (t.score.to_string(), "anomalous"),
+                Some(t) => (t.score.to_string(), "normal"),
+                None => (String::new(), ""),
+            };
+            table.write_record([
+                path.display().to_string(),
+                image.width().to_string(),
+                image.height().to_string(),
+                detection.score.to_string(),
+                limit,
+                verdict.to_owned(),
+            ])?;
+        }
+    }
+    let bytes = table.into_inner().context("scores.csv")?;
+    write_atomically(&args.out.join("scores.csv"), &bytes)?;
+    log::info!("{}: {} images scored", args.out.display(), names.len());
+    if faults > 0 {
+        bail!("{faults} of {} images could not be read (named above)", images.len());
+    }
+    Ok(())
+}
+
+fn detect(detector: &dyn Detector, loaded: &[(&PathBuf, RgbImage)]) -> Result<Vec<Detection>> {
+    if loaded.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (width, height) = detector.input_size();
+    let inputs: Vec<RgbImage> =
+        loaded.iter().map(|(_, image)| resize::bilinear_rgb(image, width, height)).collect();
+    Ok(detector.detect(&inputs.iter().collect::<Vec<_>>())?)
+}
+
+fn list(input: &Path) -> Result<Vec<PathBuf>> {
+    if input.is_file() {
+        return Ok(vec![input.to_path_buf()]);
+    }
+    if !input.is_dir() {
+        bail!("{}: no such image or folder", input.display());
+    }
+    let mut found = Vec::new();
+    collect(input, &mut found)?;
+    found.sort();
+    if found.is_empty() {
+        bail!("{}: holds no image ({})", input.display(), ENDINGS.join(", "));
+    }
+    Ok(found)
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let entry = entry.with_context(|| folder.display().to_string())?;
+        let (path, kind) = (entry.path(), entry.file_type().with_context(|| folder.display().to_string())?);
+        let known = |ending: &str| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending));
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        // Links to folders are not followed: they may lead in a circle.
+        if kind.is_dir() {
+            collect(&path, found)?;
+        } else if path.extension().and_then(|e| e.to_str()).is_some_and(known) && path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The image's path below the input without its ending; with the ending where two images differ only there.
+fn unique_name(input: &Path, path: &Path, taken: &mut BTreeSet<PathBuf>) -> PathBuf {
+    let below = match path.strip_prefix(input) {
+        Ok(below) if !below.as_os_str().is_empty() => below,
+        _ => Path::new(path.file_name().unwrap_or(path.as_os_str())),
+    };
+    let mut name = below.with_extension("");
+    if taken.contains(&name) {
+        let ending = below.extension().unwrap_or_default().to_string_lossy();
+        name.as_mut_os_string().push(format!("_{ending}"));
+    }
+    taken.insert(name.clone());
+    name
+}
+
+fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap) -> Result<()> {
+    let file = |suffix: &str| {
+        let mut path = out.join(name);
+        path.as_mut_os_string().push(suffix);
+        path
+    };
+    if let Some(folder) = file("").parent() {
+        make_folder(folder)?;
+    }
+    let (width, height) = image.dimensions();
+    let scores = stretched(map, width, height);
+    let grey = scores.iter().map(|score| (score.clamp(0.0, 1.0) * 65535.0).round() as u16).collect();
+    let grey: ImageBuffer<Luma<u16>, Vec<u16>> =
+        ImageBuffer::from_raw(width, height, grey).context("the map has another size than the image")?;
+    let path = file("_map.png");
+    let mut bytes = Cursor::new(Vec::new());
+    grey.write_to(&mut bytes, ImageFormat::Png).with_context(|| path.display().to_string())?;
+    write_atomically(&path, bytes.get_ref())?;
+    let heat = HeatMap { scores: &scores, width, height, scale: Scale::UNIT };
+    write_png(&file("_heat.png"), &heat.colours())?;
+    write_png(&file("_overlay.png"), &heat.over(image, OPACITY))?;
+    Ok(())
+}
+
+/// The map at another size: bilinear between pixel centres, the border repeated.
+fn stretched(map: &AnomalyMap, width: u32, height: u32) -> Vec<f32> {
+    let columns = positions(map.width, width);
+    let mut scores = Vec::with_capacity(width as usize * height as usize);
+    for (top, bottom, down) in positions(map.height, height) {
+        let row = |y: usize| &map.scores[y * map.width as usize..(y + 1) * map.width as usize];
+        let (above, below) = (row(top), row(bottom));
+        for &(left, right, across) in &columns {
+            let mix = |row: &[f32]| row[left] + (row[right] - row[left]) * across;
+            scores.push(mix(above) + (mix(below) - mix(above)) * down);
+        }
+    }
+    scores
+}
+
+/// For each of `to` places the two of `from` places between which it lies, and how far it is from the first.
+fn positions(from: u32, to: u32) -> Vec<(usize, usize, f32)> {
+    let scale = f64::from(from) / f64::from(to);
+    let last = from.saturating_sub(1);
+    (0..to)
+        .map(|place| {
+            let exact = ((f64::from(place) + 0.5) * scale - 0.5).clamp(0.0, f64::from(last));
+            let first = exact.floor() as u32;
+            (first as usize, (first + 1).min(last) as usize, (exact - f64::from(first)) as f32)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_is_stretched_between_pixel_centres() {
+        let map = AnomalyMap { width: 2, height: 1, scores: vec![0.0, 1.0] };
+        assert_eq!(stretched(&map, 4, 1), [0.0, 0.25, 0.75, 1.0]);
+        assert_eq!(stretched(&map, 2, 3), [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
+        assert_eq!(stretched(&map, 1, 1), [0.5]);
+    }
+
+    #[test]
+    fn names_stay_below_the_input_and_do_not_collide() {
+        let mut taken = BTreeSet::new();
+        let mut name = |input: &str, path: &str| {
+            unique_name(Path::new(input), Path::new(path), &mut taken).display().to_string()
+        };
+        assert_eq!(name("in", "in/good/000.png"), "good/000");
+        assert_eq!(name("in", "in/good/000.jpg"), "good/000_jpg");
+        assert_eq!(name("in/x.y.png", "in/x.y.png"), "x.y");
+    }
+}

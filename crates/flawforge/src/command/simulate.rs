@@ -1,0 +1,104 @@
+//! `flawforge simulate`: a labelled sheet of normal images, simulated anomalies and their masks.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use flawforge::augment::{Kind, RotateNormals, Selection, Simulation, Stream, to_bytes};
+use flawforge::datasets::TrainImage;
+use flawforge::training::sheet::{Cell, Sheet, mask_image};
+use flawforge::training::write_png;
+use image::RgbImage;
+
+use super::source::{AnomalyArgs, CategoryArgs, describe, make_folder};
+
+/// Options of `simulate`.
+#[derive(Args, Debug)]
+pub(crate) struct SimulateArgs {
+    #[command(flatten)]
+    category: CategoryArgs,
+    #[command(flatten)]
+    anomalies: AnomalyArgs,
+    /// Samples of each kind
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=64))]
+    count: u32,
+    /// Side of the images in pixels
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..=1024))]
+    size: u32,
+    /// Seed of the simulation
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// PNG file to write
+    #[arg(long, value_name = "FILE.png")]
+    out: PathBuf,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
+    let category = args.category.load(args.size)?;
+    let selection = args.anomalies.selection(&category.name)?;
+    let textures = args.anomalies.textures(args.size)?;
+    let columns: Vec<String> = (1..=args.count).map(|number| number.to_string()).collect();
+    let mut sheet = Sheet::new(&columns);
+    sheet.title(format!("{}: {}", category.name, describe(&selection)));
+
+    // Evenly spaced, because neighbouring files are near-duplicates.
+    let count = args.count as usize;
+    let normals: Vec<&TrainImage> =
+        (0..count).map(|i| &category.train[i * category.train.len() / count]).collect();
+    for kind in Kind::ALL {
+        let simulation = Simulation { p_clean: 0.0, rotation: None, ..only(kind, &textures) };
+        rows(&mut sheet, &simulation, &normals, args.seed, &label(kind, &selection));
+    }
+    if selection.rotate_normals {
+        let rotate = RotateNormals { probability: 1.0, ..RotateNormals::default() };
+        let rotated = normals.iter().enumerate().map(|(index, normal)| {
+            let mut rng = Stream { seed: args.seed, epoch: 0, index: index as u64 }.rng("shown rotation");
+            rotate.apply(&normal.image, &mut rng).unwrap_or_else(|| normal.image.clone())
+        });
+        sheet.row("normal, rotated (on)", rotated);
+    }
+    if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_folder(folder)?;
+    }
+    write_png(&args.out, &sheet.render()).context("cannot write the sheet")?;
+    log::info!("{}: {} samples a kind, {}", args.out.display(), count, describe(&selection));
+    Ok(())
+}
+
+fn only(kind: Kind, textures: &std::sync::Arc<dyn flawforge::augment::TextureSource>) -> Simulation {
+    let mut selection = Selection::default();
+    selection.transparent = kind == Kind::Transparent;
+    selection.opaque = kind == Kind::Opaque;
+    selection.near_distribution = kind == Kind::NearDistribution;
+    selection.rotate_normals = false;
+    Simulation::selected(&selection, textures.clone())
+}
+
+fn label(kind: Kind, selection: &Selection) -> String {
+    let enabled = match kind {
+        Kind::Transparent => selection.transparent,
+        Kind::Opaque => selection.opaque,
+        Kind::NearDistribution => selection.near_distribution,
+        _ => false,
+    };
+    format!("{kind} ({})", if enabled { "on" } else { "off" })
+}
+
+/// Three rows: normal images, the same with an anomaly, the masks.
+fn rows(sheet: &mut Sheet, simulation: &Simulation, normals: &[&TrainImage], seed: u64, label: &str) {
+    let images: Vec<&RgbImage> = normals.iter().map(|normal| &normal.image).collect();
+    let streams: Vec<Stream> =
+        (0..images.len()).map(|index| Stream { seed, epoch: 0, index: index as u64 }).collect();
+    let samples = simulation.batch(&images, &streams);
+    sheet.row(format!("{label}: normal"), normals.iter().map(|n| Cell::new(n.image.clone(), n.name.clone())));
+    sheet.row(format!("{label}: simulated"), samples.iter().map(|sample| Cell::from(to_bytes(&sample.image))));
+    let masks = samples.iter().map(|sample| {
+        let caption = match sample.kind {
+            Some(_) => format!("{:.1} %", 100.0 * sample.mask.coverage()),
+            None => "nothing visible".to_owned(),
+        };
+        Cell::new(mask_image(&sample.mask.to_luma8()), caption)
+    });
+    sheet.row(format!("{label}: mask"), masks);
+}

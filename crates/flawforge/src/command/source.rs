@@ -1,0 +1,111 @@
+//! Where a command takes images, textures and the selection from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use flawforge::augment::{ProceduralTextures, Selection, Selections, TextureBank, TextureSource};
+use flawforge::datasets::{Category, CategoryFiles, Limits, demo, load_textures};
+
+/// Seed of the generated demo images: fixed, so that every run sees the same ones.
+const DEMO_SEED: u64 = 0;
+
+/// A category: a folder, or one of the generated ones.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct CategoryArgs {
+    /// Folder of one category: MVTec AD layout, or a plain folder with images in `normal/`
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Generated demo category instead of a folder: connector, gear, weave or leather
+    #[arg(long, value_name = "NAME")]
+    demo: Option<String>,
+}
+
+impl CategoryArgs {
+    /// The images, at `side`×`side` pixels.
+    pub(crate) fn load(&self, side: u32) -> Result<Category> {
+        if let Some(dir) = &self.dir {
+            let files = CategoryFiles::discover(dir)?;
+            return Ok(Category::load(&files, side, side, &Limits::default())?);
+        }
+        let name = self.demo.as_deref().unwrap_or_default();
+        if !demo::CATEGORIES.contains(&name) {
+            bail!("unknown demo category `{name}` (known: {})", demo::CATEGORIES.join(", "));
+        }
+        Ok(demo::category(name, side, DEMO_SEED)?)
+    }
+}
+
+/// What anomalies are made of, and which are made.
+#[derive(Args, Debug)]
+pub(crate) struct AnomalyArgs {
+    /// Selection file (TOML): which kinds of anomaly make sense for the category [default: the built-in selections]
+    #[arg(long, value_name = "FILE")]
+    selection: Option<PathBuf>,
+    /// Folder of texture images [default: procedural textures]
+    #[arg(long, value_name = "DIR")]
+    textures: Option<PathBuf>,
+}
+
+impl AnomalyArgs {
+    /// The textures, at `side`×`side` pixels.
+    pub(crate) fn textures(&self, side: u32) -> Result<Arc<dyn TextureSource>> {
+        match &self.textures {
+            None => Ok(Arc::new(ProceduralTextures::default())),
+            Some(dir) => {
+                let images = load_textures(dir, side, side, &Limits::default())?;
+                let bank = TextureBank::new(images).with_context(|| dir.display().to_string())?;
+                Ok(Arc::new(bank))
+            }
+        }
+    }
+
+    /// The selection of a category: from the file given, the demo's own, the built-in ones, or the default.
+    pub(crate) fn selection(&self, category: &str) -> Result<Selection> {
+        if let Some(path) = &self.selection {
+            let selections = read_selections(path)?;
+            if let Some(found) = selections.get(category) {
+                return Ok(found.clone());
+            }
+            bail!("{}: has no selection for category `{category}`", path.display());
+        }
+        let demo = Selections::from_toml(demo::selections_toml()).context("the demo's selection")?;
+        for known in [demo, Selections::builtin()] {
+            if let Some(found) = known.get(category) {
+                return Ok(found.clone());
+            }
+        }
+        let default = Selection::default();
+        log::info!(
+            "no selection is known for category `{category}`; using the default ({}); `flawforge simulate` shows what \
+             it makes, --selection FILE replaces it",
+            describe(&default)
+        );
+        Ok(default)
+    }
+}
+
+/// One phrase about a selection.
+pub(crate) fn describe(selection: &Selection) -> String {
+    let on = |name: &str, enabled: bool| format!("{name} {}", if enabled { "on" } else { "off" });
+    [
+        on("transparent", selection.transparent),
+        on("opaque", selection.opaque),
+        on("near-distribution", selection.near_distribution),
+        on("rotation of normals", selection.rotate_normals),
+    ]
+    .join(", ")
+}
+
+fn read_selections(path: &Path) -> Result<Selections> {
+    let text = fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    Selections::from_toml(&text).with_context(|| path.display().to_string())
+}
+
+/// Makes the folder that a command writes into.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("{}: cannot be made", path.display()))
+}

@@ -1,0 +1,122 @@
+//! `flawforge train`: a run on the normal images of a category.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use flawforge::training::{
+    Config, Length, Method, Profile, RunFiles, TrainOptions, TrainReport, train,
+};
+
+use super::source::{AnomalyArgs, CategoryArgs};
+
+/// Share of the normal images that `train` keeps for the threshold of verdicts.
+const HELD_OUT: f64 = 0.1;
+
+/// Options of `train`.
+#[derive(Args, Debug)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    category: CategoryArgs,
+    /// Directory of the run
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Method: draem or lin-yan [default: lin-yan]
+    #[arg(long)]
+    method: Option<Method>,
+    /// Budget: smoke, demo, quick or paper [default: quick]
+    #[arg(long)]
+    profile: Option<String>,
+    /// Settings file (TOML) whose values replace those of method and profile
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    anomalies: AnomalyArgs,
+    /// Seed of the weights, the draw of images and the simulation [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Steps, instead of the profile's length
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Share of the normal images held out to find the threshold of verdicts, 0 to 0.5 [default: 0.1]
+    #[arg(long, value_name = "SHARE")]
+    held_out: Option<f64>,
+    /// Continue the run in RUN from its last checkpoint, with its own settings where none are given
+    #[arg(long)]
+    resume: bool,
+}
+
+impl TrainArgs {
+    fn settings(&self) -> Result<Config> {
+        let files = RunFiles::new(&self.out);
+        let unsaid = self.method.is_none() && self.profile.is_none() && self.config.is_none();
+        let mut config = if self.resume && unsaid && files.config().is_file() {
+            let path = files.config();
+            let text = std::fs::read_to_string(&path)
+                .map_err(|fault| anyhow::anyhow!("{}: {fault}", path.display()))?;
+            Config::from_toml(&text, &path.display().to_string())?
+        } else {
+            let profile = Profile::builtin(self.profile.as_deref().unwrap_or("quick"))?;
+            let mut config = Config::for_method(self.method.unwrap_or(Method::LinYan), &profile, 0);
+            config.calibration.held_out = HELD_OUT;
+            match &self.config {
+                Some(path) => config.with_file(path)?,
+                None => config,
+            }
+        };
+        if let Some(seed) = self.seed {
+            config.seed = seed;
+        }
+        if let Some(steps) = self.steps {
+            config.schedule.length = Length::Steps(steps);
+        }
+        if let Some(share) = self.held_out {
+            config.calibration.held_out = share;
+        }
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+    let config = args.settings()?;
+    let category = args.category.load(config.image_size)?;
+    let selection = args.anomalies.selection(&category.name)?;
+    let textures = args.anomalies.textures(config.image_size)?;
+    log::info!(
+        "{} on {}: {} normal images, {} steps at {} px, settings {}",
+        config.method,
+        category.name,
+        category.train.len(),
+        config.steps(category.train.len()),
+        config.image_size,
+        &config.hash()[..12],
+    );
+    let options = TrainOptions { resume: args.resume, ..TrainOptions::default() };
+    let report = train(&config, &category, textures, &selection, &args.out, &options)?;
+    tell(&report, args);
+    Ok(())
+}
+
+fn tell(report: &TrainReport, args: &TrainArgs) {
+    if report.resumed_from > 0 {
+        log::info!("resumed after step {}", report.resumed_from);
+    }
+    log::info!(
+        "{}: {} steps in {:.0} s of training",
+        args.out.display(),
+        report.steps,
+        report.train_seconds
+    );
+    if let Some(threshold) = &report.threshold {
+        log::info!(
+            "threshold of verdicts {:.4}: F1 {:.3} on {} {} images and {} simulated anomalies",
+            threshold.score,
+            threshold.f1,
+            threshold.normal,
+            if threshold.held_out { "held-out" } else { "training" },
+            threshold.simulated,
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! Batches of simulated samples, each a function of its step's number alone.
+
+use flawforge_augment::{Sample, Simulation, Stream};
+use flawforge_datasets::TrainImage;
+use image::RgbImage;
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+use crate::config::Draw;
+
+/// The samples of a step for one purpose; under split training there are two of them, X and Y.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Part {
+    /// The samples: reconstruction target, network input and mask.
+    pub samples: Vec<Sample>,
+    /// Names of the training images that they were made of.
+    pub names: Vec<String>,
+}
+
+/// What one step consumes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Batch {
+    /// The step, counted from 0.
+    pub step: u64,
+    /// Its parts, in the order that the recipe asked for.
+    pub parts: Vec<Part>,
+}
+
+impl Batch {
+    /// Names of all training images in the batch, for messages.
+    pub fn names(&self) -> String {
+        let names: Vec<&str> =
+            self.parts.iter().flat_map(|part| &part.names).map(String::as_str).collect();
+        names.join(", ")
+    }
+}
+
+/// Makes the batch of any step. Called on a thread of its own, ahead of the step.
+pub trait BatchSource: Send + Sync {
+    /// The batch of `step` (counted from 0); the same bytes whenever it is asked for.
+    fn batch(&self, step: u64) -> Batch;
+}
+
+/// A set of images from which each step draws.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// Positions in the list of training images; not empty.
+    pub images: Vec<usize>,
+    /// Images a step.
+    pub batch: usize,
+}
+
+/// Batches of samples simulated on images drawn from one or more pools.
+pub struct SimulatedBatches<'a> {
+    /// All training images.
+    pub images: &'a [TrainImage],
+    /// Pools, one for each part of a batch.
+    pub pools: Vec<Pool>,
+    /// How images are drawn.
+    pub draw: Draw,
+    /// The simulation.
+    pub simulation: Simulation,
+    /// Seed of the draws and of the simulation.
+    pub seed: u64,
+}
+
+impl SimulatedBatches<'_> {
+    /// The image in `slot` of `pool` at `step`; `first` is the number of slots in the pools before it.
+    fn drawn(&self, pool: &Pool, step: u64, slot: usize, first: usize) -> usize {
+        let count = pool.images.len();
+        let position = match self.draw {
+            Draw::WithReplacement => {
+                let index = (first + slot) as u64;
+                let mut rng = Stream { seed: self.seed, epoch: step, index }.rng("image");
+                rng.random_range(0..count)
+            }
+            Draw::Shuffled => {
+                let place = step as usize * pool.batch + slot;
+                let (epoch, index) = ((place / count) as u64, first as u64);
+                let mut order: Vec<usize> = (0..count).collect();
+                order.shuffle(&mut Stream { seed: self.seed, epoch, index }.rng("shuffle"));
+                order[place % count]
+            }
+        };
+        pool.images[position]
+    }
+}
+
+impl BatchSource for SimulatedBatches<'_> {
+    fn batch(&self, step: u64) -> Batch {
+        let mut first = 0;
+        let mut parts = Vec::with_capacity(self.pools.len());
+        for pool in &self.pools {
+            let drawn: Vec<&TrainImage> = (0..pool.batch)
+                .map(|slot| &self.images[self.drawn(pool, step, slot, first)])
+                .collect();
+            let normals: Vec<&RgbImage> = drawn.iter().map(|image| &image.image).collect();
+            let streams: Vec<Stream> = (0..pool.batch)
+                .map(|slot| Stream { seed: self.seed, epoch: step, index: (first + slot) as u64 })
+                .collect();
+            parts.push(Part {
+                samples: self.simulation.batch(&normals, &streams),
+                names: drawn.iter().map(|image| image.name.clone()).collect(),
+            });
+            first += pool.batch;
+        }
+        Batch { step, parts }
+    }
+}

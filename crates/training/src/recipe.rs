@@ -1,0 +1,51 @@
+//! What a method must say about its training; the loop does the rest.
+
+use std::collections::HashMap;
+
+use candle_core::Tensor;
+use flawforge_models::Detector;
+
+use crate::batch::Batch;
+use crate::error::Result;
+
+/// The losses of a step by name, before weighting.
+pub type Losses = Vec<(&'static str, f32)>;
+
+/// A way to train a detector, one step at a time.
+///
+/// The loop owns batches, schedule, checkpoints and progress; a recipe owns the networks and the optimiser. All that a
+/// later step depends on is in [`state`](Self::state), so that a run which was interrupted and restored goes on exactly
+/// as if it had not been. A method without gradients (a memory bank) collects in `step` and condenses in `finish`.
+pub trait Recipe {
+    /// Learns from one batch.
+    ///
+    /// # Errors
+    /// If a tensor operation fails. A loss that is not finite is returned, not an error: the loop stops the run.
+    fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Losses>;
+
+    /// Called once after the last step, before the last checkpoint.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Everything that must be saved, by unique names: weights, running statistics, moments of the optimiser.
+    ///
+    /// # Errors
+    /// If a tensor cannot be read.
+    fn state(&self) -> Result<Vec<(String, Tensor)>>;
+
+    /// Takes back what [`state`](Self::state) gave after `steps` steps.
+    ///
+    /// # Errors
+    /// If a tensor is missing, superfluous or of another shape.
+    fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()>;
+
+    /// A detector with the present weights, in inference mode.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    fn detector(&self) -> Result<Box<dyn Detector>>;
+}

@@ -1,0 +1,153 @@
+//! A run's directory: where its files lie, and how a trained detector is opened.
+//!
+//! ```text
+//! RUN/config.toml              settings, complete
+//! RUN/checkpoint.safetensors   everything a run needs to go on or to detect
+//! RUN/metrics.jsonl            losses
+//! RUN/panels/step-000100.png   what the networks saw and said
+//! RUN/threshold.json           threshold of verdicts, after the last step
+//! ```
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use flawforge_augment::Selection;
+use flawforge_models::Detector;
+
+use crate::calibrate::Threshold;
+use crate::checkpoint::{self, Header};
+use crate::config::Config;
+use crate::device::default_device;
+use crate::error::{Result, TrainingError};
+use crate::two_networks::TwoNetworks;
+
+/// The files of a run directory.
+#[derive(Debug, Clone)]
+pub struct RunFiles {
+    root: PathBuf,
+}
+
+impl RunFiles {
+    /// The files of the run in `root`, whether they exist or not.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_path_buf() }
+    }
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+    /// `config.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+    /// `checkpoint.safetensors`.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.root.join("checkpoint.safetensors")
+    }
+    /// `metrics.jsonl`.
+    pub fn metrics(&self) -> PathBuf {
+        self.root.join("metrics.jsonl")
+    }
+    /// `threshold.json`.
+    pub fn threshold(&self) -> PathBuf {
+        self.root.join("threshold.json")
+    }
+    /// `panels`.
+    pub fn panels(&self) -> PathBuf {
+        self.root.join("panels")
+    }
+}
+
+/// A run that was trained, at least up to its first checkpoint.
+pub struct Run {
+    files: RunFiles,
+    header: Header,
+    tensors: HashMap<String, Tensor>,
+    threshold: Option<Threshold>,
+    device: Device,
+}
+
+impl Run {
+    /// Opens the run in `run_dir` on the [default device](crate::default_device).
+    ///
+    /// # Errors
+    /// If there is no checkpoint, or it is damaged.
+    pub fn open(run_dir: &Path) -> Result<Self> {
+        Self::open_on(run_dir, &default_device())
+    }
+
+    /// Opens the run in `run_dir` on a device.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_on(run_dir: &Path, device: &Device) -> Result<Self> {
+        let files = RunFiles::new(run_dir);
+        if !files.checkpoint().is_file() {
+            return Err(TrainingError::RunDirectory {
+                path: run_dir.to_path_buf(),
+                fault: "has no checkpoint.safetensors; train first".to_owned(),
+            });
+        }
+        let (header, tensors) = checkpoint::read(&files.checkpoint(), device)?;
+        header.config.validate()?;
+        let threshold = if header.step == header.total_steps { read_threshold(&files)? } else { None };
+        Ok(Self { files, header, tensors, threshold, device: device.clone() })
+    }
+
+    /// The detector with the weights of the checkpoint.
+    ///
+    /// # Errors
+    /// If the weights do not fit the settings.
+    pub fn detector(&self) -> Result<Box<dyn Detector>> {
+        TwoNetworks::detector_of(&self.header.config, &self.tensors, &self.device)
+            .map_err(|fault| TrainingError::checkpoint(&self.files.checkpoint(), fault.to_string()))
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.header.config
+    }
+
+    /// Name of the category that was trained on.
+    pub fn category(&self) -> &str {
+        &self.header.category
+    }
+
+    /// The selection that anomalies were simulated by.
+    pub fn selection(&self) -> &Selection {
+        &self.header.selection
+    }
+
+    /// Steps that were done.
+    pub fn step(&self) -> u64 {
+        self.header.step
+    }
+
+    /// Steps of the whole training.
+    pub fn total_steps(&self) -> u64 {
+        self.header.total_steps
+    }
+
+    /// The threshold of verdicts, if the training is finished and one was found.
+    pub fn threshold(&self) -> Option<&Threshold> {
+        self.threshold.as_ref()
+    }
+
+    /// The files of the run.
+    pub fn files(&self) -> &RunFiles {
+        &self.files
+    }
+}
+
+/// Reads `threshold.json`, if there is one.
+pub(crate) fn read_threshold(files: &RunFiles) -> Result<Option<Threshold>> {
+    let path = files.threshold();
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|fault| {
+            TrainingError::SettingsText { origin: path.display().to_string(), fault: fault.to_string() }
+        }),
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(fault) => Err(TrainingError::io(&path)(fault)),
+    }
+}

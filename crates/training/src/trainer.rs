@@ -1,0 +1,298 @@
+//! The loop: batches, steps, journal, panels, checkpoints.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::Device;
+use flawforge_augment::{Selection, Simulation, TextureSource};
+use flawforge_datasets::Category;
+
+use crate::atomic;
+use crate::batch::{Batch, SimulatedBatches};
+use crate::calibrate::{Threshold, calibrate};
+use crate::checkpoint::{self, Header};
+use crate::config::Config;
+use crate::device::default_device;
+use crate::error::{Result, TrainingError};
+use crate::journal::{Journal, Line, read_journal};
+use crate::panel::{panel, write_png};
+use crate::plan::Plan;
+use crate::prefetch::with_batches;
+use crate::progress::{Display, ProgressStyle};
+use crate::recipe::{Losses, Recipe};
+use crate::run::{RunFiles, read_threshold};
+use crate::simulation::simulation;
+use crate::two_networks::TwoNetworks;
+
+/// How to train, without influence on what is learnt.
+#[derive(Debug, Clone)]
+pub struct TrainOptions {
+    /// What is shown meanwhile.
+    pub progress: ProgressStyle,
+    /// Name in front of the progress bar; empty: the category's.
+    pub label: String,
+    /// Where to compute.
+    pub device: Device,
+    /// Continue the run that lies in the directory, if there is one. Without it a directory with a run is an error.
+    pub resume: bool,
+    /// Stop after this many steps in all, with a checkpoint, as if interrupted there.
+    pub stop_after: Option<u64>,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            progress: ProgressStyle::Auto,
+            label: String::new(),
+            device: default_device(),
+            resume: false,
+            stop_after: None,
+        }
+    }
+}
+
+/// What a training was.
+#[derive(Debug, Clone)]
+pub struct TrainReport {
+    /// Steps that were done.
+    pub steps: u64,
+    /// Steps of the whole training; more than `steps` only if it was stopped early.
+    pub total_steps: u64,
+    /// The step after which this session began.
+    pub resumed_from: u64,
+    /// Seconds of training, over all sessions.
+    pub train_seconds: f64,
+    /// Last line of the journal.
+    pub last: Option<Line>,
+    /// Hash of the settings.
+    pub config_hash: String,
+    /// Digest of training images, textures and selection.
+    pub data_hash: String,
+    /// The threshold of verdicts, if one was found.
+    pub threshold: Option<Threshold>,
+}
+
+/// Trains a detector on the normal images of `category` and leaves all files of the run in `run_dir`.
+///
+/// Settings, images, selection and textures are checked before the first step. An interrupted run that is resumed goes
+/// on from its last checkpoint and, on the CPU, ends bit for bit as an unbroken one.
+///
+/// # Errors
+/// See [`TrainingError`]: each variant names the setting, the category or the file at fault.
+pub fn train(
+    config: &Config,
+    category: &Category,
+    textures: Arc<dyn TextureSource>,
+    selection: &Selection,
+    run_dir: &Path,
+    options: &TrainOptions,
+) -> Result<TrainReport> {
+    config.validate()?;
+    let plan = Plan::new(config, category, textures.as_ref(), selection)?;
+    let total = config.steps(category.train.len());
+    let files = RunFiles::new(run_dir);
+    let mut header = Header::new(config, &category.name, &plan.data, selection, total);
+    let mut recipe = TwoNetworks::new(config, &options.device)?;
+
+    let resuming = files.checkpoint().exists();
+    if resuming && !options.resume {
+        return Err(TrainingError::RunDirectory {
+            path: run_dir.to_path_buf(),
+            fault: "already holds a run; resume it or choose another directory".to_owned(),
+        });
+    }
+    fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
+    atomic::remove_leftovers(run_dir);
+    if resuming {
+        restore(&files, &mut header, &mut recipe, &options.device)?;
+    } else {
+        remove(&files.threshold())?;
+    }
+    atomic::write(&files.config(), config.to_toml()?.as_bytes())?;
+
+    let source = SimulatedBatches {
+        images: &category.train,
+        pools: plan.pools(),
+        draw: config.batch.draw,
+        simulation: simulation(config, textures, selection),
+        seed: config.seed,
+    };
+    let resumed_from = header.step;
+    let mut session = Session::start(config, &files, header, options)?;
+    if resumed_from < session.last_step {
+        let steps = resumed_from..session.last_step;
+        with_batches(&source, steps, |batches| session.train(&mut recipe, batches))?;
+    }
+    let finished = session.header.step == total;
+    let threshold = if finished {
+        finish(config, &files, category, &plan, &source.simulation, &recipe)?
+    } else {
+        None
+    };
+    let lines = read_journal(&files.metrics())?;
+    Ok(TrainReport {
+        steps: session.header.step,
+        total_steps: total,
+        resumed_from,
+        train_seconds: lines.last().map_or(0.0, |line| line.seconds),
+        last: lines.into_iter().last(),
+        config_hash: config.hash(),
+        data_hash: plan.data,
+        threshold,
+    })
+}
+
+/// Removes a file of an earlier run, if there is one.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => Err(TrainingError::io(path)(fault)),
+        _ => Ok(()),
+    }
+}
+
+/// Brings header and recipe to the state of the checkpoint, if it belongs to this very run.
+fn restore(files: &RunFiles, header: &mut Header, recipe: &mut dyn Recipe, device: &Device) -> Result<()> {
+    let path = files.checkpoint();
+    let (saved, tensors) = checkpoint::read(&path, device)?;
+    let mut differences = header.config.differences(&saved.config);
+    if differences.is_empty() && saved.category != header.category {
+        differences.push(format!("category is {}, was {}", header.category, saved.category));
+    }
+    if differences.is_empty() && saved.data != header.data {
+        differences.push("the training images, the textures or the selection have changed".to_owned());
+    }
+    if !differences.is_empty() {
+        return Err(TrainingError::Mismatch { path, fault: differences.join(", ") });
+    }
+    recipe
+        .restore(&tensors, saved.step)
+        .map_err(|fault| TrainingError::checkpoint(&path, fault.to_string()))?;
+    *header = saved;
+    Ok(())
+}
+
+/// The threshold, found once and kept in a file.
+fn finish(
+    config: &Config,
+    files: &RunFiles,
+    category: &Category,
+    plan: &Plan,
+    simulation: &Simulation,
+    recipe: &dyn Recipe,
+) -> Result<Option<Threshold>> {
+    if let Some(known) = read_threshold(files)? {
+        return Ok(Some(known));
+    }
+    if config.calibration.images == 0 {
+        return Ok(None);
+    }
+    let held_out = !plan.held_out.is_empty();
+    let all: Vec<usize> = (0..category.train.len()).collect();
+    let chosen = if held_out { &plan.held_out } else { &all };
+    let detector = recipe.detector()?;
+    let found = calibrate(config, detector.as_ref(), simulation, &category.train, chosen, held_out)?;
+    if let Some(threshold) = &found {
+        let path = files.threshold();
+        let text = serde_json::to_vec_pretty(threshold).map_err(|fault| TrainingError::SettingsText {
+            origin: path.display().to_string(),
+            fault: fault.to_string(),
+        })?;
+        atomic::write(&path, &text)?;
+    }
+    Ok(found)
+}
+
+/// One uninterrupted stretch of a training.
+struct Session<'a> {
+    config: &'a Config,
+    files: &'a RunFiles,
+    header: Header,
+    journal: Journal,
+    display: Display,
+    last_step: u64,
+    /// Seconds of earlier sessions.
+    before: f64,
+    began: Instant,
+}
+
+impl<'a> Session<'a> {
+    fn start(config: &'a Config, files: &'a RunFiles, header: Header, options: &TrainOptions) -> Result<Self> {
+        let (journal, before) = Journal::open(&files.metrics(), header.step)?;
+        let label = if options.label.is_empty() {
+            format!("{} {}", config.method, header.category)
+        } else {
+            options.label.clone()
+        };
+        let total = header.total_steps;
+        Ok(Self {
+            config,
+            files,
+            journal,
+            display: Display::new(&options.progress, &label, total, header.step),
+            last_step: options.stop_after.map_or(total, |stop| stop.min(total)),
+            before,
+            began: Instant::now(),
+            header,
+        })
+    }
+
+    fn train(&mut self, recipe: &mut dyn Recipe, batches: &mut dyn Iterator<Item = Batch>) -> Result<()> {
+        let every = &self.config.every;
+        for batch in batches {
+            let rate = self.config.schedule.rate(batch.step, self.header.total_steps);
+            let losses = recipe.step(&batch, rate)?;
+            let done = batch.step + 1;
+            check_finite(&losses, &batch, done)?;
+            self.header.step = done;
+            self.header.interval.add(&losses);
+            self.display.step();
+            let last = done == self.header.total_steps;
+            if (done.is_multiple_of(every.log) || last) && !self.header.interval.is_empty() {
+                self.log(rate)?;
+            }
+            if every.panel > 0 && (done.is_multiple_of(every.panel) || last) {
+                self.panel(recipe, &batch)?;
+            }
+            if last {
+                recipe.finish()?;
+            }
+            if done.is_multiple_of(every.checkpoint) || last || done == self.last_step {
+                self.journal.sync()?;
+                checkpoint::write(&self.files.checkpoint(), &self.header, &recipe.state()?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, learning_rate: f64) -> Result<()> {
+        let line = Line {
+            step: self.header.step,
+            losses: self.header.interval.finish(),
+            learning_rate,
+            seconds: self.before + self.began.elapsed().as_secs_f64(),
+        };
+        self.display.losses(line.step, &line.losses);
+        self.journal.append(&line)
+    }
+
+    fn panel(&self, recipe: &dyn Recipe, batch: &Batch) -> Result<()> {
+        let directory = self.files.panels();
+        fs::create_dir_all(&directory).map_err(TrainingError::io(&directory))?;
+        let step = self.header.step;
+        let title = format!("{} {} step {step}", self.config.method, self.header.category);
+        let detector = recipe.detector()?;
+        let picture = panel(detector.as_ref(), batch, title)?;
+        write_png(&directory.join(format!("step-{step:06}.png")), &picture)
+    }
+}
+
+fn check_finite(losses: &Losses, batch: &Batch, step: u64) -> Result<()> {
+    match losses.iter().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some(&(loss, value)) => {
+            Err(TrainingError::NonFinite { step, loss: format!("loss {loss}"), value, batch: batch.names() })
+        }
+    }
+}

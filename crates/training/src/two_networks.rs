@@ -1,0 +1,207 @@
+//! The recipe of DRAEM and of Lin & Yan: a reconstructive and a discriminative network, trained jointly or split.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Tensor};
+use flawforge_augment::{Sample, Stream};
+use flawforge_models::{Detector, Discriminative, Draem, Reconstructive, images_to_tensor};
+use flawforge_ops::{
+    Adam, AdamSettings, FocalSettings, Mode, concat, focal_loss, mse_loss, softmax, ssim_loss,
+};
+use image::Rgb32FImage;
+
+use crate::batch::{Batch, Part};
+use crate::config::{Config, NormMode, SsimRange};
+use crate::error::{Result, TrainingError};
+use crate::recipe::{Losses, Recipe};
+
+const RECONSTRUCTIVE: &str = "reconstructive";
+const DISCRIMINATIVE: &str = "discriminative";
+const OPTIMISER: &str = "adam";
+
+/// Both networks and their optimiser.
+pub struct TwoNetworks {
+    config: Config,
+    device: Device,
+    reconstructive: Reconstructive,
+    /// The same weights, without gradients.
+    frozen: Reconstructive,
+    discriminative: Discriminative,
+    adam: Adam,
+}
+
+impl TwoNetworks {
+    /// Networks with the initial weights of the settings' seed.
+    ///
+    /// # Errors
+    /// If a tensor cannot be allocated.
+    pub fn new(config: &Config, device: &Device) -> Result<Self> {
+        let stream = Stream { seed: config.seed, epoch: 0, index: 0 };
+        let reconstructive = Reconstructive::new(
+            config.networks.reconstructive_width,
+            &mut stream.rng("weights reconstructive"),
+            device,
+        )?;
+        let discriminative = Discriminative::new(
+            config.networks.discriminative_width,
+            &mut stream.rng("weights discriminative"),
+            device,
+        )?;
+        let mut variables = Vec::new();
+        for (network, parameters) in [
+            (RECONSTRUCTIVE, reconstructive.parameters()),
+            (DISCRIMINATIVE, discriminative.parameters()),
+        ] {
+            for (name, variable) in parameters.trainable() {
+                variables.push((format!("{network}.{name}"), variable));
+            }
+        }
+        let settings = AdamSettings {
+            lr: config.schedule.learning_rate,
+            beta1: config.adam.beta1,
+            beta2: config.adam.beta2,
+            eps: config.adam.epsilon,
+        };
+        let adam = Adam::new(variables, settings)?;
+        Ok(Self {
+            config: config.clone(),
+            device: device.clone(),
+            frozen: reconstructive.frozen()?,
+            reconstructive,
+            discriminative,
+            adam,
+        })
+    }
+
+    /// Both networks as a detector, with the weights of a checkpoint.
+    ///
+    /// # Errors
+    /// If a weight is missing or has another shape.
+    pub(crate) fn detector_of(
+        config: &Config,
+        state: &HashMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<Box<dyn Detector>> {
+        let networks = Self::new(config, device)?;
+        networks.restore_networks(state)?;
+        networks.detector()
+    }
+
+    fn reconstruction_losses(&self, part: &Part) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
+        let input = self.images(part, |sample| &sample.image)?;
+        let target = self.images(part, |sample| &sample.normal)?;
+        let reconstruction = self.reconstructive.forward(&input, Mode::Train)?;
+        let range = match self.config.loss.ssim_range {
+            SsimRange::Unit => flawforge_ops::SsimRange::Unit,
+            SsimRange::FromPrediction => flawforge_ops::SsimRange::FromPrediction,
+        };
+        let ssim = ssim_loss(&reconstruction, &target, range)?;
+        let l2 = mse_loss(&reconstruction, &target)?;
+        Ok((input, reconstruction, ssim, l2))
+    }
+
+    fn focal_loss(&self, part: &Part, input: &Tensor, reconstruction: &Tensor) -> Result<Tensor> {
+        let pair = concat(reconstruction, input)?;
+        let logits = self.discriminative.forward(&pair, Mode::Train)?;
+        let settings = FocalSettings {
+            gamma: self.config.loss.focal_gamma,
+            smooth: self.config.loss.focal_smooth,
+        };
+        Ok(focal_loss(&softmax(&logits)?, &self.masks(part)?, settings)?)
+    }
+
+    fn images(&self, part: &Part, of: fn(&Sample) -> &Rgb32FImage) -> Result<Tensor> {
+        let images: Vec<&Rgb32FImage> = part.samples.iter().map(of).collect();
+        Ok(images_to_tensor(&images, &self.device)?)
+    }
+
+    fn masks(&self, part: &Part) -> Result<Tensor> {
+        let side = self.config.image_size as usize;
+        let values: Vec<f32> = part
+            .samples
+            .iter()
+            .flat_map(|sample| sample.mask.pixels().iter().map(|&set| f32::from(set)))
+            .collect();
+        Ok(Tensor::from_vec(values, (part.samples.len(), side, side), &self.device)?)
+    }
+
+    /// `(reconstruction of Y, input Y)` of split training (method.md 3.5).
+    fn reconstruct_y(&self, part: &Part) -> Result<(Tensor, Tensor)> {
+        let input = self.images(part, |sample| &sample.image)?;
+        let mode = match self.config.split.reconstruction_bn_on_y {
+            NormMode::Eval => Mode::Eval,
+            NormMode::Train => Mode::Train,
+        };
+        // The frozen view shares the weights and leaves no graph: the gradient ends there and the pass is cheaper.
+        let network =
+            if self.config.split.detach_focal { &self.frozen } else { &self.reconstructive };
+        let reconstruction = network.forward(&input, mode)?;
+        Ok((input, reconstruction))
+    }
+
+    fn restore_networks(&self, state: &HashMap<String, Tensor>) -> Result<()> {
+        self.reconstructive.parameters().load(&below(RECONSTRUCTIVE, state))?;
+        self.discriminative.parameters().load(&below(DISCRIMINATIVE, state))?;
+        Ok(())
+    }
+}
+
+/// The tensors whose names begin with `prefix.`, without it.
+fn below(prefix: &str, state: &HashMap<String, Tensor>) -> HashMap<String, Tensor> {
+    let rest = |name: &str| Some(name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned());
+    state.iter().filter_map(|(name, tensor)| Some((rest(name)?, tensor.clone()))).collect()
+}
+
+impl Recipe for TwoNetworks {
+    fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Losses> {
+        let weights = self.config.loss.clone();
+        // Joint training has one part, split training two; the plan made them.
+        let (x, y) = match batch.parts.as_slice() {
+            [both] => (both, both),
+            [x, y] => (x, y),
+            parts => return Err(TrainingError::Batches(format!("{} parts came", parts.len()))),
+        };
+        let (input, reconstruction, ssim, l2) = self.reconstruction_losses(x)?;
+        let of_reconstruction = ((&ssim * weights.ssim_weight)? + (&l2 * weights.l2_weight)?)?;
+        let focal = if self.config.split.enabled {
+            let (input, reconstruction) = self.reconstruct_y(y)?;
+            self.focal_loss(y, &input, &reconstruction)?
+        } else {
+            self.focal_loss(y, &input, &reconstruction)?
+        };
+        let grads = (of_reconstruction + (&focal * weights.focal_weight)?)?.backward()?;
+        let losses = vec![
+            ("ssim", ssim.to_scalar::<f32>()?),
+            ("l2", l2.to_scalar::<f32>()?),
+            ("focal", focal.to_scalar::<f32>()?),
+        ];
+        if losses.iter().all(|(_, value)| value.is_finite()) {
+            self.adam.step(&grads, learning_rate)?;
+        }
+        Ok(losses)
+    }
+
+    fn state(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut state = Vec::new();
+        for (prefix, tensors) in [
+            (RECONSTRUCTIVE, self.reconstructive.parameters().tensors()?),
+            (DISCRIMINATIVE, self.discriminative.parameters().tensors()?),
+            (OPTIMISER, self.adam.state()?),
+        ] {
+            state.extend(tensors.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
+        }
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()> {
+        self.restore_networks(state)?;
+        self.adam.restore(&below(OPTIMISER, state), steps)?;
+        Ok(())
+    }
+
+    fn detector(&self) -> Result<Box<dyn Detector>> {
+        let side = self.config.image_size;
+        let draem = Draem::new(&self.reconstructive, &self.discriminative, side, side)?;
+        Ok(Box::new(draem.with_reconstructions()))
+    }
+}

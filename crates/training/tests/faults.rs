@@ -1,0 +1,91 @@
+//! What cannot work is refused before the first step; what goes wrong later keeps the last good checkpoint.
+
+mod support;
+
+use std::fs;
+use std::sync::Arc;
+
+use flawforge_augment::{Selection, TextureSource};
+use flawforge_training::{Length, Method, Run, RunFiles, TrainingError, train};
+use image::RgbImage;
+use rand::RngCore;
+use support::{SIDE, category, config, quiet, run, textures};
+
+struct WrongSize;
+
+impl TextureSource for WrongSize {
+    fn texture(&self, _: u32, _: u32, _: &mut dyn RngCore) -> RgbImage {
+        RgbImage::new(3, 3)
+    }
+}
+
+#[test]
+fn data_that_do_not_suffice_are_refused_and_nothing_is_written() {
+    let nothing = Selection { transparent: false, opaque: false, near_distribution: false, ..Selection::default() };
+    let everything = Selection::default();
+    let mut larger = category(4);
+    larger.train[2].image = RgbImage::new(SIDE, SIDE + 1);
+    let wrong: Arc<dyn TextureSource> = Arc::new(WrongSize);
+    let cases = [
+        (category(0), &everything, textures(), "no normal images"),
+        (category(1), &everything, textures(), "at least 2"),
+        (category(4), &nothing, textures(), "selection"),
+        (larger, &everything, textures(), "002"),
+        (category(4), &everything, wrong, "texture"),
+    ];
+    let out = tempfile::tempdir().unwrap();
+    let dir = out.path().join("run");
+    let config = config(Method::LinYan, 2);
+    for (category, selection, textures, word) in cases {
+        let fault = train(&config, &category, textures, selection, &dir, &quiet()).unwrap_err();
+        let message = fault.to_string();
+        assert!(message.contains("stripes") && message.contains(word), "{message}");
+        assert!(!dir.exists());
+    }
+    // DRAEM asks neither for a selection nor for two halves.
+    let config = support::config(Method::Draem, 1);
+    train(&config, &category(1), textures(), &nothing, &dir, &quiet()).unwrap();
+}
+
+#[test]
+fn a_bad_setting_is_refused_by_name() {
+    let out = tempfile::tempdir().unwrap();
+    let mut config = config(Method::LinYan, 2);
+    config.image_size = 48;
+    let message = run(&config, &out.path().join("run"), &quiet()).unwrap_err().to_string();
+    assert!(message.contains("image_size") && message.contains("48"), "{message}");
+    assert!(!out.path().join("run").exists());
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(Method::LinYan, 60);
+    config.schedule.learning_rate = 1e30;
+    config.every.checkpoint = 1;
+    let fault = run(&config, dir.path(), &quiet()).unwrap_err();
+    let TrainingError::NonFinite { step, batch, .. } = &fault else { panic!("{fault}") };
+    assert!(*step >= 1, "{fault}");
+    let message = fault.to_string();
+    assert!(message.contains(&format!("step {step}")), "{message}");
+    assert!(batch.contains("00"), "the images of the batch are named: {message}");
+    // Weights that are finite but absurd may have been saved; none that are not finite.
+    let path = RunFiles::new(dir.path()).checkpoint();
+    if path.exists() {
+        let run = Run::open(dir.path()).unwrap();
+        assert!(run.step() < *step);
+        run.detector().unwrap();
+    }
+    assert!(fs::read_dir(dir.path()).unwrap().flatten().all(|entry| {
+        !entry.file_name().to_string_lossy().starts_with(".unfinished")
+    }));
+}
+
+#[test]
+fn epochs_count_all_images_of_both_halves() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(Method::LinYan, 1);
+    config.schedule.length = Length::Epochs(2);
+    // 7 images in batches of 3: 3 steps an epoch.
+    assert_eq!(run(&config, dir.path(), &quiet()).unwrap().steps, 6);
+}

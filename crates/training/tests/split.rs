@@ -1,0 +1,145 @@
+//! Split training (method.md 3.5): who trains on what, and that each switch does what it says.
+
+mod support;
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Tensor};
+use flawforge_augment::Selection;
+use flawforge_datasets::parity_split;
+use flawforge_training::{
+    Batch, BatchSource, Config, Draw, Method, NormMode, Pool, Recipe, SimulatedBatches, TwoNetworks, simulation,
+};
+use support::{category, config, textures};
+
+fn state(recipe: &TwoNetworks) -> HashMap<String, Vec<f32>> {
+    let numbers = |tensor: &Tensor| {
+        tensor.to_dtype(candle_core::DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    recipe.state().unwrap().iter().map(|(name, tensor)| (name.clone(), numbers(tensor))).collect()
+}
+
+/// Batches of X and Y.
+fn batches(config: &Config) -> Vec<Batch> {
+    let category = category(8);
+    let (x, y) = parity_split(8);
+    let source = SimulatedBatches {
+        images: &category.train,
+        pools: vec![
+            Pool { images: x, batch: config.split.batch_x },
+            Pool { images: y, batch: config.split.batch_y },
+        ],
+        draw: config.batch.draw,
+        simulation: simulation(config, textures(), &Selection::default()),
+        seed: config.seed,
+    };
+    (0..3).map(|step| source.batch(step)).collect()
+}
+
+/// The state after one step on a batch, with a change of the settings.
+fn after(batch: &Batch, change: impl FnOnce(&mut Config)) -> HashMap<String, Vec<f32>> {
+    let mut config = config(Method::LinYan, 3);
+    change(&mut config);
+    let mut recipe = TwoNetworks::new(&config, &Device::Cpu).unwrap();
+    recipe.step(batch, 1e-3).unwrap();
+    state(&recipe)
+}
+
+fn differing(a: &HashMap<String, Vec<f32>>, b: &HashMap<String, Vec<f32>>, part: &str) -> usize {
+    a.iter().filter(|(name, values)| name.starts_with(part) && b[*name] != **values).count()
+}
+
+#[test]
+fn x_and_y_come_from_their_halves_in_the_sizes_asked_for() {
+    for draw in [Draw::WithReplacement, Draw::Shuffled] {
+        let mut config = config(Method::LinYan, 3);
+        config.batch.draw = draw;
+        for batch in batches(&config) {
+            let [x, y] = batch.parts.as_slice() else { panic!("two parts") };
+            assert_eq!((x.samples.len(), y.samples.len()), (3, 2));
+            let parity = |name: &String| name.parse::<usize>().unwrap() % 2;
+            assert!(x.names.iter().all(|name| parity(name) == 0), "{:?}", x.names);
+            assert!(y.names.iter().all(|name| parity(name) == 1), "{:?}", y.names);
+        }
+    }
+}
+
+#[test]
+fn a_shuffled_epoch_sees_every_image_once() {
+    let mut config = config(Method::LinYan, 3);
+    config.batch.draw = Draw::Shuffled;
+    config.split.batch_x = 2;
+    let mut seen: Vec<String> = batches(&config)[..2].iter().flat_map(|batch| batch.parts[0].names.clone()).collect();
+    seen.sort();
+    assert_eq!(seen, ["000", "002", "004", "006"]);
+}
+
+#[test]
+fn with_the_defaults_y_never_touches_the_reconstructive_network() {
+    let config = config(Method::LinYan, 3);
+    let all = batches(&config);
+    let mut swapped = all[0].clone();
+    swapped.parts[1] = all[1].parts[1].clone();
+    let (a, b) = (after(&all[0], |_| {}), after(&swapped, |_| {}));
+    assert_eq!(differing(&a, &b, "reconstructive."), 0);
+    assert_eq!(differing(&a, &b, "adam.reconstructive."), 0);
+    assert!(differing(&a, &b, "discriminative.") > 50);
+}
+
+#[test]
+fn without_the_detachment_the_focal_gradient_reaches_the_reconstructive_network() {
+    let config = config(Method::LinYan, 3);
+    let batch = &batches(&config)[0];
+    let (on, off) = (after(batch, |_| {}), after(batch, |c| c.split.detach_focal = false));
+    assert!(differing(&on, &off, "adam.reconstructive.") > 20);
+    // Its running statistics follow from X alone either way.
+    let statistics = |state: &HashMap<String, Vec<f32>>| -> Vec<Vec<f32>> {
+        let mut found: Vec<_> = state
+            .iter()
+            .filter(|(name, _)| name.starts_with("reconstructive.") && name.contains("running_"))
+            .collect();
+        found.sort();
+        found.into_iter().map(|(_, values)| values.clone()).collect()
+    };
+    assert_eq!(statistics(&on), statistics(&off));
+}
+
+#[test]
+fn batch_norms_in_training_mode_on_y_change_running_statistics_only_of_r() {
+    let config = config(Method::LinYan, 3);
+    let batch = &batches(&config)[0];
+    let eval = after(batch, |_| {});
+    let train = after(batch, |c| c.split.reconstruction_bn_on_y = NormMode::Train);
+    // Detached: no weight of R changes, but every running mean and variance of its 22 batch norms, and their counts.
+    assert_eq!(differing(&eval, &train, "adam.reconstructive."), 0);
+    let changed: Vec<&String> = eval
+        .iter()
+        .filter(|(name, values)| name.starts_with("reconstructive.") && train[*name] != **values)
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(changed.len(), 66);
+    assert!(changed.iter().all(|name| name.contains("running_") || name.contains("num_batches")), "{changed:?}");
+}
+
+#[test]
+fn joint_training_lets_the_focal_loss_train_both_networks() {
+    let mut config = config(Method::Draem, 3);
+    let category = category(8);
+    let source = SimulatedBatches {
+        images: &category.train,
+        pools: vec![Pool { images: (0..8).collect(), batch: 3 }],
+        draw: config.batch.draw,
+        simulation: simulation(&config, textures(), &Selection::default()),
+        seed: config.seed,
+    };
+    let batch = source.batch(0);
+    assert_eq!(batch.parts.len(), 1);
+    (config.loss.ssim_weight, config.loss.l2_weight) = (0.0, 0.0);
+    let mut recipe = TwoNetworks::new(&config, &Device::Cpu).unwrap();
+    let before = state(&recipe);
+    let losses = recipe.step(&batch, 1e-3).unwrap();
+    assert_eq!(losses.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["ssim", "l2", "focal"]);
+    let later = state(&recipe);
+    let weights = |name: &str| differing(&before, &later, name);
+    assert!(weights("reconstructive.decoder") > 20 && weights("discriminative.") > 50);
+}

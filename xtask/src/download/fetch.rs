@@ -63,6 +63,10 @@ pub fn fetch(set: &DataSet, target: &Path, patience: &Patience, show: Show) -> R
             }
         }
     }
+    if length(&part)? == 0 {
+        // Nothing to continue from; it may never have been made.
+        let _ = fs::remove_file(&part);
+    }
     Err(DownloadError::NoAddress {
         archive: set.archive.clone(),
         page: set.page.clone(),
@@ -125,15 +129,16 @@ fn complete(
     patience: &Patience,
     show: Show,
 ) -> Result<(), Failure> {
-    let agent: Agent = Agent::config_builder()
+    let config = Agent::config_builder()
         .http_status_as_error(false)
         .accept_encoding("identity") // the archive itself, byte for byte
         .timeout_resolve(Some(patience.silence))
         .timeout_connect(Some(patience.silence))
         .timeout_recv_response(Some(patience.silence))
-        .timeout_per_read(Some(patience.silence))
-        .build()
-        .into();
+        .timeout_per_read(Some(patience.silence));
+    // A proxy from the environment cannot reach a server on this machine.
+    let own = matches!(host(address).split(':').next(), Some("127.0.0.1" | "localhost"));
+    let agent: Agent = if own { config.proxy(None) } else { config }.build().into();
     let mut meter = Meter::new(show, &format!("Fetching {}", set.archive), set.bytes);
     let mut barren = 0;
     loop {

@@ -91,14 +91,25 @@ fn without_the_detachment_the_focal_gradient_reaches_the_reconstructive_network(
     let config = config(Method::LinYan, 3);
     let batch = &batches(&config)[0];
     let (on, off) = (after(batch, |_| {}), after(batch, |c| c.split.detach_focal = false));
-    assert!(differing(&on, &off, "adam.reconstructive.") > 20);
+    // With the running statistics of an untrained network most of the signal is lost on the way; its end moves surely.
+    let last = "adam.reconstructive.decoder.fin_out.0.bias.m";
+    assert_ne!(on[last], off[last]);
+    assert_eq!(differing(&on, &off, "discriminative."), 0);
+    let with_batch_statistics = |detach| {
+        after(batch, |c| {
+            c.split.reconstruction_bn_on_y = NormMode::Train;
+            c.split.detach_focal = detach;
+        })
+    };
+    let (a, b) = (with_batch_statistics(true), with_batch_statistics(false));
+    assert!(differing(&a, &b, "adam.reconstructive.") > 80);
     // Its running statistics follow from X alone either way.
     let statistics = |state: &HashMap<String, Vec<f32>>| -> Vec<Vec<f32>> {
         let mut found: Vec<_> = state
             .iter()
             .filter(|(name, _)| name.starts_with("reconstructive.") && name.contains("running_"))
             .collect();
-        found.sort();
+        found.sort_by_key(|(name, _)| *name);
         found.into_iter().map(|(_, values)| values.clone()).collect()
     };
     assert_eq!(statistics(&on), statistics(&off));

@@ -1,10 +1,11 @@
 //! `flawforge simulate`: a labelled sheet of normal images, simulated anomalies and their masks.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use flawforge::augment::{Kind, RotateNormals, Selection, Simulation, Stream, to_bytes};
+use flawforge::augment::{Kind, RotateNormals, Selection, Simulation, Stream, TextureSource, to_bytes};
 use flawforge::datasets::TrainImage;
 use flawforge::training::sheet::{Cell, Sheet, mask_image};
 use flawforge::training::write_png;
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     let normals: Vec<&TrainImage> =
         (0..count).map(|i| &category.train[i * category.train.len() / count]).collect();
     for kind in Kind::ALL {
-        let simulation = Simulation { p_clean: 0.0, rotation: None, ..only(kind, &textures) };
+        let simulation = only(kind, &textures);
         rows(&mut sheet, &simulation, &normals, args.seed, &label(kind, &selection));
     }
     if selection.rotate_normals {
@@ -66,13 +67,16 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     Ok(())
 }
 
-fn only(kind: Kind, textures: &std::sync::Arc<dyn flawforge::augment::TextureSource>) -> Simulation {
+/// A simulation that makes this kind of anomaly on every image.
+fn only(kind: Kind, textures: &Arc<dyn TextureSource>) -> Simulation {
     let mut selection = Selection::default();
     selection.transparent = kind == Kind::Transparent;
     selection.opaque = kind == Kind::Opaque;
     selection.near_distribution = kind == Kind::NearDistribution;
     selection.rotate_normals = false;
-    Simulation::selected(&selection, textures.clone())
+    let mut simulation = Simulation::selected(&selection, textures.clone());
+    simulation.p_clean = 0.0;
+    simulation
 }
 
 fn label(kind: Kind, selection: &Selection) -> String {

@@ -1,7 +1,7 @@
 //! A tiny category and settings that train in a moment.
 
 // Each test program uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 //! needs a quarter of the multiplications. For a given instruction set the result is the same, bit for bit, for any
 //! number of threads. All numbers of channels, heights and widths from 1 on are allowed.
 
+mod choice;
 mod direct;
 mod pack;
 mod product;
@@ -17,6 +18,7 @@ use std::mem::MaybeUninit;
 
 pub use self::shape::ConvShape;
 
+use self::choice::{winograd_gradient_pays, winograd_pays};
 use self::pack::Filter;
 use crate::cpu::isa::Isa;
 use crate::cpu::lanes::with_lanes;
@@ -119,9 +121,17 @@ fn convolve(
     isa: Isa,
     y: &mut [MaybeUninit<f32>],
 ) {
-    with_lanes!(isa, V => match algorithm {
-        Algorithm::Direct => direct::convolve::<V>(x, shape, filter, bias, y),
-        _ => winograd::convolve::<V>(x, shape, filter, bias, y),
+    let winograd = match algorithm {
+        Algorithm::Auto => winograd_pays(shape),
+        Algorithm::Direct => false,
+        Algorithm::Winograd => true,
+    };
+    with_lanes!(isa, V => {
+        if winograd {
+            winograd::convolve::<V>(x, shape, filter, bias, y);
+        } else {
+            direct::convolve::<V>(x, shape, filter, bias, y);
+        }
     });
 }
 
@@ -133,15 +143,24 @@ fn gradient(
     isa: Isa,
     dw: &mut [MaybeUninit<f32>],
 ) {
-    with_lanes!(isa, V => match algorithm {
-        Algorithm::Direct => weight_gradient::direct::<V>(x, dy, shape, dw),
-        _ => winograd::weight_gradient::<V>(x, dy, shape, dw),
+    let winograd = match algorithm {
+        Algorithm::Auto => winograd_gradient_pays(shape),
+        Algorithm::Direct => false,
+        Algorithm::Winograd => true,
+    };
+    with_lanes!(isa, V => {
+        if winograd {
+            winograd::weight_gradient::<V>(x, dy, shape, dw);
+        } else {
+            weight_gradient::direct::<V>(x, dy, shape, dw);
+        }
     });
 }
 
 /// A vector of `len` numbers, all of which `fill` writes.
 fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
     let mut values = Vec::with_capacity(len);
+    // An empty batch has nothing to compute.
     if len > 0 {
         fill(&mut values.spare_capacity_mut()[..len]);
     }

@@ -84,12 +84,12 @@ impl Filter<'_> {
                         }
                     }
                 } else {
-                    for (column, output) in channels.enumerate() {
-                        let taps = &self.weight[output * rows..][..rows];
-                        for (input, taps) in taps.chunks_exact(9).enumerate() {
-                            for (tap, &value) in taps.iter().enumerate() {
-                                packed[(tap * self.ci + input) * width + column] = value;
-                            }
+                    // Reads a few numbers from each of the panel's filters in turn, so that whole rows are written.
+                    for row in 0..rows {
+                        let (input, tap) = (row / 9, row % 9);
+                        let to = &mut packed[(tap * self.ci + input) * width..][..channels.len()];
+                        for (to, output) in to.iter_mut().zip(channels.clone()) {
+                            *to = self.weight[output * rows + row];
                         }
                     }
                 }

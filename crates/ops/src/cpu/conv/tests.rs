@@ -223,6 +223,15 @@ fn results_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn an_empty_batch_has_no_output_and_zero_gradients() {
+    let s = shape(0, 4, 4, 2, 3);
+    let isa = Isa::detect();
+    assert!(forward(&[], s, &[1.0; 54], None, Algorithm::Auto, isa).is_empty());
+    assert_eq!(backward_weight(&[], &[], s, Algorithm::Auto, isa), [0.0; 54]);
+    assert_eq!(backward_bias(&[], s, isa), [0.0; 3]);
+}
+
+#[test]
 #[should_panic(expected = "length of x")]
 fn wrong_lengths_are_refused() {
     forward(

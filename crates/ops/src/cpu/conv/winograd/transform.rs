@@ -7,63 +7,76 @@
 use super::{Layout, Tile, Tiling};
 use crate::cpu::lanes::Lanes;
 
-/// `B^T`: six numbers of a patch.
+/// Two rows of `B^T` at a time: 0 and 5, 1 and 2, or 3 and 4, which share most of their terms.
+///
+/// Taking pairs keeps what is between the two dimensions (two rows of six) in registers; all six rows would go to
+/// memory and back, which costs more than reading the patch again for each pair.
 #[inline(always)]
-unsafe fn patch<V: Lanes>(d: [V; 6]) -> [V; 6] {
+unsafe fn patch_pair<V: Lanes, const PAIR: usize>(d: [V; 6]) -> [V; 2] {
     // SAFETY: the caller's promise of `Lanes`.
     unsafe {
         let (four, minus_four, minus_five) = (V::splat(4.0), V::splat(-4.0), V::splat(-5.0));
-        let even = minus_four.mul_add(d[2], d[4]);
-        let odd = minus_four.mul_add(d[1], d[3]);
-        let even_2 = d[4].sub(d[2]);
-        let odd_2 = d[3].sub(d[1]);
-        let odd_2 = odd_2.add(odd_2);
-        [
-            four.mul_add(d[0], minus_five.mul_add(d[2], d[4])),
-            even.add(odd),
-            even.sub(odd),
-            even_2.add(odd_2),
-            even_2.sub(odd_2),
-            four.mul_add(d[1], minus_five.mul_add(d[3], d[5])),
-        ]
+        match PAIR {
+            0 => [
+                four.mul_add(d[0], minus_five.mul_add(d[2], d[4])),
+                four.mul_add(d[1], minus_five.mul_add(d[3], d[5])),
+            ],
+            1 => {
+                let (even, odd) = (minus_four.mul_add(d[2], d[4]), minus_four.mul_add(d[1], d[3]));
+                [even.add(odd), even.sub(odd)]
+            }
+            _ => {
+                let (even, odd) = (d[4].sub(d[2]), d[3].sub(d[1]));
+                let two = V::splat(2.0);
+                [two.mul_add(odd, even), V::splat(-2.0).mul_add(odd, even)]
+            }
+        }
     }
 }
 
-/// `A^T`: four pixels of output.
+/// Two rows of `A^T` at a time: 0 and 2, or 1 and 3.
 #[inline(always)]
-unsafe fn output<V: Lanes>(m: [V; 6]) -> [V; 4] {
-    // SAFETY: as in `patch`.
+unsafe fn output_pair<V: Lanes, const PAIR: usize>(m: [V; 6]) -> [V; 2] {
+    // SAFETY: as in `patch_pair`.
     unsafe {
-        let (sum_1, difference_1) = (m[1].add(m[2]), m[1].sub(m[2]));
-        let (sum_2, difference_2) = (m[3].add(m[4]), m[3].sub(m[4]));
-        [
-            m[0].add(sum_1).add(sum_2),
-            V::splat(2.0).mul_add(difference_2, difference_1),
-            V::splat(4.0).mul_add(sum_2, sum_1),
-            V::splat(8.0).mul_add(difference_2, difference_1).add(m[5]),
-        ]
+        if PAIR == 0 {
+            let (sum_1, sum_2) = (m[1].add(m[2]), m[3].add(m[4]));
+            [m[0].add(sum_1).add(sum_2), V::splat(4.0).mul_add(sum_2, sum_1)]
+        } else {
+            let (difference_1, difference_2) = (m[1].sub(m[2]), m[3].sub(m[4]));
+            [
+                V::splat(2.0).mul_add(difference_2, difference_1),
+                V::splat(8.0).mul_add(difference_2, difference_1).add(m[5]),
+            ]
+        }
     }
 }
 
-/// `A`: the gradient of four pixels of output.
+/// Two rows of `A` at a time: 0 and 5, 1 and 2, or 3 and 4.
 #[inline(always)]
-unsafe fn output_gradient<V: Lanes>(y: [V; 4]) -> [V; 6] {
-    // SAFETY: as in `patch`.
+unsafe fn output_gradient_pair<V: Lanes, const PAIR: usize>(y: [V; 4]) -> [V; 2] {
+    // SAFETY: as in `patch_pair`.
     unsafe {
-        let (even_1, odd_1) = (y[0].add(y[2]), y[1].add(y[3]));
-        let even_2 = V::splat(4.0).mul_add(y[2], y[0]);
-        let odd_2 = V::splat(4.0).mul_add(y[3], y[1]);
-        let odd_2 = odd_2.add(odd_2);
-        [
-            y[0],
-            even_1.add(odd_1),
-            even_1.sub(odd_1),
-            even_2.add(odd_2),
-            even_2.sub(odd_2),
-            y[3],
-        ]
+        match PAIR {
+            0 => [y[0], y[3]],
+            1 => {
+                let (even, odd) = (y[0].add(y[2]), y[1].add(y[3]));
+                [even.add(odd), even.sub(odd)]
+            }
+            _ => {
+                let four = V::splat(4.0);
+                let (even, odd) = (four.mul_add(y[2], y[0]), four.mul_add(y[3], y[1]));
+                [
+                    V::splat(2.0).mul_add(odd, even),
+                    V::splat(-2.0).mul_add(odd, even),
+                ]
+            }
+        }
     }
 }
+
+/// The rows that a pair of [`patch_pair`] and [`output_gradient_pair`] is.
+const PAIRS: [[usize; 2]; 3] = [[0, 5], [1, 2], [3, 4]];
 
 /// `G`: three taps of a filter.
 #[inline(always)]
@@ -103,37 +116,70 @@ pub(super) unsafe fn filter_gradient<V: Lanes>(m: [V; 6]) -> [V; 3] {
     }
 }
 
-/// One row or column of a square of pixels, `S` long: its address, the floats from pixel to pixel, and which of
-/// its pixels are inside the image.
-#[inline(always)]
-unsafe fn line<V: Lanes, const S: usize>(
-    start: *const f32,
-    step: usize,
-    inside: (usize, usize),
-    lanes: usize,
-) -> [V; S] {
-    // SAFETY: only pixels inside the image are read.
-    unsafe {
-        let mut line = [V::zero(); S];
-        if inside == (0, S) && lanes == V::LANES {
-            for (index, pixel) in line.iter_mut().enumerate() {
-                *pixel = V::load(start.wrapping_add(index * step));
-            }
-        } else {
-            for (index, pixel) in line.iter_mut().enumerate() {
-                if index >= inside.0 && index < inside.1 {
-                    *pixel = V::load_first(start.wrapping_add(index * step), lanes);
-                }
-            }
-        }
-        line
-    }
-}
-
-/// Of `S` pixels that begin `before` ahead of `first`, those with an index inside `0..size`.
+/// Of `S` pixels that begin `before` ahead of `first`, those with an index inside `0..size`: begin and end.
 #[inline(always)]
 fn inside<const S: usize>(first: usize, before: usize, size: usize) -> (usize, usize) {
     (before.saturating_sub(first), S.min(size + before - first))
+}
+
+/// Addresses of a square of pixels for one vector of channels.
+#[derive(Clone, Copy)]
+struct Square {
+    start: *const f32,
+    /// Floats from one row to the next.
+    row: usize,
+    /// Floats from one pixel to the next.
+    column: usize,
+}
+
+/// A square of `S` by `S` pixels that begins `before` up and left of a tile. If some of its pixels are outside the
+/// image, or the vector reaches past the channels, the square is copied to `copy` with zeros in those places.
+///
+/// # Safety
+/// `image` is `[h, w, channels]`; the square is valid while `copy` is.
+#[inline(always)]
+unsafe fn square<V: Lanes, const S: usize>(
+    image: *const f32,
+    (channels, channel): (usize, usize),
+    tiling: Tiling,
+    tile: Tile,
+    before: usize,
+    copy: &mut [[V; S]; S],
+) -> Square {
+    let rows = inside::<S>(tile.row, before, tiling.h);
+    let columns = inside::<S>(tile.column, before, tiling.w);
+    let lanes = V::LANES.min(channels - channel);
+    let (row_step, column_step) = (tiling.w * channels, channels);
+    // The beginning may be outside of the image: a mere number until it is read.
+    let start = image.wrapping_add(tile.row * row_step + tile.column * column_step + channel);
+    let start = start.wrapping_sub(before * (row_step + column_step));
+    if rows == (0, S) && columns == (0, S) && lanes == V::LANES {
+        return Square {
+            start,
+            row: row_step,
+            column: column_step,
+        };
+    }
+    // SAFETY: only pixels inside the image are read, and of them only channels that exist.
+    unsafe {
+        for (row, copy) in copy.iter_mut().enumerate() {
+            for (column, copy) in copy.iter_mut().enumerate() {
+                let from = start.wrapping_add(row * row_step + column * column_step);
+                *copy = if row < rows.0 || row >= rows.1 || column < columns.0 || column >= columns.1 {
+                    V::zero()
+                } else if lanes == V::LANES {
+                    V::load(from)
+                } else {
+                    V::load_first(from, lanes)
+                };
+            }
+        }
+    }
+    Square {
+        start: copy.as_ptr().cast(),
+        row: S * V::LANES,
+        column: V::LANES,
+    }
 }
 
 /// Takes the patch below a tile to its 36 numbers, for all channels.
@@ -149,33 +195,40 @@ pub(super) unsafe fn transform_patch<V: Lanes>(
     to: *mut f32,
     layout: Layout,
 ) {
-    let rows = inside::<6>(tile.row, 1, tiling.h);
-    let columns = inside::<6>(tile.column, 1, tiling.w);
-    // The patch begins one pixel up and left of the tile, which may be outside: a mere number until it is read.
-    let start = image.wrapping_add((tile.row * tiling.w + tile.column) * channels);
-    let start = start.wrapping_sub((tiling.w + 1) * channels);
     let mut channel = 0;
     while channel < channels {
-        let lanes = V::LANES.min(channels - channel);
-        // SAFETY: `line` reads inside the image; the stores fill the tile's vectors of each point.
+        // SAFETY: `square` gives pixels that can be read; the stores fill the tile's vector of each point.
         unsafe {
-            let mut half = [[V::zero(); 6]; 6];
-            for column in 0..6 {
-                if column >= columns.0 && column < columns.1 {
-                    let from = start.wrapping_add(column * channels + channel);
-                    let points = patch(line::<V, 6>(from, tiling.w * channels, rows, lanes));
-                    for (half, point) in half.iter_mut().zip(points) {
-                        half[column] = point;
-                    }
-                }
-            }
-            for (row, half) in half.into_iter().enumerate() {
-                for (column, point) in patch(half).into_iter().enumerate() {
-                    point.store(to.add((row * 6 + column) * layout.point + channel));
-                }
-            }
+            let mut copy = [[V::zero(); 6]; 6];
+            let from = square::<V, 6>(image, (channels, channel), tiling, tile, 1, &mut copy);
+            patch_rows::<V, 0>(from, to.add(channel), layout);
+            patch_rows::<V, 1>(from, to.add(channel), layout);
+            patch_rows::<V, 2>(from, to.add(channel), layout);
         }
         channel += V::LANES;
+    }
+}
+
+#[inline(always)]
+unsafe fn patch_rows<V: Lanes, const PAIR: usize>(from: Square, to: *mut f32, layout: Layout) {
+    // SAFETY: as in `transform_patch`.
+    unsafe {
+        let (mut upper, mut lower) = ([V::zero(); 6], [V::zero(); 6]);
+        for (column, (upper, lower)) in upper.iter_mut().zip(&mut lower).enumerate() {
+            let mut pixels = [V::zero(); 6];
+            for (row, pixel) in pixels.iter_mut().enumerate() {
+                *pixel = V::load(from.start.add(row * from.row + column * from.column));
+            }
+            [*upper, *lower] = patch_pair::<V, PAIR>(pixels);
+        }
+        for (row, half) in PAIRS[PAIR].into_iter().zip([upper, lower]) {
+            let [zero, five] = patch_pair::<V, 0>(half);
+            let [one, two] = patch_pair::<V, 1>(half);
+            let [three, four] = patch_pair::<V, 2>(half);
+            for (column, point) in [zero, one, two, three, four, five].into_iter().enumerate() {
+                point.store(to.add((row * 6 + column) * layout.point));
+            }
+        }
     }
 }
 
@@ -192,29 +245,40 @@ pub(super) unsafe fn transform_output_gradient<V: Lanes>(
     to: *mut f32,
     layout: Layout,
 ) {
-    let rows = inside::<4>(tile.row, 0, tiling.h);
-    let columns = inside::<4>(tile.column, 0, tiling.w);
-    let start = image.wrapping_add((tile.row * tiling.w + tile.column) * channels);
     let mut channel = 0;
     while channel < channels {
-        let lanes = V::LANES.min(channels - channel);
-        // SAFETY: as above.
+        // SAFETY: as in `transform_patch`.
         unsafe {
-            let mut half = [[V::zero(); 4]; 6];
-            for column in 0..columns.1 {
-                let from = start.wrapping_add(column * channels + channel);
-                let points = output_gradient(line::<V, 4>(from, tiling.w * channels, rows, lanes));
-                for (half, point) in half.iter_mut().zip(points) {
-                    half[column] = point;
-                }
-            }
-            for (row, half) in half.into_iter().enumerate() {
-                for (column, point) in output_gradient(half).into_iter().enumerate() {
-                    point.store(to.add((row * 6 + column) * layout.point + channel));
-                }
-            }
+            let mut copy = [[V::zero(); 4]; 4];
+            let from = square::<V, 4>(image, (channels, channel), tiling, tile, 0, &mut copy);
+            output_gradient_rows::<V, 0>(from, to.add(channel), layout);
+            output_gradient_rows::<V, 1>(from, to.add(channel), layout);
+            output_gradient_rows::<V, 2>(from, to.add(channel), layout);
         }
         channel += V::LANES;
+    }
+}
+
+#[inline(always)]
+unsafe fn output_gradient_rows<V: Lanes, const PAIR: usize>(from: Square, to: *mut f32, layout: Layout) {
+    // SAFETY: as in `transform_patch`.
+    unsafe {
+        let (mut upper, mut lower) = ([V::zero(); 4], [V::zero(); 4]);
+        for (column, (upper, lower)) in upper.iter_mut().zip(&mut lower).enumerate() {
+            let mut pixels = [V::zero(); 4];
+            for (row, pixel) in pixels.iter_mut().enumerate() {
+                *pixel = V::load(from.start.add(row * from.row + column * from.column));
+            }
+            [*upper, *lower] = output_gradient_pair::<V, PAIR>(pixels);
+        }
+        for (row, half) in PAIRS[PAIR].into_iter().zip([upper, lower]) {
+            let [zero, five] = output_gradient_pair::<V, 0>(half);
+            let [one, two] = output_gradient_pair::<V, 1>(half);
+            let [three, four] = output_gradient_pair::<V, 2>(half);
+            for (column, point) in [zero, one, two, three, four, five].into_iter().enumerate() {
+                point.store(to.add((row * 6 + column) * layout.point));
+            }
+        }
     }
 }
 
@@ -239,33 +303,56 @@ pub(super) unsafe fn transform_output<V: Lanes>(
         let lanes = V::LANES.min(columns - channel);
         // SAFETY: `down` and `across` keep the stores inside the image.
         unsafe {
-            let bias = V::load(bias.add(channel));
-            let mut half = [[V::zero(); 6]; 4];
-            for column in 0..6 {
-                let mut points = [V::zero(); 6];
-                for (row, point) in points.iter_mut().enumerate() {
-                    *point = V::load(from.add((row * 6 + column) * layout.point + channel));
-                }
-                for (half, pixel) in half.iter_mut().zip(output(points)) {
-                    half[column] = pixel;
-                }
-            }
-            for (row, half) in half.into_iter().enumerate() {
-                if row < down {
-                    let to = image.add(((tile.row + row) * tiling.w + tile.column) * stride + channel);
-                    for (column, pixel) in output(half).into_iter().enumerate() {
-                        if column < across {
-                            let pixel = pixel.add(bias);
-                            if lanes == V::LANES {
-                                pixel.store(to.add(column * stride));
-                            } else {
-                                pixel.store_first(to.add(column * stride), lanes);
-                            }
-                        }
+            let to = image.add((tile.row * tiling.w + tile.column) * stride + channel);
+            let (from, bias) = (from.add(channel), V::load(bias.add(channel)));
+            if (down, across, lanes) == (4, 4, V::LANES) {
+                output_rows::<V, 0>(from, layout, bias, to, tiling.w * stride, stride);
+                output_rows::<V, 1>(from, layout, bias, to, tiling.w * stride, stride);
+            } else {
+                // The whole tile goes to a buffer, from which what exists is copied.
+                let mut copy = [[V::zero(); 4]; 4];
+                let start = copy.as_mut_ptr().cast::<f32>();
+                output_rows::<V, 0>(from, layout, bias, start, 4 * V::LANES, V::LANES);
+                output_rows::<V, 1>(from, layout, bias, start, 4 * V::LANES, V::LANES);
+                for row in 0..down {
+                    for column in 0..across {
+                        let pixel = V::load(start.add((row * 4 + column) * V::LANES));
+                        pixel.store_first(to.add((row * tiling.w + column) * stride), lanes);
                     }
                 }
             }
         }
         channel += V::LANES;
+    }
+}
+
+#[inline(always)]
+unsafe fn output_rows<V: Lanes, const PAIR: usize>(
+    from: *const f32,
+    layout: Layout,
+    bias: V,
+    to: *mut f32,
+    row_step: usize,
+    column_step: usize,
+) {
+    // SAFETY: as in `transform_output`.
+    unsafe {
+        let (mut upper, mut lower) = ([V::zero(); 6], [V::zero(); 6]);
+        for (column, (upper, lower)) in upper.iter_mut().zip(&mut lower).enumerate() {
+            let mut points = [V::zero(); 6];
+            for (row, point) in points.iter_mut().enumerate() {
+                *point = V::load(from.add((row * 6 + column) * layout.point));
+            }
+            [*upper, *lower] = output_pair::<V, PAIR>(points);
+        }
+        for (row, half) in [PAIR, PAIR + 2].into_iter().zip([upper, lower]) {
+            let [zero, two] = output_pair::<V, 0>(half);
+            let [one, three] = output_pair::<V, 1>(half);
+            for (column, pixel) in [zero, one, two, three].into_iter().enumerate() {
+                pixel
+                    .add(bias)
+                    .store(to.add(row * row_step + column * column_step));
+            }
+        }
     }
 }

@@ -16,32 +16,53 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Writes a file atomically through `fill`, which gets the temporary file.
-pub(crate) fn write_with(
-    path: &Path,
-    fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
-) -> Result<()> {
+pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>) -> Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = Builder::new()
-        .prefix(PREFIX)
+    let mut builder = Builder::new();
+    builder.prefix(PREFIX);
+    let permissions = readable();
+    if let Some(permissions) = &permissions {
+        builder.permissions(permissions.clone());
+    }
+    let mut file = builder
         .tempfile_in(directory)
         .map_err(TrainingError::io(directory))?;
     fill(&mut file).map_err(TrainingError::io(path))?;
     file.as_file().sync_all().map_err(TrainingError::io(path))?;
-    file.persist(path).map_err(|fault| TrainingError::io(path)(fault.error))?;
+    file.persist(path)
+        .map_err(|fault| TrainingError::io(path)(fault.error))?;
     sync_directory(directory).map_err(TrainingError::io(directory))
+}
+
+/// What files usually get, less what the user's mask takes away: temporary files are otherwise the owner's alone.
+#[cfg(unix)]
+fn readable() -> Option<fs::Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(fs::Permissions::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn readable() -> Option<fs::Permissions> {
+    None
 }
 
 /// Makes a rename in `directory` survive a power cut, where the system can do that.
 fn sync_directory(directory: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(directory)?.sync_all()
+    } else {
+        Ok(())
+    }
 }
 
 /// Removes the temporary files that a killed process left in `directory`.
 pub(crate) fn remove_leftovers(directory: &Path) {
-    let Ok(entries) = fs::read_dir(directory) else { return };
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(PREFIX) {
             // Only tidiness is at stake: a leftover that cannot be removed does no harm.

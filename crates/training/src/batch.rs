@@ -31,8 +31,12 @@ pub struct Batch {
 impl Batch {
     /// Names of all training images in the batch, for messages.
     pub fn names(&self) -> String {
-        let names: Vec<&str> =
-            self.parts.iter().flat_map(|part| &part.names).map(String::as_str).collect();
+        let names: Vec<&str> = self
+            .parts
+            .iter()
+            .flat_map(|part| &part.names)
+            .map(String::as_str)
+            .collect();
         names.join(", ")
     }
 }
@@ -73,14 +77,26 @@ impl SimulatedBatches<'_> {
         let position = match self.draw {
             Draw::WithReplacement => {
                 let index = (first + slot) as u64;
-                let mut rng = Stream { seed: self.seed, epoch: step, index }.rng("image");
+                let mut rng = Stream {
+                    seed: self.seed,
+                    epoch: step,
+                    index,
+                }
+                .rng("image");
                 rng.random_range(0..count)
             }
             Draw::Shuffled => {
                 let place = step as usize * pool.batch + slot;
                 let (epoch, index) = ((place / count) as u64, first as u64);
                 let mut order: Vec<usize> = (0..count).collect();
-                order.shuffle(&mut Stream { seed: self.seed, epoch, index }.rng("shuffle"));
+                order.shuffle(
+                    &mut Stream {
+                        seed: self.seed,
+                        epoch,
+                        index,
+                    }
+                    .rng("shuffle"),
+                );
                 order[place % count]
             }
         };
@@ -98,7 +114,11 @@ impl BatchSource for SimulatedBatches<'_> {
                 .collect();
             let normals: Vec<&RgbImage> = drawn.iter().map(|image| &image.image).collect();
             let streams: Vec<Stream> = (0..pool.batch)
-                .map(|slot| Stream { seed: self.seed, epoch: step, index: (first + slot) as u64 })
+                .map(|slot| Stream {
+                    seed: self.seed,
+                    epoch: step,
+                    index: (first + slot) as u64,
+                })
                 .collect();
             parts.push(Part {
                 samples: self.simulation.batch(&normals, &streams),

@@ -45,7 +45,11 @@ pub(crate) fn calibrate(
     let mut shown: Vec<(RgbImage, bool)> = Vec::new();
     for (index, &image) in picked.iter().enumerate() {
         // An epoch that no training reaches: these anomalies are new to the networks.
-        let stream = Stream { seed: config.seed, epoch: u64::MAX, index: index as u64 };
+        let stream = Stream {
+            seed: config.seed,
+            epoch: u64::MAX,
+            index: index as u64,
+        };
         let normal = &images[image].image;
         let sample = simulation.sample(normal, stream);
         shown.push((normal.clone(), false));
@@ -61,11 +65,30 @@ pub(crate) fn calibrate(
     let mut scores = Vec::with_capacity(shown.len());
     for chunk in shown.chunks(config.evaluation.batch.max(1)) {
         let images: Vec<&RgbImage> = chunk.iter().map(|(image, _)| image).collect();
-        scores.extend(detector.detect(&images)?.into_iter().map(|detection| detection.score));
+        scores.extend(
+            detector
+                .detect(&images)?
+                .into_iter()
+                .map(|detection| detection.score),
+        );
     }
     let best = best_f1(&scores, &labels)?;
-    let below = scores.iter().copied().filter(|&score| score < best.threshold).fold(f32::NEG_INFINITY, f32::max);
+    let below = scores
+        .iter()
+        .copied()
+        .filter(|&score| score < best.threshold)
+        .fold(f32::NEG_INFINITY, f32::max);
     let middle = (below + best.threshold) / 2.0;
-    let score = if middle.is_finite() { middle } else { best.threshold };
-    Ok(Some(Threshold { score, f1: best.f1, normal: picked.len(), simulated, held_out }))
+    let score = if middle.is_finite() {
+        middle
+    } else {
+        best.threshold
+    };
+    Ok(Some(Threshold {
+        score,
+        f1: best.f1,
+        normal: picked.len(),
+        simulated,
+        held_out,
+    }))
 }

@@ -94,7 +94,11 @@ fn digest<'a>(tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>) -
         hasher.update(format!("{name}{shape:?}"));
         hasher.update(bytes);
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The bytes of a tensor: counts as 64-bit integers, everything else as f32.
@@ -102,8 +106,16 @@ fn raw(step: u64, name: &str, tensor: &Tensor) -> Result<Raw> {
     let shape = tensor.dims().to_vec();
     let flat = tensor.flatten_all()?;
     if tensor.dtype() == DType::I64 {
-        let bytes = flat.to_vec1::<i64>()?.iter().flat_map(|value| value.to_le_bytes()).collect();
-        return Ok(Raw { dtype: Dtype::I64, shape, bytes });
+        let bytes = flat
+            .to_vec1::<i64>()?
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        return Ok(Raw {
+            dtype: Dtype::I64,
+            shape,
+            bytes,
+        });
     }
     let values = flat.to_dtype(DType::F32)?.to_vec1::<f32>()?;
     match values.iter().find(|value| !value.is_finite()) {
@@ -115,7 +127,11 @@ fn raw(step: u64, name: &str, tensor: &Tensor) -> Result<Raw> {
         }),
         None => {
             let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            Ok(Raw { dtype: Dtype::F32, shape, bytes })
+            Ok(Raw {
+                dtype: Dtype::F32,
+                shape,
+                bytes,
+            })
         }
     }
 }
@@ -130,11 +146,15 @@ pub(crate) fn write(path: &Path, header: &Header, state: &[(String, Tensor)]) ->
         tensors.insert(name.as_str(), raw(header.step, name, tensor)?);
     }
     let header = Header {
-        digest: digest(tensors.iter().map(|(n, raw)| (*n, raw.shape.as_slice(), raw.bytes.as_slice()))),
+        digest: digest(
+            tensors
+                .iter()
+                .map(|(n, raw)| (*n, raw.shape.as_slice(), raw.bytes.as_slice())),
+        ),
         ..header.clone()
     };
-    let text = serde_json::to_string(&header)
-        .map_err(|fault| TrainingError::checkpoint(path, fault.to_string()))?;
+    let text =
+        serde_json::to_string(&header).map_err(|fault| TrainingError::checkpoint(path, fault.to_string()))?;
     let metadata = HashMap::from([(KEY.to_owned(), text)]);
     let bytes = safetensors::serialize(tensors.iter(), Some(metadata))
         .map_err(|fault| TrainingError::checkpoint(path, fault.to_string()))?;
@@ -145,9 +165,8 @@ pub(crate) fn write(path: &Path, header: &Header, state: &[(String, Tensor)]) ->
 pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, HashMap<String, Tensor>)> {
     let bytes = fs::read(path).map_err(TrainingError::io(path))?;
     let corrupt = |fault: String| TrainingError::checkpoint(path, fault);
-    let broken = |fault: safetensors::SafeTensorError| {
-        corrupt(format!("truncated or not a checkpoint ({fault})"))
-    };
+    let broken =
+        |fault: safetensors::SafeTensorError| corrupt(format!("truncated or not a checkpoint ({fault})"));
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
     let text = metadata
         .metadata()
@@ -157,14 +176,22 @@ pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, HashMap<Stri
     let header: Header = serde_json::from_str(text)
         .map_err(|fault| corrupt(format!("its settings cannot be read ({fault})")))?;
     if header.format != FORMAT {
-        return Err(corrupt(format!("has format {}, this program knows {FORMAT}", header.format)));
+        return Err(corrupt(format!(
+            "has format {}, this program knows {FORMAT}",
+            header.format
+        )));
     }
     let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
     let views: BTreeMap<String, _> = file.tensors().into_iter().collect();
-    let found =
-        digest(views.iter().map(|(name, view)| (name.as_str(), view.shape(), view.data())));
+    let found = digest(
+        views
+            .iter()
+            .map(|(name, view)| (name.as_str(), view.shape(), view.data())),
+    );
     if found != header.digest {
-        return Err(corrupt("corrupted: the digest of its tensors does not match".to_owned()));
+        return Err(corrupt(
+            "corrupted: the digest of its tensors does not match".to_owned(),
+        ));
     }
     let mut tensors = HashMap::with_capacity(views.len());
     for (name, view) in views {

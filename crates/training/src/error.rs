@@ -105,17 +105,26 @@ pub enum TrainingError {
 impl TrainingError {
     /// A fault of the setting with this dotted name.
     pub(crate) fn setting(setting: impl Into<String>, fault: impl Into<String>) -> Self {
-        Self::Setting { setting: setting.into(), fault: fault.into() }
+        Self::Setting {
+            setting: setting.into(),
+            fault: fault.into(),
+        }
     }
 
     /// An I/O fault at `path`.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |source| Self::Io { path: path.to_path_buf(), source }
+        move |source| Self::Io {
+            path: path.to_path_buf(),
+            source,
+        }
     }
 
     /// A fault of the checkpoint at `path`.
     pub(crate) fn checkpoint(path: &Path, fault: impl Into<String>) -> Self {
-        Self::Checkpoint { path: path.to_path_buf(), fault: fault.into() }
+        Self::Checkpoint {
+            path: path.to_path_buf(),
+            fault: fault.into(),
+        }
     }
 }
 

@@ -68,8 +68,11 @@ pub struct Evaluation {
 /// # Errors
 /// As [`evaluate_with`].
 pub fn evaluate(detector: &dyn Detector, category: &Category) -> Result<Evaluation> {
-    let settings =
-        Evaluated { ground_truth: GroundTruth::Full, aupro_limit: AUPRO_LIMIT, batch: 4 };
+    let settings = Evaluated {
+        ground_truth: GroundTruth::Full,
+        aupro_limit: AUPRO_LIMIT,
+        batch: 4,
+    };
     evaluate_with(detector, category, &settings)
 }
 
@@ -107,7 +110,13 @@ pub fn evaluate_with(
         })
         .collect();
     let scores = score(&category.test, &detections, settings)?;
-    Ok(Evaluation { category: category.name.clone(), scores, images, detect_seconds, detections })
+    Ok(Evaluation {
+        category: category.name.clone(),
+        scores,
+        images,
+        detect_seconds,
+        detections,
+    })
 }
 
 fn score(test: &[TestImage], detections: &[Detection], settings: &Evaluated) -> Result<Scores> {
@@ -158,7 +167,11 @@ fn pixel_metrics(
         let (width, height) = (detection.map.width as usize, detection.map.height as usize);
         accumulator.push(&detection.map.scores, mask.pixels(), width, height)?;
     }
-    if anomalous { Ok(Some(accumulator.finish(aupro_limit)?)) } else { Ok(None) }
+    if anomalous {
+        Ok(Some(accumulator.finish(aupro_limit)?))
+    } else {
+        Ok(None)
+    }
 }
 
 #[cfg(test)]
@@ -180,8 +193,16 @@ mod tests {
                 .map(|image| {
                     let scores: Vec<f32> = image.pixels().map(|p| f32::from(p[0]) / 255.0).collect();
                     let score = scores.iter().copied().fold(0.0, f32::max);
-                    let map = AnomalyMap { width: image.width(), height: image.height(), scores };
-                    Detection { map, score, reconstruction: None }
+                    let map = AnomalyMap {
+                        width: image.width(),
+                        height: image.height(),
+                        scores,
+                    };
+                    Detection {
+                        map,
+                        score,
+                        reconstruction: None,
+                    }
                 })
                 .collect())
         }
@@ -191,7 +212,15 @@ mod tests {
         let image = |name: &str, defect: &str, spot: bool| {
             let mask = Mask::from_fn(8, 8, |x, y| spot && masks && x < 3 && y < 3);
             let pixels = RgbImage::from_fn(8, 8, |x, y| {
-                image::Rgb([if spot && x < 3 && y < 3 { 255 } else { (x * 8 + y) as u8 }, 0, 0])
+                image::Rgb([
+                    if spot && x < 3 && y < 3 {
+                        255
+                    } else {
+                        (x * 8 + y) as u8
+                    },
+                    0,
+                    0,
+                ])
             });
             TestImage {
                 name: format!("{defect}/{name}"),
@@ -204,7 +233,11 @@ mod tests {
         Category {
             name: "dots".to_owned(),
             train: Vec::new(),
-            test: vec![image("0", "good", false), image("0", "dot", true), image("1", "dot", true)],
+            test: vec![
+                image("0", "good", false),
+                image("0", "dot", true),
+                image("1", "dot", true),
+            ],
         }
     }
 

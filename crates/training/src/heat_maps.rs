@@ -13,12 +13,24 @@ use crate::sheet::{Cell, HeatMap, Scale, Sheet, mask_image, outline};
 
 /// Images shown of each defect type, at most.
 const PER_DEFECT: usize = 3;
+/// Colour of the outline of the ground truth in the overlay.
 const OUTLINE: Rgb<u8> = Rgb([0, 255, 255]);
+/// Side of an image in pixels.
+const SIDE: u32 = 128;
+/// How much of the image the overlay hides where the score is highest.
 const OPACITY: f32 = 0.7;
 
 /// Image, ground truth, reconstruction, anomaly map and overlay for some test images of each defect type, evenly spaced.
 pub fn heat_maps(evaluation: &Evaluation, category: &Category) -> RgbImage {
-    let mut sheet = Sheet::new(&["image", "ground truth", "reconstruction", "anomaly map", "overlay"]);
+    let mut sheet = Sheet::new(&[
+        "image",
+        "ground truth",
+        "reconstruction",
+        "anomaly map",
+        "overlay",
+    ]);
+    // Enlarged by whole pixels, small images stay honest and captions fit; large ones are reduced.
+    sheet.side = Some(SIDE);
     sheet.title(format!(
         "{}: image AUROC {}, pixel AUROC {}, pixel AP {}",
         evaluation.category,
@@ -51,7 +63,10 @@ fn row(test: &TestImage, detection: &Detection) -> [Cell; 5] {
     let mut overlay = map.over(&test.image, OPACITY);
     outline(&mut overlay, &truth, OUTLINE);
     let (width, height) = test.image.dimensions();
-    let reconstruction = detection.reconstruction.clone().unwrap_or_else(|| RgbImage::new(width, height));
+    let reconstruction = detection
+        .reconstruction
+        .clone()
+        .unwrap_or_else(|| RgbImage::new(width, height));
     [
         Cell::from(test.image.clone()),
         Cell::from(mask_image(&truth)),

@@ -29,7 +29,10 @@ pub struct Line {
 /// If the file cannot be read.
 pub fn read_journal(path: &Path) -> Result<Vec<Line>> {
     let text = std::fs::read_to_string(path).map_err(TrainingError::io(path))?;
-    Ok(text.lines().map_while(|line| serde_json::from_str(line).ok()).collect())
+    Ok(text
+        .lines()
+        .map_while(|line| serde_json::from_str(line).ok())
+        .collect())
 }
 
 /// The open `metrics.jsonl` of a run.
@@ -44,7 +47,10 @@ impl Journal {
     /// not save, are dropped. Returns the seconds of training up to there.
     pub(crate) fn open(path: &Path, step: u64) -> Result<(Self, f64)> {
         let kept: Vec<Line> = if path.exists() {
-            read_journal(path)?.into_iter().filter(|line| line.step <= step).collect()
+            read_journal(path)?
+                .into_iter()
+                .filter(|line| line.step <= step)
+                .collect()
         } else {
             Vec::new()
         };
@@ -54,9 +60,17 @@ impl Journal {
             text.extend_from_slice(&encode(line)?);
         }
         atomic::write(path, &text)?;
-        let file =
-            OpenOptions::new().append(true).open(path).map_err(TrainingError::io(path))?;
-        Ok((Self { file, path: path.to_path_buf() }, seconds))
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(TrainingError::io(path))?;
+        Ok((
+            Self {
+                file,
+                path: path.to_path_buf(),
+            },
+            seconds,
+        ))
     }
 
     /// Appends a line; it reaches the system at once.
@@ -122,7 +136,12 @@ mod tests {
 
     fn line(step: u64) -> Line {
         let losses = BTreeMap::from([("total".to_owned(), 0.1 + step as f64)]);
-        Line { step, losses, learning_rate: 1e-3, seconds: 2.0 * step as f64 }
+        Line {
+            step,
+            losses,
+            learning_rate: 1e-3,
+            seconds: 2.0 * step as f64,
+        }
     }
 
     #[test]

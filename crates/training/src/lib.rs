@@ -63,8 +63,9 @@ pub use atomic::write as write_atomically;
 pub use batch::{Batch, BatchSource, Part, Pool, SimulatedBatches};
 pub use calibrate::Threshold;
 pub use config::{
-    Adam, Batches, Calibration, Config, Draw, Evaluated, GroundTruth, Intervals, Length, Losses as LossSettings,
-    Networks, NormMode, RotateWhen, Rotation, RotationFill, Schedule, Simulated, Simulator, Split, SsimRange,
+    Adam, Batches, Calibration, Config, Draw, Evaluated, GroundTruth, Intervals, Length,
+    Losses as LossSettings, Networks, NormMode, RotateWhen, Rotation, RotationFill, Schedule, Simulated,
+    Simulator, Split, SsimRange,
 };
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};

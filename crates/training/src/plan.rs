@@ -28,7 +28,10 @@ impl Plan {
         textures: &dyn TextureSource,
         selection: &Selection,
     ) -> Result<Self> {
-        let data = |fault: String| TrainingError::Data { category: category.name.clone(), fault };
+        let data = |fault: String| TrainingError::Data {
+            category: category.name.clone(),
+            fault,
+        };
         check_images(config, category).map_err(data)?;
         if config.simulation.simulator == Simulator::Selected && !enables_any(selection) {
             let fault = "its selection enables no kind of anomaly; enable at least one";
@@ -48,7 +51,11 @@ impl Plan {
             vec![(kept, config.batch.size)]
         };
         let probes = probe_textures(config, textures).map_err(data)?;
-        Ok(Self { pools, held_out, data: fingerprint(category, selection, &probes) })
+        Ok(Self {
+            pools,
+            held_out,
+            data: fingerprint(category, selection, &probes),
+        })
     }
 
     pub(crate) fn pools(&self) -> Vec<Pool> {
@@ -88,7 +95,12 @@ fn hold_out(count: usize, config: &Config) -> (Vec<usize>, Vec<usize>) {
     let share = (count as f64 * config.calibration.held_out).floor() as usize;
     let mut order: Vec<usize> = (0..count).collect();
     if share > 0 {
-        let mut rng = Stream { seed: config.seed, epoch: 0, index: 0 }.rng("held out");
+        let mut rng = Stream {
+            seed: config.seed,
+            epoch: 0,
+            index: 0,
+        }
+        .rng("held out");
         order.shuffle(&mut rng);
     }
     let mut held_out = order.split_off(count - share);
@@ -102,11 +114,18 @@ fn probe_textures(config: &Config, textures: &dyn TextureSource) -> Result<Vec<u
     let side = config.image_size;
     let mut bytes = Vec::new();
     for index in 0..4 {
-        let mut rng = Stream { seed: 0, epoch: 0, index }.rng("texture probe");
+        let mut rng = Stream {
+            seed: 0,
+            epoch: 0,
+            index,
+        }
+        .rng("texture probe");
         let texture = textures.texture(side, side, &mut rng);
         if texture.dimensions() != (side, side) {
             let (width, height) = texture.dimensions();
-            return Err(format!("a texture came as {width}x{height} instead of {side}x{side}"));
+            return Err(format!(
+                "a texture came as {width}x{height} instead of {side}x{side}"
+            ));
         }
         bytes.extend_from_slice(texture.as_raw());
     }
@@ -122,5 +141,9 @@ fn fingerprint(category: &Category, selection: &Selection, textures: &[u8]) -> S
     }
     hasher.update(format!("{selection:?}"));
     hasher.update(textures);
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -39,7 +39,9 @@ pub(crate) fn with_batches<T>(
         let result = drain(receiver, consume);
         match producer.join() {
             Ok(()) => result,
-            Err(_) => Err(TrainingError::Batches("it failed while making a sample".to_owned())),
+            Err(_) => Err(TrainingError::Batches(
+                "it failed while making a sample".to_owned(),
+            )),
         }
     })
 }
@@ -59,7 +61,10 @@ mod tests {
 
     impl BatchSource for Numbers {
         fn batch(&self, step: u64) -> Batch {
-            Batch { step, parts: Vec::new() }
+            Batch {
+                step,
+                parts: Vec::new(),
+            }
         }
     }
 
@@ -68,7 +73,10 @@ mod tests {
     impl BatchSource for Broken {
         fn batch(&self, step: u64) -> Batch {
             assert!(step < 3, "a texture that cannot be made");
-            Batch { step, parts: Vec::new() }
+            Batch {
+                step,
+                parts: Vec::new(),
+            }
         }
     }
 

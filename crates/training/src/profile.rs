@@ -68,7 +68,11 @@ impl Profile {
 
 /// A parser's message with its lines joined, so that an error stays one line.
 pub(crate) fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -81,8 +85,14 @@ mod tests {
             assert_eq!(Profile::builtin(name).unwrap().name, name);
         }
         let paper = Profile::builtin("paper").unwrap();
-        assert_eq!((paper.reconstructive_width, paper.discriminative_width), (128, 64));
-        assert_eq!((paper.image_size, paper.batch, paper.learning_rate), (256, 8, 1e-4));
+        assert_eq!(
+            (paper.reconstructive_width, paper.discriminative_width),
+            (128, 64)
+        );
+        assert_eq!(
+            (paper.image_size, paper.batch, paper.learning_rate),
+            (256, 8, 1e-4)
+        );
         assert_eq!(paper.length.steps(209, 8), 18_900); // bottle, method.md section 5
         let fault = Profile::builtin("huge").unwrap_err().to_string();
         assert!(fault.contains("huge") && fault.contains("quick"), "{fault}");

@@ -63,7 +63,13 @@ impl Display {
             }
             _ => Kind::Lines { last: Instant::now() },
         };
-        Self { kind, label: label.to_owned(), total, started_at: step, began: Instant::now() }
+        Self {
+            kind,
+            label: label.to_owned(),
+            total,
+            started_at: step,
+            began: Instant::now(),
+        }
     }
 
     /// After each step.
@@ -86,7 +92,10 @@ impl Display {
                 *last = Instant::now();
                 let done = (step - self.started_at).max(1) as f64;
                 let left = self.began.elapsed().as_secs_f64() / done * (self.total - step) as f64;
-                eprintln!("{}: step {step}/{} {text}, {left:.0} s left", self.label, self.total);
+                eprintln!(
+                    "{}: step {step}/{} {text}, {left:.0} s left",
+                    self.label, self.total
+                );
             }
             Kind::Lines { .. } | Kind::Silent => {}
         }

@@ -31,7 +31,9 @@ pub struct RunFiles {
 impl RunFiles {
     /// The files of the run in `root`, whether they exist or not.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_path_buf() }
+        Self {
+            root: root.to_path_buf(),
+        }
     }
     /// The directory.
     pub fn root(&self) -> &Path {
@@ -91,8 +93,18 @@ impl Run {
         }
         let (header, tensors) = checkpoint::read(&files.checkpoint(), device)?;
         header.config.validate()?;
-        let threshold = if header.step == header.total_steps { read_threshold(&files)? } else { None };
-        Ok(Self { files, header, tensors, threshold, device: device.clone() })
+        let threshold = if header.step == header.total_steps {
+            read_threshold(&files)?
+        } else {
+            None
+        };
+        Ok(Self {
+            files,
+            header,
+            tensors,
+            threshold,
+            device: device.clone(),
+        })
     }
 
     /// The detector with the weights of the checkpoint.
@@ -144,9 +156,12 @@ impl Run {
 pub(crate) fn read_threshold(files: &RunFiles) -> Result<Option<Threshold>> {
     let path = files.threshold();
     match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|fault| {
-            TrainingError::SettingsText { origin: path.display().to_string(), fault: fault.to_string() }
-        }),
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|fault| TrainingError::SettingsText {
+                origin: path.display().to_string(),
+                fault: fault.to_string(),
+            }),
         Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(fault) => Err(TrainingError::io(&path)(fault)),
     }

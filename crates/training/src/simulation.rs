@@ -7,11 +7,7 @@ use flawforge_augment::{Fill, RotateNormals, Selection, Simulation, TextureSourc
 use crate::config::{Config, RotateWhen, RotationFill, Simulator};
 
 /// The simulation of a run on a category with this selection.
-pub fn simulation(
-    config: &Config,
-    textures: Arc<dyn TextureSource>,
-    selection: &Selection,
-) -> Simulation {
+pub fn simulation(config: &Config, textures: Arc<dyn TextureSource>, selection: &Selection) -> Simulation {
     let mut simulation = match config.simulation.simulator {
         Simulator::Draem => Simulation::draem(textures),
         Simulator::Selected => Simulation::selected(selection, textures),

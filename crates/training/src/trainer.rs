@@ -164,7 +164,10 @@ fn restore(files: &RunFiles, header: &mut Header, recipe: &mut dyn Recipe, devic
         differences.push("the training images, the textures or the selection have changed".to_owned());
     }
     if !differences.is_empty() {
-        return Err(TrainingError::Mismatch { path, fault: differences.join(", ") });
+        return Err(TrainingError::Mismatch {
+            path,
+            fault: differences.join(", "),
+        });
     }
     recipe
         .restore(&tensors, saved.step)
@@ -192,7 +195,14 @@ fn finish(
     let all: Vec<usize> = (0..category.train.len()).collect();
     let chosen = if held_out { &plan.held_out } else { &all };
     let detector = recipe.detector()?;
-    let found = calibrate(config, detector.as_ref(), simulation, &category.train, chosen, held_out)?;
+    let found = calibrate(
+        config,
+        detector.as_ref(),
+        simulation,
+        &category.train,
+        chosen,
+        held_out,
+    )?;
     if let Some(threshold) = &found {
         let path = files.threshold();
         let text = serde_json::to_vec_pretty(threshold).map_err(|fault| TrainingError::SettingsText {
@@ -218,7 +228,12 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn start(config: &'a Config, files: &'a RunFiles, header: Header, options: &TrainOptions) -> Result<Self> {
+    fn start(
+        config: &'a Config,
+        files: &'a RunFiles,
+        header: Header,
+        options: &TrainOptions,
+    ) -> Result<Self> {
         let (journal, before) = Journal::open(&files.metrics(), header.step)?;
         let label = if options.label.is_empty() {
             format!("{} {}", config.method, header.category)
@@ -291,8 +306,11 @@ impl<'a> Session<'a> {
 fn check_finite(losses: &Losses, batch: &Batch, step: u64) -> Result<()> {
     match losses.iter().find(|(_, value)| !value.is_finite()) {
         None => Ok(()),
-        Some(&(loss, value)) => {
-            Err(TrainingError::NonFinite { step, loss: format!("loss {loss}"), value, batch: batch.names() })
-        }
+        Some(&(loss, value)) => Err(TrainingError::NonFinite {
+            step,
+            loss: format!("loss {loss}"),
+            value,
+            batch: batch.names(),
+        }),
     }
 }

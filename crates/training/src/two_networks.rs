@@ -36,7 +36,11 @@ impl TwoNetworks {
     /// # Errors
     /// If a tensor cannot be allocated.
     pub fn new(config: &Config, device: &Device) -> Result<Self> {
-        let stream = Stream { seed: config.seed, epoch: 0, index: 0 };
+        let stream = Stream {
+            seed: config.seed,
+            epoch: 0,
+            index: 0,
+        };
         let reconstructive = Reconstructive::new(
             config.networks.reconstructive_width,
             &mut stream.rng("weights reconstructive"),
@@ -122,7 +126,11 @@ impl TwoNetworks {
             .iter()
             .flat_map(|sample| sample.mask.pixels().iter().map(|&set| f32::from(set)))
             .collect();
-        Ok(Tensor::from_vec(values, (part.samples.len(), side, side), &self.device)?)
+        Ok(Tensor::from_vec(
+            values,
+            (part.samples.len(), side, side),
+            &self.device,
+        )?)
     }
 
     /// `(reconstruction of Y, input Y)` of split training (method.md 3.5).
@@ -133,15 +141,22 @@ impl TwoNetworks {
             NormMode::Train => Mode::Train,
         };
         // The frozen view shares the weights and leaves no graph: the gradient ends there and the pass is cheaper.
-        let network =
-            if self.config.split.detach_focal { &self.frozen } else { &self.reconstructive };
+        let network = if self.config.split.detach_focal {
+            &self.frozen
+        } else {
+            &self.reconstructive
+        };
         let reconstruction = network.forward(&input, mode)?;
         Ok((input, reconstruction))
     }
 
     fn restore_networks(&self, state: &HashMap<String, Tensor>) -> Result<()> {
-        self.reconstructive.parameters().load(&below(RECONSTRUCTIVE, state))?;
-        self.discriminative.parameters().load(&below(DISCRIMINATIVE, state))?;
+        self.reconstructive
+            .parameters()
+            .load(&below(RECONSTRUCTIVE, state))?;
+        self.discriminative
+            .parameters()
+            .load(&below(DISCRIMINATIVE, state))?;
         Ok(())
     }
 }
@@ -149,7 +164,10 @@ impl TwoNetworks {
 /// The tensors whose names begin with `prefix.`, without it.
 fn below(prefix: &str, state: &HashMap<String, Tensor>) -> HashMap<String, Tensor> {
     let rest = |name: &str| Some(name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned());
-    state.iter().filter_map(|(name, tensor)| Some((rest(name)?, tensor.clone()))).collect()
+    state
+        .iter()
+        .filter_map(|(name, tensor)| Some((rest(name)?, tensor.clone())))
+        .collect()
 }
 
 impl Recipe for TwoNetworks {
@@ -188,7 +206,11 @@ impl Recipe for TwoNetworks {
             (DISCRIMINATIVE, self.discriminative.parameters().tensors()?),
             (OPTIMISER, self.adam.state()?),
         ] {
-            state.extend(tensors.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
+            state.extend(
+                tensors
+                    .into_iter()
+                    .map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)),
+            );
         }
         Ok(state)
     }

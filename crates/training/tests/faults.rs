@@ -21,7 +21,12 @@ impl TextureSource for WrongSize {
 
 #[test]
 fn data_that_do_not_suffice_are_refused_and_nothing_is_written() {
-    let nothing = Selection { transparent: false, opaque: false, near_distribution: false, ..Selection::default() };
+    let nothing = Selection {
+        transparent: false,
+        opaque: false,
+        near_distribution: false,
+        ..Selection::default()
+    };
     let everything = Selection::default();
     let mut larger = category(4);
     larger.train[2].image = RgbImage::new(SIDE, SIDE + 1);
@@ -52,8 +57,13 @@ fn a_bad_setting_is_refused_by_name() {
     let out = tempfile::tempdir().unwrap();
     let mut config = config(Method::LinYan, 2);
     config.image_size = 48;
-    let message = run(&config, &out.path().join("run"), &quiet()).unwrap_err().to_string();
-    assert!(message.contains("image_size") && message.contains("48"), "{message}");
+    let message = run(&config, &out.path().join("run"), &quiet())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("image_size") && message.contains("48"),
+        "{message}"
+    );
     assert!(!out.path().join("run").exists());
 }
 
@@ -64,11 +74,16 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint() {
     config.schedule.learning_rate = 1e30;
     config.every.checkpoint = 1;
     let fault = run(&config, dir.path(), &quiet()).unwrap_err();
-    let TrainingError::NonFinite { step, batch, .. } = &fault else { panic!("{fault}") };
+    let TrainingError::NonFinite { step, batch, .. } = &fault else {
+        panic!("{fault}")
+    };
     assert!(*step >= 1, "{fault}");
     let message = fault.to_string();
     assert!(message.contains(&format!("step {step}")), "{message}");
-    assert!(batch.contains("00"), "the images of the batch are named: {message}");
+    assert!(
+        batch.contains("00"),
+        "the images of the batch are named: {message}"
+    );
     // Weights that are finite but absurd may have been saved; none that are not finite.
     let path = RunFiles::new(dir.path()).checkpoint();
     if path.exists() {
@@ -76,9 +91,12 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint() {
         assert!(run.step() < *step);
         run.detector().unwrap();
     }
-    assert!(fs::read_dir(dir.path()).unwrap().flatten().all(|entry| {
-        !entry.file_name().to_string_lossy().starts_with(".unfinished")
-    }));
+    assert!(
+        fs::read_dir(dir.path())
+            .unwrap()
+            .flatten()
+            .all(|entry| { !entry.file_name().to_string_lossy().starts_with(".unfinished") })
+    );
 }
 
 #[test]

@@ -11,11 +11,17 @@ use support::{config, quiet, run};
 fn losses(run_dir: &Path) -> Vec<Line> {
     let lines = read_journal(&RunFiles::new(run_dir).metrics()).unwrap();
     // Seconds are the only thing that two runs may differ in.
-    lines.into_iter().map(|line| Line { seconds: 0.0, ..line }).collect()
+    lines
+        .into_iter()
+        .map(|line| Line { seconds: 0.0, ..line })
+        .collect()
 }
 
 fn resumed() -> TrainOptions {
-    TrainOptions { resume: true, ..quiet() }
+    TrainOptions {
+        resume: true,
+        ..quiet()
+    }
 }
 
 #[test]
@@ -26,7 +32,10 @@ fn five_steps_and_seven_more_equal_twelve() {
         let report = run(&config, straight.path(), &quiet()).unwrap();
         assert_eq!((report.steps, report.resumed_from), (12, 0));
 
-        let stop = TrainOptions { stop_after: Some(5), ..quiet() };
+        let stop = TrainOptions {
+            stop_after: Some(5),
+            ..quiet()
+        };
         let report = run(&config, broken.path(), &stop).unwrap();
         assert_eq!((report.steps, report.total_steps), (5, 12));
         // What a killed process leaves: work after the checkpoint, a torn line, a temporary file.
@@ -40,7 +49,10 @@ fn five_steps_and_seven_more_equal_twelve() {
         assert_eq!((report.steps, report.resumed_from), (12, 5));
 
         let checkpoint = |dir: &Path| fs::read(RunFiles::new(dir).checkpoint()).unwrap();
-        assert!(checkpoint(straight.path()) == checkpoint(broken.path()), "{method}: checkpoints differ");
+        assert!(
+            checkpoint(straight.path()) == checkpoint(broken.path()),
+            "{method}: checkpoints differ"
+        );
         assert_eq!(losses(straight.path()), losses(broken.path()));
         let steps: Vec<u64> = losses(broken.path()).iter().map(|line| line.step).collect();
         assert_eq!(steps, [3, 6, 9, 12]);
@@ -69,24 +81,40 @@ fn a_run_is_neither_overwritten_nor_mixed_with_another() {
     let fault = run(&other, dir.path(), &resumed()).unwrap_err();
     assert!(matches!(fault, TrainingError::Mismatch { .. }));
     let message = fault.to_string();
-    for part in ["checkpoint.safetensors", "seed is 6, was 5", "split.detach_focal is false, was true"] {
+    for part in [
+        "checkpoint.safetensors",
+        "seed is 6, was 5",
+        "split.detach_focal is false, was true",
+    ] {
         assert!(message.contains(part), "{message}");
     }
     let kept = fs::read_to_string(RunFiles::new(dir.path()).config()).unwrap();
-    assert_eq!(kept, first.to_toml().unwrap(), "a refused run must leave the settings alone");
+    assert_eq!(
+        kept,
+        first.to_toml().unwrap(),
+        "a refused run must leave the settings alone"
+    );
 }
 
 #[test]
 fn other_images_are_not_trained_on_half_way() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(Method::Draem, 4);
-    run(&config, dir.path(), &TrainOptions { stop_after: Some(2), ..quiet() }).unwrap();
+    run(
+        &config,
+        dir.path(),
+        &TrainOptions {
+            stop_after: Some(2),
+            ..quiet()
+        },
+    )
+    .unwrap();
     let mut category = support::category(7);
     category.train[3].image.put_pixel(1, 1, image::Rgb([255, 0, 0]));
     let selection = flawforge_augment::Selection::default();
     let textures = support::textures();
-    let fault =
-        flawforge_training::train(&config, &category, textures, &selection, dir.path(), &resumed()).unwrap_err();
+    let fault = flawforge_training::train(&config, &category, textures, &selection, dir.path(), &resumed())
+        .unwrap_err();
     assert!(fault.to_string().contains("training images"), "{fault}");
 }
 
@@ -102,7 +130,10 @@ fn a_damaged_checkpoint_is_named() {
         let fault = run(&config, dir.path(), &resumed()).unwrap_err();
         assert!(matches!(fault, TrainingError::Checkpoint { .. }), "{fault}");
         let message = fault.to_string();
-        assert!(message.contains("checkpoint.safetensors") && !message.contains('\n'), "{message}");
+        assert!(
+            message.contains("checkpoint.safetensors") && !message.contains('\n'),
+            "{message}"
+        );
         let opened = flawforge_training::Run::open(dir.path()).err().unwrap();
         assert!(matches!(opened, TrainingError::Checkpoint { .. }), "{opened}");
     };

@@ -8,15 +8,27 @@ use candle_core::{Device, Tensor};
 use flawforge_augment::Selection;
 use flawforge_datasets::parity_split;
 use flawforge_training::{
-    Batch, BatchSource, Config, Draw, Method, NormMode, Pool, Recipe, SimulatedBatches, TwoNetworks, simulation,
+    Batch, BatchSource, Config, Draw, Method, NormMode, Pool, Recipe, SimulatedBatches, TwoNetworks,
+    simulation,
 };
 use support::{category, config, textures};
 
 fn state(recipe: &TwoNetworks) -> HashMap<String, Vec<f32>> {
     let numbers = |tensor: &Tensor| {
-        tensor.to_dtype(candle_core::DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        tensor
+            .to_dtype(candle_core::DType::F32)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
     };
-    recipe.state().unwrap().iter().map(|(name, tensor)| (name.clone(), numbers(tensor))).collect()
+    recipe
+        .state()
+        .unwrap()
+        .iter()
+        .map(|(name, tensor)| (name.clone(), numbers(tensor)))
+        .collect()
 }
 
 /// Batches of X and Y.
@@ -26,8 +38,14 @@ fn batches(config: &Config) -> Vec<Batch> {
     let source = SimulatedBatches {
         images: &category.train,
         pools: vec![
-            Pool { images: x, batch: config.split.batch_x },
-            Pool { images: y, batch: config.split.batch_y },
+            Pool {
+                images: x,
+                batch: config.split.batch_x,
+            },
+            Pool {
+                images: y,
+                batch: config.split.batch_y,
+            },
         ],
         draw: config.batch.draw,
         simulation: simulation(config, textures(), &Selection::default()),
@@ -46,7 +64,9 @@ fn after(batch: &Batch, change: impl FnOnce(&mut Config)) -> HashMap<String, Vec
 }
 
 fn differing(a: &HashMap<String, Vec<f32>>, b: &HashMap<String, Vec<f32>>, part: &str) -> usize {
-    a.iter().filter(|(name, values)| name.starts_with(part) && b[*name] != **values).count()
+    a.iter()
+        .filter(|(name, values)| name.starts_with(part) && b[*name] != **values)
+        .count()
 }
 
 #[test]
@@ -55,7 +75,9 @@ fn x_and_y_come_from_their_halves_in_the_sizes_asked_for() {
         let mut config = config(Method::LinYan, 3);
         config.batch.draw = draw;
         for batch in batches(&config) {
-            let [x, y] = batch.parts.as_slice() else { panic!("two parts") };
+            let [x, y] = batch.parts.as_slice() else {
+                panic!("two parts")
+            };
             assert_eq!((x.samples.len(), y.samples.len()), (3, 2));
             let parity = |name: &String| name.parse::<usize>().unwrap() % 2;
             assert!(x.names.iter().all(|name| parity(name) == 0), "{:?}", x.names);
@@ -69,7 +91,10 @@ fn a_shuffled_epoch_sees_every_image_once() {
     let mut config = config(Method::LinYan, 3);
     config.batch.draw = Draw::Shuffled;
     config.split.batch_x = 2;
-    let mut seen: Vec<String> = batches(&config)[..2].iter().flat_map(|batch| batch.parts[0].names.clone()).collect();
+    let mut seen: Vec<String> = batches(&config)[..2]
+        .iter()
+        .flat_map(|batch| batch.parts[0].names.clone())
+        .collect();
     seen.sort();
     assert_eq!(seen, ["000", "002", "004", "006"]);
 }
@@ -90,7 +115,10 @@ fn with_the_defaults_y_never_touches_the_reconstructive_network() {
 fn without_the_detachment_the_focal_gradient_reaches_the_reconstructive_network() {
     let config = config(Method::LinYan, 3);
     let batch = &batches(&config)[0];
-    let (on, off) = (after(batch, |_| {}), after(batch, |c| c.split.detach_focal = false));
+    let (on, off) = (
+        after(batch, |_| {}),
+        after(batch, |c| c.split.detach_focal = false),
+    );
     // With the running statistics of an untrained network most of the signal is lost on the way; its end moves surely.
     let last = "adam.reconstructive.decoder.fin_out.0.bias.m";
     assert_ne!(on[last], off[last]);
@@ -129,7 +157,12 @@ fn batch_norms_in_training_mode_on_y_change_running_statistics_only_of_r() {
         .map(|(name, _)| name)
         .collect();
     assert_eq!(changed.len(), 66);
-    assert!(changed.iter().all(|name| name.contains("running_") || name.contains("num_batches")), "{changed:?}");
+    assert!(
+        changed
+            .iter()
+            .all(|name| name.contains("running_") || name.contains("num_batches")),
+        "{changed:?}"
+    );
 }
 
 #[test]
@@ -138,7 +171,10 @@ fn joint_training_lets_the_focal_loss_train_both_networks() {
     let category = category(8);
     let source = SimulatedBatches {
         images: &category.train,
-        pools: vec![Pool { images: (0..8).collect(), batch: 3 }],
+        pools: vec![Pool {
+            images: (0..8).collect(),
+            batch: 3,
+        }],
         draw: config.batch.draw,
         simulation: simulation(&config, textures(), &Selection::default()),
         seed: config.seed,
@@ -149,7 +185,10 @@ fn joint_training_lets_the_focal_loss_train_both_networks() {
     let mut recipe = TwoNetworks::new(&config, &Device::Cpu).unwrap();
     let before = state(&recipe);
     let losses = recipe.step(&batch, 1e-3).unwrap();
-    assert_eq!(losses.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["ssim", "l2", "focal"]);
+    assert_eq!(
+        losses.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        ["ssim", "l2", "focal"]
+    );
     let later = state(&recipe);
     let weights = |name: &str| differing(&before, &later, name);
     assert!(weights("reconstructive.decoder") > 20 && weights("discriminative.") > 50);

@@ -27,10 +27,18 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
     let category = args.category.load(run.config().image_size)?;
     if run.category() != category.name {
-        log::warn!("the run was trained on `{}`, the images are `{}`", run.category(), category.name);
+        log::warn!(
+            "the run was trained on `{}`, the images are `{}`",
+            run.category(),
+            category.name
+        );
     }
     if run.step() < run.total_steps() {
-        log::warn!("the run is not finished: step {} of {}", run.step(), run.total_steps());
+        log::warn!(
+            "the run is not finished: step {} of {}",
+            run.step(),
+            run.total_steps()
+        );
     }
     let detector = run.detector()?;
     let evaluation = evaluate_with(detector.as_ref(), &category, &run.config().evaluation)?;
@@ -58,7 +66,11 @@ fn summary(evaluation: &Evaluation) -> String {
         ("pixel AP, half-covered pixels too", scores.pixel_ap_half),
         ("AUPRO, half-covered pixels too", scores.aupro_half),
     ];
-    let mut text = format!("{}, {} test images\n", evaluation.category, evaluation.images.len());
+    let mut text = format!(
+        "{}, {} test images\n",
+        evaluation.category,
+        evaluation.images.len()
+    );
     for (name, value) in lines {
         let value = value.map_or_else(|| "not defined here".to_owned(), |v| format!("{:.2}", 100.0 * v));
         text.push_str(&format!("{name:<38}{value}\n"));
@@ -72,7 +84,12 @@ fn write_scores(path: &Path, evaluation: &Evaluation) -> Result<()> {
     for image in &evaluation.images {
         let score = image.score.to_string();
         let defective = if image.defective { "1" } else { "0" };
-        table.write_record([image.name.as_str(), image.defect.as_str(), defective, score.as_str()])?;
+        table.write_record([
+            image.name.as_str(),
+            image.defect.as_str(),
+            defective,
+            score.as_str(),
+        ])?;
     }
     let bytes = table.into_inner().context("scores.csv")?;
     Ok(write_atomically(path, &bytes)?)

@@ -83,7 +83,10 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     write_atomically(&args.out.join("scores.csv"), &bytes)?;
     log::info!("{}: {} images scored", args.out.display(), names.len());
     if faults > 0 {
-        bail!("{faults} of {} images could not be read (named above)", images.len());
+        bail!(
+            "{faults} of {} images could not be read (named above)",
+            images.len()
+        );
     }
     Ok(())
 }
@@ -93,8 +96,10 @@ fn detect(detector: &dyn Detector, loaded: &[(&PathBuf, RgbImage)]) -> Result<Ve
         return Ok(Vec::new());
     }
     let (width, height) = detector.input_size();
-    let inputs: Vec<RgbImage> =
-        loaded.iter().map(|(_, image)| resize::bilinear_rgb(image, width, height)).collect();
+    let inputs: Vec<RgbImage> = loaded
+        .iter()
+        .map(|(_, image)| resize::bilinear_rgb(image, width, height))
+        .collect();
     Ok(detector.detect(&inputs.iter().collect::<Vec<_>>())?)
 }
 
@@ -117,7 +122,10 @@ fn list(input: &Path) -> Result<Vec<PathBuf>> {
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let entry = entry.with_context(|| folder.display().to_string())?;
-        let (path, kind) = (entry.path(), entry.file_type().with_context(|| folder.display().to_string())?);
+        let (path, kind) = (
+            entry.path(),
+            entry.file_type().with_context(|| folder.display().to_string())?,
+        );
         let known = |ending: &str| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending));
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
@@ -158,14 +166,23 @@ fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap) -
     }
     let (width, height) = image.dimensions();
     let scores = stretched(map, width, height);
-    let grey = scores.iter().map(|score| (score.clamp(0.0, 1.0) * 65535.0).round() as u16).collect();
+    let grey = scores
+        .iter()
+        .map(|score| (score.clamp(0.0, 1.0) * 65535.0).round() as u16)
+        .collect();
     let grey: ImageBuffer<Luma<u16>, Vec<u16>> =
         ImageBuffer::from_raw(width, height, grey).context("the map has another size than the image")?;
     let path = file("_map.png");
     let mut bytes = Cursor::new(Vec::new());
-    grey.write_to(&mut bytes, ImageFormat::Png).with_context(|| path.display().to_string())?;
+    grey.write_to(&mut bytes, ImageFormat::Png)
+        .with_context(|| path.display().to_string())?;
     write_atomically(&path, bytes.get_ref())?;
-    let heat = HeatMap { scores: &scores, width, height, scale: Scale::UNIT };
+    let heat = HeatMap {
+        scores: &scores,
+        width,
+        height,
+        scale: Scale::UNIT,
+    };
     write_png(&file("_heat.png"), &heat.colours())?;
     write_png(&file("_overlay.png"), &heat.over(image, OPACITY))?;
     Ok(())
@@ -194,7 +211,11 @@ fn positions(from: u32, to: u32) -> Vec<(usize, usize, f32)> {
         .map(|place| {
             let exact = ((f64::from(place) + 0.5) * scale - 0.5).clamp(0.0, f64::from(last));
             let first = exact.floor() as u32;
-            (first as usize, (first + 1).min(last) as usize, (exact - f64::from(first)) as f32)
+            (
+                first as usize,
+                (first + 1).min(last) as usize,
+                (exact - f64::from(first)) as f32,
+            )
         })
         .collect()
 }
@@ -205,7 +226,11 @@ mod tests {
 
     #[test]
     fn a_map_is_stretched_between_pixel_centres() {
-        let map = AnomalyMap { width: 2, height: 1, scores: vec![0.0, 1.0] };
+        let map = AnomalyMap {
+            width: 2,
+            height: 1,
+            scores: vec![0.0, 1.0],
+        };
         assert_eq!(stretched(&map, 4, 1), [0.0, 0.25, 0.75, 1.0]);
         assert_eq!(stretched(&map, 2, 3), [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
         assert_eq!(stretched(&map, 1, 1), [0.5]);
@@ -215,7 +240,9 @@ mod tests {
     fn names_stay_below_the_input_and_do_not_collide() {
         let mut taken = BTreeSet::new();
         let mut name = |input: &str, path: &str| {
-            unique_name(Path::new(input), Path::new(path), &mut taken).display().to_string()
+            unique_name(Path::new(input), Path::new(path), &mut taken)
+                .display()
+                .to_string()
         };
         assert_eq!(name("in", "in/good/000.png"), "good/000");
         assert_eq!(name("in", "in/good/000.jpg"), "good/000_jpg");

@@ -45,17 +45,34 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
 
     // Evenly spaced, because neighbouring files are near-duplicates.
     let count = args.count as usize;
-    let normals: Vec<&TrainImage> =
-        (0..count).map(|i| &category.train[i * category.train.len() / count]).collect();
+    let normals: Vec<&TrainImage> = (0..count)
+        .map(|i| &category.train[i * category.train.len() / count])
+        .collect();
     for kind in Kind::ALL {
         let simulation = only(kind, &textures);
-        rows(&mut sheet, &simulation, &normals, args.seed, &label(kind, &selection));
+        rows(
+            &mut sheet,
+            &simulation,
+            &normals,
+            args.seed,
+            &label(kind, &selection),
+        );
     }
     if selection.rotate_normals {
-        let rotate = RotateNormals { probability: 1.0, ..RotateNormals::default() };
+        let rotate = RotateNormals {
+            probability: 1.0,
+            ..RotateNormals::default()
+        };
         let rotated = normals.iter().enumerate().map(|(index, normal)| {
-            let mut rng = Stream { seed: args.seed, epoch: 0, index: index as u64 }.rng("shown rotation");
-            rotate.apply(&normal.image, &mut rng).unwrap_or_else(|| normal.image.clone())
+            let mut rng = Stream {
+                seed: args.seed,
+                epoch: 0,
+                index: index as u64,
+            }
+            .rng("shown rotation");
+            rotate
+                .apply(&normal.image, &mut rng)
+                .unwrap_or_else(|| normal.image.clone())
         });
         sheet.row("normal, rotated (on)", rotated);
     }
@@ -63,7 +80,12 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
         make_folder(folder)?;
     }
     write_png(&args.out, &sheet.render()).context("cannot write the sheet")?;
-    log::info!("{}: {} samples a kind, {}", args.out.display(), count, describe(&selection));
+    log::info!(
+        "{}: {} samples a kind, {}",
+        args.out.display(),
+        count,
+        describe(&selection)
+    );
     Ok(())
 }
 
@@ -92,11 +114,22 @@ fn label(kind: Kind, selection: &Selection) -> String {
 /// Three rows: normal images, the same with an anomaly, the masks.
 fn rows(sheet: &mut Sheet, simulation: &Simulation, normals: &[&TrainImage], seed: u64, label: &str) {
     let images: Vec<&RgbImage> = normals.iter().map(|normal| &normal.image).collect();
-    let streams: Vec<Stream> =
-        (0..images.len()).map(|index| Stream { seed, epoch: 0, index: index as u64 }).collect();
+    let streams: Vec<Stream> = (0..images.len())
+        .map(|index| Stream {
+            seed,
+            epoch: 0,
+            index: index as u64,
+        })
+        .collect();
     let samples = simulation.batch(&images, &streams);
-    sheet.row(format!("{label}: normal"), normals.iter().map(|n| Cell::new(n.image.clone(), n.name.clone())));
-    sheet.row(format!("{label}: simulated"), samples.iter().map(|sample| Cell::from(to_bytes(&sample.image))));
+    sheet.row(
+        format!("{label}: normal"),
+        normals.iter().map(|n| Cell::new(n.image.clone(), n.name.clone())),
+    );
+    sheet.row(
+        format!("{label}: simulated"),
+        samples.iter().map(|sample| Cell::from(to_bytes(&sample.image))),
+    );
     let masks = samples.iter().map(|sample| {
         let caption = match sample.kind {
             Some(_) => format!("{:.1} %", 100.0 * sample.mask.coverage()),

@@ -33,7 +33,10 @@ impl CategoryArgs {
         }
         let name = self.demo.as_deref().unwrap_or_default();
         if !demo::CATEGORIES.contains(&name) {
-            bail!("unknown demo category `{name}` (known: {})", demo::CATEGORIES.join(", "));
+            bail!(
+                "unknown demo category `{name}` (known: {})",
+                demo::CATEGORIES.join(", ")
+            );
         }
         Ok(demo::category(name, side, DEMO_SEED)?)
     }

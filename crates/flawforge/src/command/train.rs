@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use flawforge::training::{
-    Config, Length, Method, Profile, RunFiles, TrainOptions, TrainReport, train,
-};
+use flawforge::training::{Config, Length, Method, Profile, RunFiles, TrainOptions, TrainReport, train};
 
 use super::source::{AnomalyArgs, CategoryArgs};
 
@@ -93,7 +91,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         config.image_size,
         &config.hash()[..12],
     );
-    let options = TrainOptions { resume: args.resume, ..TrainOptions::default() };
+    let options = TrainOptions {
+        resume: args.resume,
+        ..TrainOptions::default()
+    };
     let report = train(&config, &category, textures, &selection, &args.out, &options)?;
     tell(&report, args);
     Ok(())
@@ -115,7 +116,11 @@ fn tell(report: &TrainReport, args: &TrainArgs) {
             threshold.score,
             threshold.f1,
             threshold.normal,
-            if threshold.held_out { "held-out" } else { "training" },
+            if threshold.held_out {
+                "held-out"
+            } else {
+                "training"
+            },
             threshold.simulated,
         );
     }

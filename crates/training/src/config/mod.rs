@@ -4,8 +4,8 @@ mod groups;
 mod validate;
 
 pub use groups::{
-    Adam, Batches, Calibration, Draw, Evaluated, GroundTruth, Intervals, Length, Losses, Networks,
-    NormMode, RotateWhen, Rotation, RotationFill, Schedule, Simulated, Simulator, Split, SsimRange,
+    Adam, Batches, Calibration, Draw, Evaluated, GroundTruth, Intervals, Length, Losses, Networks, NormMode,
+    RotateWhen, Rotation, RotationFill, Schedule, Simulated, Simulator, Split, SsimRange,
 };
 
 use std::path::Path;
@@ -75,14 +75,21 @@ impl Config {
                 reconstructive_width: profile.reconstructive_width,
                 discriminative_width: profile.discriminative_width,
             },
-            batch: Batches { size: profile.batch, draw: Draw::WithReplacement },
+            batch: Batches {
+                size: profile.batch,
+                draw: Draw::WithReplacement,
+            },
             schedule: Schedule {
                 length: profile.length,
                 learning_rate: profile.learning_rate,
                 decay_milestones: vec![0.8, 0.9],
                 decay_factor: 0.2,
             },
-            adam: Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+            adam: Adam {
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+            },
             loss: Losses {
                 ssim_weight: 1.0,
                 l2_weight: 1.0,
@@ -92,11 +99,19 @@ impl Config {
                 focal_smooth: 1e-5,
             },
             simulation: Simulated {
-                simulator: if lin_yan { Simulator::Selected } else { Simulator::Draem },
+                simulator: if lin_yan {
+                    Simulator::Selected
+                } else {
+                    Simulator::Draem
+                },
                 clean_probability: 0.5,
             },
             rotation: Rotation {
-                when: if lin_yan { RotateWhen::Selected } else { RotateWhen::Always },
+                when: if lin_yan {
+                    RotateWhen::Selected
+                } else {
+                    RotateWhen::Always
+                },
                 probability: 0.3,
                 max_degrees: 90.0,
                 fill: RotationFill::Black,
@@ -113,7 +128,10 @@ impl Config {
                 aupro_limit: 0.3,
                 batch: 4,
             },
-            calibration: Calibration { held_out: 0.0, images: 16 },
+            calibration: Calibration {
+                held_out: 0.0,
+                images: 16,
+            },
             every: Intervals {
                 log: profile.log_every,
                 checkpoint: profile.checkpoint_every,
@@ -137,10 +155,12 @@ impl Config {
     pub fn with_overrides(&self, text: &str, origin: &str) -> Result<Self> {
         let overrides: toml::Table =
             toml::from_str(text).map_err(|fault| settings_text(origin, &fault.to_string()))?;
-        let mut settings = toml::Table::try_from(self)
-            .map_err(|fault| settings_text("settings", &fault.to_string()))?;
+        let mut settings =
+            toml::Table::try_from(self).map_err(|fault| settings_text("settings", &fault.to_string()))?;
         merge(&mut settings, overrides);
-        settings.try_into().map_err(|fault| settings_text(origin, &fault.to_string()))
+        settings
+            .try_into()
+            .map_err(|fault| settings_text(origin, &fault.to_string()))
     }
 
     /// These settings with those of a partial settings file in their place.
@@ -182,8 +202,7 @@ impl Config {
 
     /// Names of the settings that differ, with both values, for messages.
     pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
-        let (Ok(left), Ok(right)) = (serde_json::to_value(self), serde_json::to_value(other))
-        else {
+        let (Ok(left), Ok(right)) = (serde_json::to_value(self), serde_json::to_value(other)) else {
             return Vec::new();
         };
         let mut found = Vec::new();
@@ -193,7 +212,10 @@ impl Config {
 }
 
 fn settings_text(origin: &str, fault: &str) -> TrainingError {
-    TrainingError::SettingsText { origin: origin.to_owned(), fault: one_line(fault) }
+    TrainingError::SettingsText {
+        origin: origin.to_owned(),
+        fault: one_line(fault),
+    }
 }
 
 fn merge(base: &mut toml::Table, overrides: toml::Table) {
@@ -207,18 +229,22 @@ fn merge(base: &mut toml::Table, overrides: toml::Table) {
     }
 }
 
-fn compare(
-    name: &str,
-    left: &serde_json::Value,
-    right: &serde_json::Value,
-    found: &mut Vec<String>,
-) {
+fn compare(name: &str, left: &serde_json::Value, right: &serde_json::Value, found: &mut Vec<String>) {
     match (left, right) {
         (serde_json::Value::Object(a), serde_json::Value::Object(b)) => {
             for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
-                let inner = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                let inner = if name.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{name}.{key}")
+                };
                 let null = serde_json::Value::Null;
-                compare(&inner, a.get(key).unwrap_or(&null), b.get(key).unwrap_or(&null), found);
+                compare(
+                    &inner,
+                    a.get(key).unwrap_or(&null),
+                    b.get(key).unwrap_or(&null),
+                    found,
+                );
             }
         }
         _ if left != right => found.push(format!("{name} is {left}, was {right}")),
@@ -241,7 +267,10 @@ mod tests {
         assert_eq!(config, again);
         assert_eq!(config.hash(), again.hash());
         assert_eq!(config.hash().len(), 64);
-        let other = Config { seed: 8, ..config.clone() };
+        let other = Config {
+            seed: 8,
+            ..config.clone()
+        };
         assert_ne!(config.hash(), other.hash());
         assert_eq!(config.differences(&other), ["seed is 7, was 8"]);
     }
@@ -258,7 +287,10 @@ mod tests {
     fn an_unknown_setting_is_named_with_its_file() {
         let fault = smoke(Method::Draem).with_overrides("[split]\ndetatch = true\n", "my.toml");
         let message = fault.unwrap_err().to_string();
-        assert!(message.starts_with("my.toml:") && message.contains("detatch"), "{message}");
+        assert!(
+            message.starts_with("my.toml:") && message.contains("detatch"),
+            "{message}"
+        );
         assert!(!message.contains('\n'));
     }
 
@@ -270,6 +302,9 @@ mod tests {
             .into_iter()
             .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
             .collect();
-        assert_eq!(names, ["method", "rotation.when", "simulation.simulator", "split.enabled"]);
+        assert_eq!(
+            names,
+            ["method", "rotation.when", "simulation.simulator", "split.enabled"]
+        );
     }
 }

@@ -17,7 +17,10 @@ impl Config {
     /// The first setting that cannot be used, by its dotted name.
     pub fn validate(&self) -> Result<()> {
         if i64::try_from(self.seed).is_err() {
-            return Err(TrainingError::setting("seed", "is above 2^63 - 1, the largest number of TOML"));
+            return Err(TrainingError::setting(
+                "seed",
+                "is above 2^63 - 1, the largest number of TOML",
+            ));
         }
         if self.image_size == 0
             || !self.image_size.is_multiple_of(SIZE_MULTIPLE)
@@ -30,8 +33,14 @@ impl Config {
             return Err(TrainingError::setting("image_size", fault));
         }
         for (name, width) in [
-            ("networks.reconstructive_width", self.networks.reconstructive_width),
-            ("networks.discriminative_width", self.networks.discriminative_width),
+            (
+                "networks.reconstructive_width",
+                self.networks.reconstructive_width,
+            ),
+            (
+                "networks.discriminative_width",
+                self.networks.discriminative_width,
+            ),
         ] {
             check(name, width as f64, 1.0, LARGEST_WIDTH as f64)?;
         }
@@ -53,7 +62,12 @@ impl Config {
             check(name, weight, 0.0, 1e6)?;
         }
         check("loss.focal_smooth", self.loss.focal_smooth, 1e-12, 0.1)?;
-        check("simulation.clean_probability", self.simulation.clean_probability, 0.0, 1.0)?;
+        check(
+            "simulation.clean_probability",
+            self.simulation.clean_probability,
+            0.0,
+            1.0,
+        )?;
         check("rotation.probability", self.rotation.probability, 0.0, 1.0)?;
         check("rotation.max_degrees", self.rotation.max_degrees, 0.0, 180.0)?;
         check("evaluation.aupro_limit", self.evaluation.aupro_limit, 1e-6, 1.0)?;
@@ -115,12 +129,16 @@ mod tests {
         let good = Config::for_method(Method::LinYan, &Profile::builtin("smoke").unwrap(), 0);
         let faults: [(&str, fn(&mut Config)); 8] = [
             ("image_size", |c| c.image_size = 100),
-            ("networks.discriminative_width", |c| c.networks.discriminative_width = 0),
+            ("networks.discriminative_width", |c| {
+                c.networks.discriminative_width = 0
+            }),
             ("batch.size", |c| c.batch.size = 0),
             ("schedule.length", |c| c.schedule.length = Length::Epochs(0)),
             ("schedule.learning_rate", |c| c.schedule.learning_rate = f64::NAN),
             ("adam.beta2", |c| c.adam.beta2 = 1.0),
-            ("simulation.clean_probability", |c| c.simulation.clean_probability = -0.1),
+            ("simulation.clean_probability", |c| {
+                c.simulation.clean_probability = -0.1
+            }),
             ("every.checkpoint", |c| c.every.checkpoint = 0),
         ];
         for (name, spoil) in faults {

@@ -24,13 +24,25 @@ pub fn category(images: usize) -> Category {
             Rgb([60 + stripe as u8, 90 + 2 * y as u8, 40 + 5 * index as u8])
         })
     };
-    let train =
-        (0..images).map(|index| TrainImage { name: format!("{index:03}"), image: image(index) }).collect();
-    Category { name: "stripes".to_owned(), train, test: Vec::new() }
+    let train = (0..images)
+        .map(|index| TrainImage {
+            name: format!("{index:03}"),
+            image: image(index),
+        })
+        .collect();
+    Category {
+        name: "stripes".to_owned(),
+        train,
+        test: Vec::new(),
+    }
 }
 
 pub fn textures() -> Arc<dyn TextureSource> {
-    let texture = |i: u32| RgbImage::from_fn(SIDE, SIDE, |x, y| Rgb([(x * y * i) as u8, (x * 8) as u8, (i * 60) as u8]));
+    let texture = |i: u32| {
+        RgbImage::from_fn(SIDE, SIDE, |x, y| {
+            Rgb([(x * y * i) as u8, (x * 8) as u8, (i * 60) as u8])
+        })
+    };
     Arc::new(TextureBank::new((1..4).map(texture).collect()).unwrap())
 }
 
@@ -50,9 +62,19 @@ pub fn config(method: Method, steps: u64) -> Config {
 }
 
 pub fn quiet() -> TrainOptions {
-    TrainOptions { progress: ProgressStyle::Silent, ..TrainOptions::default() }
+    TrainOptions {
+        progress: ProgressStyle::Silent,
+        ..TrainOptions::default()
+    }
 }
 
 pub fn run(config: &Config, run_dir: &Path, options: &TrainOptions) -> Result<TrainReport> {
-    train(config, &category(7), textures(), &Selection::default(), run_dir, options)
+    train(
+        config,
+        &category(7),
+        textures(),
+        &Selection::default(),
+        run_dir,
+        options,
+    )
 }

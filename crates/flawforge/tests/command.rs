@@ -1,0 +1,243 @@
+//! The `flawforge` command from outside: what it writes, and how it fails.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use image::{DynamicImage, GrayImage, ImageReader, Luma, Rgb, RgbImage};
+
+fn flawforge(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_flawforge"))
+        .args(arguments)
+        .output()
+        .expect("the command starts")
+}
+
+fn succeed(arguments: &[&str]) -> (String, String) {
+    let output = flawforge(arguments);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{arguments:?}: {err}");
+    (out, err)
+}
+
+/// The last line on standard error of a command that must fail with exit code 1.
+fn fault(arguments: &[&str]) -> String {
+    let output = flawforge(arguments);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+    assert!(
+        !text.contains("panicked") && !text.contains("backtrace"),
+        "{text}"
+    );
+    let faults: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(faults.len(), 1, "one line tells the fault: {text}");
+    assert_eq!(text.lines().last(), faults.first().copied(), "{text}");
+    faults[0].to_owned()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a readable path")
+}
+
+fn open(path: &Path) -> DynamicImage {
+    ImageReader::open(path)
+        .unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))
+        .decode()
+        .expect("a picture")
+}
+
+/// A grey texture with a pattern, of any size.
+fn grey(width: u32, height: u32, shift: u32) -> GrayImage {
+    GrayImage::from_fn(width, height, |x, y| {
+        Luma([(80 + (x * 7 + y * 3 + shift) % 90) as u8])
+    })
+}
+
+#[test]
+fn a_plain_folder_is_trained_on_and_images_of_any_size_are_scored() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("plates");
+    fs::create_dir_all(root.join("normal")).unwrap();
+    for index in 0..6 {
+        grey(103, 222, index * 5)
+            .save(root.join(format!("normal/{index}.png")))
+            .unwrap();
+    }
+    let run = dir.path().join("run");
+    let train = [
+        "train",
+        path(&root),
+        "--out",
+        path(&run),
+        "--profile",
+        "smoke",
+        "--steps",
+        "4",
+    ];
+    let (_, err) = succeed(&train);
+    assert!(
+        err.contains("no selection is known for category `plates`"),
+        "{err}"
+    );
+    for file in [
+        "config.toml",
+        "checkpoint.safetensors",
+        "metrics.jsonl",
+        "threshold.json",
+    ] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+    assert!(fault(&train).contains("already holds a run"));
+    succeed(&["train", path(&root), "--out", path(&run), "--resume"]);
+    assert!(fault(&[&train[..], &["--seed", "9", "--resume"]].concat()).contains("seed is 9, was 0"));
+
+    let suspects = dir.path().join("suspects");
+    fs::create_dir_all(suspects.join("deeper")).unwrap();
+    grey(103, 222, 0).save(suspects.join("tall.png")).unwrap();
+    RgbImage::from_pixel(1024, 1024, Rgb([9, 200, 30]))
+        .save(suspects.join("deeper/large.jpg"))
+        .unwrap();
+    DynamicImage::from(grey(40, 30, 1))
+        .to_luma16()
+        .save(suspects.join("deep16.png"))
+        .unwrap();
+    let out = dir.path().join("out");
+    succeed(&[
+        "predict",
+        path(&suspects),
+        "--run",
+        path(&run),
+        "--out",
+        path(&out),
+    ]);
+    for (name, width, height) in [
+        ("tall", 103, 222),
+        ("deeper/large", 1024, 1024),
+        ("deep16", 40, 30),
+    ] {
+        let map = open(&out.join(format!("{name}_map.png")));
+        assert_eq!((map.width(), map.height()), (width, height), "{name}");
+        assert!(matches!(map, DynamicImage::ImageLuma16(_)), "{name}");
+        for kind in ["heat", "overlay"] {
+            let picture = open(&out.join(format!("{name}_{kind}.png")));
+            assert_eq!((picture.width(), picture.height()), (width, height), "{name}");
+        }
+    }
+    let table = fs::read_to_string(out.join("scores.csv")).unwrap();
+    assert_eq!(table.lines().count(), 4, "{table}");
+    assert!(
+        table
+            .lines()
+            .skip(1)
+            .all(|line| line.ends_with(",normal") || line.ends_with(",anomalous")),
+        "{table}"
+    );
+
+    // One broken file does not cost the scores of the others, but is told.
+    fs::write(suspects.join("broken.png"), b"\x89PNG no more").unwrap();
+    let message = fault(&[
+        "predict",
+        path(&suspects),
+        "--run",
+        path(&run),
+        "--out",
+        path(&out),
+    ]);
+    assert!(message.contains("1 of 4"), "{message}");
+    assert_eq!(fs::read_to_string(out.join("scores.csv")).unwrap(), table);
+    let message = fault(&["evaluate", path(&root), "--run", path(&run)]);
+    assert!(message.contains("no test images"), "{message}");
+}
+
+#[test]
+fn a_demo_category_is_shown_trained_and_evaluated() {
+    let dir = tempfile::tempdir().unwrap();
+    let sheet = dir.path().join("deep/sheet.png");
+    let simulate = [
+        "simulate",
+        "--demo",
+        "gear",
+        "--count",
+        "2",
+        "--size",
+        "64",
+        "--out",
+        path(&sheet),
+    ];
+    succeed(&simulate);
+    let first = fs::read(&sheet).unwrap();
+    let picture = open(&sheet);
+    // Two columns, and three rows for each of three kinds.
+    assert!(
+        picture.width() > 2 * 64 && picture.height() > 9 * 64,
+        "{}x{}",
+        picture.width(),
+        picture.height()
+    );
+    succeed(&simulate);
+    assert_eq!(fs::read(&sheet).unwrap(), first);
+
+    let run = dir.path().join("run");
+    let config = dir.path().join("few.toml");
+    fs::write(&config, "[schedule]\nlength = \"3 steps\"\n[every]\npanel = 2\n").unwrap();
+    let train = [
+        "train",
+        "--demo",
+        "gear",
+        "--out",
+        path(&run),
+        "--profile",
+        "smoke",
+        "--method",
+        "draem",
+    ];
+    succeed(&[&train[..], &["--config", path(&config)]].concat());
+    assert!(run.join("panels/step-000002.png").is_file() && run.join("panels/step-000003.png").is_file());
+    let (out, _) = succeed(&["evaluate", "--demo", "gear", "--run", path(&run)]);
+    for figure in ["image AUROC", "pixel AP", "AUPRO"] {
+        assert!(out.contains(figure), "{out}");
+    }
+    for file in ["evaluation.json", "scores.csv", "heatmaps.png"] {
+        assert!(run.join("evaluation").join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn faults_are_told_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let none = dir.path().join("none");
+    let out = dir.path().join("out");
+    let message = fault(&["train", path(&none), "--out", path(&out)]);
+    assert!(message.contains("none"), "{message}");
+    assert!(fault(&["train", "--demo", "teapot", "--out", path(&out)]).contains("connector"));
+    let train = ["train", "--demo", "gear", "--out", path(&out)];
+    assert!(fault(&[&train[..], &["--profile", "huge"]].concat()).contains("smoke"));
+    assert!(
+        fault(&[&train[..], &["--profile", "smoke", "--textures", path(&none)]].concat()).contains("none")
+    );
+    assert!(
+        fault(&[&train[..], &["--profile", "smoke", "--selection", path(&none)]].concat()).contains("none")
+    );
+    assert!(fault(&[&train[..], &["--profile", "smoke", "--held-out", "0.9"]].concat()).contains("held_out"));
+    assert!(fault(&["predict", path(&none), "--run", path(&none), "--out", path(&out)]).contains("none"));
+
+    let folder = dir.path().join("broken/normal");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("000.png"), b"not a picture").unwrap();
+    let message = fault(&["train", path(&dir.path().join("broken")), "--out", path(&out)]);
+    assert!(message.contains("000.png"), "{message}");
+    assert!(!out.exists(), "nothing is written before all is checked");
+}
+
+#[test]
+fn wrong_usage_has_its_own_exit_code() {
+    for arguments in [
+        &["train"][..],
+        &["trane"],
+        &["train", "--demo", "gear", "--out", "x", "--method", "padim"],
+    ] {
+        assert_eq!(flawforge(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(flawforge(&["--version"]).status.code(), Some(0));
+}

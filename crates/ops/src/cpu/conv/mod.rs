@@ -95,6 +95,9 @@ pub fn backward_input(
 pub fn backward_weight(x: &[f32], dy: &[f32], shape: ConvShape, algorithm: Algorithm, isa: Isa) -> Vec<f32> {
     assert_eq!(x.len(), shape.input_len(), "length of x");
     assert_eq!(dy.len(), shape.output_len(), "length of dy");
+    if shape.n == 0 {
+        return vec![0.0; shape.weight_len()];
+    }
     filled(shape.weight_len(), |dw| {
         gradient(x, dy, shape, algorithm, isa, dw)
     })
@@ -106,6 +109,9 @@ pub fn backward_weight(x: &[f32], dy: &[f32], shape: ConvShape, algorithm: Algor
 /// As [`forward`].
 pub fn backward_bias(dy: &[f32], shape: ConvShape, isa: Isa) -> Vec<f32> {
     assert_eq!(dy.len(), shape.output_len(), "length of dy");
+    if shape.n == 0 {
+        return vec![0.0; shape.co];
+    }
     filled(
         shape.co,
         |db| with_lanes!(isa, V => weight_gradient::bias::<V>(dy, shape.co, db)),

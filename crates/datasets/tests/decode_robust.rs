@@ -136,6 +136,24 @@ fn a_palette_is_looked_up() {
     );
 }
 
+/// A camera held on its side: OpenCV turns the picture upright when it reads it, and so do we.
+#[test]
+fn the_orientation_of_the_camera_is_applied() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("turned.jpg");
+    image::GrayImage::from_fn(32, 16, |x, _| Luma([if x < 16 { 20 } else { 220 }]))
+        .save(&path)
+        .expect("saved");
+    let mut bytes = std::fs::read(&path).expect("read");
+    // Exif: little-endian TIFF with one entry, orientation (0x112), a short, 6: turn a quarter clockwise.
+    let exif = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    bytes.splice(2..2, exif.iter().copied());
+    std::fs::write(&path, bytes).expect("written");
+    let image = load_gray(&path, &Limits::default()).expect("loaded");
+    assert_eq!(image.dimensions(), (16, 32));
+    assert!(image.get_pixel(8, 2)[0] < 60 && image.get_pixel(8, 29)[0] > 180);
+}
+
 #[test]
 fn the_content_decides_not_the_name() {
     let dir = tempfile::tempdir().expect("a temporary folder");

@@ -204,6 +204,63 @@ fn a_demo_category_is_shown_trained_and_evaluated() {
 }
 
 #[test]
+fn a_killed_run_ends_as_an_unbroken_one_with_any_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("short.toml");
+    fs::write(
+        &config,
+        "[schedule]\nlength = \"24 steps\"\n[every]\ncheckpoint = 5\npanel = 7\n",
+    )
+    .unwrap();
+    let train = |run: &Path, threads: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flawforge"));
+        let arguments = ["train", "--demo", "weave", "--profile", "smoke", "--resume"];
+        command
+            .args(arguments)
+            .args(["--config", path(&config), "--out", path(run)]);
+        command
+            .env("RAYON_NUM_THREADS", threads)
+            .stderr(std::process::Stdio::null());
+        command
+    };
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    assert!(train(&whole, "1").status().unwrap().success());
+
+    // Killed after its first, then after a later checkpoint, wherever it happens to be.
+    for newer in [false, true] {
+        let checkpoint = killed.join("checkpoint.safetensors");
+        let written = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
+        let before = if newer { written(&checkpoint) } else { None };
+        let mut child = train(&killed, "3").spawn().unwrap();
+        while written(&checkpoint) == before && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(train(&killed, "2").status().unwrap().success());
+    for file in [
+        "checkpoint.safetensors",
+        "threshold.json",
+        "config.toml",
+        "panels/step-000021.png",
+    ] {
+        assert!(
+            fs::read(whole.join(file)).unwrap() == fs::read(killed.join(file)).unwrap(),
+            "{file} differs"
+        );
+    }
+    let losses = |run: &Path| -> Vec<String> {
+        let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        text.lines()
+            .map(|line| line.split(",\"seconds\"").next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(losses(&whole), losses(&killed));
+    assert_eq!(losses(&whole).len(), 24);
+}
+
+#[test]
 fn faults_are_told_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let none = dir.path().join("none");

@@ -46,20 +46,24 @@ impl Journal {
     /// Opens the journal for a run that continues after `step`: lines beyond it, of work that a killed process did
     /// not save, are dropped. Returns the seconds of training up to there.
     pub(crate) fn open(path: &Path, step: u64) -> Result<(Self, f64)> {
-        let kept: Vec<Line> = if path.exists() {
-            read_journal(path)?
-                .into_iter()
-                .filter(|line| line.step <= step)
-                .collect()
-        } else {
-            Vec::new()
-        };
-        let seconds = kept.last().map_or(0.0, |line| line.seconds);
-        let mut text = Vec::new();
-        for line in &kept {
-            text.extend_from_slice(&encode(line)?);
+        // Kept as they are: reading and writing a number again could change its last digit.
+        let mut text = String::new();
+        let mut seconds = 0.0;
+        if path.exists() {
+            let found = std::fs::read_to_string(path).map_err(TrainingError::io(path))?;
+            for line in found.lines() {
+                match serde_json::from_str::<Line>(line) {
+                    Ok(known) if known.step <= step => {
+                        seconds = known.seconds;
+                        text.push_str(line);
+                        text.push('\n');
+                    }
+                    Ok(_) => {}
+                    Err(_) => break,
+                }
+            }
         }
-        atomic::write(path, &text)?;
+        atomic::write(path, text.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
             .open(path)

@@ -18,7 +18,7 @@ pub fn simulation(config: &Config, textures: Arc<dyn TextureSource>, selection: 
         RotateWhen::Selected => selection.rotate_normals,
         RotateWhen::Never => false,
     };
-    simulation.rotation = rotates.then(|| RotateNormals {
+    simulation.rotation = rotates.then_some(RotateNormals {
         probability: config.rotation.probability as f32,
         max_degrees: config.rotation.max_degrees as f32,
         fill: match config.rotation.fill {

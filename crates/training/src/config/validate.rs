@@ -127,7 +127,8 @@ mod tests {
             }
         }
         let good = Config::for_method(Method::LinYan, &Profile::builtin("smoke").unwrap(), 0);
-        let faults: [(&str, fn(&mut Config)); 8] = [
+        type Spoil = fn(&mut Config);
+        let faults: [(&str, Spoil); 8] = [
             ("image_size", |c| c.image_size = 100),
             ("networks.discriminative_width", |c| {
                 c.networks.discriminative_width = 0

@@ -1,1 +1,63 @@
-//! Under construction.
+//! *What* an anomaly looks like: seeded simulation of surface anomalies on normal images.
+//!
+//! ```text
+//!                         +-- clean (probability 1/2) ---------------------------------+
+//! normal image            |                                                            v
+//!   -> rotated or not --> Simulation --> one kind: Transparent | Opaque | NearDistribution --> Sample
+//!      (RotateNormals)    ^                        ^             ^                             normal, image,
+//!                     Selection               TextureSource   the image itself                 mask, kind
+//!                  (per category, TOML)     + TextureOperations
+//! ```
+//!
+//! * [`Transparent`] and [`Opaque`] put a foreign texture into a [`Perlin`] mask; [`NearDistribution`] bends the
+//!   surface itself (NDAA). Each is an [`AnomalySimulator`]; each constant is a public field whose default is
+//!   that of the literature, or marked as a proposal.
+//! * A [`TextureSource`] gives textures: [`TextureBank`] from images in memory, [`ProceduralTextures`] from noise
+//!   when there are none. [`TextureOperations`] changes them in DRAEM's ten ways.
+//! * A [`Selection`] says which kinds suit a category, and whether its normal images may be rotated.
+//!   [`Selections::builtin`] holds the 15 categories of MVTec AD; [`Selections::from_toml`] reads one's own.
+//! * A [`Simulation`] draws training samples: [`Simulation::draem`] or [`Simulation::selected`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use flawforge_augment::{ProceduralTextures, Selections, Simulation, Stream};
+//! use image::{Rgb, RgbImage};
+//!
+//! let normal = RgbImage::from_fn(64, 64, |x, y| Rgb([120, (x ^ y) as u8 * 2, 90]));
+//! let selections = Selections::builtin();
+//! let selection = selections.get_or_default("my own parts");
+//! let simulation = Simulation::selected(selection, Arc::new(ProceduralTextures::default()));
+//!
+//! let sample = simulation.sample(&normal, Stream { seed: 1, epoch: 0, index: 0 });
+//! match sample.kind {
+//!     Some(kind) => println!("{kind}: {:.1} % of the pixels", 100.0 * sample.mask.coverage()),
+//!     None => println!("clean"),
+//! }
+//! ```
+//!
+//! Everything random is a function of a [`Stream`] (seed, epoch, index): batches are simulated on all cores and
+//! have the same bytes for any number of threads. Images are RGB; the crate knows nothing of files and tensors.
+
+mod covering;
+mod kind;
+mod near_distribution;
+mod operations;
+mod procedural;
+mod resize;
+mod rotate;
+mod selection;
+mod simulation;
+mod simulator;
+mod texture;
+
+pub use covering::{Opaque, Transparent};
+pub use flawforge_masks::{Mask, MaskError, MaskGenerator, Perlin, Rectangle, Scar, Stream};
+pub use kind::{Kind, UnknownKind};
+pub use near_distribution::{Axis, Distortion, NearDistribution};
+pub use operations::{ColorSpace, TextureOperation, TextureOperations};
+pub use procedural::ProceduralTextures;
+pub use rotate::{Fill, RotateNormals, rotate};
+pub use selection::{Selection, SelectionError, Selections, Source, Sources, Weights};
+pub use simulation::{Choice, OnFailure, Sample, Simulation};
+pub use simulator::{AnomalySimulator, Simulated, to_bytes, to_float};
+pub use texture::{TextureBank, TextureError, TextureSource};

@@ -40,7 +40,11 @@ pub struct Mask {
 impl Mask {
     /// A mask of `width` x `height` pixels with none set.
     pub fn empty(width: u32, height: u32) -> Self {
-        Self { width, height, pixels: vec![0; width as usize * height as usize] }
+        Self {
+            width,
+            height,
+            pixels: vec![0; width as usize * height as usize],
+        }
     }
 
     /// A mask whose pixel at column `x`, row `y` is set where `set(x, y)`; called row by row.
@@ -63,12 +67,21 @@ impl Mask {
     pub fn from_bytes(width: u32, height: u32, mut bytes: Vec<u8>) -> Result<Self, MaskError> {
         let expected = width as usize * height as usize;
         if bytes.len() != expected {
-            return Err(MaskError::Length { width, height, expected, found: bytes.len() });
+            return Err(MaskError::Length {
+                width,
+                height,
+                expected,
+                found: bytes.len(),
+            });
         }
         for byte in &mut bytes {
             *byte = u8::from(*byte != 0);
         }
-        Ok(Self { width, height, pixels: bytes })
+        Ok(Self {
+            width,
+            height,
+            pixels: bytes,
+        })
     }
 
     /// Width in pixels.
@@ -101,12 +114,19 @@ impl Mask {
 
     /// The number of set pixels.
     pub fn count(&self) -> usize {
-        self.pixels.chunks(128).map(|chunk| usize::from(chunk.iter().sum::<u8>())).sum()
+        self.pixels
+            .chunks(128)
+            .map(|chunk| usize::from(chunk.iter().sum::<u8>()))
+            .sum()
     }
 
     /// The share of set pixels, in [0, 1]; 0 for a mask without pixels.
     pub fn coverage(&self) -> f64 {
-        if self.pixels.is_empty() { 0.0 } else { self.count() as f64 / self.pixels.len() as f64 }
+        if self.pixels.is_empty() {
+            0.0
+        } else {
+            self.count() as f64 / self.pixels.len() as f64
+        }
     }
 
     /// Whether no pixel is set.
@@ -132,13 +152,19 @@ impl Mask {
 
     /// A grey image of the same size: 255 where set, 0 elsewhere.
     pub fn to_luma8(&self) -> GrayImage {
-        GrayImage::from_fn(self.width, self.height, |x, y| Luma([if self.get(x, y) { 255 } else { 0 }]))
+        GrayImage::from_fn(self.width, self.height, |x, y| {
+            Luma([if self.get(x, y) { 255 } else { 0 }])
+        })
     }
 
     /// Bytes that are already 0 or 1 and of the right number.
     pub(crate) fn from_binary(width: u32, height: u32, pixels: Vec<u8>) -> Self {
         debug_assert_eq!(pixels.len(), width as usize * height as usize);
-        Self { width, height, pixels }
+        Self {
+            width,
+            height,
+            pixels,
+        }
     }
 
     fn combine(&self, other: &Self, f: impl Fn(u8, u8) -> u8) -> Result<Self, MaskError> {
@@ -146,7 +172,12 @@ impl Mask {
         if left != right {
             return Err(MaskError::Size { left, right });
         }
-        let pixels = self.pixels.iter().zip(&other.pixels).map(|(&a, &b)| f(a, b)).collect();
+        let pixels = self
+            .pixels
+            .iter()
+            .zip(&other.pixels)
+            .map(|(&a, &b)| f(a, b))
+            .collect();
         Ok(Self::from_binary(self.width, self.height, pixels))
     }
 
@@ -181,8 +212,14 @@ mod tests {
     fn sets_combine() {
         let left = Mask::from_fn(5, 4, |x, _| x < 3);
         let right = Mask::from_fn(5, 4, |_, y| y < 1);
-        assert_eq!(left.union(&right).unwrap(), Mask::from_fn(5, 4, |x, y| x < 3 || y < 1));
-        assert_eq!(left.intersection(&right).unwrap(), Mask::from_fn(5, 4, |x, y| x < 3 && y < 1));
+        assert_eq!(
+            left.union(&right).unwrap(),
+            Mask::from_fn(5, 4, |x, y| x < 3 || y < 1)
+        );
+        assert_eq!(
+            left.intersection(&right).unwrap(),
+            Mask::from_fn(5, 4, |x, y| x < 3 && y < 1)
+        );
         let mut mask = Mask::empty(5, 4);
         assert!(mask.is_empty());
         mask.set(4, 3, true);

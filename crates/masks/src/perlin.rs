@@ -30,7 +30,11 @@ pub struct Perlin {
 
 impl Default for Perlin {
     fn default() -> Self {
-        Self { max_exponent: 5, threshold: 0.5, max_rotation_degrees: 90.0 }
+        Self {
+            max_exponent: 5,
+            threshold: 0.5,
+            max_rotation_degrees: 90.0,
+        }
     }
 }
 
@@ -137,7 +141,11 @@ impl Lattice {
                     *out = a + (b - a) * fade_v;
                 }
                 index += step;
-                left = if step == 1 || index > cells { right } else { vertex(index) };
+                left = if step == 1 || index > cells {
+                    right
+                } else {
+                    vertex(index)
+                };
             }
         }
     }
@@ -155,7 +163,11 @@ struct Axis {
 impl Axis {
     fn new(pixels: usize, exponent: u32) -> Self {
         let (size, cells) = (pixels.next_power_of_two(), 1_usize << exponent);
-        Self { pixels, cell: (size / cells).max(1), vertices_per_pixel: (cells / size).max(1) }
+        Self {
+            pixels,
+            cell: (size / cells).max(1),
+            vertices_per_pixel: (cells / size).max(1),
+        }
     }
 
     /// The cell of a pixel and its place in it, in [0, 1): pixels sample cell corners, not centres.

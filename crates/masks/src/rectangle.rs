@@ -17,7 +17,10 @@ pub struct Rectangle {
 
 impl Default for Rectangle {
     fn default() -> Self {
-        Self { area: (0.02, 0.15), aspect: (0.3, 3.3) }
+        Self {
+            area: (0.02, 0.15),
+            aspect: (0.3, 3.3),
+        }
     }
 }
 
@@ -38,7 +41,9 @@ impl MaskGenerator for Rectangle {
         let h = side((area * aspect).sqrt(), height);
         let x0 = rng.random_range(0..=width - w);
         let y0 = rng.random_range(0..=height - h);
-        Mask::from_fn(width, height, |x, y| (x0..x0 + w).contains(&x) && (y0..y0 + h).contains(&y))
+        Mask::from_fn(width, height, |x, y| {
+            (x0..x0 + w).contains(&x) && (y0..y0 + h).contains(&y)
+        })
     }
 }
 
@@ -71,7 +76,16 @@ mod tests {
     fn areas_and_ratios_are_as_defined() {
         let (mut areas, mut flat) = (Vec::new(), 0);
         for index in 0..600 {
-            let mask = Rectangle::default().generate(128, 96, &mut Stream { seed: 1, epoch: 0, index }.rng(""));
+            let mask = Rectangle::default().generate(
+                128,
+                96,
+                &mut Stream {
+                    seed: 1,
+                    epoch: 0,
+                    index,
+                }
+                .rng(""),
+            );
             let (w, h) = bounds(&mask);
             assert_eq!(mask.count(), (w * h) as usize, "one full rectangle");
             let ratio = f64::from(h) / f64::from(w);
@@ -88,8 +102,16 @@ mod tests {
     #[test]
     fn tiny_images_work() {
         for (w, h) in [(1, 1), (2, 40), (40, 2)] {
-            assert!(!Rectangle::default().generate(w, h, &mut Stream::default().rng("")).is_empty());
+            assert!(
+                !Rectangle::default()
+                    .generate(w, h, &mut Stream::default().rng(""))
+                    .is_empty()
+            );
         }
-        assert!(Rectangle::default().generate(0, 3, &mut Stream::default().rng("")).is_empty());
+        assert!(
+            Rectangle::default()
+                .generate(0, 3, &mut Stream::default().rng(""))
+                .is_empty()
+        );
     }
 }

@@ -52,7 +52,10 @@ impl Rotation {
     /// The part of the source coordinates that depends on the row only.
     pub fn row(&self, y: u32) -> [i32; 2] {
         let y = f64::from(y);
-        [fixed(self.xy * y + self.x0) + ROUND, fixed(self.yy * y + self.y0) + ROUND]
+        [
+            fixed(self.xy * y + self.x0) + ROUND,
+            fixed(self.yy * y + self.y0) + ROUND,
+        ]
     }
 
     /// The source coordinates (x, y) in units of 1/32 pixel, from the parts of its row and column.
@@ -80,7 +83,10 @@ mod tests {
     fn no_angle_is_the_identity() {
         let rotation = Rotation::new(64, 48, 0.0);
         for (x, y) in [(0, 0), (63, 0), (5, 47), (31, 24)] {
-            assert_eq!(source(&rotation, x, y), [x as i32 * SUBPIXELS, y as i32 * SUBPIXELS]);
+            assert_eq!(
+                source(&rotation, x, y),
+                [x as i32 * SUBPIXELS, y as i32 * SUBPIXELS]
+            );
         }
     }
 

@@ -20,7 +20,11 @@ pub struct Scar {
 
 impl Default for Scar {
     fn default() -> Self {
-        Self { width: (2.0, 16.0), length: (10.0, 25.0), max_rotation_degrees: 45.0 }
+        Self {
+            width: (2.0, 16.0),
+            length: (10.0, 25.0),
+            max_rotation_degrees: 45.0,
+        }
     }
 }
 
@@ -60,7 +64,16 @@ mod tests {
         let draws = 500;
         let mut total = 0.0;
         for index in 0..draws {
-            let mask = Scar::default().generate(256, 256, &mut Stream { seed: 3, epoch: 0, index }.rng(""));
+            let mask = Scar::default().generate(
+                256,
+                256,
+                &mut Stream {
+                    seed: 3,
+                    epoch: 0,
+                    index,
+                }
+                .rng(""),
+            );
             assert!((10..=450).contains(&mask.count()), "{}", mask.count());
             total += mask.count() as f64;
         }
@@ -74,7 +87,18 @@ mod tests {
         let mean = |side: u32| {
             (0..200)
                 .map(|index| {
-                    Scar::default().generate(side, side, &mut Stream { seed: 3, epoch: 0, index }.rng("")).coverage()
+                    Scar::default()
+                        .generate(
+                            side,
+                            side,
+                            &mut Stream {
+                                seed: 3,
+                                epoch: 0,
+                                index,
+                            }
+                            .rng(""),
+                        )
+                        .coverage()
                 })
                 .sum::<f64>()
                 / 200.0
@@ -86,7 +110,20 @@ mod tests {
     fn no_size_is_empty() {
         for (w, h) in [(1, 1), (32, 32), (3, 200)] {
             for index in 0..50 {
-                assert!(!Scar::default().generate(w, h, &mut Stream { seed: 0, epoch: 0, index }.rng("")).is_empty());
+                assert!(
+                    !Scar::default()
+                        .generate(
+                            w,
+                            h,
+                            &mut Stream {
+                                seed: 0,
+                                epoch: 0,
+                                index
+                            }
+                            .rng("")
+                        )
+                        .is_empty()
+                );
             }
         }
     }

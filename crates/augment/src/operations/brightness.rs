@@ -1,0 +1,62 @@
+//! Brightness, changed in one of six colour spaces.
+
+use image::RgbImage;
+
+use super::color::{self, ColorSpace};
+use super::{Table, table};
+
+/// The combined effect of multiplication and addition on every level.
+pub(super) fn levels(multiply: f32, add: f32, multiply_first: bool) -> Table {
+    let add = add.round_ties_even();
+    let multiplied = |v: f32| (v * multiply).clamp(0.0, 255.0).trunc();
+    let added = |v: f32| (v + add).clamp(0.0, 255.0);
+    table(|v| if multiply_first { added(multiplied(v)) } else { multiplied(added(v)) } as u8)
+}
+
+/// Looks up the brightness channel of every pixel; red and blue are taken for each other, as DRAEM does.
+pub(super) fn adjust(image: &mut RgbImage, space: ColorSpace, levels: &Table) {
+    let new = |level: u8| levels[usize::from(level)];
+    match space {
+        ColorSpace::YCrCb => swapped(image, |p| {
+            let [y, a, b] = color::to_luma(p, &color::YCRCB);
+            color::from_luma([new(y), a, b], &color::YCRCB)
+        }),
+        ColorSpace::Yuv => swapped(image, |p| {
+            let [y, a, b] = color::to_luma(p, &color::YUV);
+            color::from_luma([new(y), a, b], &color::YUV)
+        }),
+        ColorSpace::Hsv => {
+            let divisors = color::hsv_divisors();
+            swapped(image, |p| {
+                let [h, s, v] = color::to_hsv(p, divisors);
+                color::from_hsv([h, s, new(v)])
+            });
+        }
+        ColorSpace::Hls => swapped(image, |p| {
+            let [h, l, s] = color::to_hls(p);
+            color::from_hls([h, new(l), s])
+        }),
+        ColorSpace::Lab => {
+            let tables = color::lab_tables();
+            swapped(image, |p| {
+                let [l, a, b] = color::to_lab(p, tables);
+                color::from_lab([new(l), a, b], tables)
+            });
+        }
+        ColorSpace::Luv => {
+            let (tables, cube) = (color::lab_tables(), color::luv_cube());
+            swapped(image, |p| {
+                let [l, u, v] = color::to_luv(p, cube);
+                color::from_luv([new(l), u, v], tables)
+            });
+        }
+    }
+}
+
+/// Applies `f` to every pixel with its channels in the order B, G, R.
+pub(super) fn swapped(image: &mut RgbImage, f: impl Fn([u8; 3]) -> [u8; 3]) {
+    for pixel in image.chunks_exact_mut(3) {
+        let [b, g, r] = f([pixel[2], pixel[1], pixel[0]]);
+        pixel.copy_from_slice(&[r, g, b]);
+    }
+}

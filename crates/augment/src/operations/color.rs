@@ -1,0 +1,382 @@
+//! OpenCV's 8-bit colour conversions, equal within one level.
+//!
+//! Pixels are arrays in the order that the conversions name them: R, G, B on one side, the channels of the
+//! colour space on the other.
+
+use std::sync::OnceLock;
+
+use image::RgbImage;
+
+use super::brightness::swapped;
+
+/// A colour space with a brightness channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ColorSpace {
+    /// Brightness Y.
+    YCrCb,
+    /// Brightness V.
+    Hsv,
+    /// Brightness L.
+    Hls,
+    /// Brightness L (CIE 1976).
+    Lab,
+    /// Brightness L (CIE 1976).
+    Luv,
+    /// Brightness Y.
+    Yuv,
+}
+
+impl ColorSpace {
+    /// All six.
+    pub const ALL: [Self; 6] = [Self::YCrCb, Self::Hsv, Self::Hls, Self::Lab, Self::Luv, Self::Yuv];
+}
+
+/// Changes hue (in 1/255 of a turn) and saturation (in levels); red and blue are taken for each other.
+pub(super) fn shift_hue_saturation(image: &mut RgbImage, hue: i32, saturation: i32) {
+    // OpenCV's 8-bit hue counts half degrees.
+    let turn = (hue as f32 / 255.0 * 180.0) as i32;
+    let divisors = hsv_divisors();
+    swapped(image, |p| {
+        let [h, s, v] = to_hsv(p, divisors);
+        let h = (i32::from(h) + turn).rem_euclid(180) as u8;
+        from_hsv([h, (i32::from(s) + saturation).clamp(0, 255) as u8, v])
+    });
+}
+
+fn byte(value: f32) -> u8 {
+    // A cast saturates; the constant 0.5 differs from rounding to even only at exact halves.
+    (value + 0.5) as u8
+}
+
+fn descale(value: i32, shift: u32) -> i32 {
+    (value + (1 << (shift - 1))) >> shift
+}
+
+// --- Luma and two differences -----------------------------------------------------------------------------
+
+/// Coefficients of a luma space in units of 2^-14.
+pub(super) struct LumaSpace {
+    /// Channel of the two differences in R, G, B: the first chroma's, the second's.
+    from: [usize; 2],
+    forward: [i32; 2],
+    /// What the first and the second chroma add to R, G, B.
+    back: [[i32; 3]; 2],
+}
+
+pub(super) const YCRCB: LumaSpace = LumaSpace {
+    from: [0, 2],
+    forward: [11682, 9241],
+    back: [[22987, -11698, 0], [0, -5636, 29049]],
+};
+pub(super) const YUV: LumaSpace = LumaSpace {
+    from: [2, 0],
+    forward: [8061, 14369],
+    back: [[0, -6472, 33292], [18678, -9519, 0]],
+};
+
+pub(super) fn to_luma(rgb: [u8; 3], space: &LumaSpace) -> [u8; 3] {
+    let [r, g, b] = rgb.map(i32::from);
+    let y = descale(r * 4899 + g * 9617 + b * 1868, 14);
+    let chroma = |k: usize| {
+        let difference = i32::from(rgb[space.from[k]]) - y;
+        descale(difference * space.forward[k] + (128 << 14), 14).clamp(0, 255) as u8
+    };
+    [y.clamp(0, 255) as u8, chroma(0), chroma(1)]
+}
+
+pub(super) fn from_luma([y, c, d]: [u8; 3], space: &LumaSpace) -> [u8; 3] {
+    let (c, d) = (i32::from(c) - 128, i32::from(d) - 128);
+    std::array::from_fn(|k| {
+        let add = descale(c * space.back[0][k] + d * space.back[1][k], 14);
+        (i32::from(y) + add).clamp(0, 255) as u8
+    })
+}
+
+// --- HSV, HLS ---------------------------------------------------------------------------------------------
+
+/// 2^12 * 255 / i and 2^12 * 30 / i for every level i.
+pub(super) struct Divisors {
+    saturation: [i32; 256],
+    hue: [i32; 256],
+}
+
+pub(super) fn hsv_divisors() -> &'static Divisors {
+    static TABLE: OnceLock<Divisors> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let divide = |by: f64| {
+            std::array::from_fn(|i| {
+                if i == 0 {
+                    0
+                } else {
+                    (by / i as f64).round_ties_even() as i32
+                }
+            })
+        };
+        Divisors {
+            saturation: divide(f64::from(255 << 12)),
+            hue: divide(f64::from(180 << 12) / 6.0),
+        }
+    })
+}
+
+pub(super) fn to_hsv(rgb: [u8; 3], divisors: &Divisors) -> [u8; 3] {
+    let [r, g, b] = rgb.map(i32::from);
+    let v = r.max(g).max(b);
+    let range = v - r.min(g).min(b);
+    let s = descale(range * divisors.saturation[v as usize], 12);
+    let sixths = if v == r {
+        g - b
+    } else if v == g {
+        b - r + 2 * range
+    } else {
+        r - g + 4 * range
+    };
+    let h = descale(sixths * divisors.hue[range as usize], 12);
+    [(if h < 0 { h + 180 } else { h }) as u8, s as u8, v as u8]
+}
+
+pub(super) fn from_hsv([h, s, v]: [u8; 3]) -> [u8; 3] {
+    let (s, v) = (f32::from(s) / 255.0, f32::from(v));
+    sector(
+        h,
+        [v, v * (1.0 - s)],
+        |f| v * (1.0 - s * f),
+        |f| v * (1.0 - s * (1.0 - f)),
+    )
+}
+
+pub(super) fn to_hls(rgb: [u8; 3]) -> [u8; 3] {
+    let [r, g, b] = rgb.map(|v| f32::from(v) * (1.0 / 255.0));
+    let (high, low) = (r.max(g).max(b), r.min(g).min(b));
+    let (range, sum) = (high - low, high + low);
+    let l = sum * 0.5;
+    if range <= f32::EPSILON {
+        return [0, byte(l * 255.0), 0];
+    }
+    let s = if l < 0.5 { range / sum } else { range / (2.0 - sum) };
+    let per = 60.0 / range;
+    let degrees = if high == r {
+        (g - b) * per
+    } else if high == g {
+        (b - r) * per + 120.0
+    } else {
+        (r - g) * per + 240.0
+    };
+    let degrees = if degrees < 0.0 { degrees + 360.0 } else { degrees };
+    [byte(degrees * 0.5), byte(l * 255.0), byte(s * 255.0)]
+}
+
+pub(super) fn from_hls([h, l, s]: [u8; 3]) -> [u8; 3] {
+    let (l, s) = (f32::from(l) / 255.0, f32::from(s) / 255.0);
+    let high = 255.0 * if l <= 0.5 { l * (1.0 + s) } else { l + s - l * s };
+    let low = 255.0 * 2.0 * l - high;
+    sector(
+        h,
+        [high, low],
+        |f| low + (high - low) * (1.0 - f),
+        |f| low + (high - low) * f,
+    )
+}
+
+/// R, G, B from a hue in half degrees, the highest and lowest values and the values between on the falling and
+/// the rising side of a sector.
+fn sector(
+    h: u8,
+    [high, low]: [f32; 2],
+    falling: impl Fn(f32) -> f32,
+    rising: impl Fn(f32) -> f32,
+) -> [u8; 3] {
+    let h = u16::from(h) % 180;
+    let (number, fraction) = (h / 30, f32::from(h % 30) / 30.0);
+    let rgb = match number {
+        0 => [high, rising(fraction), low],
+        1 => [falling(fraction), high, low],
+        2 => [low, high, rising(fraction)],
+        3 => [low, falling(fraction), high],
+        4 => [rising(fraction), low, high],
+        _ => [high, low, falling(fraction)],
+    };
+    rgb.map(byte)
+}
+
+// --- CIE Lab and Luv --------------------------------------------------------------------------------------
+
+/// Linear sRGB to XYZ and back (D65).
+const TO_XYZ: [[f64; 3]; 3] = [
+    [0.412453, 0.357580, 0.180423],
+    [0.212671, 0.715160, 0.072169],
+    [0.019334, 0.119193, 0.950227],
+];
+const FROM_XYZ: [[f32; 3]; 3] = [
+    [3.240479, -1.53715, -0.498535],
+    [-0.969256, 1.875991, 0.041556],
+    [0.055648, -0.204043, 1.057311],
+];
+const WHITE: [f64; 3] = [0.950456, 1.0, 1.088754];
+
+const SRGB_LEVELS: usize = 1 << 14;
+const CBRT_LEVELS: usize = 256 * 3 / 2 * 8;
+
+/// Tables of the CIE conversions.
+pub(super) struct LabTables {
+    /// Linear value of every level, in 1/2040.
+    linear: [i32; 256],
+    /// The CIE cube root function of n / 2040, in 2^-15.
+    cube_root: Vec<i32>,
+    /// RGB to XYZ over white, in 2^-12.
+    forward: [[i32; 3]; 3],
+    /// Level of the linear value n / (SRGB_LEVELS - 1).
+    srgb: Vec<u8>,
+}
+
+fn linear(x: f64) -> f64 {
+    if x <= 0.04045 {
+        x / 12.92
+    } else {
+        ((x + 0.055) / 1.055).powf(2.4)
+    }
+}
+
+pub(super) fn lab_tables() -> &'static LabTables {
+    static TABLE: OnceLock<LabTables> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let cube_root = (0..CBRT_LEVELS).map(|n| {
+            let x = n as f64 / 2040.0;
+            let root = if x < 0.008856 {
+                x * 7.787 + 16.0 / 116.0
+            } else {
+                x.cbrt()
+            };
+            (root * 32768.0).round_ties_even() as i32
+        });
+        let srgb = (0..SRGB_LEVELS).map(|n| {
+            let x = n as f64 / (SRGB_LEVELS - 1) as f64;
+            let y = if x <= 0.0031308 {
+                x * 12.92
+            } else {
+                1.055 * x.powf(1.0 / 2.4) - 0.055
+            };
+            (y * 255.0).round() as u8
+        });
+        LabTables {
+            linear: std::array::from_fn(|n| (2040.0 * linear(n as f64 / 255.0)).round_ties_even() as i32),
+            cube_root: cube_root.collect(),
+            forward: std::array::from_fn(|i| {
+                TO_XYZ[i].map(|c| (c / WHITE[i] * 4096.0).round_ties_even() as i32)
+            }),
+            srgb: srgb.collect(),
+        }
+    })
+}
+
+pub(super) fn to_lab(rgb: [u8; 3], tables: &LabTables) -> [u8; 3] {
+    let rgb = rgb.map(|v| tables.linear[usize::from(v)]);
+    let [x, y, z] = tables.forward.map(|row| {
+        let sum = row[0] * rgb[0] + row[1] * rgb[1] + row[2] * rgb[2];
+        tables.cube_root[(descale(sum, 12) as usize).min(CBRT_LEVELS - 1)]
+    });
+    // Scaled so that L of 0..100 fills 0..255; offsets keep OpenCV's integer rounding.
+    const SCALE: i32 = (116 * 255 + 50) / 100;
+    const SHIFT: i32 = -((16 * 255 * (1 << 15) + 50) / 100);
+    let l = descale(SCALE * y + SHIFT, 15);
+    let a = descale(500 * (x - y) + (128 << 15), 15);
+    let b = descale(200 * (y - z) + (128 << 15), 15);
+    [l, a, b].map(|v| v.clamp(0, 255) as u8)
+}
+
+pub(super) fn from_lab([l, a, b]: [u8; 3], tables: &LabTables) -> [u8; 3] {
+    let l = f32::from(l) * (100.0 / 255.0);
+    let (y, fy) = if l <= 8.0 {
+        let y = l / 903.3;
+        (y, 7.787 * y + 16.0 / 116.0)
+    } else {
+        let fy = (l + 16.0) / 116.0;
+        (fy * fy * fy, fy)
+    };
+    let cube = |f: f32| {
+        if f <= 6.0 / 29.0 {
+            (f - 16.0 / 116.0) / 7.787
+        } else {
+            f * f * f
+        }
+    };
+    let x = cube(fy + (f32::from(a) - 128.0) / 500.0) * WHITE[0] as f32;
+    let z = cube(fy - (f32::from(b) - 128.0) / 200.0) * WHITE[2] as f32;
+    from_xyz([x, y, z], tables)
+}
+
+fn from_xyz(xyz: [f32; 3], tables: &LabTables) -> [u8; 3] {
+    FROM_XYZ.map(|row| {
+        let value = (row[0] * xyz[0] + row[1] * xyz[1] + row[2] * xyz[2]).clamp(0.0, 1.0);
+        tables.srgb[(value * (SRGB_LEVELS - 1) as f32 + 0.5) as usize]
+    })
+}
+
+const CUBE: usize = 33;
+const U_LOW: f64 = -134.0;
+const U_RANGE: f64 = 354.0;
+const V_LOW: f64 = -140.0;
+const V_RANGE: f64 = 262.0;
+
+/// The chromaticity of white, times 13.
+fn white_uv() -> [f64; 2] {
+    let d = WHITE[0] + 15.0 * WHITE[1] + 3.0 * WHITE[2];
+    [13.0 * 4.0 * WHITE[0] / d, 13.0 * 9.0 * WHITE[1] / d]
+}
+
+/// L, u, v at 33 steps of 8 levels per channel, in 2^-14 of their ranges: OpenCV interpolates this conversion.
+pub(super) fn luv_cube() -> &'static [[i32; 3]] {
+    static TABLE: OnceLock<Vec<[i32; 3]>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let [un, vn] = white_uv();
+        (0..CUBE.pow(3))
+            .map(|n| {
+                let rgb = [n / (CUBE * CUBE), n / CUBE % CUBE, n % CUBE].map(|k| linear(k as f64 / 32.0));
+                let [x, y, z] = TO_XYZ.map(|row| row[0] * rgb[0] + row[1] * rgb[1] + row[2] * rgb[2]);
+                let l = if y > 0.008856 {
+                    116.0 * y.cbrt() - 16.0
+                } else {
+                    y * 903.3
+                };
+                let d = 52.0 / (x + 15.0 * y + 3.0 * z).max(f64::from(f32::EPSILON));
+                let (u, v) = (l * (x * d - un), l * (2.25 * y * d - vn));
+                [l / 100.0, (u - U_LOW) / U_RANGE, (v - V_LOW) / V_RANGE]
+                    .map(|value| (value * 16384.0).round_ties_even() as i32)
+            })
+            .collect()
+    })
+}
+
+pub(super) fn to_luv(rgb: [u8; 3], cube: &[[i32; 3]]) -> [u8; 3] {
+    let [r, g, b] = rgb.map(|v| usize::from(v) >> 3);
+    // Place between two steps, in sixteenths.
+    let [fr, fg, fb] = rgb.map(|v| i32::from(v & 7) * 2);
+    let mut sums = [1 << 11; 3];
+    for corner in 0..8 {
+        let (dr, dg, db) = (corner >> 2, (corner >> 1) & 1, corner & 1);
+        let weight = |far: usize, f: i32| if far == 1 { f } else { 16 - f };
+        let weight = weight(dr, fr) * weight(dg, fg) * weight(db, fb);
+        let node = cube[((r + dr) * CUBE + g + dg) * CUBE + b + db];
+        for (sum, value) in sums.iter_mut().zip(node) {
+            *sum += weight * value;
+        }
+    }
+    sums.map(|sum| ((sum >> 12) / 64).clamp(0, 255) as u8)
+}
+
+pub(super) fn from_luv([l, u, v]: [u8; 3], tables: &LabTables) -> [u8; 3] {
+    let [un, vn] = white_uv().map(|c| c as f32);
+    let l = f32::from(l) * (100.0 / 255.0);
+    let u = f32::from(u) * (U_RANGE as f32 / 255.0) + U_LOW as f32;
+    let v = f32::from(v) * (V_RANGE as f32 / 255.0) + V_LOW as f32;
+    let y = if l >= 8.0 {
+        ((l + 16.0) / 116.0).powi(3)
+    } else {
+        l / 903.3
+    };
+    let up = 3.0 * (u + l * un);
+    let vp = (0.25 / (v + l * vn)).clamp(-0.25, 0.25);
+    let x = 3.0 * y * up * vp;
+    let z = y * ((156.0 * l - up) * vp - 5.0);
+    from_xyz([x, y, z], tables)
+}

@@ -16,6 +16,8 @@ pub(crate) mod parallel;
 pub(crate) mod pooling;
 pub(crate) mod scratch;
 pub(crate) mod ssim;
+#[cfg(test)]
+mod tests;
 pub(crate) mod upsampling;
 
 pub use isa::Isa;

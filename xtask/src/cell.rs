@@ -1,9 +1,9 @@
 //! A cell of a sweep: one method trained and scored on one category with one seed, ending in one atomic `result.json`.
 
 use anyhow::{Context, Result, bail};
+use flawforge::training::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Which cell: the key of its folder.
@@ -72,11 +72,22 @@ pub struct CellResult {
     pub config_hash: String,
 }
 
+/// What a cell is made from; a finished cell counts only when it was made from the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// SHA-256 of all settings that decide the figures, selection included.
+    pub config_hash: String,
+    /// Where images come from.
+    pub data: String,
+    /// Where textures come from.
+    pub textures: String,
+}
+
 /// Reads the result of a finished cell; `None` when the cell is not finished.
 ///
 /// # Errors
-/// When the file is there but cannot be read, or belongs to another configuration than `config_hash`.
-pub fn finished(dir: &Path, config_hash: &str) -> Result<Option<CellResult>> {
+/// When the file is there but cannot be read, or was made from something else than `wanted`.
+pub fn finished(dir: &Path, wanted: &Provenance) -> Result<Option<CellResult>> {
     let path = dir.join("result.json");
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -85,7 +96,10 @@ pub fn finished(dir: &Path, config_hash: &str) -> Result<Option<CellResult>> {
     };
     let result: CellResult = serde_json::from_str(&text)
         .with_context(|| format!("{}: not a result; delete the folder to run the cell again", path.display()))?;
-    if result.config_hash != config_hash {
+    let same = result.config_hash == wanted.config_hash
+        && result.data == wanted.data
+        && result.textures == wanted.textures;
+    if !same {
         bail!(
             "{}: was made with other settings (profile {}, {} px, data {}, textures {}); choose another --out or delete it",
             path.display(),
@@ -103,25 +117,8 @@ pub fn finished(dir: &Path, config_hash: &str) -> Result<Option<CellResult>> {
 /// # Errors
 /// When the file cannot be written.
 pub fn finish(dir: &Path, result: &CellResult) -> Result<()> {
-    write_atomically(&dir.join("result.json"), serde_json::to_string_pretty(result)?.as_bytes())
-}
-
-/// Writes a file so that it is either absent, old, or complete: temporary file in the same folder, fsync, rename.
-///
-/// # Errors
-/// When any of these steps fails; the error names the file.
-pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
-    let write = || -> Result<()> {
-        let dir = path.parent().context("has no folder")?;
-        fs::create_dir_all(dir)?;
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        fs::File::open(dir)?.sync_all()?;
-        Ok(())
-    };
-    write().with_context(|| format!("{}: cannot be written", path.display()))
+    let text = serde_json::to_string_pretty(result)?;
+    Ok(write_atomically(&dir.join("result.json"), text.as_bytes())?)
 }
 
 #[cfg(test)]
@@ -159,14 +156,22 @@ pub(crate) mod tests {
         let key = CellKey { method: "draem".into(), category: "bottle".into(), seed: 3 };
         let dir = key.dir(out.path());
         assert!(dir.ends_with("cells/draem-bottle-s3"));
-        assert_eq!(finished(&dir, "h").unwrap(), None);
+        let from = |hash: &str, data: &str| Provenance {
+            config_hash: hash.into(),
+            data: data.into(),
+            textures: "test".into(),
+        };
+        assert_eq!(finished(&dir, &from("h", "test")).unwrap(), None);
         let saved = result("draem", "bottle", 3, 0.5);
+        fs::create_dir_all(&dir).unwrap();
         finish(&dir, &saved).unwrap();
-        assert_eq!(finished(&dir, "h").unwrap(), Some(saved));
-        let other = finished(&dir, "g").unwrap_err().to_string();
-        assert!(other.contains("other settings") && other.contains("result.json"), "{other}");
+        assert_eq!(finished(&dir, &from("h", "test")).unwrap(), Some(saved));
+        for wanted in [from("g", "test"), from("h", "elsewhere")] {
+            let other = finished(&dir, &wanted).unwrap_err().to_string();
+            assert!(other.contains("other settings") && other.contains("result.json"), "{other}");
+        }
         fs::write(dir.join("result.json"), "{\"method\":").unwrap();
-        assert!(finished(&dir, "h").unwrap_err().to_string().contains("not a result"));
+        assert!(finished(&dir, &from("h", "test")).unwrap_err().to_string().contains("not a result"));
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "no temporary file stays behind");
     }
 }

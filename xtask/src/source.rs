@@ -42,7 +42,7 @@ impl Data {
     pub fn describe(&self) -> String {
         match self {
             Self::Demo => "generated demo data".into(),
-            Self::Root(dir) | Self::Single(dir) => dir.display().to_string(),
+            Self::Root(dir) | Self::Single(dir) => full_path(dir),
         }
     }
 
@@ -83,8 +83,9 @@ impl Data {
             Self::Single(dir) => dir.clone(),
         };
         let mut files = CategoryFiles::discover(&dir)?;
-        if files.test.is_empty() {
-            bail!("{}: has no test images, so nothing can be scored", dir.display());
+        let normal = files.test.iter().filter(|test| test.defect == "good").count();
+        if normal == 0 || normal == files.test.len() {
+            bail!("{}: scores need test images of both sorts, normal (test/good) and defective", dir.display());
         }
         files.name = category.into();
         Ok(Category::load(&files, size, size, &Limits::default())?)
@@ -113,6 +114,11 @@ fn folder_name(dir: &Path) -> Result<String> {
     let full = dir.canonicalize().with_context(|| format!("{}: cannot be opened", dir.display()))?;
     let name = full.file_name().with_context(|| format!("{}: has no name", dir.display()))?;
     Ok(name.to_string_lossy().into_owned())
+}
+
+/// One spelling for one folder, however it was typed.
+fn full_path(dir: &Path) -> String {
+    dir.canonicalize().unwrap_or_else(|_| dir.into()).display().to_string()
 }
 
 /// The first selection that names the category.
@@ -148,7 +154,7 @@ impl Textures {
     pub fn describe(&self) -> String {
         match self {
             Self::Procedural => "procedural".into(),
-            Self::Folder(dir) => dir.display().to_string(),
+            Self::Folder(dir) => full_path(dir),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::cell::CellResult;
 use crate::published::{Printed, Published};
 use anyhow::{Context, Result};
+use flawforge::training::write_atomically;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -219,9 +220,10 @@ impl Table {
     /// # Errors
     /// When a file cannot be written.
     pub fn write(&self, out: &Path, name: &str) -> Result<()> {
+        std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
         let json = serde_json::to_string_pretty(self)?;
         for (extension, content) in [("md", self.markdown()), ("csv", self.csv()?), ("json", json)] {
-            crate::cell::write_atomically(&out.join(format!("{name}.{extension}")), content.as_bytes())?;
+            write_atomically(&out.join(format!("{name}.{extension}")), content.as_bytes())?;
         }
         Ok(())
     }

@@ -1,0 +1,198 @@
+//! `cargo xtask reproduce-table2` as a user meets it: the whole run, the interrupted run, and bad input.
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const DEMO: &str = "weave";
+
+fn command(out: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    // An empty folder of downloads: the tests must not find what the machine has.
+    command.args(["reproduce-table2", "--profile", "smoke", "--downloads"]).arg(out.join("downloads"));
+    command.arg("--out").arg(out).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(out: &Path, arguments: &[&str]) -> Output {
+    command(out, arguments).output().unwrap()
+}
+
+fn read(path: PathBuf) -> Value {
+    serde_json::from_str(&fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))).unwrap()
+}
+
+/// A result without what may differ between two runs of the same cell: the time it took.
+fn figures(out: &Path, cell: &str) -> Value {
+    let mut result = read(out.join("cells").join(cell).join("result.json"));
+    assert!(result["train_seconds"].as_f64().unwrap() > 0.0);
+    result["train_seconds"] = Value::Null;
+    result
+}
+
+#[test]
+fn two_methods_are_trained_scored_and_tabled_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = run(dir.path(), &["--categories", DEMO]);
+    let errors = String::from_utf8_lossy(&first.stderr).into_owned();
+    assert!(first.status.success(), "{errors}");
+    assert!(errors.contains("generated demo data") && errors.contains("cargo xtask download"), "{errors}");
+    for method in ["draem", "lin-yan"] {
+        let name = format!("{method}-{DEMO}-s0");
+        let result = figures(dir.path(), &name);
+        assert_eq!((result["method"].as_str(), result["category"].as_str()), (Some(method), Some(DEMO)));
+        assert_eq!((result["seed"].as_u64(), result["profile"].as_str()), (Some(0), Some("smoke")));
+        assert!(result["steps"].as_u64().unwrap() > 0 && result["config_hash"].as_str().unwrap().len() == 64);
+        for score in ["image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro"] {
+            let value = result[score].as_f64().unwrap();
+            assert!((0.0..=1.0).contains(&value), "{score} {value}");
+        }
+        let cell = dir.path().join("cells").join(name);
+        for file in ["checkpoint.safetensors", "config.toml", "metrics.jsonl", "heatmaps.png"] {
+            assert!(cell.join(file).is_file(), "{file}");
+        }
+    }
+    let table = fs::read_to_string(dir.path().join("table2.md")).unwrap();
+    assert!(table.contains(&format!("| {DEMO} |")) && table.contains("| average |") && table.contains("paper"));
+    assert!(String::from_utf8_lossy(&first.stdout).contains(table.trim_end()));
+    assert_eq!(read(dir.path().join("table2.json"))["cells"].as_array().unwrap().len(), 2);
+    assert_eq!(fs::read_to_string(dir.path().join("table2.csv")).unwrap().lines().count(), 1 + 4);
+
+    let stamp = |name: &str| {
+        fs::metadata(dir.path().join("cells").join(name).join("checkpoint.safetensors")).unwrap().modified().unwrap()
+    };
+    let before = stamp(&format!("draem-{DEMO}-s0"));
+    let again = run(dir.path(), &["--categories", DEMO]);
+    assert!(again.status.success());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("2 finished, 0 to run"));
+    assert_eq!(stamp(&format!("draem-{DEMO}-s0")), before);
+}
+
+#[test]
+fn a_killed_run_ends_with_the_same_figures_whatever_the_parallelism() {
+    let whole = tempfile::tempdir().unwrap();
+    let broken = tempfile::tempdir().unwrap();
+    let arguments = ["--categories", DEMO, "--methods", "lin-yan", "--seeds", "2"];
+    let unbroken = run(whole.path(), &arguments);
+    assert!(unbroken.status.success(), "{}", String::from_utf8_lossy(&unbroken.stderr));
+
+    // Killed as soon as the first checkpoint is there, and once more a moment later: SIGKILL leaves no time to tidy up.
+    let checkpoint = broken.path().join(format!("cells/lin-yan-{DEMO}-s0/checkpoint.safetensors"));
+    for wait in [Duration::ZERO, Duration::from_millis(150)] {
+        let mut child = command(broken.path(), &arguments).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(300);
+        while !checkpoint.exists() && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "no checkpoint was written");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(wait);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(!broken.path().join("table2.md").exists(), "killed too late to show anything");
+    let mut arguments = arguments.to_vec();
+    arguments.extend(["--jobs", "2"]);
+    let resumed = run(broken.path(), &arguments);
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    for seed in 0..2 {
+        let cell = format!("lin-yan-{DEMO}-s{seed}");
+        assert_eq!(figures(whole.path(), &cell), figures(broken.path(), &cell));
+    }
+    assert_ne!(
+        figures(whole.path(), &format!("lin-yan-{DEMO}-s0"))["pixel_ap"],
+        figures(whole.path(), &format!("lin-yan-{DEMO}-s1"))["pixel_ap"],
+        "seeds must matter"
+    );
+}
+
+/// A small data set in MVTec layout, in whose category `part` one thing can then be broken.
+fn data_set(root: &Path) -> PathBuf {
+    let part = root.join("part");
+    for dir in ["train/good", "test/good", "test/dent", "ground_truth/dent"] {
+        fs::create_dir_all(part.join(dir)).unwrap();
+    }
+    let picture = |level: u8| {
+        image::RgbImage::from_fn(70, 50, |x, y| image::Rgb([level, (3 * x) as u8, (4 * y) as u8]))
+    };
+    for index in 0..4 {
+        picture(40 + index).save(part.join(format!("train/good/{index:03}.png"))).unwrap();
+    }
+    picture(90).save(part.join("test/good/000.png")).unwrap();
+    picture(200).save(part.join("test/dent/000.png")).unwrap();
+    let mask = image::GrayImage::from_fn(70, 50, |x, _| image::Luma([if x < 30 { 255 } else { 0 }]));
+    mask.save(part.join("ground_truth/dent/000_mask.png")).unwrap();
+    part
+}
+
+#[test]
+fn bad_input_ends_at_once_in_one_clear_line() {
+    type Break = fn(&Path);
+    let cases: [(&str, Break, &[&str], &[&str]); 7] = [
+        ("missing folder", |_| {}, &["--data", "/nowhere/at/all"], &["/nowhere/at/all", "no such folder"]),
+        ("unknown category", |_| {}, &["--categories", "prat"], &["unknown category", "prat", "part"]),
+        ("unknown method", |_| {}, &["--methods", "dream"], &["unknown method", "dream", "draem"]),
+        (
+            "empty category",
+            |part| fs::remove_dir_all(part.join("train")).and_then(|()| fs::create_dir_all(part.join("train/good"))).unwrap(),
+            &[],
+            &["train"],
+        ),
+        ("mask without image", |part| fs::remove_file(part.join("test/dent/000.png")).unwrap(), &[], &["000_mask.png"]),
+        (
+            "image without mask",
+            |part| fs::remove_file(part.join("ground_truth/dent/000_mask.png")).unwrap(),
+            &[],
+            &["000.png", "mask"],
+        ),
+        (
+            "corrupt PNG",
+            |part| {
+                let file = part.join("test/good/000.png");
+                let bytes = fs::read(&file).unwrap();
+                fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+            },
+            &[],
+            &["test/good/000.png"],
+        ),
+    ];
+    for (what, damage, arguments, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let part = data_set(&dir.path().join("data"));
+        damage(&part);
+        let out = dir.path().join("out");
+        let root = dir.path().join("data");
+        let mut all = vec!["--data", root.to_str().unwrap()];
+        if arguments.first() == Some(&"--data") {
+            all.clear();
+        }
+        all.extend(arguments);
+        let outcome = run(&out, &all);
+        let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
+        assert!(!outcome.status.success(), "{what} was accepted: {text}");
+        let faults: Vec<_> = text.lines().filter(|line| line.starts_with("error")).collect();
+        assert_eq!(faults.len(), 1, "{what}: {text}");
+        for part in expected {
+            assert!(faults[0].contains(part), "{what}: {text}");
+        }
+        assert!(!text.contains("panicked"), "{what}: {text}");
+        assert!(!out.join("cells").exists(), "{what}: training began");
+    }
+}
+
+#[test]
+fn odd_sizes_run_and_other_settings_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let part = data_set(&dir.path().join("data"));
+    let out = dir.path().join("out");
+    // A category's own folder is a data set, too.
+    let arguments = ["--data", part.to_str().unwrap(), "--methods", "draem"];
+    let outcome = run(&out, &arguments);
+    assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stderr));
+    assert_eq!(figures(&out, "draem-part-s0")["test_images"].as_u64(), Some(2));
+    let moved = data_set(&dir.path().join("elsewhere"));
+    let conflict = run(&out, &["--data", moved.to_str().unwrap(), "--methods", "draem"]);
+    let text = String::from_utf8_lossy(&conflict.stderr).into_owned();
+    assert!(!conflict.status.success() && text.contains("result.json") && text.contains("--out"), "{text}");
+}

@@ -23,9 +23,10 @@ const SMALL_SUMS: usize = 64 * 64;
 /// Tasks that share the tiles of a layer with small sums.
 const PARTS: usize = 8;
 /// Floats of transformed patches and gradients that such a task works on at a time.
-const SMALL_BLOCK_FLOATS: usize = 160 << 10;
-/// Floats of transformed patches and gradients that all tasks work on at a time when the sums are large.
-const LARGE_BLOCK_FLOATS: usize = 8 << 20;
+const SMALL_BLOCK_FLOATS: usize = 96 << 10;
+/// Floats of transformed patches and gradients that all tasks work on at a time when the sums are large: what the
+/// last-level cache holds beside the operands, but no less than there are sums, which every block reads and writes.
+const LARGE_BLOCK_FLOATS: usize = 1 << 20;
 /// Input channels in a group of large sums.
 const GROUP_INPUTS: usize = 32;
 
@@ -296,7 +297,8 @@ fn large_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [Maybe
     let ConvShape { n, h, w, ci, co } = shape;
     let all = n * Tiling::new(h, w).per_image();
     let per_tile = Layout::new::<V>(1, ci).tile + Layout::new::<V>(1, co).tile;
-    let block = (LARGE_BLOCK_FLOATS / (POINTS * per_tile)).max(64).min(all);
+    let block = LARGE_BLOCK_FLOATS.max(POINTS * ci * co) / (POINTS * per_tile);
+    let block = block.max(64).min(all);
     let (tiles, _buffers) = tiles::<V>(x, dy, shape, block);
     let panels = Panels::new::<V>(co);
     let padded = panels.padded();

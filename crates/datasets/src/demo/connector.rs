@@ -1,6 +1,6 @@
 //! `connector`: a plug on a dark plate, always in the same pose, its inner layout fixed.
 //!
-//! Six coloured wires enter a pale housing from above, six gold pins leave it below. Good pieces
+//! Five coloured wires enter a pale housing from above, five gold pins leave it below. Good pieces
 //! differ by a small shift, the grain of the plate and the light; the order of the wires, the
 //! straightness of the pins and the outline of the housing never differ.
 
@@ -11,14 +11,14 @@ use super::lattice::{layered, smooth};
 use super::product::Product;
 use super::shapes::{Colour, Point, Pose, disc, mix, nearest, rounded_box, scale, smoothstep, turn};
 
-const WAYS: usize = 6;
-const PITCH: f32 = 0.096;
+const WAYS: usize = 5;
+const PITCH: f32 = 0.118;
 const HOUSING: Point = [0.5, 0.43];
 const HOUSING_HALF: Point = [0.325, 0.135];
 const PIN_TOP: f32 = 0.55;
 const PIN_LENGTH: f32 = 0.30;
-const PIN_HALF_WIDTH: f32 = 0.0175;
-const WIRE_HALF_WIDTH: f32 = 0.027;
+const PIN_HALF_WIDTH: f32 = 0.0225;
+const WIRE_HALF_WIDTH: f32 = 0.034;
 
 const WIRES: [Colour; WAYS] = [
     [0.74, 0.15, 0.12],
@@ -26,7 +26,6 @@ const WIRES: [Colour; WAYS] = [
     [0.16, 0.47, 0.24],
     [0.14, 0.28, 0.62],
     [0.80, 0.79, 0.76],
-    [0.42, 0.25, 0.15],
 ];
 const PLASTIC: Colour = [0.74, 0.73, 0.67];
 const GOLD: Colour = [0.84, 0.66, 0.33];
@@ -216,7 +215,7 @@ impl Connector {
         for way in 0..WAYS {
             let centre = [way_x(way), 0.415];
             let here = self.pose.to_picture(centre);
-            let window = |p: Point| rounded_box(p[0], p[1], centre, [0.024, 0.046], 0.006);
+            let window = |p: Point| rounded_box(p[0], p[1], centre, [0.029, 0.046], 0.006);
             canvas.paint(
                 Bounds::around(here, 0.07),
                 |x, y| {
@@ -225,7 +224,7 @@ impl Connector {
                 },
                 |x, y, d| {
                     let p = self.pose.to_object(x, y);
-                    let contact = rounded_box(p[0], p[1], [centre[0], 0.432], [0.010, 0.026], 0.004);
+                    let contact = rounded_box(p[0], p[1], [centre[0], 0.432], [0.013, 0.026], 0.004);
                     let shade = 0.55 + 0.45 * smoothstep(0.37, 0.42, p[1]);
                     let deep = scale([0.17, 0.16, 0.15], 0.7 + 10.0 * (-d).min(0.03));
                     let metal = scale(GOLD, 0.85 * shade);
@@ -257,7 +256,7 @@ impl Product for Connector {
                 Flaw::BentPin {
                     pin,
                     from: rng.random_range(0.08..0.45),
-                    angle: way * (0.10 + 0.55 * strength) * rng.random_range(0.9..1.1),
+                    angle: way * (0.16 + 0.50 * strength) * rng.random_range(0.9..1.1),
                 }
             }
             1 => Flaw::BrokenPin {
@@ -286,7 +285,7 @@ impl Product for Connector {
                         [1.0, 0.0],
                     ),
                 };
-                let size = 0.026 + 0.05 * strength;
+                let size = 0.035 + 0.05 * strength;
                 let bites = (0..3)
                     .map(|_| {
                         let aside = rng.random_range(-0.8..0.8) * size;

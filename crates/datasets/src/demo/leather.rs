@@ -62,12 +62,12 @@ impl Leather {
             p[0] + 0.018 * smooth(p[0] * 9.0, p[1] * 9.0, self.grain ^ 1),
             p[1] + 0.018 * smooth(p[0] * 9.0, p[1] * 9.0, self.grain ^ 2),
         ];
-        let pebble = cell(drift[0] * 23.0, drift[1] * 23.0, self.grain);
-        let plate = cell(drift[0] * 7.5, drift[1] * 9.5, self.grain ^ 3);
+        let pebble = cell(drift[0] * 16.0, drift[1] * 16.0, self.grain);
+        let plate = cell(drift[0] * 5.5, drift[1] * 7.0, self.grain ^ 3);
         let pebbles = smoothstep(0.0, 0.26, pebble.border) * (0.85 + 0.3 * pebble.value);
         let wrinkles = smoothstep(0.0, 0.10, plate.border);
         let pores = smooth(p[0] * 120.0, p[1] * 120.0, self.grain ^ 4);
-        0.0085 * pebbles + 0.0080 * wrinkles + 0.0009 * pores
+        0.0115 * pebbles + 0.0100 * wrinkles + 0.0009 * pores
     }
 
     fn damage(flaw: Option<&Flaw>, x: f32, y: f32) -> Damage {
@@ -101,7 +101,7 @@ impl Leather {
                 let press = ends * (1.0 - smoothstep(0.0, *width, near.distance));
                 damage.height = -depth * press;
                 damage.grain = 1.0 - 0.75 * press;
-                damage.dark = 0.18 * press * press;
+                damage.dark = 0.10 * press * press;
             }
             Some(Flaw::Punctures {
                 centres,
@@ -160,12 +160,12 @@ impl Product for Leather {
         match defect {
             0 => Flaw::Crease {
                 points: Self::line(place, 0.28 + 0.3 * strength, 6, 0.18, rng),
-                width: 0.022 + 0.020 * strength,
+                width: 0.030 + 0.022 * strength,
                 depth: 0.012 + 0.022 * strength,
             },
             1 => Flaw::Cut {
                 points: Self::line(place, 0.14 + 0.26 * strength, 5, 0.22, rng),
-                width: 0.007 + 0.009 * strength,
+                width: 0.010 + 0.010 * strength,
                 depth: 0.015,
             },
             2 => Flaw::Punctures {
@@ -177,14 +177,14 @@ impl Product for Leather {
                         ]
                     })
                     .collect(),
-                radius: 0.013 + 0.016 * strength,
+                radius: 0.018 + 0.018 * strength,
                 depth: 0.016,
             },
             _ => {
                 let tints = [[0.30, 0.28, 0.34], [0.55, 0.60, 0.75], [1.32, 1.38, 1.45]];
                 let tint = tints[rng.random_range(0..tints.len())];
                 let radius = (0.035 + 0.065 * strength) * rng.random_range(0.85..1.2);
-                Flaw::Stain(Stain::draw(radius, 0.33, tint, strength, rng))
+                Flaw::Stain(Stain::draw(place, radius, tint, strength, rng))
             }
         }
     }
@@ -199,13 +199,13 @@ impl Product for Leather {
                 let p = self.pose.to_object(x, y);
                 let patch = layered(p[0] * 3.0, p[1] * 3.0, 3, self.grain ^ 5);
                 let lit = 1.0 + (0.55 * slope[0] + 0.65 * slope[1]).clamp(-0.45, 0.5);
-                let open = 0.80 + 0.20 * smoothstep(0.0, 0.016, height);
+                let open = 0.80 + 0.20 * smoothstep(0.0, 0.021, height);
                 let hide = scale(TAN, self.tone * (1.0 + 0.06 * patch) * lit * open);
                 mix(hide, [0.06, 0.045, 0.04], Self::damage(flaw, x, y).dark)
             },
         );
         if let Some(Flaw::Stain(stain)) = flaw {
-            stain.paint(canvas);
+            stain.paint(canvas, |_, _| true);
         }
     }
 }

@@ -11,7 +11,7 @@
 //! | category | what it is | pose | structure | NDAA | rotate normals |
 //! |---|---|---|---|---|---|
 //! | [`connector`](CATEGORIES) | wires, housing, pins | fixed | fixed layout | yes | no |
-//! | `gear` | turned steel gear | any angle | fixed geometry | yes | yes |
+//! | `gear` | coarse steel gear | any angle | fixed geometry | yes | yes |
 //! | `weave` | plain-woven cloth | fixed | regular texture | yes | no |
 //! | `leather` | hide | any angle | irregular texture | no | yes |
 //!

@@ -18,7 +18,7 @@ pub(super) const VISIBLE: f32 = 6.0 / 255.0;
 const PLAIN: f32 = 28.0 / 255.0;
 
 /// Share of the picture that a defect may cover.
-pub(super) const COVERAGE: std::ops::RangeInclusive<f64> = 0.0015..=0.22;
+pub(super) const COVERAGE: std::ops::RangeInclusive<f64> = 0.003..=0.22;
 
 /// Tries before a defect is taken as it is. Each try makes it stronger.
 const TRIES: usize = 24;

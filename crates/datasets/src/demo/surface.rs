@@ -21,17 +21,20 @@ pub(super) struct Stain {
 }
 
 impl Stain {
-    /// A drop somewhere within `spread` of the middle of the picture.
-    pub(super) fn draw(radius: f32, spread: f32, tint: Colour, strength: f32, rng: &mut dyn RngCore) -> Self {
+    /// A drop around `centre`, its outline up to twice as far away as `radius`.
+    pub(super) fn draw(
+        centre: Point,
+        radius: f32,
+        tint: Colour,
+        strength: f32,
+        rng: &mut dyn RngCore,
+    ) -> Self {
         let bulges = std::array::from_fn(|_| {
             let (sine, cosine) = sin_cos(rng.random_range(0.0..std::f32::consts::TAU));
-            ([cosine, sine], rng.random_range(-0.22..0.30))
+            ([cosine, sine], rng.random_range(-0.30..0.45))
         });
         Self {
-            centre: [
-                0.5 + rng.random_range(-spread..spread),
-                0.5 + rng.random_range(-spread..spread),
-            ],
+            centre,
             radius,
             bulges,
             tint,
@@ -40,9 +43,9 @@ impl Stain {
         }
     }
 
-    /// Lets the drop tint what is already painted.
-    pub(super) fn paint(&self, canvas: &mut Canvas) {
-        let bounds = Bounds::around(self.centre, self.radius * 1.9);
+    /// Lets the drop tint what is already painted, where `keep(x, y)` holds.
+    pub(super) fn paint(&self, canvas: &mut Canvas, keep: impl Fn(f32, f32) -> bool) {
+        let bounds = Bounds::around(self.centre, self.radius * 2.4);
         let soft = (0.07 * self.radius).max(canvas.sample_width());
         canvas.repaint(bounds, |x, y, under| {
             let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
@@ -54,7 +57,7 @@ impl Stain {
             }
             let inside = reach - away;
             let cover = smoothstep(-soft, soft, inside);
-            if cover == 0.0 {
+            if cover == 0.0 || !keep(x, y) {
                 return under;
             }
             // The rim: pigment gathers where the drop dried last.

@@ -12,7 +12,7 @@ use super::shapes::{Colour, Point, Pose, length, mix, nearest, scale, sin_cos};
 use super::surface::Stain;
 
 /// Distance between neighbouring yarns.
-const PERIOD: f32 = 1.0 / 14.0;
+const PERIOD: f32 = 1.0 / 10.0;
 /// Half the width of a yarn in periods.
 const HALF_WIDTH: f32 = 0.45;
 /// How far a yarn rises and dips, against the roundness of its profile (1).
@@ -178,7 +178,7 @@ impl Product for Weave {
         let place = [rng.random_range(0.2..0.8), rng.random_range(0.2..0.8)];
         match defect {
             0 => {
-                let radius = 0.022 + 0.055 * strength;
+                let radius = 0.034 + 0.055 * strength;
                 let strands = (0..rng.random_range(1..4))
                     .map(|_| {
                         let (sine, cosine) = sin_cos(rng.random_range(0.0..std::f32::consts::TAU));
@@ -226,14 +226,14 @@ impl Product for Weave {
                 Flaw::LooseThread {
                     points,
                     colour: colours[rng.random_range(0..colours.len())],
-                    width: 0.007 + 0.006 * strength,
+                    width: 0.010 + 0.007 * strength,
                 }
             }
             2 => {
                 let at = self.in_periods(place[0], place[1]);
                 let warp = rng.random_bool(0.5);
                 let (across, along) = if warp { (at[0], at[1]) } else { (at[1], at[0]) };
-                let half = (0.06 + 0.22 * strength) / PERIOD;
+                let half = (0.08 + 0.22 * strength) / PERIOD;
                 Flaw::MissingYarn {
                     warp,
                     index: across.floor() as i32,
@@ -245,7 +245,7 @@ impl Product for Weave {
                 let tints = [[0.42, 0.36, 0.26], [0.30, 0.30, 0.30], [0.68, 0.42, 0.30]];
                 let radius = (0.035 + 0.06 * strength) * rng.random_range(0.85..1.2);
                 let tint = tints[rng.random_range(0..tints.len())];
-                Flaw::Stain(Stain::draw(radius, 0.33, tint, strength, rng))
+                Flaw::Stain(Stain::draw(place, radius, tint, strength, rng))
             }
         }
     }
@@ -268,7 +268,7 @@ impl Product for Weave {
             }) => {
                 self.paint_thread(canvas, points, *colour, *width);
             }
-            Some(Flaw::Stain(stain)) => stain.paint(canvas),
+            Some(Flaw::Stain(stain)) => stain.paint(canvas, |_, _| true),
             _ => {}
         }
     }

@@ -276,6 +276,14 @@ fn faults_are_told_in_one_line() {
     assert!(
         fault(&[&train[..], &["--profile", "smoke", "--selection", path(&none)]].concat()).contains("none")
     );
+    let selection = dir.path().join("selection.toml");
+    fs::write(&selection, "[gear]\ntransparent = maybe\n").unwrap();
+    let bad = [
+        &train[..],
+        &["--profile", "smoke", "--selection", path(&selection)],
+    ]
+    .concat();
+    assert!(fault(&bad).contains("selection.toml"));
     assert!(fault(&[&train[..], &["--profile", "smoke", "--held-out", "0.9"]].concat()).contains("held_out"));
     assert!(fault(&["predict", path(&none), "--run", path(&none), "--out", path(&out)]).contains("none"));
 

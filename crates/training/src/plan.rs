@@ -1,6 +1,6 @@
 //! Which images train what, and checks of the data before the first step.
 
-use flawforge_augment::{Selection, Stream, TextureSource};
+use flawforge_augment::{Kind, Selection, Sources, Stream, TextureSource};
 use flawforge_datasets::{Category, parity_split};
 use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
@@ -68,8 +68,10 @@ impl Plan {
 }
 
 /// Whether a selection enables at least one kind of anomaly.
-pub(crate) fn enables_any(selection: &Selection) -> bool {
-    selection.transparent || selection.opaque || selection.near_distribution
+fn enables_any(selection: &Selection) -> bool {
+    Kind::ALL
+        .into_iter()
+        .any(|kind| selection.enables(kind) && selection.weights.of(kind) > 0.0)
 }
 
 fn check_images(config: &Config, category: &Category) -> Result<(), String> {
@@ -139,7 +141,13 @@ fn fingerprint(category: &Category, selection: &Selection, textures: &[u8]) -> S
         hasher.update(image.name.as_bytes());
         hasher.update(image.image.as_raw());
     }
-    hasher.update(format!("{selection:?}"));
+    // Where an answer comes from, and why, is for people.
+    let answers = Selection {
+        sources: Sources::default(),
+        reason: String::new(),
+        ..selection.clone()
+    };
+    hasher.update(format!("{answers:?}"));
     hasher.update(textures);
     hasher
         .finalize()

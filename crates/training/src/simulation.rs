@@ -25,6 +25,7 @@ pub fn simulation(config: &Config, textures: Arc<dyn TextureSource>, selection: 
             RotationFill::Black => Fill::Black,
             RotationFill::Edge => Fill::Edge,
             RotationFill::Reflect => Fill::Reflect,
+            RotationFill::Selected => selection.fill,
         },
     });
     simulation

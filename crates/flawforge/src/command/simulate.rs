@@ -61,6 +61,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     if selection.rotate_normals {
         let rotate = RotateNormals {
             probability: 1.0,
+            fill: selection.fill,
             ..RotateNormals::default()
         };
         let rotated = normals.iter().enumerate().map(|(index, normal)| {
@@ -91,23 +92,19 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
 
 /// A simulation that makes this kind of anomaly on every image.
 fn only(kind: Kind, textures: &Arc<dyn TextureSource>) -> Simulation {
-    let mut selection = Selection::default();
-    selection.transparent = kind == Kind::Transparent;
-    selection.opaque = kind == Kind::Opaque;
-    selection.near_distribution = kind == Kind::NearDistribution;
-    selection.rotate_normals = false;
+    let selection = Selection {
+        transparent: kind == Kind::Transparent,
+        opaque: kind == Kind::Opaque,
+        near_distribution: kind == Kind::NearDistribution,
+        ..Selection::default()
+    };
     let mut simulation = Simulation::selected(&selection, textures.clone());
     simulation.p_clean = 0.0;
     simulation
 }
 
 fn label(kind: Kind, selection: &Selection) -> String {
-    let enabled = match kind {
-        Kind::Transparent => selection.transparent,
-        Kind::Opaque => selection.opaque,
-        Kind::NearDistribution => selection.near_distribution,
-        _ => false,
-    };
+    let enabled = selection.enables(kind);
     format!("{kind} ({})", if enabled { "on" } else { "off" })
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use flawforge::augment::{ProceduralTextures, Selection, Selections, TextureBank, TextureSource};
 use flawforge::datasets::{Category, CategoryFiles, Limits, demo, load_textures};
@@ -68,20 +68,17 @@ impl AnomalyArgs {
 
     /// The selection of a category: from the file given, the demo's own, the built-in ones, or the default.
     pub(crate) fn selection(&self, category: &str) -> Result<Selection> {
-        if let Some(path) = &self.selection {
-            let selections = read_selections(path)?;
-            if let Some(found) = selections.get(category) {
-                return Ok(found.clone());
-            }
-            bail!("{}: has no selection for category `{category}`", path.display());
-        }
+        let given = match &self.selection {
+            Some(path) => vec![read_selections(path)?],
+            None => Vec::new(),
+        };
         let demo = Selections::from_toml(demo::selections_toml()).context("the demo's selection")?;
-        for known in [demo, Selections::builtin()] {
-            if let Some(found) = known.get(category) {
-                return Ok(found.clone());
-            }
+        let known = [given, vec![demo, Selections::builtin()]].concat();
+        if let Some(found) = known.iter().find_map(|selections| selections.get(category)) {
+            return Ok(found.clone());
         }
-        let default = Selection::default();
+        // The file's own default, if a file was given.
+        let default = known[0].get_or_default(category).clone();
         log::info!(
             "no selection is known for category `{category}`; using the default ({}); `flawforge simulate` shows what \
              it makes, --selection FILE replaces it",
@@ -105,7 +102,16 @@ pub(crate) fn describe(selection: &Selection) -> String {
 
 fn read_selections(path: &Path) -> Result<Selections> {
     let text = fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    Selections::from_toml(&text).with_context(|| path.display().to_string())
+    Selections::from_toml(&text).map_err(|fault| {
+        // The parser draws the place of the fault over several lines.
+        let fault = fault.to_string();
+        let line: Vec<&str> = fault
+            .lines()
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .collect();
+        anyhow!("{}: {}", path.display(), line.join(" "))
+    })
 }
 
 /// Makes the folder that a command writes into.

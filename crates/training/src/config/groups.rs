@@ -211,6 +211,8 @@ pub enum RotationFill {
     Edge,
     /// The mirrored image (proposal).
     Reflect,
+    /// What the category's selection says.
+    Selected,
 }
 
 /// Rotation of normal images, before any anomaly is made.

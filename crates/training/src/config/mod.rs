@@ -114,7 +114,11 @@ impl Config {
                 },
                 probability: 0.3,
                 max_degrees: 90.0,
-                fill: RotationFill::Black,
+                fill: if lin_yan {
+                    RotationFill::Selected
+                } else {
+                    RotationFill::Black
+                },
             },
             split: Split {
                 enabled: lin_yan,
@@ -304,7 +308,13 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            ["method", "rotation.when", "simulation.simulator", "split.enabled"]
+            [
+                "method",
+                "rotation.fill",
+                "rotation.when",
+                "simulation.simulator",
+                "split.enabled"
+            ]
         );
     }
 }

@@ -8,7 +8,7 @@ pub(crate) fn bilinear(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     if image.dimensions() == (width, height) {
         return image.clone();
     }
-    let columns = taps(image.width(), width);
+    let columns = taps(image.width(), width, true);
     let stride = image.width() as usize * 3;
     let source = image.as_raw();
     // Rows stretched horizontally, in units of 1/2048 level.
@@ -28,7 +28,7 @@ pub(crate) fn bilinear(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     }
     for (out, tap) in result
         .chunks_exact_mut(width as usize * 3)
-        .zip(taps(image.height(), height))
+        .zip(taps(image.height(), height, false))
     {
         if held.1 == tap.first {
             std::mem::swap(&mut upper, &mut lower);
@@ -56,25 +56,24 @@ struct Tap {
     weights: [i32; 2],
 }
 
-fn taps(from: u32, to: u32) -> Vec<Tap> {
+/// The taps of every position of an axis. Beyond the outermost pixel centres both taps are the outermost pixel:
+/// OpenCV then gives it the whole weight along rows, and splits the weight along columns, which rounds otherwise.
+fn taps(from: u32, to: u32, whole: bool) -> Vec<Tap> {
     let scale = f64::from(from) / f64::from(to.max(1));
-    let last = from as i64 - 1;
+    let last = i64::from(from) - 1;
     (0..to)
         .map(|index| {
             let position = ((f64::from(index) + 0.5) * scale - 0.5) as f32;
-            let floor = position.floor();
-            let mut fraction = position - floor;
-            let mut first = floor as i64;
-            if first < 0 {
-                (first, fraction) = (0, 0.0);
-            }
-            if first >= last {
-                (first, fraction) = (last, 0.0);
+            let first = position.floor();
+            let mut fraction = position - first;
+            let first = first as i64;
+            if whole && (first < 0 || first >= last) {
+                fraction = 0.0;
             }
             let weight = |w: f32| (w * 2048.0).round_ties_even() as i32;
             Tap {
-                first: first as usize,
-                second: (first + 1).min(last) as usize,
+                first: first.clamp(0, last) as usize,
+                second: (first + 1).clamp(0, last) as usize,
                 weights: [weight(1.0 - fraction), weight(fraction)],
             }
         })

@@ -44,10 +44,10 @@ pub(super) fn adjust(image: &mut RgbImage, space: ColorSpace, levels: &Table) {
             });
         }
         ColorSpace::Luv => {
-            let (tables, cube) = (color::lab_tables(), color::luv_cube());
+            let (tables, cube, luv) = (color::lab_tables(), color::luv_cube(), color::luv_tables());
             swapped(image, |p| {
                 let [l, u, v] = color::to_luv(p, cube);
-                color::from_luv([new(l), u, v], tables)
+                color::from_luv([new(l), u, v], tables, luv)
             });
         }
     }

@@ -44,8 +44,7 @@ pub(super) fn shift_hue_saturation(image: &mut RgbImage, hue: i32, saturation: i
 }
 
 fn byte(value: f32) -> u8 {
-    // A cast saturates; the constant 0.5 differs from rounding to even only at exact halves.
-    (value + 0.5) as u8
+    value.round_ties_even() as u8
 }
 
 fn descale(value: i32, shift: u32) -> i32 {
@@ -136,13 +135,15 @@ pub(super) fn to_hsv(rgb: [u8; 3], divisors: &Divisors) -> [u8; 3] {
 }
 
 pub(super) fn from_hsv([h, s, v]: [u8; 3]) -> [u8; 3] {
-    let (s, v) = (f32::from(s) / 255.0, f32::from(v));
+    let (s, v) = (f32::from(s) * (1.0 / 255.0), f32::from(v) * (1.0 / 255.0));
+    // OpenCV's vector code, which does all but the last pixels of a row, truncates here.
     sector(
         h,
         [v, v * (1.0 - s)],
         |f| v * (1.0 - s * f),
         |f| v * (1.0 - s * (1.0 - f)),
     )
+    .map(|value| value as u8)
 }
 
 pub(super) fn to_hls(rgb: [u8; 3]) -> [u8; 3] {
@@ -167,9 +168,9 @@ pub(super) fn to_hls(rgb: [u8; 3]) -> [u8; 3] {
 }
 
 pub(super) fn from_hls([h, l, s]: [u8; 3]) -> [u8; 3] {
-    let (l, s) = (f32::from(l) / 255.0, f32::from(s) / 255.0);
-    let high = 255.0 * if l <= 0.5 { l * (1.0 + s) } else { l + s - l * s };
-    let low = 255.0 * 2.0 * l - high;
+    let (l, s) = (f32::from(l) * (1.0 / 255.0), f32::from(s) * (1.0 / 255.0));
+    let high = if l <= 0.5 { l * (1.0 + s) } else { l + s - l * s };
+    let low = 2.0 * l - high;
     sector(
         h,
         [high, low],
@@ -178,16 +179,17 @@ pub(super) fn from_hls([h, l, s]: [u8; 3]) -> [u8; 3] {
     )
 }
 
-/// R, G, B from a hue in half degrees, the highest and lowest values and the values between on the falling and
+/// R, G, B in levels from a hue in half degrees, the highest and lowest values in [0, 1] and the values between on the falling and
 /// the rising side of a sector.
 fn sector(
     h: u8,
     [high, low]: [f32; 2],
     falling: impl Fn(f32) -> f32,
     rising: impl Fn(f32) -> f32,
-) -> [u8; 3] {
-    let h = u16::from(h) % 180;
-    let (number, fraction) = (h / 30, f32::from(h % 30) / 30.0);
+) -> [f32; 3] {
+    let h = f32::from(h % 180) * (6.0 / 180.0);
+    let number = h as u32;
+    let fraction = h - number as f32;
     let rgb = match number {
         0 => [high, rising(fraction), low],
         1 => [falling(fraction), high, low],
@@ -196,7 +198,7 @@ fn sector(
         4 => [rising(fraction), low, high],
         _ => [high, low, falling(fraction)],
     };
-    rgb.map(byte)
+    rgb.map(|value| 255.0 * value)
 }
 
 // --- CIE Lab and Luv --------------------------------------------------------------------------------------
@@ -207,14 +209,16 @@ const TO_XYZ: [[f64; 3]; 3] = [
     [0.212671, 0.715160, 0.072169],
     [0.019334, 0.119193, 0.950227],
 ];
-const FROM_XYZ: [[f32; 3]; 3] = [
+const FROM_XYZ: [[f64; 3]; 3] = [
     [3.240479, -1.53715, -0.498535],
     [-0.969256, 1.875991, 0.041556],
     [0.055648, -0.204043, 1.057311],
 ];
 const WHITE: [f64; 3] = [0.950456, 1.0, 1.088754];
 
-const SRGB_LEVELS: usize = 1 << 14;
+/// Fixed-point one of the ways back.
+const BASE: i32 = 1 << 14;
+const SRGB_LEVELS: usize = 1 << 12;
 const CBRT_LEVELS: usize = 256 * 3 / 2 * 8;
 
 /// Tables of the CIE conversions.
@@ -225,8 +229,13 @@ pub(super) struct LabTables {
     cube_root: Vec<i32>,
     /// RGB to XYZ over white, in 2^-12.
     forward: [[i32; 3]; 3],
-    /// Level of the linear value n / (SRGB_LEVELS - 1).
+    /// Level of the linear value n / SRGB_LEVELS.
     srgb: Vec<u8>,
+    /// Y and the CIE cube root function of Y for every level of L, in 1/BASE.
+    luminance: [[i32; 2]; 256],
+    /// XYZ, over white or not, to RGB, in 2^-12.
+    back_white: [[i32; 3]; 3],
+    back: [[i32; 3]; 3],
 }
 
 fn linear(x: f64) -> f64 {
@@ -234,6 +243,20 @@ fn linear(x: f64) -> f64 {
         x / 12.92
     } else {
         ((x + 0.055) / 1.055).powf(2.4)
+    }
+}
+
+fn luminance(level: usize) -> [i32; 2] {
+    let (l, base) = (level as f64 * 100.0 / 255.0, f64::from(BASE));
+    if level <= 20 {
+        let y = l / 903.3;
+        [
+            (y * base).round_ties_even() as i32,
+            ((7.787 * y + 16.0 / 116.0) * base).round_ties_even() as i32,
+        ]
+    } else {
+        let fy = ((l + 16.0) / 116.0 * base).round_ties_even() as i32;
+        [fy * fy / BASE * fy / BASE, fy]
     }
 }
 
@@ -250,7 +273,7 @@ pub(super) fn lab_tables() -> &'static LabTables {
             (root * 32768.0).round_ties_even() as i32
         });
         let srgb = (0..SRGB_LEVELS).map(|n| {
-            let x = n as f64 / (SRGB_LEVELS - 1) as f64;
+            let x = n as f64 / SRGB_LEVELS as f64;
             let y = if x <= 0.0031308 {
                 x * 12.92
             } else {
@@ -265,6 +288,10 @@ pub(super) fn lab_tables() -> &'static LabTables {
                 TO_XYZ[i].map(|c| (c / WHITE[i] * 4096.0).round_ties_even() as i32)
             }),
             srgb: srgb.collect(),
+            luminance: std::array::from_fn(luminance),
+            back_white: FROM_XYZ
+                .map(|row| std::array::from_fn(|k| (row[k] * WHITE[k] * 4096.0).round_ties_even() as i32)),
+            back: FROM_XYZ.map(|row| row.map(|c| (c * 4096.0).round_ties_even() as i32)),
         }
     })
 }
@@ -285,30 +312,26 @@ pub(super) fn to_lab(rgb: [u8; 3], tables: &LabTables) -> [u8; 3] {
 }
 
 pub(super) fn from_lab([l, a, b]: [u8; 3], tables: &LabTables) -> [u8; 3] {
-    let l = f32::from(l) * (100.0 / 255.0);
-    let (y, fy) = if l <= 8.0 {
-        let y = l / 903.3;
-        (y, 7.787 * y + 16.0 / 116.0)
-    } else {
-        let fy = (l + 16.0) / 116.0;
-        (fy * fy * fy, fy)
-    };
-    let cube = |f: f32| {
-        if f <= 6.0 / 29.0 {
-            (f - 16.0 / 116.0) / 7.787
+    let [y, fy] = tables.luminance[usize::from(l)];
+    // a / 500 and b / 200 with OpenCV's integer constants.
+    let fx = fy + ((5 * i32::from(a) * 53687 + (1 << 7)) >> 13) - 128 * BASE / 500;
+    let fz = fy - (((i32::from(b) * 41943 + (1 << 4)) >> 9) - 128 * BASE / 200 + 1);
+    let cube = |f: i32| {
+        // Below 6/29 the function is linear.
+        if f <= 3390 {
+            f * 108 / 841 - BASE * 16 / 116 * 108 / 841
         } else {
-            f * f * f
+            f * f / BASE * f / BASE
         }
     };
-    let x = cube(fy + (f32::from(a) - 128.0) / 500.0) * WHITE[0] as f32;
-    let z = cube(fy - (f32::from(b) - 128.0) / 200.0) * WHITE[2] as f32;
-    from_xyz([x, y, z], tables)
+    from_xyz([cube(fx), y, cube(fz)], &tables.back_white, tables)
 }
 
-fn from_xyz(xyz: [f32; 3], tables: &LabTables) -> [u8; 3] {
-    FROM_XYZ.map(|row| {
-        let value = (row[0] * xyz[0] + row[1] * xyz[1] + row[2] * xyz[2]).clamp(0.0, 1.0);
-        tables.srgb[(value * (SRGB_LEVELS - 1) as f32 + 0.5) as usize]
+/// Levels from X, Y, Z in units of 1/BASE.
+fn from_xyz([x, y, z]: [i32; 3], matrix: &[[i32; 3]; 3], tables: &LabTables) -> [u8; 3] {
+    matrix.map(|row| {
+        let value = descale(row[0] * x + row[1] * y + row[2] * z, 14);
+        tables.srgb[value.clamp(0, SRGB_LEVELS as i32 - 1) as usize]
     })
 }
 
@@ -364,19 +387,44 @@ pub(super) fn to_luv(rgb: [u8; 3], cube: &[[i32; 3]]) -> [u8; 3] {
     sums.map(|sum| ((sum >> 12) / 64).clamp(0, 255) as u8)
 }
 
-pub(super) fn from_luv([l, u, v]: [u8; 3], tables: &LabTables) -> [u8; 3] {
-    let [un, vn] = white_uv().map(|c| c as f32);
-    let l = f32::from(l) * (100.0 / 255.0);
-    let u = f32::from(u) * (U_RANGE as f32 / 255.0) + U_LOW as f32;
-    let v = f32::from(v) * (V_RANGE as f32 / 255.0) + V_LOW as f32;
-    let y = if l >= 8.0 {
-        ((l + 16.0) / 116.0).powi(3)
-    } else {
-        l / 903.3
-    };
-    let up = 3.0 * (u + l * un);
-    let vp = (0.25 / (v + l * vn)).clamp(-0.25, 0.25);
-    let x = 3.0 * y * up * vp;
-    let z = y * ((156.0 * l - up) * vp - 5.0);
-    from_xyz([x, y, z], tables)
+/// What the way back from Luv needs of every pair (L, u) or (L, v), in OpenCV's fixed-point units.
+pub(super) struct LuvTables {
+    /// 9 (u + L u_n), in 1/16.
+    u: Vec<i32>,
+    /// 1 / (4 (v + L v_n)), at most 1/4 either way, in 2^-24.
+    v: Vec<i32>,
+}
+
+pub(super) fn luv_tables() -> &'static LuvTables {
+    static TABLE: OnceLock<LuvTables> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let [un, vn] = white_uv();
+        let pairs = |f: &dyn Fn(f64, f64) -> f64| {
+            let place = |n: usize| ((n / 256) as f64 * 100.0 / 255.0, (n % 256) as f64 / 255.0);
+            (0..1 << 16)
+                .map(place)
+                .map(|(l, c)| f(l, c).round_ties_even() as i32)
+                .collect()
+        };
+        LuvTables {
+            u: pairs(&|l, u| 9.0 * (u * U_RANGE + U_LOW + l * un) * 16.0),
+            v: pairs(&|l, v| (0.25 / (v * V_RANGE + V_LOW + l * vn)).clamp(-0.25, 0.25) * f64::from(1 << 24)),
+        }
+    })
+}
+
+pub(super) fn from_luv([l, u, v]: [u8; 3], tables: &LabTables, luv: &LuvTables) -> [u8; 3] {
+    const WIDE: i64 = BASE as i64;
+    let y = i64::from(tables.luminance[usize::from(l)][0]);
+    let up = i64::from(luv.u[usize::from(l) << 8 | usize::from(u)]);
+    let vp = i64::from(luv.v[usize::from(l) << 8 | usize::from(v)]);
+    let product = up * vp;
+    let x = y * (product / WIDE) / WIDE;
+    // 255 (156 L vp - up vp / 3 - 5)
+    let vpl = vp * i64::from(l) * (156 * 100 * 16);
+    let z = y * ((vpl - product * 85) / WIDE - 5 * 255 * WIDE) / WIDE;
+    let z = z / 256 + z / 65536;
+    // Colours that no light has arise when L alone is changed.
+    let limit = |value: i64| value.clamp(0, 2 * WIDE) as i32;
+    from_xyz([limit(x), y as i32, limit(z)], &tables.back, tables)
 }

@@ -2,6 +2,8 @@
 
 mod brightness;
 mod color;
+#[cfg(test)]
+mod golden;
 mod histogram;
 mod sharpness;
 

@@ -177,6 +177,7 @@ pub(super) fn from_hls([h, l, s]: [u8; 3]) -> [u8; 3] {
         |f| low + (high - low) * (1.0 - f),
         |f| low + (high - low) * f,
     )
+    .map(byte)
 }
 
 /// R, G, B in levels from a hue in half degrees, the highest and lowest values in [0, 1] and the values between on the falling and

@@ -18,7 +18,7 @@ import imgaug
 import imgaug.augmenters as iaa
 import PIL
 
-HEIGHT, WIDTH = (int(v) for v in sys.argv[1:3]) if len(sys.argv) > 2 else (6, 64)  # OpenCV's vector code needs whole vectors
+HEIGHT, WIDTH = (int(v) for v in sys.argv[1:3]) if len(sys.argv) > 2 else (8, 32)  # OpenCV's vector code needs whole vectors
 rng = np.random.RandomState(3)
 image = rng.randint(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
 # A smooth part, a dark part, grey and pure colours.

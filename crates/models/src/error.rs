@@ -56,12 +56,20 @@ pub enum ModelError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file is not a safetensors file, or not a whole one.
+    #[error("{}: not a whole safetensors file: {source}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: safetensors::SafeTensorError,
+    },
     /// A weight file is not what it should be.
     #[error("{}: {source}", path.display())]
     Weights {
         /// The file.
         path: PathBuf,
-        /// Which tensor, and why; a [`ModelError::Tensor`] when the file is no safetensors file at all.
+        /// Which tensor, and why.
         source: Box<ModelError>,
     },
     /// Images that cannot be halved as often as the network does.

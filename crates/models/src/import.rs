@@ -41,8 +41,8 @@ const COLOURED: [(&str, usize); 4] = [
 /// Reads a reconstructive network; its width is found from the file.
 ///
 /// # Errors
-/// [`ModelError::File`] when the file cannot be read, [`ModelError::Weights`] when it is not a safetensors file or not
-/// of this network (see [`Parameters::load`]).
+/// [`ModelError::File`] when the file cannot be read, [`ModelError::Format`] when it is no whole safetensors file,
+/// [`ModelError::Weights`] when it is not of this network (see [`Parameters::load`]).
 pub fn read_reconstructive(
     path: &Path,
     order: ColourOrder,
@@ -69,13 +69,14 @@ pub fn read_discriminative(
 /// or not at all.
 ///
 /// # Errors
-/// [`ModelError::File`] when it cannot be written.
+/// [`ModelError::File`] when it cannot be written, [`ModelError::Format`] when it cannot be put in this form.
 pub fn write(parameters: &Parameters, path: &Path, order: ColourOrder) -> Result<(), ModelError> {
     let tensors: HashMap<String, Tensor> = parameters.tensors()?.into_iter().collect();
     let tensors = with_order(tensors, order)?;
-    let bytes = ::safetensors::serialize(&tensors, None)
-        .map_err(|error| ModelError::from(candle_core::Error::from(error)))
-        .map_err(in_file(path))?;
+    let bytes = ::safetensors::serialize(&tensors, None).map_err(|source| ModelError::Format {
+        path: path.into(),
+        source,
+    })?;
     write_whole(path, &bytes).map_err(|source| ModelError::File {
         path: path.into(),
         source,
@@ -96,6 +97,11 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 fn read(path: &Path, order: ColourOrder) -> Result<HashMap<String, Tensor>, ModelError> {
     let bytes = std::fs::read(path).map_err(|source| ModelError::File {
+        path: path.into(),
+        source,
+    })?;
+    // candle's own errors may bring a backtrace along; this one is a line.
+    ::safetensors::SafeTensors::deserialize(&bytes).map_err(|source| ModelError::Format {
         path: path.into(),
         source,
     })?;

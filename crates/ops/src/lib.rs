@@ -1,4 +1,68 @@
-//! Differentiable operators for images in NHWC order on [candle](candle_core), and Adam.
+//! Differentiable operators for images on [candle](candle_core), and Adam: what the networks run on.
+//!
+//! Images are tensors in **NHWC** order, (batch, height, width, channels), from the file to the loss: the channels of
+//! a pixel lie side by side, so a 3×3 convolution reads three contiguous runs of memory and nothing is ever
+//! transposed. Convolution weights keep PyTorch's (out, in, 3, 3) order, so that published weights load as they are.
+//!
+//! ```text
+//!  conv3x3 ─ batch_norm_relu ─ max_pool2 … upsample2 ─ concat ─ conv3x3 ─ softmax
+//!                                                                            │
+//!                             Adam ── gradients ── backward() ── mse_loss + ssim_loss + focal_loss
+//! ```
+//!
+//! Every operator exists twice:
+//!
+//! * as fused, multithreaded f32 kernels for the processor ([`cpu`]), chosen at run time for AVX-512, AVX2 or any
+//!   other processor, with hand-written gradients behind candle's autograd;
+//! * as a composition of candle's primitives ([`reference`](mod@reference)), which serves every other type and device
+//!   and is the yardstick of the kernels.
+//!
+//! The functions at the root choose: f32 tensors in main memory go to the kernels, everything else to the reference.
+//! candle's own pooling, upsampling and convolution are never used, because their gradients are wrong, missing or
+//! slow; candle's `relu` neither, because its gradient at 0 is 1 where PyTorch's is 0.
+//!
+//! What holds for all of them:
+//!
+//! * values and gradients agree with PyTorch's, ties and zeros included (`tests/golden`);
+//! * results are the same, bit for bit, for any number of threads;
+//! * tensors that are not variables, nor computed from variables, build no graph and get no gradient: the first
+//!   layer does not compute the gradient of the image, and a network whose parameters are detached is only evaluated;
+//! * shapes are checked, and a mismatch is an error that states them.
+//!
+//! # Memory
+//!
+//! Every operator returns fresh memory, tens of megabytes for a batch. glibc's allocator gives such blocks back to the
+//! system at once and takes a page fault per 4 KiB the next time, which costs several times what the operator does.
+//! Programs that train should keep freed memory: `mallopt` with a large `M_MMAP_THRESHOLD` and `M_TRIM_THRESHOLD` -1,
+//! or another global allocator.
+//!
+//! # Example
+//!
+//! Teach one convolution to shift an image by a pixel:
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor, Var};
+//! use flawforge_ops::{Adam, AdamSettings, conv3x3, mse_loss};
+//!
+//! # fn main() -> candle_core::Result<()> {
+//! let device = Device::Cpu;
+//! let image = Tensor::rand(0f32, 1f32, (1, 8, 8, 1), &device)?;
+//! let shifted = image.pad_with_zeros(2, 1, 0)?.narrow(2, 0, 8)?.contiguous()?;
+//!
+//! let weight = Var::zeros((1, 1, 3, 3), DType::F32, &device)?;
+//! let bias = Var::zeros(1, DType::F32, &device)?;
+//! let named = vec![("weight".to_string(), weight.clone()), ("bias".to_string(), bias.clone())];
+//! let mut adam = Adam::new(named, AdamSettings::default())?;
+//!
+//! let loss = || mse_loss(&conv3x3(&image, &weight, &bias)?, &shifted);
+//! let before = loss()?.to_scalar::<f32>()?;
+//! for _ in 0..200 {
+//!     adam.step(&loss()?.backward()?, 0.02)?;
+//! }
+//! assert!(loss()?.to_scalar::<f32>()? < 0.01 * before);
+//! # Ok(())
+//! # }
+//! ```
 
 mod activation;
 mod adam;

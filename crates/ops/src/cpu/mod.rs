@@ -1,8 +1,8 @@
 //! Multithreaded f32 kernels for the processor, on plain slices in NHWC order.
 //!
 //! Nothing here knows of tensors or of gradients: the differentiable operators at the root of the crate call
-//! these functions and check shapes first. Each kernel is written once over a vector type ([`lanes`]) and compiled
-//! for every instruction set in [`Isa`]; which one runs is decided at run time.
+//! these functions and check shapes first. Each kernel is written once, over a vector type (`lanes`) or as a plain
+//! loop (`multiversion`), and compiled for every instruction set in [`Isa`]; which one runs is decided at run time.
 
 pub(crate) mod activation;
 pub(crate) mod batch_norm;

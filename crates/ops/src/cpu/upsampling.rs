@@ -133,10 +133,10 @@ multiversioned! {
             let parts = [part(0), part(1), part(2), part(3)];
             in_blocks!(channels, at, B => {
                 let mut sum = [0f32; B];
-                for k in 0..spread.count {
-                    let part = &parts[k][at..][..B];
+                for (part, weight) in parts.iter().zip(spread.weights).take(spread.count) {
+                    let part = &part[at..][..B];
                     for i in 0..B {
-                        sum[i] += part[i] * spread.weights[k];
+                        sum[i] += part[i] * weight;
                     }
                 }
                 for (dx, sum) in dx[at..][..B].iter_mut().zip(sum) {

@@ -97,7 +97,7 @@ fn losses() -> Result<()> {
             gamma,
             ..Default::default()
         };
-        check("focal_loss", &[probabilities.clone()], &|t| {
+        check("focal_loss", std::slice::from_ref(&probabilities), &|t| {
             reference::focal_loss(&t[0], &mask, settings)
         })?;
     }

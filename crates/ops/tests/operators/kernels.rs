@@ -197,7 +197,7 @@ fn losses() -> Result<()> {
         };
         compare(
             "focal_loss of softmax",
-            &[logits.clone()],
+            std::slice::from_ref(&logits),
             5e-5,
             &|t| ops::focal_loss(&ops::softmax(&t[0])?, &mask32, settings),
             &|t| reference::focal_loss(&reference::softmax(&t[0])?, &mask, settings),

@@ -33,12 +33,13 @@ struct Tolerance {
 /// f64 and PyTorch's f64 differ by rounding only.
 const F64: Tolerance = Tolerance {
     losses: 1e-8,
-    weights: 1e-7,
+    weights: 1e-6,
     change: 1e-6,
-    statistics: 1e-7,
+    statistics: 1e-6,
 };
 
-/// The project's own requirement for weights and losses.
+/// Losses and weights: what the project asks for; measured are 6e-7 and 9e-5. A running mean contains the bias of the
+/// convolution before it, which wanders by rounding (see `compare`): up to 5 steps of 1e-4 beside means of about 0.1.
 const F32: Tolerance = Tolerance {
     losses: 1e-4,
     weights: 1e-3,

@@ -22,15 +22,15 @@ pub(super) struct Camera {
 impl Camera {
     /// Draws a camera.
     pub(super) fn draw(rng: &mut dyn RngCore) -> Self {
-        let exposure = rng.random_range(0.92..1.08);
+        let exposure = rng.random_range(0.95..1.05);
         let (sine, cosine) = sin_cos(rng.random_range(0.0..std::f32::consts::TAU));
-        let tilt = rng.random_range(0.0..0.12);
+        let tilt = rng.random_range(0.0..0.07);
         Self {
-            gain: std::array::from_fn(|_| exposure * rng.random_range(0.985..1.015)),
+            gain: std::array::from_fn(|_| exposure * rng.random_range(0.99..1.01)),
             slope: [tilt * cosine, tilt * sine],
-            vignette: rng.random_range(0.02..0.12),
-            blur: rng.random_range(0.0015..0.0045),
-            grain: rng.random_range(0.005..0.010),
+            vignette: rng.random_range(0.02..0.07),
+            blur: rng.random_range(0.0020..0.0034),
+            grain: rng.random_range(0.004..0.008),
         }
     }
 

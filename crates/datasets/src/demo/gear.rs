@@ -11,9 +11,9 @@ use super::product::Product;
 use super::shapes::{Point, Pose, disc, length, mix, scale, sin_cos, smoothstep, turn};
 use super::surface::{Scratch, Stain};
 
-const TEETH: usize = 8;
-const ROOT: f32 = 0.275;
-const TIP: f32 = 0.405;
+const TEETH: usize = 6;
+const ROOT: f32 = 0.285;
+const TIP: f32 = 0.400;
 const BORE: f32 = 0.105;
 const HUB: f32 = 0.165;
 const CENTRE: Point = [0.5, 0.5];
@@ -43,8 +43,8 @@ pub(super) enum Flaw {
 /// A tooth that points along +x from the centre; `slant` and `height` cut it.
 fn tooth(p: Point, height: f32, slant: f32) -> f32 {
     let (x, y) = (p[0] - CENTRE[0], p[1] - CENTRE[1]);
-    let half_width = 0.072 - 0.24 * (x - ROOT);
-    let flank = (y.abs() - half_width) * 0.972;
+    let half_width = 0.092 - 0.30 * (x - ROOT);
+    let flank = (y.abs() - half_width) * 0.958;
     let top = x - (ROOT + (TIP - ROOT) * height) + slant * y;
     flank.max(top).max(ROOT - 0.05 - x)
 }
@@ -86,6 +86,30 @@ impl Gear {
         }
     }
 
+    /// Share of bare, bright metal that a defect leaves: the fracture of a tooth, the strained foot of another.
+    fn bared(&self, p: Point, flaw: Option<&Flaw>) -> f32 {
+        let sector = std::f32::consts::TAU / TEETH as f32;
+        let along = |tooth: usize| turn(p, CENTRE, -(tooth as f32) * sector);
+        let rough = 0.80 + 0.20 * smooth(p[0] * 80.0, p[1] * 80.0, self.finish ^ 1);
+        match flaw {
+            Some(Flaw::BrokenTooth { tooth, height, slant }) => {
+                let q = along(*tooth);
+                let (x, y) = (q[0] - CENTRE[0], q[1] - CENTRE[1]);
+                let depth = ROOT + (TIP - ROOT) * height - slant * y - x;
+                let wide = 1.0 - smoothstep(0.085, 0.100, y.abs());
+                let face = smoothstep(0.034, 0.022, depth) * wide;
+                if x > 0.0 { 0.85 * rough * face } else { 0.0 }
+            }
+            Some(Flaw::BentTooth { tooth, .. }) => {
+                let q = along(*tooth);
+                let (x, y) = (q[0] - CENTRE[0], q[1] - CENTRE[1]);
+                let crease = smoothstep(0.014, 0.005, (x - ROOT + 0.004).abs());
+                0.25 * rough * crease * smoothstep(0.095, 0.075, y.abs())
+            }
+            _ => 0.0,
+        }
+    }
+
     fn solid(&self, p: Point, flaw: Option<&Flaw>) -> f32 {
         self.outline(p, flaw).max(-disc(p[0], p[1], CENTRE, BORE))
     }
@@ -113,11 +137,11 @@ impl Product for Gear {
         match defect {
             0 => Flaw::BentTooth {
                 tooth,
-                angle: way * (0.20 + 0.40 * strength) * rng.random_range(0.9..1.1),
+                angle: way * (0.26 + 0.36 * strength) * rng.random_range(0.9..1.1),
             },
             1 => Flaw::BrokenTooth {
                 tooth,
-                height: (0.72 - 0.80 * strength).max(0.0),
+                height: (0.62 - 0.75 * strength).max(0.0),
                 slant: way * rng.random_range(0.1..0.6),
             },
             2 => {
@@ -181,7 +205,8 @@ impl Product for Gear {
                 let chamfer = smoothstep(-0.016, -0.005, d);
                 let facing = if away > GROOVE { -(dx + dy) } else { dx + dy };
                 light *= 1.0 + chamfer * (0.20 + 0.25 * facing.clamp(-1.0, 1.0));
-                mix(scale([0.98, 1.0, 1.05], light), [0.95; 3], 0.08 * chamfer)
+                let steel = mix(scale([0.98, 1.0, 1.05], light), [0.95; 3], 0.08 * chamfer);
+                mix(steel, [0.95, 0.94, 0.91], self.bared(p, flaw))
             },
         );
         let on_metal = |x: f32, y: f32| self.solid(self.pose.to_object(x, y), None) < -0.002;

@@ -164,8 +164,8 @@ impl Product for Weave {
     type Flaw = Flaw;
 
     fn draw(rng: &mut dyn RngCore) -> Self {
-        let angle = rng.random_range(-0.025..0.025);
-        let size = rng.random_range(0.97..1.03);
+        let angle = rng.random_range(-0.015..0.015);
+        let size = rng.random_range(0.98..1.02);
         Self {
             pose: Pose::new([0.5, 0.5], [0.0; 2], angle, size),
             // A whole number of pairs, so that counting yarns from 0 stays even.

@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use flawforge::augment::{Kind, RotateNormals, Selection, Simulation, Stream, TextureSource, to_bytes};
+use flawforge::augment::{
+    Kind, RotateNormals, Sample, Selection, Simulation, Stream, TextureSource, to_bytes,
+};
 use flawforge::datasets::TrainImage;
 use flawforge::training::sheet::{Cell, Sheet, mask_image};
 use flawforge::training::write_png;
-use image::RgbImage;
+use rayon::prelude::*;
 
 use super::source::{AnomalyArgs, CategoryArgs, describe, make_folder};
+
+/// Draws until something is visible, at most.
+const TRIES: u64 = 10;
 
 /// Options of `simulate`.
 #[derive(Args, Debug)]
@@ -110,15 +115,21 @@ fn label(kind: Kind, selection: &Selection) -> String {
 
 /// Three rows: normal images, the same with an anomaly, the masks.
 fn rows(sheet: &mut Sheet, simulation: &Simulation, normals: &[&TrainImage], seed: u64, label: &str) {
-    let images: Vec<&RgbImage> = normals.iter().map(|normal| &normal.image).collect();
-    let streams: Vec<Stream> = (0..images.len())
-        .map(|index| Stream {
-            seed,
-            epoch: 0,
-            index: index as u64,
+    let samples: Vec<Sample> = normals
+        .par_iter()
+        .enumerate()
+        .map(|(index, normal)| {
+            let drawn = |epoch| {
+                let index = index as u64;
+                simulation.sample(&normal.image, Stream { seed, epoch, index })
+            };
+            // An empty mask is part of training, but shows nothing: draw again.
+            (0..TRIES)
+                .map(drawn)
+                .find(|sample| sample.kind.is_some())
+                .unwrap_or_else(|| drawn(0))
         })
         .collect();
-    let samples = simulation.batch(&images, &streams);
     sheet.row(
         format!("{label}: normal"),
         normals.iter().map(|n| Cell::new(n.image.clone(), n.name.clone())),

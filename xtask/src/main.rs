@@ -32,6 +32,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    flawforge::ops::memory::keep_freed_memory();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).format_timestamp(None).init();
     let outcome: Result<()> = match Arguments::parse().command {
         Command::ReproduceTable2(args) => reproduce::table2(&args),

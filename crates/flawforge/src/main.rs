@@ -29,6 +29,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    flawforge::ops::memory::keep_freed_memory();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
         .format_timestamp(None)
         .format_target(false)

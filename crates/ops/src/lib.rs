@@ -72,6 +72,7 @@ mod convolution;
 pub mod cpu;
 mod dispatch;
 mod loss;
+pub mod memory;
 mod pooling;
 pub mod reference;
 mod upsampling;

@@ -79,11 +79,16 @@ fn mirror(at: usize) -> usize {
     at.min(2 * SIDE - 1 - at)
 }
 
-/// A colour for each of 256 levels, through two to five random colours.
+/// A colour for each of 256 levels, through two to five random colours. Most surfaces are rather grey: strong
+/// colours are as rare as a square makes them.
 fn palette(rng: &mut dyn RngCore) -> [[u8; 3]; 256] {
-    let stops: Vec<[f32; 3]> = (0..rng.random_range(2..=5))
-        .map(|_| [(); 3].map(|()| rng.random_range(0.0..256.0)))
-        .collect();
+    let chroma = rng.random::<f32>().powi(2);
+    let number = rng.random_range(2..=5);
+    let stop = |_| {
+        let grey = rng.random_range(0.0_f32..256.0);
+        [(); 3].map(|()| grey + chroma * (rng.random_range(0.0_f32..256.0) - grey))
+    };
+    let stops: Vec<[f32; 3]> = (0..number).map(stop).collect();
     std::array::from_fn(|level| {
         let at = level as f32 / 255.0 * (stops.len() - 1) as f32;
         let first = (at as usize).min(stops.len() - 2);

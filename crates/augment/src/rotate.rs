@@ -59,7 +59,7 @@ pub fn rotate(image: &RgbImage, degrees: f32, fill: Fill) -> RgbImage {
     }
     let rotation = Rotation::new(width, height, f64::from(degrees));
     let mut columns = Vec::with_capacity(width as usize);
-    rotation.columns(&mut columns, width);
+    rotation.columns(&mut columns, 0..width);
     let stride = width as usize * 3;
     let source = image.as_raw();
     for (y, out) in result.chunks_exact_mut(stride).enumerate() {

@@ -297,3 +297,134 @@ impl<'de> Deserialize<'de> for Selection {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_file_holds_the_fifteen_categories() {
+        let selections = Selections::from_toml(include_str!("../../../data/selection.toml")).unwrap();
+        assert_eq!(selections, Selections::builtin());
+        let names: Vec<&str> = selections.names().collect();
+        let expected = [
+            "bottle",
+            "cable",
+            "capsule",
+            "carpet",
+            "grid",
+            "hazelnut",
+            "leather",
+            "metal_nut",
+            "pill",
+            "screw",
+            "tile",
+            "toothbrush",
+            "transistor",
+            "wood",
+            "zipper",
+        ];
+        assert_eq!(names, expected);
+        let with = |f: fn(&Selection) -> bool| -> Vec<&str> {
+            names
+                .iter()
+                .copied()
+                .filter(|name| f(&selections.categories[*name]))
+                .collect()
+        };
+        assert_eq!(with(|s| s.transparent && s.opaque).len(), 15);
+        assert_eq!(
+            with(|s| !s.near_distribution),
+            ["hazelnut", "leather", "tile", "wood"]
+        );
+        let rotated = ["bottle", "hazelnut", "leather", "metal_nut", "screw", "tile"];
+        assert_eq!(with(|s| s.rotate_normals), rotated);
+        // Every cell says where it comes from.
+        for name in &names {
+            let sources = selections.categories[*name].sources;
+            let inferred = if ["leather", "tile"].contains(name) {
+                Source::PaperInferred
+            } else {
+                Source::Proposal
+            };
+            assert_eq!(sources.near_distribution, Some(inferred));
+            assert_eq!(sources.rotate_normals, Some(inferred));
+            assert!(sources.transparent.is_some() && sources.opaque.is_some());
+        }
+        let other = selections.get_or_default("my own parts");
+        assert_eq!(
+            other,
+            &Selection {
+                sources: other.sources,
+                reason: other.reason.clone(),
+                ..Selection::default()
+            }
+        );
+        assert_eq!(selections.get("my own parts"), None);
+        assert_eq!(selections.get("default"), None);
+    }
+
+    #[test]
+    fn text_and_back() {
+        let text = r#"
+            ["my parts"]
+            transparent = true
+            opaque = false
+            near_distribution = { on = true, source = "proposal" }
+            rotate_normals = true
+            fill = "reflect"
+            weights = { near_distribution = 2.5 }
+        "#;
+        let selections = Selections::from_toml(text).unwrap();
+        let selection = selections.get("my parts").unwrap();
+        assert!(selection.transparent && !selection.opaque && selection.near_distribution);
+        assert_eq!(selection.fill, Fill::Reflect);
+        assert_eq!(
+            selection.weights,
+            Weights {
+                near_distribution: 2.5,
+                ..Weights::default()
+            }
+        );
+        assert_eq!(selection.sources.near_distribution, Some(Source::Proposal));
+        assert_eq!(selection.sources.transparent, None);
+        assert_eq!(
+            &toml::from_str::<Selection>(&toml::to_string(selection).unwrap()).unwrap(),
+            selection
+        );
+        let json = serde_json::to_string(selection).unwrap();
+        assert_eq!(&serde_json::from_str::<Selection>(&json).unwrap(), selection);
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let entry = |cells: [bool; 3], more: &str| {
+            let [t, o, n] = cells;
+            format!(
+                "[a]\ntransparent = {t}\nopaque = {o}\nnear_distribution = {n}\nrotate_normals = false\n{more}"
+            )
+        };
+        let fault = |text: &str| Selections::from_toml(text).unwrap_err().to_string();
+        assert!(Selections::from_toml(&entry([true; 3], "")).is_ok());
+        assert_eq!(
+            fault(&entry([false; 3], "")),
+            "selection of category \"a\" enables no kind of anomaly"
+        );
+        let zero = entry([false, true, false], "weights = { opaque = 0.0 }");
+        assert_eq!(
+            fault(&zero),
+            "selection of category \"a\" enables no kind of anomaly"
+        );
+        for weight in ["-1.0", "nan", "inf"] {
+            let text = entry([true; 3], &format!("weights = {{ opaque = {weight} }}"));
+            assert!(
+                fault(&text).contains("is not a number of at least 0"),
+                "{}",
+                fault(&text)
+            );
+        }
+        assert!(fault(&entry([true; 3], "rotat = 1")).contains("rotat"));
+        assert!(fault("[a]\nopaque = true").contains("missing field"));
+        assert!(fault("[a").starts_with("selections: "));
+    }
+}

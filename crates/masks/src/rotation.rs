@@ -1,5 +1,7 @@
 //! Rotation about the image centre with the sampling grid of OpenCV's `warpAffine`.
 
+use std::ops::Range;
+
 /// Maps the pixels of a rotated image of the same size back into the original, as fixed-point numbers with
 /// five fractional bits: the quantisation that OpenCV applies before bilinear interpolation. DRAEM rotates
 /// noise, textures and normal images this way (through imgaug).
@@ -40,10 +42,10 @@ impl Rotation {
         }
     }
 
-    /// Fills `columns` with the part of the source coordinates that depends on the column only.
-    pub fn columns(&self, columns: &mut Vec<[i32; 2]>, width: u32) {
+    /// Fills `columns` with the part of the source coordinates that depends on the column only, for a range of columns.
+    pub fn columns(&self, columns: &mut Vec<[i32; 2]>, range: Range<u32>) {
         columns.clear();
-        columns.extend((0..width).map(|x| {
+        columns.extend(range.map(|x| {
             let x = f64::from(x);
             [fixed(self.xx * x), fixed(self.yx * x)]
         }));
@@ -75,7 +77,7 @@ mod tests {
 
     fn source(rotation: &Rotation, x: u32, y: u32) -> [i32; 2] {
         let mut columns = Vec::new();
-        rotation.columns(&mut columns, 64);
+        rotation.columns(&mut columns, 0..64);
         Rotation::source(rotation.row(y), columns[x as usize])
     }
 

@@ -1,10 +1,10 @@
 //! Where the time of a DRAEM training step goes.
 //!
-//! `cargo run --release -p flawforge-models --example step_time -- [R WIDTH] [S WIDTH] [SIDE] [BATCH] [STEPS]`
+//! `cargo run --release -p flawforge-models --example step_time -- [R WIDTH] [S WIDTH] [SIDE] [BATCH] [STEPS] [REPETITIONS]`
 //!
 //! The first table times the parts of whole steps. The second times every operator of both networks alone, at its
 //! shapes, and sums by class; what is left of the whole backward pass is candle's: sums of gradients and fresh memory.
-//! Every figure is the best of several, in milliseconds.
+//! Every figure is the best of several, in milliseconds; no repetitions leave the second table out, for a profiler.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -23,6 +23,7 @@ fn main() -> std::result::Result<(), Fault> {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
     let mut next = |default| arguments.next().unwrap_or(Ok(default));
     let (r_width, s_width, side, batch, steps) = (next(32)?, next(16)?, next(128)?, next(8)?, next(5)?);
+    let repetitions = next(steps)?;
     println!("R {r_width}, S {s_width}, {side} px, batch {batch}, best of {steps}\n");
     let whole = whole_steps(r_width, s_width, side, batch, steps)?;
     println!("{:<14} {:>9}", "part", "ms");
@@ -35,7 +36,10 @@ fn main() -> std::result::Result<(), Fault> {
         whole.iter().map(|(_, time)| time).sum::<f64>()
     );
 
-    let classes = operators(r_width, s_width, side, batch, steps)?;
+    if repetitions == 0 {
+        return Ok(());
+    }
+    let classes = operators(r_width, s_width, side, batch, repetitions)?;
     println!("{:<14} {:>9} {:>9}", "class", "forward", "backward");
     let mut sums = [0.0; 2];
     for (class, [forward, backward]) in &classes {

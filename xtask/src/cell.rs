@@ -94,8 +94,12 @@ pub fn finished(dir: &Path, wanted: &Provenance) -> Result<Option<CellResult>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e).with_context(|| format!("{}: cannot be read", path.display())),
     };
-    let result: CellResult = serde_json::from_str(&text)
-        .with_context(|| format!("{}: not a result; delete the folder to run the cell again", path.display()))?;
+    let result: CellResult = serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{}: not a result; delete the folder to run the cell again",
+            path.display()
+        )
+    })?;
     let same = result.config_hash == wanted.config_hash
         && result.data == wanted.data
         && result.textures == wanted.textures;
@@ -153,7 +157,11 @@ pub(crate) mod tests {
     #[test]
     fn a_result_is_read_back_and_guards_its_settings() {
         let out = tempfile::tempdir().unwrap();
-        let key = CellKey { method: "draem".into(), category: "bottle".into(), seed: 3 };
+        let key = CellKey {
+            method: "draem".into(),
+            category: "bottle".into(),
+            seed: 3,
+        };
         let dir = key.dir(out.path());
         assert!(dir.ends_with("cells/draem-bottle-s3"));
         let from = |hash: &str, data: &str| Provenance {
@@ -168,10 +176,22 @@ pub(crate) mod tests {
         assert_eq!(finished(&dir, &from("h", "test")).unwrap(), Some(saved));
         for wanted in [from("g", "test"), from("h", "elsewhere")] {
             let other = finished(&dir, &wanted).unwrap_err().to_string();
-            assert!(other.contains("other settings") && other.contains("result.json"), "{other}");
+            assert!(
+                other.contains("other settings") && other.contains("result.json"),
+                "{other}"
+            );
         }
         fs::write(dir.join("result.json"), "{\"method\":").unwrap();
-        assert!(finished(&dir, &from("h", "test")).unwrap_err().to_string().contains("not a result"));
-        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "no temporary file stays behind");
+        assert!(
+            finished(&dir, &from("h", "test"))
+                .unwrap_err()
+                .to_string()
+                .contains("not a result")
+        );
+        assert_eq!(
+            fs::read_dir(&dir).unwrap().count(),
+            1,
+            "no temporary file stays behind"
+        );
     }
 }

@@ -32,8 +32,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    flawforge::ops::memory::keep_freed_memory();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).format_timestamp(None).init();
+    flawforge::ops::process::keep_freed_memory();
+    // SAFETY: there is no other thread yet.
+    unsafe { flawforge::ops::process::one_thread_pool() };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
+        .format_timestamp(None)
+        .init();
     let outcome: Result<()> = match Arguments::parse().command {
         Command::ReproduceTable2(args) => reproduce::table2(&args),
         Command::Download(args) => download::run(args),

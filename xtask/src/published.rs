@@ -70,10 +70,21 @@ impl Published {
 
     /// The cell of `table` (`"table1"`, `"table2"`) for a method and a category, or the column's `"average"`.
     pub fn cell(&self, table: &str, method: &str, category: &str) -> Option<Printed> {
-        let [auroc, ap] = *self.raw.tables.get(table)?.methods.get(method)?.cells.get(category)?;
+        let [auroc, ap] = *self
+            .raw
+            .tables
+            .get(table)?
+            .methods
+            .get(method)?
+            .cells
+            .get(category)?;
         let fix = self.correction(table, method, category);
         let [auroc, ap] = fix.map_or([auroc, ap], |c| c.value);
-        Some(Printed { auroc, ap, corrected: fix.is_some() })
+        Some(Printed {
+            auroc,
+            ap,
+            corrected: fix.is_some(),
+        })
     }
 
     fn correction(&self, table: &str, method: &str, category: &str) -> Option<&Correction> {
@@ -111,8 +122,16 @@ mod tests {
                 let mean = |f: fn(&Printed) -> f64| cells.iter().map(f).sum::<f64>() / 15.0;
                 let average = published.cell(table, method, "average").unwrap();
                 let (auroc, ap) = (mean(|c| c.auroc), mean(|c| c.ap));
-                assert!((auroc - average.auroc).abs() <= 0.065, "{table} {method} {auroc} {}", average.auroc);
-                assert!((ap - average.ap).abs() <= 0.065, "{table} {method} {ap} {}", average.ap);
+                assert!(
+                    (auroc - average.auroc).abs() <= 0.065,
+                    "{table} {method} {auroc} {}",
+                    average.auroc
+                );
+                assert!(
+                    (ap - average.ap).abs() <= 0.065,
+                    "{table} {method} {ap} {}",
+                    average.ap
+                );
             }
         }
     }
@@ -121,7 +140,14 @@ mod tests {
     fn a_slip_is_corrected_and_marked() {
         let published = Published::load().unwrap();
         let leather = published.cell("table2", "draem", "leather").unwrap();
-        assert_eq!(leather, Printed { auroc: 98.6, ap: 75.3, corrected: true });
+        assert_eq!(
+            leather,
+            Printed {
+                auroc: 98.6,
+                ap: 75.3,
+                corrected: true
+            }
+        );
         assert!(published.cell("table2", "draem", "connector").is_none());
         assert_eq!(published.reasons("table2", &["draem".into()]).len(), 1);
     }

@@ -31,7 +31,12 @@ pub struct ReproduceArgs {
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub categories: Vec<String>,
     /// Methods, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "A,B", default_value = "draem,lin-yan")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "A,B",
+        default_value = "draem,lin-yan"
+    )]
     pub methods: Vec<String>,
     /// Seeds per method and category
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
@@ -60,7 +65,10 @@ pub struct Shard {
 fn parse_shard(text: &str) -> Result<Shard, String> {
     let parse = || {
         let (index, count) = text.split_once('/')?;
-        let shard = Shard { index: index.parse().ok()?, count: count.parse().ok()? };
+        let shard = Shard {
+            index: index.parse().ok()?,
+            count: count.parse().ok()?,
+        };
         (shard.index < shard.count).then_some(shard)
     };
     parse().ok_or_else(|| format!("{text:?} is not I/N with I below N"))
@@ -99,9 +107,21 @@ impl Plan {
             }
             selections.push(found.cloned().unwrap_or_default());
         }
-        let out = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&profile.name));
+        let out = args
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("out").join(&profile.name));
         let methods = dedup(&args.methods);
-        Ok(Self { data, textures, profile, out, methods, categories, selections, seeds: args.seeds })
+        Ok(Self {
+            data,
+            textures,
+            profile,
+            out,
+            methods,
+            categories,
+            selections,
+            seeds: args.seeds,
+        })
     }
 
     fn config(&self, method: &str, seed: u64) -> Result<Config> {
@@ -117,7 +137,11 @@ impl Plan {
             hash.update([0]);
         }
         let config_hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Provenance { config_hash, data: self.data.describe(), textures: self.textures.describe() })
+        Ok(Provenance {
+            config_hash,
+            data: self.data.describe(),
+            textures: self.textures.describe(),
+        })
     }
 
     /// All cells: seeds outermost, so that a first table over every method and category is there early.
@@ -126,10 +150,19 @@ impl Plan {
         for seed in 0..self.seeds {
             for (index, category) in self.categories.iter().enumerate() {
                 for method in &self.methods {
-                    let key = CellKey { method: method.clone(), category: category.clone(), seed };
+                    let key = CellKey {
+                        method: method.clone(),
+                        category: category.clone(),
+                        seed,
+                    };
                     let provenance = self.provenance(&key, &self.selections[index])?;
                     let result = cell::finished(&key.dir(&self.out), &provenance)?;
-                    cells.push(Planned { key, category: index, provenance, result });
+                    cells.push(Planned {
+                        key,
+                        category: index,
+                        provenance,
+                        result,
+                    });
                 }
             }
         }
@@ -178,7 +211,9 @@ pub fn table2(args: &ReproduceArgs) -> Result<()> {
     }
     let mut cells = plan.cells()?;
     let chosen = |index: usize| args.shard.is_none_or(|s| index % s.count == s.index);
-    let waiting: Vec<usize> = (0..cells.len()).filter(|&i| chosen(i) && cells[i].result.is_none()).collect();
+    let waiting: Vec<usize> = (0..cells.len())
+        .filter(|&i| chosen(i) && cells[i].result.is_none())
+        .collect();
     let done = cells.iter().filter(|c| c.result.is_some()).count();
     eprintln!(
         "{} cells ({} finished, {} to run): {} × {} × {} seed(s), profile {}, {} px, textures {} -> {}",
@@ -203,9 +238,16 @@ pub fn table2(args: &ReproduceArgs) -> Result<()> {
     let table = Table::build(&published, &plan.methods, &plan.categories, finished, differences);
     table.write(&plan.out, "table2")?;
     println!("{}", table.markdown());
-    eprintln!("written: {0}/table2.md, {0}/table2.csv, {0}/table2.json", plan.out.display());
+    eprintln!(
+        "written: {0}/table2.md, {0}/table2.csv, {0}/table2.json",
+        plan.out.display()
+    );
     if !failures.is_empty() {
-        bail!("{} cell(s) failed; the same command runs them again:\n{}", failures.len(), failures.join("\n"));
+        bail!(
+            "{} cell(s) failed; the same command runs them again:\n{}",
+            failures.len(),
+            failures.join("\n")
+        );
     }
     Ok(())
 }
@@ -226,7 +268,11 @@ fn run_waiting(
     let mut images = Vec::new();
     for (index, category) in plan.categories.iter().enumerate() {
         let needed = waiting.iter().any(|&i| cells[i].category == index);
-        images.push(if needed { Some(plan.data.load(category, size)?) } else { None });
+        images.push(if needed {
+            Some(plan.data.load(category, size)?)
+        } else {
+            None
+        });
     }
     let mut jobs = Vec::new();
     for &index in waiting {
@@ -235,7 +281,9 @@ fn run_waiting(
             key: planned.key.clone(),
             dir: planned.key.dir(&plan.out),
             config: plan.config(&planned.key.method, planned.key.seed)?,
-            category: images[planned.category].as_ref().context("images of a waiting cell")?,
+            category: images[planned.category]
+                .as_ref()
+                .context("images of a waiting cell")?,
             selection: &plan.selections[planned.category],
             textures: textures.clone(),
             provenance: planned.provenance.clone(),
@@ -256,7 +304,9 @@ fn differences(plan: &Plan, example: Option<&CellResult>) -> Vec<String> {
     let profile = &plan.profile;
     let mut lines = Vec::new();
     match &plan.data {
-        Data::Demo => lines.push("images: the generated demo data, not MVTec AD; the paper has no value for it".into()),
+        Data::Demo => {
+            lines.push("images: the generated demo data, not MVTec AD; the paper has no value for it".into())
+        }
         data => lines.push(format!("images: {}", data.describe())),
     }
     lines.push(match &plan.textures {
@@ -274,7 +324,10 @@ fn differences(plan: &Plan, example: Option<&CellResult>) -> Vec<String> {
             profile.reconstructive_width, profile.discriminative_width, profile.image_size
         ));
     }
-    lines.push(format!("seeds: {} (the paper: one run, no spread given)", plan.seeds));
+    lines.push(format!(
+        "seeds: {} (the paper: one run, no spread given)",
+        plan.seeds
+    ));
     lines.push(
         "selection per category, constants of the near-distribution simulation, mixing of kinds and details of split \
          training are not given in the paper; ours are in data/selection.toml and the run's config.toml"

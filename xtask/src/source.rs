@@ -29,13 +29,21 @@ impl Data {
     pub fn resolve(asked: Option<&Path>, downloads: &Path) -> Result<Self> {
         let Some(dir) = asked else {
             let mvtec = downloads.join("mvtec-ad");
-            return Ok(if mvtec.is_dir() { Self::Root(mvtec) } else { Self::Demo });
+            return Ok(if mvtec.is_dir() {
+                Self::Root(mvtec)
+            } else {
+                Self::Demo
+            });
         };
         if !dir.is_dir() {
             bail!("{}: no such folder (--data)", dir.display());
         }
         let single = dir.join("train").is_dir() || dir.join("normal").is_dir();
-        Ok(if single { Self::Single(dir.into()) } else { Self::Root(dir.into()) })
+        Ok(if single {
+            Self::Single(dir.into())
+        } else {
+            Self::Root(dir.into())
+        })
     }
 
     /// One phrase for results and tables.
@@ -57,11 +65,18 @@ impl Data {
             Self::Single(dir) => vec![folder_name(dir)?],
         };
         if known.is_empty() {
-            bail!("{}: holds no category (a folder with train/good or normal)", self.describe());
+            bail!(
+                "{}: holds no category (a folder with train/good or normal)",
+                self.describe()
+            );
         }
         for category in asked {
             if !known.contains(category) {
-                bail!("unknown category {category:?} in {}; known: {}", self.describe(), known.join(", "));
+                bail!(
+                    "unknown category {category:?} in {}; known: {}",
+                    self.describe(),
+                    known.join(", ")
+                );
             }
         }
         if !asked.is_empty() {
@@ -85,7 +100,10 @@ impl Data {
         let mut files = CategoryFiles::discover(&dir)?;
         let normal = files.test.iter().filter(|test| test.defect == "good").count();
         if normal == 0 || normal == files.test.len() {
-            bail!("{}: scores need test images of both sorts, normal (test/good) and defective", dir.display());
+            bail!(
+                "{}: scores need test images of both sorts, normal (test/good) and defective",
+                dir.display()
+            );
         }
         files.name = category.into();
         Ok(Category::load(&files, size, size, &Limits::default())?)
@@ -98,7 +116,8 @@ impl Data {
     pub fn selections(&self, file: Option<&Path>) -> Result<Vec<Selections>> {
         let mut found = Vec::new();
         if let Some(path) = file {
-            let text = fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+            let text =
+                fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
             found.push(Selections::from_toml(&text).with_context(|| path.display().to_string())?);
         }
         if matches!(self, Self::Demo) {
@@ -111,14 +130,21 @@ impl Data {
 
 /// The name of the last folder of a path, also for `.` and paths that end in `..`.
 fn folder_name(dir: &Path) -> Result<String> {
-    let full = dir.canonicalize().with_context(|| format!("{}: cannot be opened", dir.display()))?;
-    let name = full.file_name().with_context(|| format!("{}: has no name", dir.display()))?;
+    let full = dir
+        .canonicalize()
+        .with_context(|| format!("{}: cannot be opened", dir.display()))?;
+    let name = full
+        .file_name()
+        .with_context(|| format!("{}: has no name", dir.display()))?;
     Ok(name.to_string_lossy().into_owned())
 }
 
 /// One spelling for one folder, however it was typed.
 fn full_path(dir: &Path) -> String {
-    dir.canonicalize().unwrap_or_else(|_| dir.into()).display().to_string()
+    dir.canonicalize()
+        .unwrap_or_else(|_| dir.into())
+        .display()
+        .to_string()
 }
 
 /// The first selection that names the category.
@@ -181,19 +207,33 @@ mod tests {
     fn without_anything_downloaded_the_demo_runs() {
         let empty = tempfile::tempdir().unwrap();
         assert!(matches!(Data::resolve(None, empty.path()).unwrap(), Data::Demo));
-        assert!(matches!(Textures::resolve(None, empty.path()).unwrap(), Textures::Procedural));
+        assert!(matches!(
+            Textures::resolve(None, empty.path()).unwrap(),
+            Textures::Procedural
+        ));
         fs::create_dir_all(empty.path().join("mvtec-ad/bottle/train/good")).unwrap();
         fs::create_dir_all(empty.path().join("dtd/images")).unwrap();
-        assert!(matches!(Data::resolve(None, empty.path()).unwrap(), Data::Root(_)));
-        assert!(matches!(Textures::resolve(None, empty.path()).unwrap(), Textures::Folder(_)));
+        assert!(matches!(
+            Data::resolve(None, empty.path()).unwrap(),
+            Data::Root(_)
+        ));
+        assert!(matches!(
+            Textures::resolve(None, empty.path()).unwrap(),
+            Textures::Folder(_)
+        ));
     }
 
     #[test]
     fn faults_are_named() {
         let dir = tempfile::tempdir().unwrap();
-        let missing = Data::resolve(Some(&dir.path().join("no")), dir.path()).unwrap_err().to_string();
+        let missing = Data::resolve(Some(&dir.path().join("no")), dir.path())
+            .unwrap_err()
+            .to_string();
         assert!(missing.contains("no such folder"), "{missing}");
-        let unknown = Data::Demo.categories(&["botle".into()], &[]).unwrap_err().to_string();
+        let unknown = Data::Demo
+            .categories(&["botle".into()], &[])
+            .unwrap_err()
+            .to_string();
         assert!(unknown.contains("unknown category \"botle\"") && unknown.contains(demo::CATEGORIES[0]));
     }
 

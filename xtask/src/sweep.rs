@@ -33,7 +33,11 @@ pub struct Job<'a> {
 /// A cell's figures do not depend on `parallel`: results are the same for any number of threads.
 pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Result<CellResult>> {
     let parallel = parallel.clamp(1, jobs.len().max(1));
-    let progress = if parallel > 1 { ProgressStyle::Among(MultiProgress::new()) } else { ProgressStyle::Auto };
+    let progress = if parallel > 1 {
+        ProgressStyle::Among(MultiProgress::new())
+    } else {
+        ProgressStyle::Auto
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let outcomes: Vec<Mutex<Option<Result<CellResult>>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
@@ -55,7 +59,12 @@ pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Result<CellResult>> {
                     100.0 * r.aupro,
                     r.train_seconds
                 ),
-                Err(error) => eprintln!("[{}/{}] {} failed: {error:#}", index + 1, jobs.len(), job.key.name()),
+                Err(error) => eprintln!(
+                    "[{}/{}] {} failed: {error:#}",
+                    index + 1,
+                    jobs.len(),
+                    job.key.name()
+                ),
             }
             if let Ok(mut slot) = outcomes[index].lock() {
                 *slot = Some(outcome);
@@ -69,7 +78,10 @@ pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Result<CellResult>> {
             for _ in 0..parallel {
                 scope.spawn(|| {
                     // Without a pool of its own, a cell falls back on the shared one: slower, same figures.
-                    match rayon::ThreadPoolBuilder::new().num_threads((cores / parallel).max(1)).build() {
+                    match rayon::ThreadPoolBuilder::new()
+                        .num_threads((cores / parallel).max(1))
+                        .build()
+                    {
                         Ok(pool) => pool.install(work),
                         Err(_) => work(),
                     }
@@ -78,7 +90,10 @@ pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Result<CellResult>> {
         });
     }
     let lost = || Err(anyhow!("the cell ended without an outcome"));
-    outcomes.into_iter().map(|slot| slot.into_inner().ok().flatten().unwrap_or_else(lost)).collect()
+    outcomes
+        .into_iter()
+        .map(|slot| slot.into_inner().ok().flatten().unwrap_or_else(lost))
+        .collect()
 }
 
 fn run_one(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult> {
@@ -89,8 +104,14 @@ fn run_one(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult> {
         resume: true,
         ..TrainOptions::default()
     };
-    let report =
-        training::train(&job.config, job.category, job.textures.clone(), job.selection, &job.dir, &options)?;
+    let report = training::train(
+        &job.config,
+        job.category,
+        job.textures.clone(),
+        job.selection,
+        &job.dir,
+        &options,
+    )?;
     let detector = Run::open_on(&job.dir, &options.device)?.detector()?;
     let evaluation = training::evaluate(&*detector, job.category)?;
     training::write_heat_maps(&job.dir.join("heatmaps.png"), &evaluation, job.category)

@@ -24,7 +24,10 @@ impl Spread {
         let mean = values.iter().sum::<f64>() / n;
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
         let deviation = (values.len() > 1).then(|| 100.0 * (squares / (n - 1.0)).sqrt());
-        Self { mean: 100.0 * mean, deviation }
+        Self {
+            mean: 100.0 * mean,
+            deviation,
+        }
     }
 }
 
@@ -102,8 +105,10 @@ impl Table {
         let mut entries = Vec::new();
         for method in methods {
             for category in categories {
-                let of_cell: Vec<_> =
-                    cells.iter().filter(|c| &c.method == method && &c.category == category).collect();
+                let of_cell: Vec<_> = cells
+                    .iter()
+                    .filter(|c| &c.method == method && &c.category == category)
+                    .collect();
                 if !of_cell.is_empty() {
                     entries.push(entry(published, method, category, &of_cell));
                 }
@@ -132,13 +137,17 @@ impl Table {
     }
 
     fn entry(&self, method: &str, category: &str) -> Option<&Entry> {
-        self.entries.iter().find(|e| e.method == method && e.category == category)
+        self.entries
+            .iter()
+            .find(|e| e.method == method && e.category == category)
     }
 
     /// The table as Markdown.
     pub fn markdown(&self) -> String {
         let mut text = format!("# {}\n\n", self.title);
-        text.push_str("ours (mean ± standard deviation over seeds) beside the value printed in the paper\n\n");
+        text.push_str(
+            "ours (mean ± standard deviation over seeds) beside the value printed in the paper\n\n",
+        );
         self.grid(&mut text, "paper", |e| {
             let ours = format!("{} / {}", e.pixel_auroc, e.pixel_ap);
             (ours, paper(e.paper_pixel, e.paper_pixel_corrected))
@@ -149,7 +158,9 @@ impl Table {
             (ours, paper(e.paper_image, e.paper_image_corrected))
         });
         text.push_str("\n## Beyond the paper: AUPRO up to 30 % false positives, and training time\n\n");
-        self.grid(&mut text, "training", |e| (e.aupro.to_string(), format!("{:.0} s", e.train_seconds)));
+        self.grid(&mut text, "training", |e| {
+            (e.aupro.to_string(), format!("{:.0} s", e.train_seconds))
+        });
         text.push_str("\n## What differs from the paper\n\n");
         for line in &self.differences {
             let _ = writeln!(text, "- {line}");
@@ -176,8 +187,9 @@ impl Table {
         for category in self.categories.iter().chain([&average]) {
             let _ = write!(text, "| {category} |");
             for method in &self.methods {
-                let (ours, theirs) =
-                    self.entry(method, category).map_or(("–".into(), "–".into()), &show);
+                let (ours, theirs) = self
+                    .entry(method, category)
+                    .map_or(("–".into(), "–".into()), &show);
                 let _ = write!(text, " {ours} | {theirs} |");
             }
             text.push('\n');
@@ -191,9 +203,26 @@ impl Table {
     pub fn csv(&self) -> Result<String> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record([
-            "method", "category", "seeds", "pixel_auroc", "pixel_auroc_sd", "pixel_ap", "pixel_ap_sd", "image_auroc",
-            "image_auroc_sd", "image_ap", "image_ap_sd", "aupro", "aupro_sd", "train_seconds", "paper_pixel_auroc",
-            "paper_pixel_ap", "paper_pixel_corrected", "paper_image_auroc", "paper_image_ap", "paper_image_corrected",
+            "method",
+            "category",
+            "seeds",
+            "pixel_auroc",
+            "pixel_auroc_sd",
+            "pixel_ap",
+            "pixel_ap_sd",
+            "image_auroc",
+            "image_auroc_sd",
+            "image_ap",
+            "image_ap_sd",
+            "aupro",
+            "aupro_sd",
+            "train_seconds",
+            "paper_pixel_auroc",
+            "paper_pixel_ap",
+            "paper_pixel_corrected",
+            "paper_image_auroc",
+            "paper_image_ap",
+            "paper_image_corrected",
         ])?;
         for e in &self.entries {
             let mut row = vec![e.method.clone(), e.category.clone(), e.seeds.to_string()];
@@ -202,17 +231,24 @@ impl Table {
                 row.push(spread.deviation.map_or(String::new(), |d| format!("{d:.4}")));
             }
             row.push(format!("{:.1}", e.train_seconds));
-            for (pair, corrected) in
-                [(e.paper_pixel, e.paper_pixel_corrected), (e.paper_image, e.paper_image_corrected)]
-            {
+            for (pair, corrected) in [
+                (e.paper_pixel, e.paper_pixel_corrected),
+                (e.paper_image, e.paper_image_corrected),
+            ] {
                 for i in 0..2 {
                     row.push(pair.map_or(String::new(), |p| format!("{:.1}", p[i])));
                 }
-                row.push(if pair.is_some() { corrected.to_string() } else { String::new() });
+                row.push(if pair.is_some() {
+                    corrected.to_string()
+                } else {
+                    String::new()
+                });
             }
             writer.write_record(&row)?;
         }
-        Ok(String::from_utf8(writer.into_inner().context("assembling the CSV")?)?)
+        Ok(String::from_utf8(
+            writer.into_inner().context("assembling the CSV")?,
+        )?)
     }
 
     /// Writes `NAME.md`, `NAME.csv` and `NAME.json` into `out`, each atomically.
@@ -258,12 +294,18 @@ fn entry(published: &Published, method: &str, category: &str, cells: &[&CellResu
 
 /// One pseudo-cell per seed for which every category has a result: the mean over the categories.
 fn per_seed_averages(cells: &[CellResult], method: &str, categories: &[String]) -> Vec<CellResult> {
-    let mut seeds: Vec<u64> = cells.iter().filter(|c| c.method == method).map(|c| c.seed).collect();
+    let mut seeds: Vec<u64> = cells
+        .iter()
+        .filter(|c| c.method == method)
+        .map(|c| c.seed)
+        .collect();
     seeds.sort_unstable();
     seeds.dedup();
     let of_seed = |seed: u64| -> Option<CellResult> {
         let of_run = |category: &String| {
-            cells.iter().find(|c| c.method == method && c.seed == seed && &c.category == category)
+            cells
+                .iter()
+                .find(|c| c.method == method && c.seed == seed && &c.category == category)
         };
         let run: Vec<_> = categories.iter().map(of_run).collect::<Option<_>>()?;
         let mean = |f: fn(&CellResult) -> f64| run.iter().map(|c| f(c)).sum::<f64>() / run.len() as f64;
@@ -295,7 +337,13 @@ mod tests {
         ];
         let methods = ["draem".to_string(), "lin-yan".into()];
         let categories = ["bottle".to_string(), "leather".into()];
-        Table::build(&published, &methods, &categories, cells, vec!["only a test".into()])
+        Table::build(
+            &published,
+            &methods,
+            &categories,
+            cells,
+            vec!["only a test".into()],
+        )
     }
 
     #[test]
@@ -308,15 +356,27 @@ mod tests {
         let average = table.entry("draem", "average").unwrap();
         assert_eq!((average.seeds, average.pixel_ap.deviation), (1, None));
         assert!((average.pixel_ap.mean - 70.0).abs() < 1e-9);
-        assert!(average.paper_pixel.is_none(), "two categories are not the paper's fifteen");
-        assert!(table.entry("lin-yan", "average").is_none(), "leather is missing for this method");
+        assert!(
+            average.paper_pixel.is_none(),
+            "two categories are not the paper's fifteen"
+        );
+        assert!(
+            table.entry("lin-yan", "average").is_none(),
+            "leather is missing for this method"
+        );
     }
 
     #[test]
     fn ours_stands_beside_the_paper() {
         let markdown = table().markdown();
-        assert!(markdown.contains("| leather | 60.0±14.1 / 60.0±14.1 | 98.6 / 75.3 ‡ | – | – |"), "{markdown}");
-        assert!(markdown.contains("| bottle | 90.0 / 90.0 | 99.1 / 86.5 | 25.0 / 25.0 | 98.7 / 86.2 |"), "{markdown}");
+        assert!(
+            markdown.contains("| leather | 60.0±14.1 / 60.0±14.1 | 98.6 / 75.3 ‡ | – | – |"),
+            "{markdown}"
+        );
+        assert!(
+            markdown.contains("| bottle | 90.0 / 90.0 | 99.1 / 86.5 | 25.0 / 25.0 | 98.7 / 86.2 |"),
+            "{markdown}"
+        );
         assert!(markdown.contains("only a test"));
         let csv = table().csv().unwrap();
         assert_eq!(csv.lines().count(), 1 + 4);

@@ -11,7 +11,9 @@ const DEMO: &str = "weave";
 fn command(out: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     // An empty folder of downloads: the tests must not find what the machine has.
-    command.args(["reproduce-table2", "--profile", "smoke", "--downloads"]).arg(out.join("downloads"));
+    command
+        .args(["reproduce-table2", "--profile", "smoke", "--downloads"])
+        .arg(out.join("downloads"));
     command.arg("--out").arg(out).args(arguments).stdin(Stdio::null());
     command
 }
@@ -21,7 +23,8 @@ fn run(out: &Path, arguments: &[&str]) -> Output {
 }
 
 fn read(path: PathBuf) -> Value {
-    serde_json::from_str(&fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))).unwrap()
+    serde_json::from_str(&fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+        .unwrap()
 }
 
 /// A result without what may differ between two runs of the same cell: the time it took.
@@ -38,30 +41,61 @@ fn two_methods_are_trained_scored_and_tabled_once() {
     let first = run(dir.path(), &["--categories", DEMO]);
     let errors = String::from_utf8_lossy(&first.stderr).into_owned();
     assert!(first.status.success(), "{errors}");
-    assert!(errors.contains("generated demo data") && errors.contains("cargo xtask download"), "{errors}");
+    assert!(
+        errors.contains("generated demo data") && errors.contains("cargo xtask download"),
+        "{errors}"
+    );
     for method in ["draem", "lin-yan"] {
         let name = format!("{method}-{DEMO}-s0");
         let result = figures(dir.path(), &name);
-        assert_eq!((result["method"].as_str(), result["category"].as_str()), (Some(method), Some(DEMO)));
-        assert_eq!((result["seed"].as_u64(), result["profile"].as_str()), (Some(0), Some("smoke")));
+        assert_eq!(
+            (result["method"].as_str(), result["category"].as_str()),
+            (Some(method), Some(DEMO))
+        );
+        assert_eq!(
+            (result["seed"].as_u64(), result["profile"].as_str()),
+            (Some(0), Some("smoke"))
+        );
         assert!(result["steps"].as_u64().unwrap() > 0 && result["config_hash"].as_str().unwrap().len() == 64);
         for score in ["image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro"] {
             let value = result[score].as_f64().unwrap();
             assert!((0.0..=1.0).contains(&value), "{score} {value}");
         }
         let cell = dir.path().join("cells").join(name);
-        for file in ["checkpoint.safetensors", "config.toml", "metrics.jsonl", "heatmaps.png"] {
+        for file in [
+            "checkpoint.safetensors",
+            "config.toml",
+            "metrics.jsonl",
+            "heatmaps.png",
+        ] {
             assert!(cell.join(file).is_file(), "{file}");
         }
     }
     let table = fs::read_to_string(dir.path().join("table2.md")).unwrap();
-    assert!(table.contains(&format!("| {DEMO} |")) && table.contains("| average |") && table.contains("paper"));
+    assert!(
+        table.contains(&format!("| {DEMO} |")) && table.contains("| average |") && table.contains("paper")
+    );
     assert!(String::from_utf8_lossy(&first.stdout).contains(table.trim_end()));
-    assert_eq!(read(dir.path().join("table2.json"))["cells"].as_array().unwrap().len(), 2);
-    assert_eq!(fs::read_to_string(dir.path().join("table2.csv")).unwrap().lines().count(), 1 + 4);
+    assert_eq!(
+        read(dir.path().join("table2.json"))["cells"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(
+        fs::read_to_string(dir.path().join("table2.csv"))
+            .unwrap()
+            .lines()
+            .count(),
+        1 + 4
+    );
 
     let stamp = |name: &str| {
-        fs::metadata(dir.path().join("cells").join(name).join("checkpoint.safetensors")).unwrap().modified().unwrap()
+        fs::metadata(dir.path().join("cells").join(name).join("checkpoint.safetensors"))
+            .unwrap()
+            .modified()
+            .unwrap()
     };
     let before = stamp(&format!("draem-{DEMO}-s0"));
     let again = run(dir.path(), &["--categories", DEMO]);
@@ -76,12 +110,22 @@ fn a_killed_run_ends_with_the_same_figures_whatever_the_parallelism() {
     let broken = tempfile::tempdir().unwrap();
     let arguments = ["--categories", DEMO, "--methods", "lin-yan", "--seeds", "2"];
     let unbroken = run(whole.path(), &arguments);
-    assert!(unbroken.status.success(), "{}", String::from_utf8_lossy(&unbroken.stderr));
+    assert!(
+        unbroken.status.success(),
+        "{}",
+        String::from_utf8_lossy(&unbroken.stderr)
+    );
 
     // Killed as soon as the first checkpoint is there, and once more a moment later: SIGKILL leaves no time to tidy up.
-    let checkpoint = broken.path().join(format!("cells/lin-yan-{DEMO}-s0/checkpoint.safetensors"));
+    let checkpoint = broken
+        .path()
+        .join(format!("cells/lin-yan-{DEMO}-s0/checkpoint.safetensors"));
     for wait in [Duration::ZERO, Duration::from_millis(150)] {
-        let mut child = command(broken.path(), &arguments).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = command(broken.path(), &arguments)
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let deadline = Instant::now() + Duration::from_secs(300);
         while !checkpoint.exists() && child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < deadline, "no checkpoint was written");
@@ -91,11 +135,18 @@ fn a_killed_run_ends_with_the_same_figures_whatever_the_parallelism() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    assert!(!broken.path().join("table2.md").exists(), "killed too late to show anything");
+    assert!(
+        !broken.path().join("table2.md").exists(),
+        "killed too late to show anything"
+    );
     let mut arguments = arguments.to_vec();
     arguments.extend(["--jobs", "2"]);
     let resumed = run(broken.path(), &arguments);
-    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    assert!(
+        resumed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&resumed.stderr)
+    );
     for seed in 0..2 {
         let cell = format!("lin-yan-{DEMO}-s{seed}");
         assert_eq!(figures(whole.path(), &cell), figures(broken.path(), &cell));
@@ -117,7 +168,9 @@ fn data_set(root: &Path) -> PathBuf {
         image::RgbImage::from_fn(70, 50, |x, y| image::Rgb([level, (3 * x) as u8, (4 * y) as u8]))
     };
     for index in 0..4 {
-        picture(40 + index).save(part.join(format!("train/good/{index:03}.png"))).unwrap();
+        picture(40 + index)
+            .save(part.join(format!("train/good/{index:03}.png")))
+            .unwrap();
     }
     picture(90).save(part.join("test/good/000.png")).unwrap();
     picture(200).save(part.join("test/dent/000.png")).unwrap();
@@ -130,16 +183,40 @@ fn data_set(root: &Path) -> PathBuf {
 fn bad_input_ends_at_once_in_one_clear_line() {
     type Break = fn(&Path);
     let cases: [(&str, Break, &[&str], &[&str]); 7] = [
-        ("missing folder", |_| {}, &["--data", "/nowhere/at/all"], &["/nowhere/at/all", "no such folder"]),
-        ("unknown category", |_| {}, &["--categories", "prat"], &["unknown category", "prat", "part"]),
-        ("unknown method", |_| {}, &["--methods", "dream"], &["unknown method", "dream", "draem"]),
+        (
+            "missing folder",
+            |_| {},
+            &["--data", "/nowhere/at/all"],
+            &["/nowhere/at/all", "no such folder"],
+        ),
+        (
+            "unknown category",
+            |_| {},
+            &["--categories", "prat"],
+            &["unknown category", "prat", "part"],
+        ),
+        (
+            "unknown method",
+            |_| {},
+            &["--methods", "dream"],
+            &["unknown method", "dream", "draem"],
+        ),
         (
             "empty category",
-            |part| fs::remove_dir_all(part.join("train")).and_then(|()| fs::create_dir_all(part.join("train/good"))).unwrap(),
+            |part| {
+                fs::remove_dir_all(part.join("train"))
+                    .and_then(|()| fs::create_dir_all(part.join("train/good")))
+                    .unwrap()
+            },
             &[],
             &["train"],
         ),
-        ("mask without image", |part| fs::remove_file(part.join("test/dent/000.png")).unwrap(), &[], &["000_mask.png"]),
+        (
+            "mask without image",
+            |part| fs::remove_file(part.join("test/dent/000.png")).unwrap(),
+            &[],
+            &["000_mask.png"],
+        ),
         (
             "image without mask",
             |part| fs::remove_file(part.join("ground_truth/dent/000_mask.png")).unwrap(),
@@ -189,10 +266,17 @@ fn odd_sizes_run_and_other_settings_are_told_apart() {
     // A category's own folder is a data set, too.
     let arguments = ["--data", part.to_str().unwrap(), "--methods", "draem"];
     let outcome = run(&out, &arguments);
-    assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stderr));
+    assert!(
+        outcome.status.success(),
+        "{}",
+        String::from_utf8_lossy(&outcome.stderr)
+    );
     assert_eq!(figures(&out, "draem-part-s0")["test_images"].as_u64(), Some(2));
     let moved = data_set(&dir.path().join("elsewhere"));
     let conflict = run(&out, &["--data", moved.to_str().unwrap(), "--methods", "draem"]);
     let text = String::from_utf8_lossy(&conflict.stderr).into_owned();
-    assert!(!conflict.status.success() && text.contains("result.json") && text.contains("--out"), "{text}");
+    assert!(
+        !conflict.status.success() && text.contains("result.json") && text.contains("--out"),
+        "{text}"
+    );
 }

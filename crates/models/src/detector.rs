@@ -1,3 +1,5 @@
+//! What every detector gives: anomaly maps and image scores.
+
 use image::RgbImage;
 
 use crate::ModelError;

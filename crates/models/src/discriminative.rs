@@ -1,3 +1,5 @@
+//! The discriminative network: a U-Net that locates anomalies.
+
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};

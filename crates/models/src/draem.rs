@@ -1,3 +1,5 @@
+//! The detector of DRAEM: reconstruct, then discriminate.
+
 use candle_core::{D, Tensor};
 use flawforge_metrics::image_score;
 use flawforge_ops::{Mode, concat, softmax};

@@ -1,3 +1,5 @@
+//! What can be wrong with a model, its weights or its images.
+
 use std::path::PathBuf;
 
 use candle_core::DType;

@@ -1,3 +1,5 @@
+//! From images to tensors.
+
 use candle_core::{Device, Tensor};
 use image::{Rgb32FImage, RgbImage};
 

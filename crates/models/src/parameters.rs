@@ -1,3 +1,5 @@
+//! Named parameters of a network.
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,3 +1,5 @@
+//! The reconstructive network: an autoencoder that repairs.
+
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};

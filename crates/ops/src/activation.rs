@@ -1,3 +1,5 @@
+//! Activations: ReLU and softmax.
+
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 
 use crate::cpu::{Isa, activation};

@@ -1,3 +1,5 @@
+//! The optimiser Adam.
+
 use std::collections::HashMap;
 
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, Var, backprop::GradStore, bail};

@@ -1,3 +1,5 @@
+//! Batch norm, also fused with ReLU.
+
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, Var, bail};
 
 use crate::cpu::Isa;

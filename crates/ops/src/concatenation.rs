@@ -1,3 +1,5 @@
+//! Concatenation of channels.
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::activation;

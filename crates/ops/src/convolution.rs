@@ -1,3 +1,5 @@
+//! The 3x3 convolution in the graph.
+
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::Isa;

@@ -72,8 +72,8 @@ mod convolution;
 pub mod cpu;
 mod dispatch;
 mod loss;
-pub mod memory;
 mod pooling;
+pub mod process;
 pub mod reference;
 mod upsampling;
 

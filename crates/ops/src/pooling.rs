@@ -1,3 +1,5 @@
+//! 2x2 max pooling.
+
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::{Isa, pooling};

@@ -1,3 +1,5 @@
+//! Bilinear upsampling by two.
+
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::{Isa, upsampling};

@@ -1,3 +1,5 @@
+//! The focal loss.
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::loss::{Focal, focal, focal_backward};

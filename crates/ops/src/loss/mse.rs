@@ -1,3 +1,5 @@
+//! The mean squared error.
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::{Isa, loss};

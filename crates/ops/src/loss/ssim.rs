@@ -1,3 +1,5 @@
+//! The structural similarity as a loss.
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::check_same_shape;

@@ -1,3 +1,5 @@
+//! ReLU and softmax from candle primitives.
+
 use candle_core::{D, Result, Tensor};
 
 /// `max(x, 0)` with gradient 0 at 0, as PyTorch (candle's own `relu` has gradient 1 there).

@@ -1,3 +1,5 @@
+//! Batch norm from candle primitives.
+
 use candle_core::{Result, Tensor};
 
 use super::relu;

@@ -1,3 +1,5 @@
+//! The 3x3 convolution as nine shifted matrix products.
+
 use candle_core::{Result, Tensor};
 
 use crate::convolution::check_shapes;

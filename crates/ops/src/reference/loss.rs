@@ -1,3 +1,5 @@
+//! The losses from candle primitives.
+
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::separable::separable;

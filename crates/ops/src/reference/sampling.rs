@@ -1,3 +1,5 @@
+//! Pooling and upsampling from candle primitives.
+
 use candle_core::{Result, Tensor};
 
 use super::separable::separable;

@@ -1,3 +1,5 @@
+//! Separable linear maps over the two image axes.
+
 use candle_core::{Result, Tensor};
 
 /// `rows · X · columnsᵀ` for every image and channel of `x` (N,H,W,C); `rows` is (H′,H), `columns` (W′,W).

@@ -42,6 +42,7 @@ mod covering;
 mod kind;
 mod near_distribution;
 mod operations;
+pub mod poisson;
 mod procedural;
 mod resize;
 mod rotate;

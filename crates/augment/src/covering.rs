@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use flawforge_masks::{Mask, MaskGenerator, Perlin};
-use image::RgbImage;
+use image::{Rgb32FImage, RgbImage};
 use rand::{Rng, RngCore};
 
 use crate::simulator::to_float;
-use crate::{AnomalySimulator, Kind, Simulated, TextureOperations, TextureSource};
+use crate::{AnomalySimulator, Background, Kind, Parameters, Simulated, TextureOperations, TextureSource};
 
 /// A foreign texture that shines through: `I_t = (1 - M) I + M [(1 - beta) I + beta N]` (Lin & Yan eq. 1; the
 /// same as DRAEM's blend).
@@ -19,6 +19,11 @@ pub struct Transparent {
     pub operations: TextureOperations,
     /// Where the mask M comes from; DRAEM's Perlin mask.
     pub masks: Arc<dyn MaskGenerator>,
+    /// Keeps masks on the object in front of this background, so that no anomaly lies beside it (GLASS); `None`,
+    /// as DRAEM: anywhere.
+    pub background: Option<Background>,
+    /// How often a mask is drawn while it is empty; 1, as DRAEM.
+    pub mask_tries: u32,
     /// The opacity beta is uniform in (first, second], both in [0, 1]; (0.2, 1.0], which is DRAEM's code.
     /// Lin & Yan give no range.
     pub opacity: (f32, f32),
@@ -31,6 +36,8 @@ impl Transparent {
             textures,
             operations: TextureOperations::default(),
             masks: Arc::new(Perlin::default()),
+            background: None,
+            mask_tries: 1,
             opacity: (0.2, 1.0),
         }
     }
@@ -43,9 +50,15 @@ impl AnomalySimulator for Transparent {
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
         let (low, high) = self.opacity;
-        let (mask, texture) = draw(&*self.masks, &*self.textures, self.operations, normal, rng)?;
+        let mask = draw_mask(&*self.masks, self.background, self.mask_tries, normal, rng)?;
+        let (texture, parameters) = draw_texture(&*self.textures, self.operations, normal, rng);
         let opacity = high - (high - low) * rng.random::<f32>();
-        Some(cover(normal, &texture, mask, opacity, Kind::Transparent))
+        Some(Simulated {
+            image: cover(normal, &texture, &mask, opacity),
+            mask,
+            kind: Kind::Transparent,
+            parameters: parameters.with("opacity", opacity),
+        })
     }
 }
 
@@ -59,6 +72,11 @@ pub struct Opaque {
     pub operations: TextureOperations,
     /// Where the mask M comes from; DRAEM's Perlin mask.
     pub masks: Arc<dyn MaskGenerator>,
+    /// Keeps masks on the object in front of this background, so that no anomaly lies beside it (GLASS); `None`,
+    /// as DRAEM: anywhere.
+    pub background: Option<Background>,
+    /// How often a mask is drawn while it is empty; 1, as DRAEM.
+    pub mask_tries: u32,
 }
 
 impl Opaque {
@@ -68,6 +86,8 @@ impl Opaque {
             textures,
             operations: TextureOperations::default(),
             masks: Arc::new(Perlin::default()),
+            background: None,
+            mask_tries: 1,
         }
     }
 }
@@ -78,29 +98,56 @@ impl AnomalySimulator for Opaque {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
-        let (mask, texture) = draw(&*self.masks, &*self.textures, self.operations, normal, rng)?;
-        Some(cover(normal, &texture, mask, 1.0, Kind::Opaque))
+        let mask = draw_mask(&*self.masks, self.background, self.mask_tries, normal, rng)?;
+        let (texture, parameters) = draw_texture(&*self.textures, self.operations, normal, rng);
+        Some(Simulated {
+            image: cover(normal, &texture, &mask, 1.0),
+            mask,
+            kind: Kind::Opaque,
+            parameters,
+        })
     }
 }
 
-/// Draws a mask and, when it is not empty, a texture.
-fn draw(
+/// Draws masks until one is not empty.
+fn draw_mask(
     masks: &dyn MaskGenerator,
+    background: Option<Background>,
+    tries: u32,
+    normal: &RgbImage,
+    rng: &mut dyn RngCore,
+) -> Option<Mask> {
+    let (width, height) = normal.dimensions();
+    let objects = background.map(|background| background.objects(normal));
+    for _ in 0..tries {
+        let mut mask = masks.generate(width, height, rng);
+        if let Some(objects) = &objects {
+            mask = mask.intersection(objects).ok()?;
+        }
+        if !mask.is_empty() {
+            return Some(mask);
+        }
+    }
+    None
+}
+
+/// Draws a texture and changes it; tells how.
+fn draw_texture(
     textures: &dyn TextureSource,
     operations: TextureOperations,
     normal: &RgbImage,
     rng: &mut dyn RngCore,
-) -> Option<(Mask, RgbImage)> {
-    let (width, height) = normal.dimensions();
-    let mask = masks.generate(width, height, rng);
-    if mask.is_empty() {
-        return None;
+) -> (RgbImage, Parameters) {
+    let mut texture = textures.texture(normal.width(), normal.height(), rng);
+    let mut parameters = Parameters::new();
+    for operation in operations.draw(rng) {
+        operation.apply(&mut texture);
+        parameters.push("operation", operation);
     }
-    let texture = textures.texture(width, height, rng);
-    Some((mask, operations.apply(texture, rng)))
+    (texture, parameters)
 }
 
-fn cover(normal: &RgbImage, texture: &RgbImage, mask: Mask, opacity: f32, kind: Kind) -> Simulated {
+fn cover(normal: &RgbImage, texture: &RgbImage, mask: &Mask, opacity: f32) -> Rgb32FImage {
     let mut image = to_float(normal);
     let pixels = image
         .chunks_exact_mut(3)
@@ -113,7 +160,7 @@ fn cover(normal: &RgbImage, texture: &RgbImage, mask: Mask, opacity: f32, kind: 
             }
         }
     }
-    Simulated { image, mask, kind }
+    image
 }
 
 #[cfg(test)]
@@ -188,6 +235,37 @@ mod tests {
         assert!(
             simulator
                 .simulate(&RgbImage::new(8, 8), &mut Stream::default().rng(""))
+                .is_none()
+        );
+    }
+    #[test]
+    fn masks_keep_to_the_object_and_are_drawn_again() {
+        let normal = RgbImage::from_fn(64, 64, |x, _| Rgb([if x < 32 { 200 } else { 90 }; 3]));
+        let flip = |w, h, rng: &mut dyn RngCore| {
+            let full: bool = rng.random();
+            Mask::from_fn(w, h, |_, _| full)
+        };
+        let simulator = Opaque {
+            masks: Arc::new(flip),
+            background: Some(Background::new(200.0, 60.0)),
+            mask_tries: 20,
+            ..Opaque::new(bank())
+        };
+        for index in 0..20 {
+            let mut rng = Stream {
+                seed: 0,
+                epoch: 0,
+                index,
+            }
+            .rng("");
+            let made = simulator.simulate(&normal, &mut rng).unwrap();
+            assert_eq!(made.mask, Mask::from_fn(64, 64, |x, _| x >= 32));
+            assert_eq!(made.parameters.iter().count(), 3, "{}", made.parameters);
+        }
+        let hidden = RgbImage::from_pixel(64, 64, Rgb([200; 3]));
+        assert!(
+            simulator
+                .simulate(&hidden, &mut Stream::default().rng(""))
                 .is_none()
         );
     }

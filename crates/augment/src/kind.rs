@@ -6,8 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A kind of simulated anomaly (Lin & Yan). Text form, also in serde: `transparent`, `opaque`,
-/// `near-distribution`.
+/// A kind of simulated anomaly. Text form, also in serde: `transparent`, `opaque`, `near-distribution`,
+/// `cut-paste`, `nsa`, `cut-out`, `foreign-patch`, `other`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -18,11 +18,33 @@ pub enum Kind {
     Opaque,
     /// The surface itself is distorted locally (NDAA, fig. 2).
     NearDistribution,
+    /// A piece of the image pasted elsewhere (CutPaste).
+    CutPaste,
+    /// A patch of a normal image blended in by its gradients (NSA).
+    Nsa,
+    /// A rectangle erased (CutOut, random erasing).
+    CutOut,
+    /// A patch of a normal image that shines through in place (foreign patch interpolation).
+    ForeignPatch,
+    /// Anything else: made by a closure, or by one of several simulators.
+    Other,
 }
 
 impl Kind {
-    /// Every kind, in a fixed order.
+    /// The kinds that Lin & Yan train with and a [`Selection`](crate::Selection) chooses from, in a fixed order.
     pub const ALL: [Kind; 3] = [Kind::Transparent, Kind::Opaque, Kind::NearDistribution];
+
+    /// Every kind that there is, those of [`Kind::ALL`] first.
+    pub const EVERY: [Kind; 8] = [
+        Kind::Transparent,
+        Kind::Opaque,
+        Kind::NearDistribution,
+        Kind::CutPaste,
+        Kind::Nsa,
+        Kind::CutOut,
+        Kind::ForeignPatch,
+        Kind::Other,
+    ];
 
     /// The text form.
     pub fn name(self) -> &'static str {
@@ -30,6 +52,11 @@ impl Kind {
             Kind::Transparent => "transparent",
             Kind::Opaque => "opaque",
             Kind::NearDistribution => "near-distribution",
+            Kind::CutPaste => "cut-paste",
+            Kind::Nsa => "nsa",
+            Kind::CutOut => "cut-out",
+            Kind::ForeignPatch => "foreign-patch",
+            Kind::Other => "other",
         }
     }
 }
@@ -42,14 +69,17 @@ impl fmt::Display for Kind {
 
 /// A text that names no [`Kind`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("unknown kind of anomaly {0:?}; known are transparent, opaque, near-distribution")]
+#[error(
+    "unknown kind of anomaly {0:?}; known are transparent, opaque, near-distribution, cut-paste, nsa, \
+    cut-out, foreign-patch, other"
+)]
 pub struct UnknownKind(pub String);
 
 impl FromStr for Kind {
     type Err = UnknownKind;
 
     fn from_str(text: &str) -> Result<Self, UnknownKind> {
-        Kind::ALL
+        Kind::EVERY
             .into_iter()
             .find(|kind| kind.name() == text)
             .ok_or_else(|| UnknownKind(text.to_owned()))
@@ -62,7 +92,7 @@ mod tests {
 
     #[test]
     fn text_and_back() {
-        for kind in Kind::ALL {
+        for kind in Kind::EVERY {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
         let error = "bent".parse::<Kind>().unwrap_err();
@@ -75,7 +105,7 @@ mod tests {
         struct Holder {
             kind: Kind,
         }
-        for kind in Kind::ALL {
+        for kind in Kind::EVERY {
             let text = toml::to_string(&Holder { kind }).unwrap();
             assert_eq!(text.trim(), format!("kind = \"{kind}\""));
             assert_eq!(toml::from_str::<Holder>(&text).unwrap(), Holder { kind });

@@ -38,10 +38,15 @@
 //! Everything random is a function of a [`Stream`] (seed, epoch, index): batches are simulated on all cores and
 //! have the same bytes for any number of threads. Images are RGB; the crate knows nothing of files and tensors.
 
+mod background;
+mod color_jitter;
+mod combinators;
 mod covering;
+mod cut_paste;
 mod kind;
 mod near_distribution;
 mod operations;
+mod parameters;
 pub mod poisson;
 mod procedural;
 mod resize;
@@ -51,11 +56,16 @@ mod simulation;
 mod simulator;
 mod texture;
 
+pub use background::Background;
+pub use color_jitter::{ColorChange, ColorJitter};
+pub use combinators::{Chance, OneOf, Retry, WeightError};
 pub use covering::{Opaque, Transparent};
+pub use cut_paste::CutPaste;
 pub use flawforge_masks::{Mask, MaskError, MaskGenerator, Perlin, Rectangle, Scar, Stream};
 pub use kind::{Kind, UnknownKind};
 pub use near_distribution::{Axis, Distortion, NearDistribution};
 pub use operations::{ColorSpace, TextureOperation, TextureOperations};
+pub use parameters::{Parameters, Value};
 pub use procedural::ProceduralTextures;
 pub use rotate::{Fill, RotateNormals, rotate};
 pub use selection::{Selection, SelectionError, Selections, Source, Sources, Weights};

@@ -7,7 +7,7 @@ use image::RgbImage;
 use rand::{Rng, RngCore};
 
 use crate::simulator::to_float;
-use crate::{AnomalySimulator, Kind, Simulated};
+use crate::{AnomalySimulator, Kind, Parameters, Simulated};
 
 /// Lin & Yan's near-distribution anomaly augmentation (NDAA, fig. 2): a rectangle is distorted by a sine; what
 /// changed visibly, and is not a lone pixel, becomes the anomaly.
@@ -162,7 +162,8 @@ impl AnomalySimulator for NearDistribution {
             return None;
         }
         for _ in 0..self.tries {
-            let distorted = self.draw(width, height, rng).apply(normal);
+            let distortion = self.draw(width, height, rng);
+            let distorted = distortion.apply(normal);
             let mask = self.dense(&self.changed(normal, &distorted));
             if mask.is_empty() || mask.coverage() < self.min_coverage {
                 continue;
@@ -184,6 +185,7 @@ impl AnomalySimulator for NearDistribution {
                 image,
                 mask,
                 kind: Kind::NearDistribution,
+                parameters: distortion.describe(),
             });
         }
         None
@@ -225,6 +227,22 @@ pub struct Distortion {
 }
 
 impl Distortion {
+    fn describe(&self) -> Parameters {
+        let axis = match self.axis {
+            Axis::Horizontal => "horizontal",
+            Axis::Vertical => "vertical",
+        };
+        Parameters::new()
+            .with("x", self.x)
+            .with("y", self.y)
+            .with("width", self.width)
+            .with("height", self.height)
+            .with("axis", axis)
+            .with("amplitude", self.amplitude)
+            .with("wavelength", self.wavelength)
+            .with("phase_radians", self.phase)
+    }
+
     /// The distorted image, bilinear, rounded to levels; the source position is clamped to the image. Outside
     /// the rectangle nothing changes.
     pub fn apply(&self, image: &RgbImage) -> RgbImage {

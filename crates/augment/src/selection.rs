@@ -63,12 +63,13 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// Whether a kind is enabled.
+    /// Whether a kind is enabled; kinds that no selection chooses from are not.
     pub fn enables(&self, kind: Kind) -> bool {
         match kind {
             Kind::Transparent => self.transparent,
             Kind::Opaque => self.opaque,
             Kind::NearDistribution => self.near_distribution,
+            _ => false,
         }
     }
 }
@@ -96,12 +97,13 @@ impl Default for Weights {
 }
 
 impl Weights {
-    /// The weight of a kind.
+    /// The weight of a kind; 0 for those that no selection chooses from.
     pub fn of(&self, kind: Kind) -> f64 {
         match kind {
             Kind::Transparent => self.transparent,
             Kind::Opaque => self.opaque,
             Kind::NearDistribution => self.near_distribution,
+            _ => 0.0,
         }
     }
 }

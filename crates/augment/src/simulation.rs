@@ -9,7 +9,8 @@ use rayon::prelude::*;
 
 use crate::simulator::to_float;
 use crate::{
-    AnomalySimulator, Kind, NearDistribution, Opaque, RotateNormals, Selection, TextureSource, Transparent,
+    AnomalySimulator, Kind, NearDistribution, Opaque, Parameters, RotateNormals, Selection, TextureSource,
+    Transparent,
 };
 
 /// One training sample.
@@ -23,6 +24,8 @@ pub struct Sample {
     pub mask: Mask,
     /// The kind of the anomaly; `None` when the sample is clean.
     pub kind: Option<Kind>,
+    /// With which parameters the anomaly was made.
+    pub parameters: Parameters,
 }
 
 /// A simulator, how often it is drawn, and what happens when it can make nothing.
@@ -72,30 +75,24 @@ impl Simulation {
 
     /// Lin & Yan's simulation of a category: the kinds of its selection, half of the samples clean.
     pub fn selected(selection: &Selection, textures: Arc<dyn TextureSource>) -> Self {
-        let simulator = |kind| -> Arc<dyn AnomalySimulator> {
-            match kind {
-                Kind::Transparent => Arc::new(Transparent::new(textures.clone())),
-                Kind::Opaque => Arc::new(Opaque::new(textures.clone())),
-                Kind::NearDistribution => Arc::new(NearDistribution::default()),
-            }
-        };
-        let on_failure = |kind| match kind {
-            Kind::Transparent | Kind::Opaque => OnFailure::Clean,
-            Kind::NearDistribution => OnFailure::Another,
-        };
+        let simulators: [(Arc<dyn AnomalySimulator>, OnFailure); 3] = [
+            (Arc::new(Transparent::new(textures.clone())), OnFailure::Clean),
+            (Arc::new(Opaque::new(textures)), OnFailure::Clean),
+            (Arc::new(NearDistribution::default()), OnFailure::Another),
+        ];
         Self {
             p_clean: 0.5,
             rotation: selection.rotate_normals.then(|| RotateNormals {
                 fill: selection.fill,
                 ..RotateNormals::default()
             }),
-            choices: Kind::ALL
+            choices: simulators
                 .into_iter()
-                .filter(|&kind| selection.enables(kind))
-                .map(|kind| Choice {
-                    simulator: simulator(kind),
-                    weight: selection.weights.of(kind),
-                    on_failure: on_failure(kind),
+                .filter(|(simulator, _)| selection.enables(simulator.kind()))
+                .map(|(simulator, on_failure)| Choice {
+                    weight: selection.weights.of(simulator.kind()),
+                    simulator,
+                    on_failure,
                 })
                 .collect(),
         }
@@ -121,12 +118,14 @@ impl Simulation {
                 image: made.image,
                 mask: made.mask,
                 kind: Some(made.kind),
+                parameters: made.parameters,
             },
             None => Sample {
                 image: target.clone(),
                 normal: target,
                 mask: Mask::empty(normal.width(), normal.height()),
                 kind: None,
+                parameters: Parameters::new(),
             },
         }
     }

@@ -4,7 +4,7 @@ use flawforge_masks::Mask;
 use image::{ImageBuffer, Rgb32FImage, RgbImage};
 use rand::RngCore;
 
-use crate::Kind;
+use crate::{Kind, Parameters};
 
 /// An image with a simulated anomaly.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,11 +15,14 @@ pub struct Simulated {
     pub mask: Mask,
     /// What was done.
     pub kind: Kind,
+    /// With which parameters.
+    pub parameters: Parameters,
 }
 
-/// Makes anomalous images of one kind.
+/// Makes anomalous images. Closures `Fn(&RgbImage, &mut dyn RngCore) -> Option<Simulated> + Send + Sync` are
+/// simulators, too.
 pub trait AnomalySimulator: Send + Sync {
-    /// The kind of every anomaly made.
+    /// The kind of every anomaly made, or [`Kind::Other`] when they differ.
     fn kind(&self) -> Kind;
 
     /// Makes an anomaly on a copy of `normal`. `None` when nothing visible could be made: the mask drawn is

@@ -8,7 +8,8 @@
 //!
 //! A [`MaskGenerator`] turns a size and a random number generator into a [`Mask`]. [`Perlin`] is DRAEM's
 //! generator, with its constants as the default; [`Rectangle`] and [`Scar`] are CutPaste's shapes. Closures
-//! `Fn(u32, u32, &mut dyn RngCore) -> Mask` are generators too. A [`Stream`] names the place of one sample in
+//! `Fn(u32, u32, &mut dyn RngCore) -> Mask` are generators too; [`Union`], [`Intersection`], [`OneOfMasks`], [`Restricted`] and [`RetryEmpty`] make
+//! generators of generators. A [`Stream`] names the place of one sample in
 //! a run and hands out one independent random number generator per purpose, so that results depend neither on
 //! the number of threads nor on the order of the work.
 //!
@@ -23,6 +24,7 @@
 //!
 //! The crate knows nothing of files and tensors; everything in it works on sizes of one pixel and more.
 
+mod combine;
 mod generator;
 mod mask;
 mod perlin;
@@ -31,9 +33,10 @@ pub mod rotation;
 mod scar;
 pub mod stream;
 
+pub use combine::{Intersection, OneOfMasks, Restricted, RetryEmpty, Union, glass};
 pub use generator::MaskGenerator;
 pub use mask::{Mask, MaskError};
 pub use perlin::{Lattice, Perlin};
-pub use rectangle::Rectangle;
+pub use rectangle::{AspectLaw, Rectangle};
 pub use scar::Scar;
 pub use stream::Stream;

@@ -10,9 +10,20 @@ use crate::{Mask, MaskGenerator};
 pub struct Rectangle {
     /// Smallest and largest area as a share of the image, uniform; 0.02 to 0.15.
     pub area: (f64, f64),
-    /// Smallest and largest ratio of height to width. With equal chance the ratio is uniform below 1 or
-    /// uniform above 1; 0.3 to 3.3.
+    /// Smallest and largest ratio of height to width; 0.3 to 3.3.
     pub aspect: (f64, f64),
+    /// How the ratio is distributed; by halves.
+    pub aspect_law: AspectLaw,
+}
+
+/// How the ratio of height to width is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AspectLaw {
+    /// Uniform below 1 or uniform above 1, with equal chance (CutPaste appendix A.1).
+    #[default]
+    Halves,
+    /// Its logarithm is uniform (a reimplementation of CutPaste, and random erasing as torchvision has it).
+    LogUniform,
 }
 
 impl Default for Rectangle {
@@ -20,7 +31,27 @@ impl Default for Rectangle {
         Self {
             area: (0.02, 0.15),
             aspect: (0.3, 3.3),
+            aspect_law: AspectLaw::Halves,
         }
+    }
+}
+
+impl Rectangle {
+    /// Draws width and height in pixels, each at least 1 and at most that of the image, which has pixels.
+    pub fn size(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> (u32, u32) {
+        let area = within(rng, self.area) * f64::from(width) * f64::from(height);
+        let (low, high) = self.aspect;
+        let flat = rng.random::<bool>();
+        let aspect = match (low < 1.0, high > 1.0) {
+            _ if self.aspect_law == AspectLaw::LogUniform => within(rng, (low.ln(), high.ln())).exp(),
+            (true, true) if flat => within(rng, (low, 1.0)),
+            (true, true) => within(rng, (1.0, high)),
+            _ => within(rng, (low, high)),
+        };
+        (
+            side((area / aspect).sqrt(), width),
+            side((area * aspect).sqrt(), height),
+        )
     }
 }
 
@@ -29,16 +60,7 @@ impl MaskGenerator for Rectangle {
         if width == 0 || height == 0 {
             return Mask::empty(width, height);
         }
-        let area = within(rng, self.area) * f64::from(width) * f64::from(height);
-        let (low, high) = self.aspect;
-        let flat = rng.random::<bool>();
-        let aspect = match (low < 1.0, high > 1.0) {
-            (true, true) if flat => within(rng, (low, 1.0)),
-            (true, true) => within(rng, (1.0, high)),
-            _ => within(rng, (low, high)),
-        };
-        let w = side((area / aspect).sqrt(), width);
-        let h = side((area * aspect).sqrt(), height);
+        let (w, h) = self.size(width, height, rng);
         let x0 = rng.random_range(0..=width - w);
         let y0 = rng.random_range(0..=height - h);
         Mask::from_fn(width, height, |x, y| {
@@ -48,7 +70,7 @@ impl MaskGenerator for Rectangle {
 }
 
 fn side(length: f64, limit: u32) -> u32 {
-    (length.round() as u32).clamp(1, limit)
+    (length.round() as u32).clamp(1, limit.max(1))
 }
 
 /// Uniform in [low, high).

@@ -16,6 +16,7 @@
 //!   when there are none. [`TextureOperations`] changes them in DRAEM's ten ways.
 //! * A [`Selection`] says which kinds suit a category, and whether its normal images may be rotated.
 //!   [`Selections::builtin`] holds the 15 categories of MVTec AD; [`Selections::from_toml`] reads one's own.
+//! * [`evidence`] looks at normal images and proposes a selection, with numbers.
 //! * A [`Simulation`] draws training samples: [`Simulation::draem`] or [`Simulation::selected`].
 //!
 //! ```
@@ -43,6 +44,7 @@ mod color_jitter;
 mod combinators;
 mod covering;
 mod cut_paste;
+pub mod evidence;
 mod kind;
 mod near_distribution;
 mod operations;

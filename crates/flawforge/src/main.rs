@@ -1,4 +1,4 @@
-//! The `flawforge` command: simulate, train, evaluate, predict.
+//! The `flawforge` command: select, simulate, train, evaluate, predict.
 //!
 //! Faults of usage end with exit code 2, all others with 1 and one line on standard error.
 
@@ -18,6 +18,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Look at normal images and propose which anomalies suit them
+    Select(command::select::SelectArgs),
     /// Draw a sheet of simulated anomalies, to judge a selection by eye
     Simulate(command::simulate::SimulateArgs),
     /// Train a detector on normal images
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         .format_target(false)
         .init();
     let outcome = match Arguments::parse().command {
+        Command::Select(args) => command::select::run(&args),
         Command::Simulate(args) => command::simulate::run(&args),
         Command::Train(args) => command::train::run(&args),
         Command::Evaluate(args) => command::evaluate::run(&args),

@@ -2,6 +2,7 @@
 
 pub(crate) mod evaluate;
 pub(crate) mod predict;
+pub(crate) mod select;
 pub(crate) mod simulate;
 pub(crate) mod source;
 pub(crate) mod train;

@@ -96,7 +96,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
 }
 
 /// A simulation that makes this kind of anomaly on every image.
-fn only(kind: Kind, textures: &Arc<dyn TextureSource>) -> Simulation {
+pub(crate) fn only(kind: Kind, textures: &Arc<dyn TextureSource>) -> Simulation {
     let selection = Selection {
         transparent: kind == Kind::Transparent,
         opaque: kind == Kind::Opaque,
@@ -113,9 +113,9 @@ fn label(kind: Kind, selection: &Selection) -> String {
     format!("{kind} ({})", if enabled { "on" } else { "off" })
 }
 
-/// Three rows: normal images, the same with an anomaly, the masks.
-fn rows(sheet: &mut Sheet, simulation: &Simulation, normals: &[&TrainImage], seed: u64, label: &str) {
-    let samples: Vec<Sample> = normals
+/// A sample of each normal image, with an anomaly if ten draws make one.
+pub(crate) fn visible(simulation: &Simulation, normals: &[&TrainImage], seed: u64) -> Vec<Sample> {
+    normals
         .par_iter()
         .enumerate()
         .map(|(index, normal)| {
@@ -129,7 +129,12 @@ fn rows(sheet: &mut Sheet, simulation: &Simulation, normals: &[&TrainImage], see
                 .find(|sample| sample.kind.is_some())
                 .unwrap_or_else(|| drawn(0))
         })
-        .collect();
+        .collect()
+}
+
+/// Three rows: normal images, the same with an anomaly, the masks.
+fn rows(sheet: &mut Sheet, simulation: &Simulation, normals: &[&TrainImage], seed: u64, label: &str) {
+    let samples = visible(simulation, normals, seed);
     sheet.row(
         format!("{label}: normal"),
         normals.iter().map(|n| Cell::new(n.image.clone(), n.name.clone())),

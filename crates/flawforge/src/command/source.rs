@@ -27,10 +27,23 @@ pub(crate) struct CategoryArgs {
 impl CategoryArgs {
     /// The images, at `side`×`side` pixels.
     pub(crate) fn load(&self, side: u32) -> Result<Category> {
-        if let Some(dir) = &self.dir {
-            let files = CategoryFiles::discover(dir)?;
-            return Ok(Category::load(&files, side, side, &Limits::default())?);
+        match &self.dir {
+            Some(dir) => load_files(&CategoryFiles::discover(dir)?, side),
+            None => self.demo(side),
         }
+    }
+
+    /// The normal images to train on alone; test images are not even opened.
+    pub(crate) fn load_normals(&self, side: u32) -> Result<Category> {
+        let Some(dir) = &self.dir else {
+            return self.demo(side);
+        };
+        let mut files = CategoryFiles::discover(dir)?;
+        files.test.clear();
+        load_files(&files, side)
+    }
+
+    fn demo(&self, side: u32) -> Result<Category> {
         let name = self.demo.as_deref().unwrap_or_default();
         if !demo::CATEGORIES.contains(&name) {
             bail!(
@@ -42,20 +55,21 @@ impl CategoryArgs {
     }
 }
 
-/// What anomalies are made of, and which are made.
+fn load_files(files: &CategoryFiles, side: u32) -> Result<Category> {
+    Ok(Category::load(files, side, side, &Limits::default())?)
+}
+
+/// What anomalies are made of.
 #[derive(Args, Debug)]
-pub(crate) struct AnomalyArgs {
-    /// Selection file (TOML): which kinds of anomaly make sense for the category [default: the built-in selections]
-    #[arg(long, value_name = "FILE")]
-    selection: Option<PathBuf>,
+pub(crate) struct TextureArgs {
     /// Folder of texture images [default: procedural textures]
     #[arg(long, value_name = "DIR")]
     textures: Option<PathBuf>,
 }
 
-impl AnomalyArgs {
+impl TextureArgs {
     /// The textures, at `side`×`side` pixels.
-    pub(crate) fn textures(&self, side: u32) -> Result<Arc<dyn TextureSource>> {
+    pub(crate) fn load(&self, side: u32) -> Result<Arc<dyn TextureSource>> {
         match &self.textures {
             None => Ok(Arc::new(ProceduralTextures::default())),
             Some(dir) => {
@@ -64,6 +78,23 @@ impl AnomalyArgs {
                 Ok(Arc::new(bank))
             }
         }
+    }
+}
+
+/// What anomalies are made of, and which are made.
+#[derive(Args, Debug)]
+pub(crate) struct AnomalyArgs {
+    /// Selection file (TOML): which kinds of anomaly make sense for the category [default: the built-in selections]
+    #[arg(long, value_name = "FILE")]
+    selection: Option<PathBuf>,
+    #[command(flatten)]
+    textures: TextureArgs,
+}
+
+impl AnomalyArgs {
+    /// The textures, at `side`×`side` pixels.
+    pub(crate) fn textures(&self, side: u32) -> Result<Arc<dyn TextureSource>> {
+        self.textures.load(side)
     }
 
     /// The selection of a category: from the file given, the demo's own, the built-in ones, or the default.
@@ -81,7 +112,7 @@ impl AnomalyArgs {
         let default = known[0].get_or_default(category).clone();
         log::info!(
             "no selection is known for category `{category}`; using the default ({}); `flawforge simulate` shows what \
-             it makes, --selection FILE replaces it",
+             it makes, `flawforge select` proposes another, --selection FILE replaces it",
             describe(&default)
         );
         Ok(default)

@@ -1,0 +1,99 @@
+//! `flawforge select`: looks at the normal images of a category and proposes its selection: a TOML file, and a page for the
+//! person who confirms or changes it.
+
+mod html;
+mod page;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use flawforge::augment::evidence::Evidence;
+use flawforge::training::write_atomically;
+use image::RgbImage;
+
+use super::source::{CategoryArgs, TextureArgs, describe, make_folder};
+use page::Page;
+
+/// Options of `select`.
+#[derive(Args, Debug)]
+pub(crate) struct SelectArgs {
+    #[command(flatten)]
+    category: CategoryArgs,
+    #[command(flatten)]
+    textures: TextureArgs,
+    /// TOML file to write, for `--selection` of the other commands [default: print it]
+    #[arg(long, value_name = "FILE.toml")]
+    out: Option<PathBuf>,
+    /// HTML page to write: the evidence, and samples of every kind side by side
+    #[arg(long, value_name = "FILE.html")]
+    page: Option<PathBuf>,
+    /// Samples of each kind on the page
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=24))]
+    count: u32,
+    /// Side in pixels at which images are loaded
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..=1024))]
+    size: u32,
+    /// Seed of the samples
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &SelectArgs) -> Result<()> {
+    let category = args.category.load_normals(args.size)?;
+    let textures = args.textures.load(args.size)?;
+    let normals: Vec<&RgbImage> = category.train.iter().map(|normal| &normal.image).collect();
+    let evidence = Evidence::measure(&normals).with_context(|| format!("category `{}`", category.name))?;
+    let proposal = evidence.propose();
+    let toml = proposal.to_toml(&category.name);
+
+    if let Some(path) = &args.out {
+        keep_decisions(path, &toml)?;
+        write(path, &toml)?;
+    }
+    if let Some(path) = &args.page {
+        let page = Page {
+            category: &category,
+            evidence: &evidence,
+            proposal: &proposal,
+            toml: &toml,
+            textures,
+            count: args.count as usize,
+            seed: args.seed,
+        };
+        write(path, &page.render()?)?;
+        log::info!("{}: look at it before training", path.display());
+    }
+    log::info!("{}: {}", category.name, describe(&proposal.selection));
+    match &args.out {
+        Some(path) => log::info!("{}: {}", path.display(), proposal.selection.reason),
+        None => print!("{toml}"),
+    }
+    Ok(())
+}
+
+/// A selection file may hold what a person decided: it is never replaced by another proposal.
+fn keep_decisions(path: &Path, toml: &str) -> Result<()> {
+    match fs::read_to_string(path) {
+        Ok(there) if there != toml => {
+            bail!(
+                "{}: exists and says otherwise; remove it or name another file",
+                path.display()
+            )
+        }
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
+            Err(fault).with_context(|| format!("{}: cannot be read", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_folder(folder)?;
+    }
+    Ok(write_atomically(path, text.as_bytes())?)
+}

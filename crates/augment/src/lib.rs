@@ -12,6 +12,9 @@
 //! * [`Transparent`] and [`Opaque`] put a foreign texture into a [`Perlin`] mask; [`NearDistribution`] bends the
 //!   surface itself (NDAA). Each is an [`AnomalySimulator`]; each constant is a public field whose default is
 //!   that of the literature, or marked as a proposal.
+//! * Further simulators: [`CutPaste`], [`Nsa`] (with [Poisson blending](poisson) and soft labels), [`CutOut`],
+//!   [`ForeignPatch`], and any closure. [`OneOf`], [`Chance`] and [`Retry`] make simulators of simulators. Each
+//!   anomaly comes with its [`Kind`] and its [`Parameters`].
 //! * A [`TextureSource`] gives textures: [`TextureBank`] from images in memory, [`ProceduralTextures`] from noise
 //!   when there are none. [`TextureOperations`] changes them in DRAEM's ten ways.
 //! * A [`Selection`] says which kinds suit a category, and whether its normal images may be rotated.
@@ -37,16 +40,21 @@
 //! ```
 //!
 //! Everything random is a function of a [`Stream`] (seed, epoch, index): batches are simulated on all cores and
-//! have the same bytes for any number of threads. Images are RGB; the crate knows nothing of files and tensors.
+//! have the same bytes for any number of threads. Images are RGB
+//! bytes; [`simulate_any`] takes grey images and images of floats as well. The crate knows nothing of files and tensors.
 
+mod any_image;
 mod background;
 mod color_jitter;
 mod combinators;
 mod covering;
+mod cut_out;
 mod cut_paste;
 pub mod evidence;
+mod foreign_patch;
 mod kind;
 mod near_distribution;
+mod nsa;
 mod operations;
 mod parameters;
 pub mod poisson;
@@ -58,14 +66,18 @@ mod simulation;
 mod simulator;
 mod texture;
 
+pub use any_image::{AnyImage, Gray32FImage, ImageError, MIN_SIDE, SimulatedAs, simulate_any};
 pub use background::Background;
 pub use color_jitter::{ColorChange, ColorJitter};
 pub use combinators::{Chance, OneOf, Retry, WeightError};
 pub use covering::{Opaque, Transparent};
+pub use cut_out::{CutOut, Erased};
 pub use cut_paste::CutPaste;
 pub use flawforge_masks::{Mask, MaskError, MaskGenerator, Perlin, Rectangle, Scar, Stream};
+pub use foreign_patch::ForeignPatch;
 pub use kind::{Kind, UnknownKind};
 pub use near_distribution::{Axis, Distortion, NearDistribution};
+pub use nsa::{Gamma, LabelKind, Logistic, Nsa, NsaError, NsaSample, NsaSettings, Objects};
 pub use operations::{ColorSpace, TextureOperation, TextureOperations};
 pub use parameters::{Parameters, Value};
 pub use procedural::ProceduralTextures;

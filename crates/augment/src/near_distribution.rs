@@ -375,7 +375,11 @@ mod tests {
     /// Grey stripes of 12 px with an oblique bright bar: a surface with edges in every direction.
     fn structured(width: u32, height: u32) -> RgbImage {
         RgbImage::from_fn(width, height, |x, y| {
-            let stripe = if (x * 256 / width / 12).is_multiple_of(2) { 90 } else { 150 };
+            let stripe = if (x * 256 / width / 12).is_multiple_of(2) {
+                90
+            } else {
+                150
+            };
             let bar = (x + 2 * y) % 97 < 9;
             let cross = (y * 256 / height / 20).is_multiple_of(3);
             Rgb(if bar {

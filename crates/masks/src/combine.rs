@@ -54,7 +54,7 @@ impl MaskGenerator for OneOfMasks {
             at < 0.0
         });
         // Rounding may leave a remainder for the last one.
-        match drawn.or(choices().last()) {
+        match drawn.or(choices().next_back()) {
             Some((generator, _)) => generator.generate(width, height, rng),
             None => Mask::empty(width, height),
         }

@@ -1,0 +1,167 @@
+//! Erased rectangles.
+
+use flawforge_masks::{AspectLaw, MaskGenerator, Rectangle};
+use image::{Rgb, RgbImage};
+use rand::{Rng, RngCore};
+
+use crate::simulator::to_float;
+use crate::{AnomalySimulator, Kind, Parameters, Simulated};
+
+/// Random erasing (Zhong et al. 2020): a rectangle is replaced. [`CutOut::square`] gives CutOut (DeVries & Taylor
+/// 2017).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CutOut {
+    /// Sizes of rectangles: 2 to 40 % of the image, ratios from 0.3 to 1 / 0.3.
+    pub rectangle: Rectangle,
+    /// What the rectangle shows; noise.
+    pub erased: Erased,
+}
+
+/// What an erased rectangle shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Erased {
+    /// Black.
+    Black,
+    /// The mean color of the image.
+    Mean,
+    /// A random color.
+    Color,
+    /// A random color in each pixel.
+    Noise,
+}
+
+impl Default for CutOut {
+    fn default() -> Self {
+        Self {
+            rectangle: Rectangle {
+                area: (0.02, 0.4),
+                aspect: (0.3, 1.0 / 0.3),
+                aspect_law: AspectLaw::LogUniform,
+            },
+            erased: Erased::Noise,
+        }
+    }
+}
+
+impl CutOut {
+    /// A square of a fixed share of the image, in the image's mean color. DeVries & Taylor let it reach beyond
+    /// the image; here it lies inside (proposal).
+    pub fn square(area: f64) -> Self {
+        Self {
+            rectangle: Rectangle {
+                area: (area, area),
+                aspect: (1.0, 1.0),
+                aspect_law: AspectLaw::LogUniform,
+            },
+            erased: Erased::Mean,
+        }
+    }
+}
+
+impl AnomalySimulator for CutOut {
+    fn kind(&self) -> Kind {
+        Kind::CutOut
+    }
+
+    fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
+        let mask = self.rectangle.generate(normal.width(), normal.height(), rng);
+        if mask.is_empty() {
+            return None;
+        }
+        let mut image = to_float(normal);
+        let color = match self.erased {
+            Erased::Black => [0.0; 3],
+            Erased::Mean => mean(normal),
+            Erased::Color | Erased::Noise => rng.random(),
+        };
+        for (pixel, &set) in image.pixels_mut().zip(mask.pixels()) {
+            if set != 0 {
+                let noise = self.erased == Erased::Noise;
+                *pixel = Rgb(if noise { rng.random() } else { color });
+            }
+        }
+        let (name, color) = match self.erased {
+            Erased::Black => ("black", None),
+            Erased::Mean => ("mean", Some(color)),
+            Erased::Color => ("color", Some(color)),
+            Erased::Noise => ("noise", None),
+        };
+        let mut parameters = Parameters::new().with("erased", name);
+        for (key, value) in ["red", "green", "blue"]
+            .into_iter()
+            .zip(color.into_iter().flatten())
+        {
+            parameters.push(key, value);
+        }
+        Some(Simulated {
+            image,
+            mask,
+            kind: Kind::CutOut,
+            parameters,
+        })
+    }
+}
+
+fn mean(image: &RgbImage) -> [f32; 3] {
+    let mut sums = [0_u64; 3];
+    for pixel in image.pixels() {
+        for (sum, &value) in sums.iter_mut().zip(&pixel.0) {
+            *sum += u64::from(value);
+        }
+    }
+    let count = image.pixels().len().max(1) as f64;
+    sums.map(|sum| (sum as f64 / count / 255.0) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stream;
+
+    #[test]
+    fn rectangles_are_erased() {
+        let normal = RgbImage::from_fn(80, 60, |x, _| Rgb([(x * 2) as u8, 51, 0]));
+        let before = to_float(&normal);
+        let mut area = 0.0;
+        for (index, erased) in (0..400).zip(
+            [Erased::Black, Erased::Mean, Erased::Color, Erased::Noise]
+                .into_iter()
+                .cycle(),
+        ) {
+            let mut rng = Stream {
+                seed: 0,
+                epoch: 0,
+                index,
+            }
+            .rng("");
+            let made = CutOut {
+                erased,
+                ..CutOut::default()
+            }
+            .simulate(&normal, &mut rng)
+            .unwrap();
+            area += made.mask.coverage() / 400.0;
+            let inside: Vec<[f32; 3]> = (made.image.enumerate_pixels())
+                .filter(|(x, y, pixel)| {
+                    assert!(made.mask.get(*x, *y) || *pixel == before.get_pixel(*x, *y));
+                    made.mask.get(*x, *y)
+                })
+                .map(|(_, _, pixel)| pixel.0)
+                .collect();
+            let same = inside.iter().all(|pixel| *pixel == inside[0]);
+            assert_eq!(same, erased != Erased::Noise);
+            match erased {
+                Erased::Black => assert_eq!(inside[0], [0.0; 3]),
+                Erased::Mean => assert!((inside[0][0] - 79.0 / 255.0).abs() < 1e-6 && inside[0][1] == 0.2),
+                Erased::Color => assert_eq!(made.parameters.number("green"), Some(inside[0][1].into())),
+                Erased::Noise => {
+                    let mean = inside.iter().flatten().sum::<f32>() / (3 * inside.len()) as f32;
+                    assert!((mean - 0.5).abs() < 0.12, "{mean}");
+                }
+            }
+        }
+        assert!((area - 0.21).abs() < 0.02, "{area}");
+        let square = CutOut::square(0.0625).simulate(&RgbImage::new(64, 64), &mut Stream::default().rng(""));
+        assert_eq!(square.map(|made| made.mask.count()), Some(256));
+    }
+}

@@ -11,7 +11,11 @@ use image::{Rgb, RgbImage};
 /// Integers only, so that the picture is the same everywhere.
 fn normal(width: u32, height: u32, shift: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
-        let stripe = if ((x + shift) / 9).is_multiple_of(2) { 70 } else { 0 };
+        let stripe = if ((x + shift) / 9).is_multiple_of(2) {
+            70
+        } else {
+            0
+        };
         Rgb([
             40 + stripe + x % 60,
             90 + (y * 3 + shift) % 110,

@@ -15,7 +15,11 @@ fn surface(width: u32, height: u32, seed: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let grain =
             (x.wrapping_mul(73_856_093) ^ y.wrapping_mul(19_349_663) ^ seed.wrapping_mul(83_492_791)) >> 7;
-        let weave = if (x / 5 + y / 7).is_multiple_of(2) { 70 } else { 150 };
+        let weave = if (x / 5 + y / 7).is_multiple_of(2) {
+            70
+        } else {
+            150
+        };
         Rgb([
             weave + (grain % 13) as u8,
             weave,

@@ -17,7 +17,7 @@ fn image(path: &Path) {
 fn mask(path: &Path, (w, h): (u32, u32)) {
     std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
     GrayImage::from_fn(w, h, |x, y| {
-        Luma([if x >= 4 && x < 12 && y >= 4 && y < 9 {
+        Luma([if (4..12).contains(&x) && (4..9).contains(&y) {
             255
         } else {
             0

@@ -13,7 +13,8 @@ use std::collections::HashMap;
 use candle_core::{D, DType, Device, Tensor};
 use flawforge_models::{Discriminative, ParameterSpec, Parameters, Reconstructive, Role};
 use flawforge_ops::{
-    Adam, AdamSettings, FocalSettings, Mode, SsimRange, concat, focal_loss, mse_loss, softmax, ssim_loss,
+    Adam, AdamSettings, FocalSettings, Mode, SsimRange, Tape, concat, focal_loss, mse_loss, softmax,
+    ssim_loss,
 };
 use serde_json::Value;
 
@@ -201,14 +202,22 @@ impl Nets {
     /// One DRAEM step; mean squared error, SSIM loss and focal loss before it.
     fn step(&mut self, settings: &Settings, step: usize) -> Vec<f64> {
         let (normal, image, mask) = batch(settings, step, self.dtype);
+        // Odd steps by a tape, even ones by candle: both ways must hold.
+        let tape = (step % 2 == 1).then(Tape::record);
         let (reconstruction, probabilities) = self.forward(&image, Mode::Train);
         let losses = [
             mse_loss(&reconstruction, &normal).unwrap(),
             ssim_loss(&reconstruction, &normal, SsimRange::Unit).unwrap(),
             focal_loss(&probabilities, &mask, FocalSettings::default()).unwrap(),
         ];
-        let total = ((&losses[0] + &losses[1]).unwrap() + &losses[2]).unwrap();
-        self.adam.step(&total.backward().unwrap(), settings.lr).unwrap();
+        if let Some(tape) = tape {
+            let losses = losses.each_ref().map(|loss| (loss, 1.0));
+            let gradients = tape.backward(&losses).unwrap();
+            self.adam.step(&gradients, settings.lr).unwrap();
+        } else {
+            let total = ((&losses[0] + &losses[1]).unwrap() + &losses[2]).unwrap();
+            self.adam.step(&total.backward().unwrap(), settings.lr).unwrap();
+        }
         losses.iter().map(|loss| values(loss)[0]).collect()
     }
 

@@ -3,16 +3,17 @@
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 
 use crate::cpu::{Isa, activation};
-use crate::dispatch::{elements, on_cpu_f32, with_elements2};
+use crate::dispatch::{elements, kernels_serve, with_elements2};
 use crate::reference;
+use crate::tape::apply1;
 
 /// `max(x, 0)`, any shape; the gradient at 0 is 0 and NaN stays NaN, as in PyTorch.
 ///
 /// # Errors
 /// Those of candle.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    if on_cpu_f32(&[x]) {
-        x.contiguous()?.apply_op1(Relu)
+    if kernels_serve(&[x]) {
+        apply1(&x.contiguous()?, Relu)
     } else {
         reference::relu(x)
     }
@@ -26,8 +27,8 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     if x.dim(D::Minus1)? == 0 {
         candle_core::bail!("softmax: the last dimension of {:?} is empty", x.dims());
     }
-    if on_cpu_f32(&[x]) {
-        x.contiguous()?.apply_op1(Softmax)
+    if kernels_serve(&[x]) {
+        apply1(&x.contiguous()?, Softmax)
     } else {
         reference::softmax(x)
     }

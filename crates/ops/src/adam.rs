@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, Var, backprop::GradStore, bail};
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
 use crate::cpu::Isa;
 use crate::cpu::multiversion::multiversioned;
 use crate::dispatch::{elements, on_cpu_f32};
+use crate::tape::GradientSource;
 
 /// Elements that one task updates.
 const CHUNK: usize = 1 << 15;
@@ -121,7 +122,7 @@ impl Adam {
     ///
     /// # Errors
     /// A gradient whose shape, type or device is not its variable's.
-    pub fn step(&mut self, gradients: &GradStore, lr: f64) -> Result<()> {
+    pub fn step(&mut self, gradients: &impl GradientSource, lr: f64) -> Result<()> {
         let steps = self.steps + 1;
         let settings = self.settings;
         let factors = Factors {
@@ -132,7 +133,7 @@ impl Adam {
             root_correction: (1.0 - settings.beta2.powf(steps as f64)).sqrt(),
         };
         for slot in &self.slots {
-            if let Some(gradient) = gradients.get(&slot.var)
+            if let Some(gradient) = gradients.gradient(&slot.var)
                 && (gradient.dims() != slot.var.dims() || gradient.dtype() != slot.var.dtype())
             {
                 bail!(
@@ -146,7 +147,7 @@ impl Adam {
             }
         }
         for slot in &mut self.slots {
-            if let Some(gradient) = gradients.get(&slot.var) {
+            if let Some(gradient) = gradients.gradient(&slot.var) {
                 slot.step(&gradient.contiguous()?, factors)?;
             }
         }

@@ -4,8 +4,9 @@ use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, T
 
 use crate::cpu::Isa;
 use crate::cpu::batch_norm::{Normalisation, backward_input, forward, gradient_sums, moments};
-use crate::dispatch::{elements, on_cpu_f32, with_elements, with_elements2};
+use crate::dispatch::{elements, kernels_serve, with_elements, with_elements2};
 use crate::reference;
+use crate::tape::apply3;
 
 /// Where the statistics of a normalisation come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +88,12 @@ impl BatchNorm {
         Ok((rows, channels))
     }
 
-    fn on_cpu_f32(&self, x: &Tensor) -> bool {
-        on_cpu_f32(&[x, &self.weight, &self.bias, &self.running_mean, &self.running_var])
+    fn kernels_serve(&self, x: &Tensor) -> bool {
+        // The running statistics are variables, but take no part in the graph.
+        let (mean, variance) = (&self.running_mean, &self.running_var);
+        let statistics = [mean.as_detached_tensor(), variance.as_detached_tensor()];
+        let [mean, variance] = &statistics;
+        kernels_serve(&[x, &self.weight, &self.bias, mean, variance])
     }
 
     /// Moves the running statistics towards a batch's mean and *biased* variance, taken over `rows` values.
@@ -111,7 +116,7 @@ impl BatchNorm {
 /// Shapes that do not fit; training with a single value per channel.
 pub fn batch_norm(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
     norm.check(x, mode)?;
-    if norm.on_cpu_f32(x) {
+    if norm.kernels_serve(x) {
         fused(x, norm, mode, false)
     } else {
         reference::batch_norm(x, norm, mode)
@@ -124,7 +129,7 @@ pub fn batch_norm(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
 /// As [`batch_norm`].
 pub fn batch_norm_relu(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
     norm.check(x, mode)?;
-    if norm.on_cpu_f32(x) {
+    if norm.kernels_serve(x) {
         fused(x, norm, mode, true)
     } else {
         reference::batch_norm_relu(x, norm, mode)
@@ -157,7 +162,7 @@ fn fused(x: &Tensor, norm: &BatchNorm, mode: Mode, relu: bool) -> Result<Tensor>
         relu,
     };
     let (weight, bias) = (norm.weight.contiguous()?, norm.bias.contiguous()?);
-    x.apply_op3(&weight, &bias, operation)
+    apply3(&x, &weight, &bias, operation)
 }
 
 /// The elements of a small f32 tensor.

@@ -3,8 +3,9 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::activation;
-use crate::dispatch::{elements, on_cpu_f32, with_elements};
+use crate::dispatch::{elements, kernels_serve, with_elements};
 use crate::reference;
+use crate::tape::{apply2, note_reference};
 
 /// `a` (N,H,W,Ca) and `b` (N,H,W,Cb) side by side, `a` first: (N,H,W,Ca+Cb).
 ///
@@ -12,9 +13,10 @@ use crate::reference;
 /// Batches or images of different size.
 pub fn concat(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let (rows, ca, cb) = check_shapes(a, b)?;
-    if on_cpu_f32(&[a, b]) && rows * ca * cb > 0 {
-        a.contiguous()?.apply_op2(&b.contiguous()?, Concat)
+    if rows * ca * cb > 0 && kernels_serve(&[a, b]) {
+        apply2(&a.contiguous()?, &b.contiguous()?, Concat)
     } else {
+        note_reference(&[a, b]);
         reference::concat(a, b)
     }
 }

@@ -4,8 +4,9 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::Isa;
 use crate::cpu::conv::{self, Algorithm, ConvShape};
-use crate::dispatch::{elements, on_cpu_f32, with_elements, with_elements2};
+use crate::dispatch::{elements, kernels_serve, with_elements, with_elements2};
 use crate::reference;
+use crate::tape::apply3;
 
 /// 3×3 convolution, stride 1, zero padding 1, with bias.
 ///
@@ -16,9 +17,9 @@ use crate::reference;
 /// Shapes that do not fit together.
 pub fn conv3x3(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     check_shapes(x, weight, bias)?;
-    if on_cpu_f32(&[x, weight, bias]) {
+    if kernels_serve(&[x, weight, bias]) {
         let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
-        x.apply_op3(&weight, &bias, Convolution)
+        apply3(&x, &weight, &bias, Convolution)
     } else {
         reference::conv3x3(x, weight, bias)
     }

@@ -9,6 +9,15 @@ pub(crate) fn on_cpu_f32(tensors: &[&Tensor]) -> bool {
         .all(|t| t.device().is_cpu() && t.dtype() == DType::F32)
 }
 
+/// Whether an operator runs as a kernel; if not, the tape learns that its reference runs.
+pub(crate) fn kernels_serve(tensors: &[&Tensor]) -> bool {
+    let serve = on_cpu_f32(tensors);
+    if !serve {
+        crate::tape::note_reference(tensors);
+    }
+    serve
+}
+
 /// The elements of a contiguous f32 storage.
 pub(crate) fn elements<'a>(op: &'static str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let (start, end) = layout

@@ -29,6 +29,13 @@
 //!   layer does not compute the gradient of the image, and a network whose parameters are detached is only evaluated;
 //! * shapes are checked, and a mismatch is an error that states them.
 //!
+//! # Gradients
+//!
+//! Two ways lead to the same gradients. Without further ado candle tracks the operators, and its `backward` serves for
+//! tests and for graphs that mix in candle's own operations. A training step records a [`Tape`], which spares candle's
+//! zeros and sums; with it, everything from the variables to the losses must be this crate's operators, and anything
+//! else on the way is an error. They agree but for the sign of zeros and the order of sums of three and more.
+//!
 //! # Memory
 //!
 //! Every operator returns fresh memory, tens of megabytes for a batch. glibc's allocator gives such blocks back to the
@@ -75,6 +82,7 @@ mod loss;
 mod pooling;
 pub mod process;
 pub mod reference;
+mod tape;
 mod upsampling;
 
 pub use activation::{relu, softmax};
@@ -84,4 +92,5 @@ pub use concatenation::concat;
 pub use convolution::conv3x3;
 pub use loss::{FocalSettings, SsimRange, focal_loss, mse_loss, ssim_loss};
 pub use pooling::max_pool2;
+pub use tape::{GradientSource, Gradients, Tape};
 pub use upsampling::upsample2;

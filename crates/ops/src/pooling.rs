@@ -3,8 +3,9 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::{Isa, pooling};
-use crate::dispatch::{elements, on_cpu_f32, with_elements2};
+use crate::dispatch::{elements, kernels_serve, with_elements2};
 use crate::reference;
+use crate::tape::apply1;
 
 /// 2×2 maximum with stride 2: (N,H,W,C) to (N,H/2,W/2,C).
 ///
@@ -14,8 +15,8 @@ use crate::reference;
 /// An odd or zero height or width.
 pub fn max_pool2(x: &Tensor) -> Result<Tensor> {
     check_shape(x)?;
-    if on_cpu_f32(&[x]) {
-        x.contiguous()?.apply_op1(MaxPool)
+    if kernels_serve(&[x]) {
+        apply1(&x.contiguous()?, MaxPool)
     } else {
         reference::max_pool2(x)
     }

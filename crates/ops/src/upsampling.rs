@@ -3,8 +3,9 @@
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::{Isa, upsampling};
-use crate::dispatch::{elements, on_cpu_f32, with_elements};
+use crate::dispatch::{elements, kernels_serve, with_elements};
 use crate::reference;
+use crate::tape::apply1;
 
 /// ×2 bilinear interpolation with aligned corners: (N,H,W,C) to (N,2H,2W,C).
 ///
@@ -12,8 +13,8 @@ use crate::reference;
 /// An input without four dimensions, or an empty one.
 pub fn upsample2(x: &Tensor) -> Result<Tensor> {
     check_shape(x)?;
-    if on_cpu_f32(&[x]) {
-        x.contiguous()?.apply_op1(Upsample)
+    if kernels_serve(&[x]) {
+        apply1(&x.contiguous()?, Upsample)
     } else {
         reference::upsample2(x)
     }

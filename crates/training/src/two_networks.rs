@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use flawforge_augment::{Sample, Stream};
 use flawforge_models::{Detector, Discriminative, Draem, Reconstructive, images_to_tensor};
 use flawforge_ops::{
-    Adam, AdamSettings, FocalSettings, Mode, concat, focal_loss, mse_loss, softmax, ssim_loss,
+    Adam, AdamSettings, FocalSettings, Mode, Tape, concat, focal_loss, mse_loss, softmax, ssim_loss,
 };
 use image::Rgb32FImage;
 
@@ -179,15 +179,19 @@ impl Recipe for TwoNetworks {
             [x, y] => (x, y),
             parts => return Err(TrainingError::Batches(format!("{} parts came", parts.len()))),
         };
+        let tape = Tape::record();
         let (input, reconstruction, ssim, l2) = self.reconstruction_losses(x)?;
-        let of_reconstruction = ((&ssim * weights.ssim_weight)? + (&l2 * weights.l2_weight)?)?;
         let focal = if self.config.split.enabled {
             let (input, reconstruction) = self.reconstruct_y(y)?;
             self.focal_loss(y, &input, &reconstruction)?
         } else {
             self.focal_loss(y, &input, &reconstruction)?
         };
-        let grads = (of_reconstruction + (&focal * weights.focal_weight)?)?.backward()?;
+        let grads = tape.backward(&[
+            (&ssim, weights.ssim_weight),
+            (&l2, weights.l2_weight),
+            (&focal, weights.focal_weight),
+        ])?;
         let losses = vec![
             ("ssim", ssim.to_scalar::<f32>()?),
             ("l2", l2.to_scalar::<f32>()?),

@@ -3,8 +3,9 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::loss::{Focal, focal, focal_backward};
-use crate::dispatch::{elements, on_cpu_f32, scalar, with_elements2};
+use crate::dispatch::{elements, kernels_serve, scalar, with_elements2};
 use crate::reference;
+use crate::tape::apply2;
 
 /// Constants of the focal loss; the default is DRAEM's code.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,13 +34,13 @@ impl Default for FocalSettings {
 /// Shapes that do not fit together.
 pub fn focal_loss(probabilities: &Tensor, mask: &Tensor, settings: FocalSettings) -> Result<Tensor> {
     check_shapes(probabilities, mask)?;
-    if on_cpu_f32(&[probabilities, mask]) {
+    if kernels_serve(&[probabilities, mask]) {
         let constants = Focal {
             gamma: settings.gamma as f32,
             smooth: settings.smooth as f32,
         };
         let mask = mask.detach().contiguous()?;
-        probabilities.contiguous()?.apply_op2(&mask, FocalLoss(constants))
+        apply2(&probabilities.contiguous()?, &mask, FocalLoss(constants))
     } else {
         reference::focal_loss(probabilities, mask, settings)
     }

@@ -3,8 +3,9 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::{Isa, loss};
-use crate::dispatch::{elements, on_cpu_f32, scalar, with_elements2};
+use crate::dispatch::{elements, kernels_serve, scalar, with_elements2};
 use crate::reference;
+use crate::tape::apply2;
 
 /// Mean of the squared difference over all elements; a scalar.
 ///
@@ -12,10 +13,9 @@ use crate::reference;
 /// Arguments of different shape.
 pub fn mse_loss(prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
     check_same_shape("mse_loss", prediction, target)?;
-    if on_cpu_f32(&[prediction, target]) {
-        prediction
-            .contiguous()?
-            .apply_op2(&target.contiguous()?, MeanSquaredError)
+    if kernels_serve(&[prediction, target]) {
+        let (prediction, target) = (prediction.contiguous()?, target.contiguous()?);
+        apply2(&prediction, &target, MeanSquaredError)
     } else {
         reference::mse_loss(prediction, target)
     }

@@ -5,8 +5,9 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use super::check_same_shape;
 use crate::cpu::ssim::{Size, Slopes, backward, forward};
 use crate::cpu::{Isa, loss};
-use crate::dispatch::{on_cpu_f32, scalar, with_elements2};
+use crate::dispatch::{kernels_serve, scalar, with_elements2};
 use crate::reference;
+use crate::tape::apply2;
 
 /// Pixels on either side of the centre of the 11-pixel window.
 pub(crate) const RADIUS: usize = 5;
@@ -35,7 +36,7 @@ pub enum SsimRange {
 /// Arguments of different shape, or without four dimensions.
 pub fn ssim_loss(prediction: &Tensor, target: &Tensor, range: SsimRange) -> Result<Tensor> {
     check_same_shape("ssim_loss", prediction, target)?;
-    if on_cpu_f32(&[prediction, target]) {
+    if kernels_serve(&[prediction, target]) {
         fused(prediction, target, range)
     } else {
         reference::ssim_loss(prediction, target, range)
@@ -63,7 +64,7 @@ fn fused(prediction: &Tensor, target: &Tensor, range: SsimRange) -> Result<Tenso
             size,
         })
     })?;
-    prediction.apply_op2(&target, operation)
+    apply2(&prediction, &target, operation)
 }
 
 /// The finished computation with what its gradient needs.

@@ -7,4 +7,5 @@ mod graph;
 mod kernels;
 mod numbers;
 mod primitives;
+mod tape;
 mod threads;

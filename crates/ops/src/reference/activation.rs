@@ -8,10 +8,7 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
     x * positive
 }
 
-/// Softmax over the last dimension, shifted by the (detached) maximum so that it cannot overflow.
+/// Softmax over the last dimension, as candle-nn composes it.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
-    let shifted = x.broadcast_sub(&x.detach().max_keepdim(D::Minus1)?)?;
-    let exponentials = shifted.exp()?;
-    let total = exponentials.sum_keepdim(D::Minus1)?;
-    exponentials.broadcast_div(&total)
+    candle_nn::ops::softmax(x, D::Minus1)
 }

@@ -63,7 +63,7 @@ pub use atomic::write as write_atomically;
 pub use batch::{Batch, BatchSource, Part, Pool, SimulatedBatches};
 pub use calibrate::Threshold;
 pub use config::{
-    Adam, Batches, Calibration, Config, Draw, Evaluated, GroundTruth, Intervals, Length,
+    Adam, Batches, Calibration, Config, Decay, Draw, Evaluated, GroundTruth, Intervals, Length,
     Losses as LossSettings, Networks, NormMode, RotateWhen, Rotation, RotationFill, Schedule, Simulated,
     Simulator, Split, SsimRange,
 };

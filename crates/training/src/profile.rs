@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Length;
+use crate::config::{Decay, Length};
 use crate::error::{Result, TrainingError};
 
 const BUILTIN: &str = include_str!("../../../data/profiles.toml");
@@ -26,14 +26,25 @@ pub struct Profile {
     pub batch: usize,
     /// Length of the training.
     pub length: Length,
-    /// Learning rate before the milestones.
+    /// Largest learning rate.
     pub learning_rate: f64,
+    /// Share of the length in which the rate rises.
+    #[serde(default)]
+    pub warm_up: f64,
+    /// How the rate falls.
+    #[serde(default = "milestones")]
+    pub decay: Decay,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Steps between panels, 0 for none.
     pub panel_every: u64,
+}
+
+/// DRAEM's schedule, which profiles have that say nothing else.
+fn milestones() -> Decay {
+    Decay::Milestones
 }
 
 impl Profile {

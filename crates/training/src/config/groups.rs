@@ -98,14 +98,29 @@ impl TryFrom<String> for Length {
     }
 }
 
+/// How the learning rate falls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Decay {
+    /// By a factor at each milestone (DRAEM's code).
+    Milestones,
+    /// Along half a cosine, to nearly nothing at the last step (NSA's code; for short budgets a proposal).
+    Cosine,
+}
+
 /// Length and learning rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// Length of the training.
     pub length: Length,
-    /// Learning rate before the first milestone (DRAEM's code: 1e-4).
+    /// Largest learning rate (DRAEM's code: 1e-4).
     pub learning_rate: f64,
+    /// Share of the length in which the rate rises linearly to `learning_rate` (DRAEM's code: 0).
+    pub warm_up: f64,
+    /// How the rate falls after that.
+    pub decay: Decay,
     /// Fractions of the length at which the rate is multiplied by `decay_factor` (DRAEM's code: 0.8 and 0.9).
     pub decay_milestones: Vec<f64>,
     /// Factor at a milestone (DRAEM's code: 0.2).
@@ -115,13 +130,29 @@ pub struct Schedule {
 impl Schedule {
     /// The learning rate of `step` (counted from 0) in a training of `total` steps.
     pub fn rate(&self, step: u64, total: u64) -> f64 {
+        let warm_up = self.warm_up * total as f64;
+        let step_middle = step as f64 + 0.5;
+        if step_middle < warm_up {
+            return self.learning_rate * step_middle / warm_up;
+        }
+        match self.decay {
+            Decay::Milestones => self.learning_rate * self.decay_factor.powi(self.passed(step, total)),
+            Decay::Cosine => {
+                let done = (step_middle - warm_up) / (total as f64 - warm_up);
+                self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+            }
+        }
+    }
+
+    /// Milestones that lie behind `step`.
+    fn passed(&self, step: u64, total: u64) -> i32 {
         let passed = self
             .decay_milestones
             .iter()
             // The small addition keeps 0.9 * 10 from becoming 8.999 and the decay from coming one step early.
             .filter(|&&milestone| step >= (milestone * total as f64 + 1e-6).floor() as u64)
             .count();
-        self.learning_rate * self.decay_factor.powi(passed as i32)
+        passed as i32
     }
 }
 
@@ -313,12 +344,32 @@ mod tests {
         let schedule = Schedule {
             length: Length::Steps(10),
             learning_rate: 1.0,
+            warm_up: 0.0,
+            decay: Decay::Milestones,
             decay_milestones: vec![0.8, 0.9],
             decay_factor: 0.2,
         };
         let rates: Vec<f64> = (0..10).map(|step| schedule.rate(step, 10)).collect();
         assert_eq!(rates[..8], [1.0; 8]);
         assert!((rates[8] - 0.2).abs() < 1e-12 && (rates[9] - 0.04).abs() < 1e-12);
+    }
+
+    #[test]
+    fn rate_rises_and_falls_along_a_cosine() {
+        let schedule = Schedule {
+            length: Length::Steps(100),
+            learning_rate: 2.0,
+            warm_up: 0.1,
+            decay: Decay::Cosine,
+            decay_milestones: Vec::new(),
+            decay_factor: 1.0,
+        };
+        let rate = |step| schedule.rate(step, 100);
+        assert!((rate(0) - 0.1).abs() < 1e-12 && (rate(4) - 0.9).abs() < 1e-12);
+        assert!((10..99).all(|step| rate(step) > rate(step + 1)));
+        // Symmetric about the middle of the fall, between steps 54 and 55.
+        assert!((rate(54) + rate(55) - 2.0).abs() < 1e-12);
+        assert!(rate(99) > 0.0 && rate(99) < 1e-3);
     }
 
     #[test]

@@ -4,8 +4,8 @@ mod groups;
 mod validate;
 
 pub use groups::{
-    Adam, Batches, Calibration, Draw, Evaluated, GroundTruth, Intervals, Length, Losses, Networks, NormMode,
-    RotateWhen, Rotation, RotationFill, Schedule, Simulated, Simulator, Split, SsimRange,
+    Adam, Batches, Calibration, Decay, Draw, Evaluated, GroundTruth, Intervals, Length, Losses, Networks,
+    NormMode, RotateWhen, Rotation, RotationFill, Schedule, Simulated, Simulator, Split, SsimRange,
 };
 
 use std::path::Path;
@@ -82,6 +82,8 @@ impl Config {
             schedule: Schedule {
                 length: profile.length,
                 learning_rate: profile.learning_rate,
+                warm_up: profile.warm_up,
+                decay: profile.decay,
                 decay_milestones: vec![0.8, 0.9],
                 decay_factor: 0.2,
             },

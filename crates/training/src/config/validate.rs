@@ -86,6 +86,7 @@ impl Config {
             let fault = format!("{} is not a positive number", schedule.learning_rate);
             return Err(TrainingError::setting("schedule.learning_rate", fault));
         }
+        check("schedule.warm_up", schedule.warm_up, 0.0, 0.5)?;
         for &milestone in &schedule.decay_milestones {
             check("schedule.decay_milestones", milestone, 0.0, 1.0)?;
         }

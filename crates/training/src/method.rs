@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A method. Ablations of a method (Lin & Yan, table 4) are settings of [`crate::Config`], not methods.
+/// A method, or an ablation of one: a name for a set of default settings (see [`crate::Config::for_method`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -14,18 +14,38 @@ pub enum Method {
     Draem,
     /// Lin & Yan (AAAI 2024): anomalies selected per category, split training.
     LinYan,
+    /// DRAEM without rotation of normals (Lin & Yan, table 4, "D.NoRot").
+    DraemNoRotation,
+    /// DRAEM's joint training on the selected anomalies, without rotation of normals (table 4, "D.Our").
+    DraemOurSimulation,
+    /// Split training on DRAEM's anomalies, with rotation of normals (table 4, "Our.D").
+    SplitDraemSimulation,
 }
 
 impl Method {
-    /// All methods, in the order of the paper's tables.
-    pub const ALL: [Self; 2] = [Self::Draem, Self::LinYan];
+    /// All methods: those of the paper's main tables, then the ablations in the order of its table 4.
+    pub const ALL: [Self; 5] = [
+        Self::Draem,
+        Self::LinYan,
+        Self::DraemNoRotation,
+        Self::DraemOurSimulation,
+        Self::SplitDraemSimulation,
+    ];
 
     /// The name on the command line and in files: `draem`, `lin-yan`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Draem => "draem",
             Self::LinYan => "lin-yan",
+            Self::DraemNoRotation => "draem-no-rotation",
+            Self::DraemOurSimulation => "draem-our-simulation",
+            Self::SplitDraemSimulation => "split-draem-simulation",
         }
+    }
+
+    /// All names, separated by commas, for messages.
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
     }
 }
 
@@ -37,7 +57,7 @@ impl fmt::Display for Method {
 
 /// The name of a method that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown method `{0}` (known: draem, lin-yan)")]
+#[error("unknown method `{0}` (known: {known})", known = Method::names())]
 pub struct UnknownMethod(pub String);
 
 impl FromStr for Method {
@@ -60,6 +80,10 @@ mod tests {
         for method in Method::ALL {
             assert_eq!(method.to_string().parse::<Method>(), Ok(method));
         }
-        assert!("padim".parse::<Method>().is_err());
+        let fault = "padim".parse::<Method>().unwrap_err().to_string();
+        assert!(
+            fault.contains("padim") && fault.contains("split-draem-simulation"),
+            "{fault}"
+        );
     }
 }

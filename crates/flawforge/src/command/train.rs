@@ -19,7 +19,7 @@ pub(crate) struct TrainArgs {
     /// Directory of the run
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// Method: draem or lin-yan [default: lin-yan]
+    /// Method: draem, lin-yan, or an ablation: draem-no-rotation, draem-our-simulation, split-draem-simulation [default: lin-yan]
     #[arg(long)]
     method: Option<Method>,
     /// Budget: smoke, demo, quick or paper [default: quick]

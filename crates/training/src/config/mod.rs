@@ -23,10 +23,10 @@ use crate::profile::{Profile, one_line};
 ///
 /// | column | settings |
 /// |---|---|
-/// | D.NoRot | method `draem`, `rotation.when = "never"` |
-/// | D.Our | method `draem`, `simulation.simulator = "selected"`, `rotation.when = "never"` |
-/// | Our.D | method `lin-yan`, `simulation.simulator = "draem"`, `rotation.when = "always"` |
-/// | Ours | method `lin-yan` |
+/// | D.NoRot (`draem-no-rotation`) | `draem` with `rotation.when = "never"` |
+/// | D.Our (`draem-our-simulation`) | `draem` with `simulation.simulator = "selected"`, `rotation.when = "never"` |
+/// | Our.D (`split-draem-simulation`) | `draem` with `split.enabled = true` |
+/// | Ours | `lin-yan` |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -65,7 +65,14 @@ pub struct Config {
 impl Config {
     /// The settings of `method` under `profile`.
     pub fn for_method(method: Method, profile: &Profile, seed: u64) -> Self {
-        let lin_yan = method == Method::LinYan;
+        // Lin & Yan change three things in DRAEM, and their table 4 parts them.
+        let (simulator, rotate, split) = match method {
+            Method::Draem => (Simulator::Draem, RotateWhen::Always, false),
+            Method::DraemNoRotation => (Simulator::Draem, RotateWhen::Never, false),
+            Method::DraemOurSimulation => (Simulator::Selected, RotateWhen::Never, false),
+            Method::SplitDraemSimulation => (Simulator::Draem, RotateWhen::Always, true),
+            Method::LinYan => (Simulator::Selected, RotateWhen::Selected, true),
+        };
         Self {
             method,
             profile: profile.name.clone(),
@@ -101,29 +108,20 @@ impl Config {
                 focal_smooth: 1e-5,
             },
             simulation: Simulated {
-                simulator: if lin_yan {
-                    Simulator::Selected
-                } else {
-                    Simulator::Draem
-                },
+                simulator,
                 clean_probability: 0.5,
             },
             rotation: Rotation {
-                when: if lin_yan {
-                    RotateWhen::Selected
-                } else {
-                    RotateWhen::Always
-                },
+                when: rotate,
                 probability: 0.3,
                 max_degrees: 90.0,
-                fill: if lin_yan {
-                    RotationFill::Selected
-                } else {
-                    RotationFill::Black
+                fill: match rotate {
+                    RotateWhen::Selected => RotationFill::Selected,
+                    RotateWhen::Always | RotateWhen::Never => RotationFill::Black,
                 },
             },
             split: Split {
-                enabled: lin_yan,
+                enabled: split,
                 detach_focal: true,
                 reconstruction_bn_on_y: NormMode::Eval,
                 batch_x: profile.batch,
@@ -302,21 +300,28 @@ mod tests {
 
     #[test]
     fn the_methods_differ_where_the_papers_do() {
-        let (draem, ours) = (smoke(Method::Draem), smoke(Method::LinYan));
-        let names: Vec<String> = draem
-            .differences(&ours)
-            .into_iter()
-            .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
-            .collect();
+        let changed = |from: Method, to: Method| -> Vec<String> {
+            smoke(from)
+                .differences(&smoke(to))
+                .into_iter()
+                .filter_map(|line| Some(line.split_once(' ')?.0.to_owned()))
+                .filter(|name| name != "method")
+                .collect()
+        };
+        let all = [
+            "rotation.fill",
+            "rotation.when",
+            "simulation.simulator",
+            "split.enabled",
+        ];
+        assert_eq!(changed(Method::Draem, Method::LinYan), all);
+        assert_eq!(changed(Method::Draem, Method::DraemNoRotation), all[1..2]);
+        assert_eq!(changed(Method::Draem, Method::DraemOurSimulation), all[1..3]);
+        assert_eq!(changed(Method::Draem, Method::SplitDraemSimulation), all[3..]);
+        assert_eq!(changed(Method::SplitDraemSimulation, Method::LinYan), all[..3]);
         assert_eq!(
-            names,
-            [
-                "method",
-                "rotation.fill",
-                "rotation.when",
-                "simulation.simulator",
-                "split.enabled"
-            ]
+            changed(Method::DraemOurSimulation, Method::LinYan),
+            [all[0], all[1], all[3]]
         );
     }
 }

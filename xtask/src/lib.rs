@@ -1,6 +1,7 @@
 //! The laboratory's library: what `cargo xtask` does, callable and testable.
 
 pub mod cell;
+pub mod compare;
 pub mod download;
 pub mod published;
 pub mod reproduce;

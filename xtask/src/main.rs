@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use xtask::{demo_data, download, reproduce};
+use xtask::{compare, demo_data, download, reproduce};
 
 /// Downloads data, runs sweeps and regenerates the paper's tables.
 #[derive(Parser)]
@@ -20,6 +20,8 @@ enum Command {
     ReproduceTable2(reproduce::ReproduceArgs),
     /// Fetch MVTec AD and the textures of DTD
     Download(download::DownloadArgs),
+    /// Measure this project beside others: time and memory, alternately in one run
+    Compare(compare::CompareArgs),
     /// Write the generated demo data as image files in MVTec layout
     DemoData {
         /// Folder to write into
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let outcome: Result<()> = match Arguments::parse().command {
         Command::ReproduceTable2(args) => reproduce::table2(&args),
         Command::Download(args) => download::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::DemoData { out, size } => demo_data(&out, size),
     };
     match outcome {

@@ -1,0 +1,53 @@
+//! `cargo xtask compare WHAT`: this project's work beside that of others, measured alternately in one run.
+//!
+//! ```text
+//!  venv: Python packages under target/ ──> peer process ┐
+//!                                                        ├─ alternate: one iteration each on request ──> rows: table, JSON
+//!  this program, started again ──────────> our process  ┘
+//! ```
+//!
+//! Both sides run in processes of their own that live as long as the comparison and time one iteration whenever they
+//! are asked to, so that neither pays for starting up and a disturbance of the machine meets both. Before anything is
+//! timed, both sides compute the values that they can be compared by, and the command fails if these differ.
+
+pub mod alternate;
+pub mod process;
+pub mod rows;
+pub mod serve;
+pub mod venv;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Arguments of `compare`.
+#[derive(Args, Debug)]
+pub struct CompareArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+/// What every comparison takes.
+#[derive(Args, Debug, Clone)]
+pub struct Common {
+    /// Run this work alone
+    #[arg(long, value_name = "NAME")]
+    pub work: Option<String>,
+    /// Write the rows to this file as JSON, too
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Timed rounds of one iteration a side; without it each work's own number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: Option<u32>,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {}
+
+/// Runs a comparison.
+///
+/// # Errors
+/// When the peers cannot be set up, both sides compute different values, or a process fails.
+pub fn run(args: CompareArgs) -> Result<()> {
+    match args.what {}
+}

@@ -12,11 +12,12 @@ const LONGEST: usize = 500;
 
 /// What each library builds on: arrows run downward only (ARCHITECTURE.md). A new member of the workspace
 /// needs a line here, and with it a thought about its place.
-const LIBRARIES: [(&str, &[&str]); 7] = [
-    ("flawforge-masks", &[]),
-    ("flawforge-augment", &["flawforge-masks"]),
+const LIBRARIES: [(&str, &[&str]); 8] = [
+    ("flawforge-resample", &[]),
+    ("flawforge-masks", &["flawforge-resample"]),
+    ("flawforge-augment", &["flawforge-resample", "flawforge-masks"]),
     ("flawforge-metrics", &[]),
-    ("flawforge-datasets", &["flawforge-masks"]),
+    ("flawforge-datasets", &["flawforge-resample", "flawforge-masks"]),
     ("flawforge-ops", &[]),
     ("flawforge-models", &["flawforge-ops", "flawforge-metrics"]),
     (
@@ -39,7 +40,12 @@ const ABOVE: [&str; 2] = ["flawforge", "xtask"];
 const LEAVES: [&str; 2] = ["flawforge-tests", "flawforge-benches"];
 
 /// What other people's crates import: built in seconds, and free of tensors.
-const LIGHT: [&str; 3] = ["flawforge-masks", "flawforge-augment", "flawforge-metrics"];
+const LIGHT: [&str; 4] = [
+    "flawforge-resample",
+    "flawforge-masks",
+    "flawforge-augment",
+    "flawforge-metrics",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

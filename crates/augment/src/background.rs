@@ -1,6 +1,9 @@
 //! Which pixels show the object and which the ground behind it.
 
+use std::cell::RefCell;
+
 use flawforge_masks::Mask;
+use flawforge_resample::multiversioned;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
@@ -34,55 +37,82 @@ impl Background {
 
     /// The pixels of the object.
     pub fn objects(&self, image: &RgbImage) -> Mask {
-        let mut pixels = image.pixels();
-        let differs = Mask::from_fn(image.width(), image.height(), |_, _| {
-            pixels.next().is_some_and(|pixel| {
-                let sum: u16 = pixel.0.iter().map(|&v| u16::from(v)).sum();
-                (f32::from(sum) / 3.0 - self.level).abs() > self.threshold
-            })
-        });
-        median_filter(&differs, self.median)
+        let mut objects = Mask::default();
+        self.objects_into(image, &mut objects);
+        objects
+    }
+
+    pub(crate) fn objects_into(&self, image: &RgbImage, objects: &mut Mask) {
+        let mut differs = DIFFERS.take();
+        differs.reset(image.width(), image.height());
+        let (pixels, _) = image.as_raw().as_chunks::<3>();
+        let mut rows = pixels.chunks_exact((image.width() as usize).max(1));
+        differs.change_rows(|_, row| differing(row, rows.next().unwrap_or_default(), self.level, self.threshold));
+        median_filter_into(&differs, self.median, objects);
+        DIFFERS.set(differs);
+    }
+}
+
+thread_local! {
+    static DIFFERS: RefCell<Mask> = RefCell::default();
+    static COLUMNS: RefCell<Vec<u32>> = RefCell::default();
+}
+
+multiversioned! {
+    /// 1 where the mean of a pixel differs from `level` by more than `threshold`, else 0.
+    fn differing(out: &mut [u8], pixels: &[[u8; 3]], level: f32, threshold: f32) {
+        for (out, pixel) in out.iter_mut().zip(pixels) {
+            let sum = u16::from(pixel[0]) + u16::from(pixel[1]) + u16::from(pixel[2]);
+            *out = u8::from((f32::from(sum) / 3.0 - level).abs() > threshold);
+        }
     }
 }
 
 /// The median over a square of odd side; the mask goes on beyond its edges with its outermost pixels.
-pub(crate) fn median_filter(mask: &Mask, side: u32) -> Mask {
+pub(crate) fn median_filter_into(mask: &Mask, side: u32, result: &mut Mask) {
     let (width, height) = (mask.width() as usize, mask.height() as usize);
     let reach = (side / 2) as usize;
     if reach == 0 || width == 0 || height == 0 {
-        return mask.clone();
+        result.copy_from(mask);
+        return;
     }
     let half = (side as usize * side as usize / 2) as u32;
     let place = |at: usize, limit: usize| at.saturating_sub(reach).min(limit - 1);
-    // Set pixels in a column's window, for the current row.
-    let mut columns = vec![0_u32; width];
     let row = |y: usize| &mask.pixels()[y * width..(y + 1) * width];
+    // Set pixels in a column's window for the current row, with the columns beyond the edges.
+    let mut columns = COLUMNS.take();
+    columns.clear();
+    columns.resize(width + 2 * reach, 0);
     for y in 0..2 * reach + 1 {
         let pixels = row(place(y, height));
-        columns
-            .iter_mut()
-            .zip(pixels)
-            .for_each(|(c, &p)| *c += u32::from(p));
+        for (column, &pixel) in columns[reach..].iter_mut().zip(pixels) {
+            *column += u32::from(pixel);
+        }
     }
-    let mut result = Mask::empty(mask.width(), mask.height());
-    for y in 0..height {
+    result.reset(mask.width(), mask.height());
+    result.change_rows(|y, out| {
+        let y = y as usize;
         if y > 0 {
             let (enter, leave) = (row(place(y + 2 * reach, height)), row(place(y - 1, height)));
-            for ((c, &e), &l) in columns.iter_mut().zip(enter).zip(leave) {
-                *c = *c + u32::from(e) - u32::from(l);
+            for ((column, &e), &l) in columns[reach..].iter_mut().zip(enter).zip(leave) {
+                *column = *column + u32::from(e) - u32::from(l);
             }
         }
-        let mut sum: u32 = (0..2 * reach + 1).map(|x| columns[place(x, width)]).sum();
-        for x in 0..width {
-            if x > 0 {
-                sum = sum + columns[place(x + 2 * reach, width)] - columns[place(x - 1, width)];
-            }
-            if sum > half {
-                result.set(x as u32, y as u32, true);
-            }
+        let (first, last) = (columns[reach], columns[reach + width - 1]);
+        columns[..reach].fill(first);
+        columns[reach + width..].fill(last);
+        // Where nothing is set near a row there is nothing to add up.
+        if columns.iter().all(|&column| column == 0) {
+            return;
         }
-    }
-    result
+        let mut sum: u32 = columns[..2 * reach].iter().sum();
+        for ((out, &enter), &leave) in out.iter_mut().zip(&columns[2 * reach..]).zip(&columns) {
+            sum += enter;
+            *out = u8::from(sum > half);
+            sum -= leave;
+        }
+    });
+    COLUMNS.set(columns);
 }
 
 #[cfg(test)]
@@ -110,7 +140,9 @@ mod tests {
                 }
                 2 * set > side * side
             });
-            assert_eq!(median_filter(&mask, side), expected, "{width}x{height}, {side}");
+            let mut found = Mask::default();
+            median_filter_into(&mask, side, &mut found);
+            assert_eq!(found, expected, "{width}x{height}, {side}");
         }
     }
 

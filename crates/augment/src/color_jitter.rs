@@ -104,15 +104,25 @@ fn shift_hue([r, g, b]: [f32; 3], shift: f32) -> [f32; 3] {
     if range <= 0.0 {
         return [r, g, b];
     }
-    // The hue in sixths of a turn.
-    let hue = if high == r {
-        (g - b) / range
+    // The hue in sixths of a turn: the distance from the strongest channel's peak, and that peak.
+    let (difference, peak) = if high == r {
+        (g - b, 0.0)
     } else if high == g {
-        2.0 + (b - r) / range
+        (b - r, 2.0)
     } else {
-        4.0 + (r - g) / range
+        (r - g, 4.0)
     };
-    let hue = (hue + 6.0 * shift).rem_euclid(6.0);
+    let hue = peak + difference / range + 6.0 * shift;
+    // A remainder takes long; shifts by up to half a turn need none.
+    let hue = if shift.abs() > 0.5 {
+        hue.rem_euclid(6.0)
+    } else if hue < 0.0 {
+        hue + 6.0
+    } else if hue >= 6.0 {
+        hue - 6.0
+    } else {
+        hue
+    };
     // Each channel falls from its peak and reaches the low value two sixths away.
     let channel = |peak: f32| {
         let distance = (hue - peak).abs();

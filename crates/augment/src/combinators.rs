@@ -6,6 +6,7 @@ use image::RgbImage;
 use rand::{Rng, RngCore};
 use thiserror::Error;
 
+use crate::simulator::fresh;
 use crate::{AnomalySimulator, Kind, Simulated};
 
 /// Any function from an image and random numbers to an anomaly; its kind is [`Kind::Other`], what it makes may
@@ -72,14 +73,19 @@ impl AnomalySimulator for OneOf {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
+        fresh(|made| self.simulate_into(normal, made, rng))
+    }
+
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
         let mut at = rng.random::<f64>() * self.total;
         let drawn = self.choices.iter().find(|choice| {
             at -= choice.1;
             at < 0.0
         });
         // Rounding may leave a remainder for the last one.
-        let (simulator, _) = drawn.or(self.choices.last())?;
-        simulator.simulate(normal, rng)
+        drawn
+            .or(self.choices.last())
+            .is_some_and(|(simulator, _)| simulator.simulate_into(normal, made, rng))
     }
 }
 
@@ -98,8 +104,11 @@ impl AnomalySimulator for Chance {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
-        let tried = rng.random::<f64>() < self.probability;
-        tried.then(|| self.simulator.simulate(normal, rng)).flatten()
+        fresh(|made| self.simulate_into(normal, made, rng))
+    }
+
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
+        rng.random::<f64>() < self.probability && self.simulator.simulate_into(normal, made, rng)
     }
 }
 
@@ -118,7 +127,11 @@ impl AnomalySimulator for Retry {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
-        (0..self.tries).find_map(|_| self.simulator.simulate(normal, rng))
+        fresh(|made| self.simulate_into(normal, made, rng))
+    }
+
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
+        (0..self.tries).any(|_| self.simulator.simulate_into(normal, made, rng))
     }
 }
 

@@ -1,18 +1,20 @@
 //! Anomalies that cover the surface with a foreign texture.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use flawforge_masks::{Mask, MaskGenerator, Perlin};
-use image::{Rgb32FImage, RgbImage};
+use image::RgbImage;
 use rand::{Rng, RngCore};
 
-use crate::simulator::to_float;
-use crate::{AnomalySimulator, Background, Kind, Parameters, Simulated, TextureOperations, TextureSource};
+use crate::buffer::{reshape, to_float_into};
+use crate::operations::{Chain, TextureOperation};
+use crate::simulator::fresh;
+use crate::{AnomalySimulator, Background, Kind, Simulated, TextureOperations, TextureSource};
 
-/// A foreign texture that shines through: `I_t = (1 - M) I + M [(1 - beta) I + beta N]` (Lin & Yan eq. 1; the
-/// same as DRAEM's blend).
+/// Which texture covers which pixels: what [`Transparent`] and [`Opaque`] have in common.
 #[derive(Clone)]
-pub struct Transparent {
+pub struct Covering {
     /// Where the texture N comes from.
     pub textures: Arc<dyn TextureSource>,
     /// What is done to the texture; DRAEM's three of ten.
@@ -24,6 +26,98 @@ pub struct Transparent {
     pub background: Option<Background>,
     /// How often a mask is drawn while it is empty; 1, as DRAEM.
     pub mask_tries: u32,
+}
+
+impl Covering {
+    /// The faithful settings with the given textures.
+    pub fn new(textures: Arc<dyn TextureSource>) -> Self {
+        Self {
+            textures,
+            operations: TextureOperations::default(),
+            masks: Arc::new(Perlin::default()),
+            background: None,
+            mask_tries: 1,
+        }
+    }
+
+    /// Draws a mask, a texture, what is done to it, and last its opacity; mixes them.
+    fn cover(
+        &self,
+        normal: &RgbImage,
+        made: &mut Simulated,
+        rng: &mut dyn RngCore,
+        opacity: impl FnOnce(&mut dyn RngCore) -> Option<f32>,
+    ) -> bool {
+        // Taken, not borrowed: a texture source may simulate by itself.
+        let mut scratch = SCRATCH.take();
+        let drawn = self.draw_mask(normal, &mut made.mask, &mut scratch.objects, rng);
+        if drawn {
+            self.draw_texture(normal, made, &mut scratch, rng);
+            let opacity = opacity(rng);
+            if let Some(opacity) = opacity {
+                made.parameters.push("opacity", opacity);
+            }
+            to_float_into(normal, &mut made.image);
+            mix(&mut made.image, &scratch.texture, &scratch.seen, opacity.unwrap_or(1.0));
+        }
+        SCRATCH.set(scratch);
+        drawn
+    }
+
+    /// Draws masks until one is not empty.
+    fn draw_mask(
+        &self,
+        normal: &RgbImage,
+        mask: &mut Mask,
+        objects: &mut Mask,
+        rng: &mut dyn RngCore,
+    ) -> bool {
+        let (width, height) = normal.dimensions();
+        if let Some(background) = &self.background {
+            background.objects_into(normal, objects);
+        }
+        (0..self.mask_tries).any(|_| {
+            self.masks.generate_into(width, height, mask, rng);
+            let fits = self.background.is_none() || mask.restrict(objects).is_ok();
+            fits && !mask.is_empty()
+        })
+    }
+
+    /// Draws a texture and changes it where it will be seen; tells how.
+    fn draw_texture(
+        &self,
+        normal: &RgbImage,
+        made: &mut Simulated,
+        scratch: &mut Scratch,
+        rng: &mut dyn RngCore,
+    ) {
+        let Scratch {
+            texture,
+            operations,
+            seen,
+            chain,
+            ..
+        } = scratch;
+        reshape(texture, normal.width(), normal.height());
+        self.textures
+            .texture_into(normal.width(), normal.height(), texture, rng);
+        operations.clear();
+        self.operations.draw_into(operations, rng);
+        made.parameters.clear();
+        for &operation in operations.iter() {
+            made.parameters.push("operation", operation);
+        }
+        positions(&made.mask, seen);
+        chain.run(operations, texture, Some(seen));
+    }
+}
+
+/// A foreign texture that shines through: `I_t = (1 - M) I + M [(1 - beta) I + beta N]` (Lin & Yan eq. 1; the
+/// same as DRAEM's blend).
+#[derive(Clone)]
+pub struct Transparent {
+    /// Which texture, and where.
+    pub covering: Covering,
     /// The opacity beta is uniform in (first, second], both in [0, 1]; (0.2, 1.0], which is DRAEM's code.
     /// Lin & Yan give no range.
     pub opacity: (f32, f32),
@@ -33,11 +127,7 @@ impl Transparent {
     /// The faithful settings with the given textures.
     pub fn new(textures: Arc<dyn TextureSource>) -> Self {
         Self {
-            textures,
-            operations: TextureOperations::default(),
-            masks: Arc::new(Perlin::default()),
-            background: None,
-            mask_tries: 1,
+            covering: Covering::new(textures),
             opacity: (0.2, 1.0),
         }
     }
@@ -49,15 +139,14 @@ impl AnomalySimulator for Transparent {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
+        fresh(|made| self.simulate_into(normal, made, rng))
+    }
+
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
+        made.kind = Kind::Transparent;
         let (low, high) = self.opacity;
-        let mask = draw_mask(&*self.masks, self.background, self.mask_tries, normal, rng)?;
-        let (texture, parameters) = draw_texture(&*self.textures, self.operations, normal, rng);
-        let opacity = high - (high - low) * rng.random::<f32>();
-        Some(Simulated {
-            image: cover(normal, &texture, &mask, opacity),
-            mask,
-            kind: Kind::Transparent,
-            parameters: parameters.with("opacity", opacity),
+        self.covering.cover(normal, made, rng, |rng| {
+            Some(high - (high - low) * rng.random::<f32>())
         })
     }
 }
@@ -66,28 +155,15 @@ impl AnomalySimulator for Transparent {
 /// overline of the first M in print).
 #[derive(Clone)]
 pub struct Opaque {
-    /// Where the texture N comes from.
-    pub textures: Arc<dyn TextureSource>,
-    /// What is done to the texture; DRAEM's three of ten.
-    pub operations: TextureOperations,
-    /// Where the mask M comes from; DRAEM's Perlin mask.
-    pub masks: Arc<dyn MaskGenerator>,
-    /// Keeps masks on the object in front of this background, so that no anomaly lies beside it (GLASS); `None`,
-    /// as DRAEM: anywhere.
-    pub background: Option<Background>,
-    /// How often a mask is drawn while it is empty; 1, as DRAEM.
-    pub mask_tries: u32,
+    /// Which texture, and where.
+    pub covering: Covering,
 }
 
 impl Opaque {
     /// The faithful settings with the given textures.
     pub fn new(textures: Arc<dyn TextureSource>) -> Self {
         Self {
-            textures,
-            operations: TextureOperations::default(),
-            masks: Arc::new(Perlin::default()),
-            background: None,
-            mask_tries: 1,
+            covering: Covering::new(textures),
         }
     }
 }
@@ -98,69 +174,51 @@ impl AnomalySimulator for Opaque {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
-        let mask = draw_mask(&*self.masks, self.background, self.mask_tries, normal, rng)?;
-        let (texture, parameters) = draw_texture(&*self.textures, self.operations, normal, rng);
-        Some(Simulated {
-            image: cover(normal, &texture, &mask, 1.0),
-            mask,
-            kind: Kind::Opaque,
-            parameters,
-        })
+        fresh(|made| self.simulate_into(normal, made, rng))
+    }
+
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
+        made.kind = Kind::Opaque;
+        self.covering.cover(normal, made, rng, |_| None)
     }
 }
 
-/// Draws masks until one is not empty.
-fn draw_mask(
-    masks: &dyn MaskGenerator,
-    background: Option<Background>,
-    tries: u32,
-    normal: &RgbImage,
-    rng: &mut dyn RngCore,
-) -> Option<Mask> {
-    let (width, height) = normal.dimensions();
-    let objects = background.map(|background| background.objects(normal));
-    for _ in 0..tries {
-        let mut mask = masks.generate(width, height, rng);
-        if let Some(objects) = &objects {
-            mask = mask.intersection(objects).ok()?;
-        }
-        if !mask.is_empty() {
-            return Some(mask);
-        }
-    }
-    None
+/// Memory that a thread keeps from one anomaly to the next.
+#[derive(Default)]
+struct Scratch {
+    objects: Mask,
+    texture: RgbImage,
+    operations: Vec<TextureOperation>,
+    seen: Vec<u32>,
+    chain: Chain,
 }
 
-/// Draws a texture and changes it; tells how.
-fn draw_texture(
-    textures: &dyn TextureSource,
-    operations: TextureOperations,
-    normal: &RgbImage,
-    rng: &mut dyn RngCore,
-) -> (RgbImage, Parameters) {
-    let mut texture = textures.texture(normal.width(), normal.height(), rng);
-    let mut parameters = Parameters::new();
-    for operation in operations.draw(rng) {
-        operation.apply(&mut texture);
-        parameters.push("operation", operation);
-    }
-    (texture, parameters)
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-fn cover(normal: &RgbImage, texture: &RgbImage, mask: &Mask, opacity: f32) -> Rgb32FImage {
-    let mut image = to_float(normal);
-    let pixels = image
-        .chunks_exact_mut(3)
-        .zip(texture.as_raw().chunks_exact(3))
-        .zip(mask.pixels());
-    for ((pixel, texture), &set) in pixels {
-        if set != 0 {
-            for (value, &texture) in pixel.iter_mut().zip(texture) {
-                *value = (1.0 - opacity) * *value + opacity * (f32::from(texture) / 255.0);
-            }
+/// The indices of the set pixels, row by row.
+fn positions(mask: &Mask, positions: &mut Vec<u32>) {
+    positions.clear();
+    let (eights, rest) = mask.pixels().as_chunks::<8>();
+    for (eight, first) in eights.iter().zip((0..).step_by(8)) {
+        // Most are clear.
+        if u64::from_ne_bytes(*eight) != 0 {
+            positions.extend((first..).zip(eight).filter(|(_, set)| **set != 0).map(|(at, _)| at));
         }
     }
-    image
+    let first = 8 * eights.len() as u32;
+    positions.extend((first..).zip(rest).filter(|(_, set)| **set != 0).map(|(at, _)| at));
+}
+
+fn mix(image: &mut image::Rgb32FImage, texture: &RgbImage, positions: &[u32], opacity: f32) {
+    let (pixels, _) = image.as_chunks_mut::<3>();
+    let (textures, _) = texture.as_raw().as_chunks::<3>();
+    for &at in positions {
+        for (value, &texture) in pixels[at as usize].iter_mut().zip(&textures[at as usize]) {
+            *value = (1.0 - opacity) * *value + opacity * (f32::from(texture) / 255.0);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +232,14 @@ mod tests {
         Arc::new(TextureBank::new(vec![RgbImage::from_pixel(4, 4, Rgb([255, 51, 0]))]).unwrap())
     }
 
+    fn covering(masks: impl MaskGenerator + 'static) -> Covering {
+        Covering {
+            masks: Arc::new(masks),
+            operations: TextureOperations { count: 0 },
+            ..Covering::new(bank())
+        }
+    }
+
     fn left_half(width: u32, height: u32, _: &mut dyn RngCore) -> Mask {
         Mask::from_fn(width, height, |x, _| x < width / 2)
     }
@@ -182,8 +248,7 @@ mod tests {
     fn equation_one() {
         let normal = RgbImage::from_pixel(6, 5, Rgb([102, 102, 102]));
         let simulator = Transparent {
-            masks: Arc::new(left_half),
-            operations: TextureOperations { count: 0 },
+            covering: covering(left_half),
             ..Transparent::new(bank())
         };
         let mut rng = Stream::default().rng("");
@@ -207,9 +272,7 @@ mod tests {
     fn equation_two() {
         let normal = RgbImage::from_pixel(6, 5, Rgb([102, 102, 102]));
         let simulator = Opaque {
-            masks: Arc::new(left_half),
-            operations: TextureOperations { count: 0 },
-            ..Opaque::new(bank())
+            covering: covering(left_half),
         };
         let made = simulator
             .simulate(&normal, &mut Stream::default().rng(""))
@@ -229,8 +292,7 @@ mod tests {
     fn an_empty_mask_makes_nothing() {
         let empty = |w, h, _: &mut dyn RngCore| Mask::empty(w, h);
         let simulator = Opaque {
-            masks: Arc::new(empty),
-            ..Opaque::new(bank())
+            covering: covering(empty),
         };
         assert!(
             simulator
@@ -238,6 +300,7 @@ mod tests {
                 .is_none()
         );
     }
+
     #[test]
     fn masks_keep_to_the_object_and_are_drawn_again() {
         let normal = RgbImage::from_fn(64, 64, |x, _| Rgb([if x < 32 { 200 } else { 90 }; 3]));
@@ -246,10 +309,12 @@ mod tests {
             Mask::from_fn(w, h, |_, _| full)
         };
         let simulator = Opaque {
-            masks: Arc::new(flip),
-            background: Some(Background::new(200.0, 60.0)),
-            mask_tries: 20,
-            ..Opaque::new(bank())
+            covering: Covering {
+                masks: Arc::new(flip),
+                background: Some(Background::new(200.0, 60.0)),
+                mask_tries: 20,
+                ..Covering::new(bank())
+            },
         };
         for index in 0..20 {
             let mut rng = Stream {
@@ -268,5 +333,42 @@ mod tests {
                 .simulate(&hidden, &mut Stream::default().rng(""))
                 .is_none()
         );
+    }
+
+    #[test]
+    fn unseen_pixels_of_the_texture_do_not_matter() {
+        // The whole texture changed by the same operations, mixed pixel by pixel.
+        let texture = RgbImage::from_fn(61, 47, |x, y| Rgb([(x * 4) as u8, (y * 5) as u8, (x * y % 256) as u8]));
+        let bank: Arc<dyn TextureSource> = Arc::new(TextureBank::new(vec![texture.clone()]).unwrap());
+        let normal = RgbImage::from_fn(61, 47, |x, y| Rgb([(x + y) as u8, 90, (y * 3) as u8]));
+        let mut visible = 0;
+        for index in 0..300 {
+            let stream = Stream {
+                seed: 8,
+                epoch: 0,
+                index,
+            };
+            let Some(made) = Transparent::new(bank.clone()).simulate(&normal, &mut stream.rng("")) else {
+                continue;
+            };
+            let mut changed = texture.clone();
+            for (_, value) in made.parameters.iter() {
+                if let crate::Value::Operation(operation) = value {
+                    operation.apply(&mut changed);
+                }
+            }
+            let opacity = made.parameters.number("opacity").unwrap() as f32;
+            for (x, y, pixel) in made.image.enumerate_pixels() {
+                let (before, texture) = (normal.get_pixel(x, y).0, changed.get_pixel(x, y).0);
+                for c in 0..3 {
+                    let before = f32::from(before[c]) / 255.0;
+                    let mixed = (1.0 - opacity) * before + opacity * (f32::from(texture[c]) / 255.0);
+                    let expected = if made.mask.get(x, y) { mixed } else { before };
+                    assert_eq!(pixel.0[c], expected, "{}", made.parameters);
+                }
+            }
+            visible += 1;
+        }
+        assert!(visible > 200, "{visible}");
     }
 }

@@ -1,11 +1,14 @@
 //! Erased rectangles.
 
-use flawforge_masks::{AspectLaw, MaskGenerator, Rectangle};
+use std::cell::RefCell;
+
+use flawforge_masks::{AspectLaw, Mask, MaskGenerator, Rectangle};
 use image::{Rgb, RgbImage};
 use rand::{Rng, RngCore};
 
-use crate::simulator::to_float;
-use crate::{AnomalySimulator, Kind, Parameters, Simulated};
+use crate::buffer::to_float_into;
+use crate::simulator::fresh;
+use crate::{AnomalySimulator, Background, Kind, Simulated};
 
 /// Random erasing (Zhong et al. 2020): a rectangle is replaced. [`CutOut::square`] gives CutOut (DeVries & Taylor
 /// 2017).
@@ -15,6 +18,8 @@ pub struct CutOut {
     pub rectangle: Rectangle,
     /// What the rectangle shows; noise.
     pub erased: Erased,
+    /// Erases only the object in front of this background; `None`, as the sources: anything.
+    pub background: Option<Background>,
 }
 
 /// What an erased rectangle shows.
@@ -39,6 +44,7 @@ impl Default for CutOut {
                 aspect_law: AspectLaw::LogUniform,
             },
             erased: Erased::Noise,
+            background: None,
         }
     }
 }
@@ -54,6 +60,7 @@ impl CutOut {
                 aspect_law: AspectLaw::LogUniform,
             },
             erased: Erased::Mean,
+            background: None,
         }
     }
 }
@@ -64,17 +71,31 @@ impl AnomalySimulator for CutOut {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
-        let mask = self.rectangle.generate(normal.width(), normal.height(), rng);
-        if mask.is_empty() {
-            return None;
+        fresh(|made| self.simulate_into(normal, made, rng))
+    }
+
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
+        self.rectangle
+            .generate_into(normal.width(), normal.height(), &mut made.mask, rng);
+        if let Some(background) = &self.background {
+            let restricted = OBJECTS.with_borrow_mut(|objects| {
+                background.objects_into(normal, objects);
+                made.mask.restrict(objects)
+            });
+            if restricted.is_err() {
+                return false;
+            }
         }
-        let mut image = to_float(normal);
+        if made.mask.is_empty() {
+            return false;
+        }
+        to_float_into(normal, &mut made.image);
         let color = match self.erased {
             Erased::Black => [0.0; 3],
             Erased::Mean => mean(normal),
             Erased::Color | Erased::Noise => rng.random(),
         };
-        for (pixel, &set) in image.pixels_mut().zip(mask.pixels()) {
+        for (pixel, &set) in made.image.pixels_mut().zip(made.mask.pixels()) {
             if set != 0 {
                 let noise = self.erased == Erased::Noise;
                 *pixel = Rgb(if noise { rng.random() } else { color });
@@ -86,20 +107,21 @@ impl AnomalySimulator for CutOut {
             Erased::Color => ("color", Some(color)),
             Erased::Noise => ("noise", None),
         };
-        let mut parameters = Parameters::new().with("erased", name);
+        made.kind = Kind::CutOut;
+        made.parameters.clear();
+        made.parameters.push("erased", name);
         for (key, value) in ["red", "green", "blue"]
             .into_iter()
             .zip(color.into_iter().flatten())
         {
-            parameters.push(key, value);
+            made.parameters.push(key, value);
         }
-        Some(Simulated {
-            image,
-            mask,
-            kind: Kind::CutOut,
-            parameters,
-        })
+        true
     }
+}
+
+thread_local! {
+    static OBJECTS: RefCell<Mask> = RefCell::default();
 }
 
 fn mean(image: &RgbImage) -> [f32; 3] {
@@ -116,7 +138,7 @@ fn mean(image: &RgbImage) -> [f32; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Stream;
+    use crate::{Stream, to_float};
 
     #[test]
     fn rectangles_are_erased() {

@@ -1,11 +1,14 @@
 //! Pieces of the image itself, pasted elsewhere.
 
+use std::cell::RefCell;
+
 use flawforge_masks::{Mask, Rectangle, Scar};
-use image::RgbImage;
+use image::{Rgb32FImage, RgbImage};
 use rand::{Rng, RngCore};
 
-use crate::simulator::to_float;
-use crate::{AnomalySimulator, ColorJitter, Kind, Parameters, Simulated};
+use crate::buffer::to_float_into;
+use crate::simulator::fresh;
+use crate::{AnomalySimulator, ColorJitter, Kind, Simulated};
 
 /// CutPaste (Li et al. 2021): a rectangle of the image, its colours jittered, is pasted at another place of the
 /// same image; or a thin one is rotated and pasted, a scar. The mask holds the pasted pixels.
@@ -38,9 +41,13 @@ impl AnomalySimulator for CutPaste {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
+        fresh(|made| self.simulate_into(normal, made, rng))
+    }
+
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
         let (width, height) = normal.dimensions();
         if width == 0 || height == 0 {
-            return None;
+            return false;
         }
         let scar = rng.random::<f64>() < self.scar_probability;
         let paste = if scar {
@@ -48,30 +55,33 @@ impl AnomalySimulator for CutPaste {
         } else {
             Paste::patch(&self.patch, width, height, rng)
         };
-        let mut parameters = Parameters::new()
-            .with("shape", if scar { "scar" } else { "patch" })
-            .with("width", paste.width)
-            .with("height", paste.height)
-            .with("source_x", paste.from.0)
-            .with("source_y", paste.from.1)
-            .with("center_x", paste.center.0)
-            .with("center_y", paste.center.1)
-            .with("degrees", paste.degrees);
-        let mut piece = paste.cut(normal);
-        for change in self.jitter.draw(rng) {
-            change.describe(&mut parameters);
-            change.apply(&mut piece);
-        }
-        let mut image = to_float(normal);
-        let mut mask = Mask::empty(width, height);
-        paste.paste(&piece, &mut image, &mut mask);
-        Some(Simulated {
-            image,
-            mask,
-            kind: Kind::CutPaste,
-            parameters,
-        })
+        made.kind = Kind::CutPaste;
+        let parameters = &mut made.parameters;
+        parameters.clear();
+        parameters.push("shape", if scar { "scar" } else { "patch" });
+        parameters.push("width", paste.width);
+        parameters.push("height", paste.height);
+        parameters.push("source_x", paste.from.0);
+        parameters.push("source_y", paste.from.1);
+        parameters.push("center_x", paste.center.0);
+        parameters.push("center_y", paste.center.1);
+        parameters.push("degrees", paste.degrees);
+        to_float_into(normal, &mut made.image);
+        made.mask.reset(width, height);
+        PIECE.with_borrow_mut(|piece| {
+            paste.cut(&made.image, piece);
+            for change in self.jitter.draw(rng) {
+                change.describe(parameters);
+                change.apply(piece);
+            }
+            paste.paste(piece, &mut made.image, &mut made.mask);
+        });
+        true
     }
+}
+
+thread_local! {
+    static PIECE: RefCell<Vec<[f32; 3]>> = RefCell::default();
 }
 
 /// A rectangle of an image and where it goes.
@@ -128,16 +138,23 @@ impl Paste {
         }
     }
 
-    /// The pixels of the rectangle, row-major, in [0, 1].
-    fn cut(&self, image: &RgbImage) -> Vec<[f32; 3]> {
-        let rows = self.from.1..self.from.1 + self.height;
-        rows.flat_map(|y| (self.from.0..self.from.0 + self.width).map(move |x| (x, y)))
-            .map(|(x, y)| image.get_pixel(x, y).0.map(|v| f32::from(v) / 255.0))
-            .collect()
+    /// The pixels of the rectangle, row-major.
+    fn cut(&self, image: &Rgb32FImage, piece: &mut Vec<[f32; 3]>) {
+        let (pixels, _) = image.as_chunks::<3>();
+        piece.clear();
+        for row in self.from.1..self.from.1 + self.height {
+            let first = row as usize * image.width() as usize + self.from.0 as usize;
+            piece.extend_from_slice(&pixels[first..][..self.width as usize]);
+        }
     }
 
     /// Writes the rotated rectangle, each pixel from its nearest pixel of the piece.
-    fn paste(&self, piece: &[[f32; 3]], image: &mut image::Rgb32FImage, mask: &mut Mask) {
+    fn paste(&self, piece: &[[f32; 3]], image: &mut Rgb32FImage, mask: &mut Mask) {
+        let left = self.center.0 - f64::from(self.width) / 2.0;
+        let top = self.center.1 - f64::from(self.height) / 2.0;
+        if self.degrees == 0.0 && left >= 0.0 && top >= 0.0 && left.fract() == 0.0 && top.fract() == 0.0 {
+            return self.paste_upright((left as u32, top as u32), piece, image, mask);
+        }
         let (sin, cos) = self.degrees.to_radians().sin_cos();
         let (w, h) = (f64::from(self.width), f64::from(self.height));
         let reach_x = (w * cos.abs() + h * sin.abs()) / 2.0;
@@ -174,6 +191,22 @@ impl Paste {
                 }
             }
         }
+    }
+
+    /// The same for an unrotated rectangle whose top-left pixel is given.
+    fn paste_upright(
+        &self,
+        (left, top): (u32, u32),
+        piece: &[[f32; 3]],
+        image: &mut Rgb32FImage,
+        mask: &mut Mask,
+    ) {
+        let width = image.width() as usize;
+        let (pixels, _) = image.as_chunks_mut::<3>();
+        for (y, row) in (top as usize..).zip(piece.chunks_exact(self.width as usize)) {
+            pixels[y * width + left as usize..][..row.len()].copy_from_slice(row);
+        }
+        mask.set_rectangle((left, top), (self.width, self.height));
     }
 }
 

@@ -1,13 +1,14 @@
 //! Foreign patch interpolation.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use flawforge_masks::Mask;
 use image::RgbImage;
 use rand::{Rng, RngCore};
 
-use crate::simulator::to_float;
-use crate::{AnomalySimulator, Kind, Parameters, Simulated, TextureSource};
+use crate::buffer::to_float_into;
+use crate::simulator::fresh;
+use crate::{AnomalySimulator, Kind, Simulated, TextureSource};
 
 /// Foreign patch interpolation (FPI, Tan et al. 2020): a rectangle becomes a mixture of the image and of another
 /// normal image at the same place. The mask holds the rectangle; the parameter `factor` is FPI's soft label.
@@ -38,11 +39,17 @@ impl AnomalySimulator for ForeignPatch {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
+        fresh(|made| self.simulate_into(normal, made, rng))
+    }
+
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
         let (width, height) = normal.dimensions();
         if width == 0 || height == 0 {
-            return None;
+            return false;
         }
-        let source = self.sources.texture(width, height, rng);
+        // Taken, not borrowed: a texture source may simulate by itself.
+        let mut source = SOURCE.take();
+        self.sources.texture_into(width, height, &mut source, rng);
         let mut span = |length: u32| {
             let pixels = |share: f64| (share * f64::from(length)).round().max(1.0);
             let (low, high) = (pixels(self.half.0), pixels(self.half.1));
@@ -55,29 +62,31 @@ impl AnomalySimulator for ForeignPatch {
         let ((left, right), (top, bottom)) = (span(width), span(height));
         let (low, high) = self.factor;
         let factor = low + (high - low) * rng.random::<f32>();
-        let mut image = to_float(normal);
+        to_float_into(normal, &mut made.image);
         for y in top..bottom {
             for x in left..right {
                 let other = source.get_pixel(x, y).0;
-                for (value, other) in image.get_pixel_mut(x, y).0.iter_mut().zip(other) {
+                for (value, other) in made.image.get_pixel_mut(x, y).0.iter_mut().zip(other) {
                     *value = (1.0 - factor) * *value + factor * (f32::from(other) / 255.0);
                 }
             }
         }
-        Some(Simulated {
-            image,
-            mask: Mask::from_fn(width, height, |x, y| {
-                (left..right).contains(&x) && (top..bottom).contains(&y)
-            }),
-            kind: Kind::ForeignPatch,
-            parameters: Parameters::new()
-                .with("x", left)
-                .with("y", top)
-                .with("width", right - left)
-                .with("height", bottom - top)
-                .with("factor", factor),
-        })
+        SOURCE.set(source);
+        made.mask.reset(width, height);
+        made.mask.set_rectangle((left, top), (right - left, bottom - top));
+        made.kind = Kind::ForeignPatch;
+        made.parameters.clear();
+        made.parameters.push("x", left);
+        made.parameters.push("y", top);
+        made.parameters.push("width", right - left);
+        made.parameters.push("height", bottom - top);
+        made.parameters.push("factor", factor);
+        true
     }
+}
+
+thread_local! {
+    static SOURCE: RefCell<RgbImage> = RefCell::default();
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Near-distribution anomalies: the surface itself, bent.
 
-use std::f32::consts::{PI, TAU};
+use std::cell::RefCell;
+use std::f32::consts::TAU;
 
 use flawforge_masks::Mask;
 use image::RgbImage;
 use rand::{Rng, RngCore};
 
-use crate::simulator::to_float;
-use crate::{AnomalySimulator, Kind, Parameters, Simulated};
+use crate::buffer::to_float_into;
+use crate::distortion::{Axis, Distorted, Distortion};
+use crate::simulator::fresh;
+use crate::{AnomalySimulator, Background, Kind, Simulated};
 
 /// Lin & Yan's near-distribution anomaly augmentation (NDAA, fig. 2): a rectangle is distorted by a sine; what
 /// changed visibly, and is not a lone pixel, becomes the anomaly.
@@ -36,6 +39,8 @@ pub struct NearDistribution {
     pub min_coverage: f64,
     /// Step 5: how often all is drawn before nothing is returned; 4.
     pub tries: u32,
+    /// Keeps masks on the object in front of this background; `None`, as Lin & Yan: anywhere.
+    pub background: Option<Background>,
 }
 
 impl Default for NearDistribution {
@@ -50,6 +55,7 @@ impl Default for NearDistribution {
             density: 0.20,
             min_coverage: 0.001,
             tries: 4,
+            background: None,
         }
     }
 }
@@ -89,34 +95,40 @@ impl NearDistribution {
     /// The two images must have the same size.
     pub fn changed(&self, normal: &RgbImage, distorted: &RgbImage) -> Mask {
         let limit = 3.0 * self.difference;
-        let bytes = normal
-            .as_raw()
-            .chunks_exact(3)
-            .zip(distorted.as_raw().chunks_exact(3))
-            .map(|(a, b)| {
-                let sum = (0..3).map(|c| u32::from(a[c].abs_diff(b[c]))).sum::<u32>();
-                u8::from(sum as f32 > limit)
-            });
-        let mut mask = bytes;
-        Mask::from_fn(normal.width(), normal.height(), |_, _| mask.next() == Some(1))
+        let (old, _) = normal.as_raw().as_chunks::<3>();
+        let (new, _) = distorted.as_raw().as_chunks::<3>();
+        let mut pairs = old.iter().zip(new);
+        Mask::from_fn(normal.width(), normal.height(), |_, _| {
+            pairs.next().is_some_and(|(old, new)| differs(old, new, limit) != 0)
+        })
     }
 
     /// Steps 4 and 5: of the changed pixels, those in a neighbourhood where more than
     /// [`density`](Self::density) has changed. The share is the mean over blocks, interpolated between their
     /// centres; blocks that the image cuts count the pixels that they have.
     pub fn dense(&self, changed: &Mask) -> Mask {
+        let mut dense = Mask::default();
+        self.dense_into(changed, &mut Blocks::default(), &mut dense);
+        dense
+    }
+
+    fn dense_into(&self, changed: &Mask, blocks: &mut Blocks, dense: &mut Mask) {
         let (width, height) = (changed.width() as usize, changed.height() as usize);
+        dense.reset(changed.width(), changed.height());
         if width == 0 || height == 0 {
-            return changed.clone();
+            return;
         }
         let scale = width.min(height) as f32 / REFERENCE_SIDE;
         let block = ((self.block * scale).round() as usize).max(1);
         let (columns, rows) = (width.div_ceil(block), height.div_ceil(block));
-        let mut shares = vec![0.0_f32; columns * rows];
+        let Blocks { shares, across, down } = blocks;
+        shares.clear();
+        shares.resize(columns * rows, 0.0);
+        let empty = |line: &[u8]| line.iter().fold(0, |any, &pixel| any | pixel) == 0;
         for (row, band) in changed.pixels().chunks(block * width).enumerate() {
             let lines = band.len() / width;
             let shares = &mut shares[row * columns..][..columns];
-            for line in band.chunks_exact(width) {
+            for line in band.chunks_exact(width).filter(|line| !empty(line)) {
                 for (share, pixels) in shares.iter_mut().zip(line.chunks(block)) {
                     *share += pixels.iter().map(|&p| u32::from(p)).sum::<u32>() as f32;
                 }
@@ -125,29 +137,77 @@ impl NearDistribution {
                 *share /= (lines * block.min(width - column * block)) as f32;
             }
         }
-        // Two block indices and the weight of the second, for every pixel of an axis.
-        let taps = |pixels: usize, blocks: usize| -> Vec<(usize, usize, f32)> {
-            let place = |pixel: usize| {
-                let at = ((pixel as f32 + 0.5) / block as f32 - 0.5).clamp(0.0, (blocks - 1) as f32);
-                let first = at as usize;
-                (first, (first + 1).min(blocks - 1), at - first as f32)
+        Tap::fill(across, width, block, columns);
+        Tap::fill(down, height, block, rows);
+        let mut lines = changed.pixels().chunks_exact(width);
+        dense.change_rows(|y, out| {
+            let Some(line) = lines.next().filter(|line| !empty(line)) else {
+                return;
             };
-            (0..pixels).map(place).collect()
-        };
-        let (across, down) = (taps(width, columns), taps(height, rows));
-        let mut pixels = changed.pixels().iter();
-        Mask::from_fn(changed.width(), changed.height(), |x, y| {
-            if pixels.next() != Some(&1) {
-                return false;
+            let row = &down[y as usize];
+            let (top, bottom) = (&shares[row.first * columns..], &shares[row.second * columns..]);
+            for ((out, tap), _) in out
+                .iter_mut()
+                .zip(across.iter())
+                .zip(line)
+                .filter(|(_, changed)| **changed != 0)
+            {
+                let between = |row: &[f32]| row[tap.first] + (row[tap.second] - row[tap.first]) * tap.weight;
+                let (upper, lower) = (between(top), between(bottom));
+                *out = u8::from(upper + (lower - upper) * row.weight > self.density);
             }
-            let ((left, right, a), (top, bottom, b)) = (across[x as usize], down[y as usize]);
-            let between = |row: usize| {
-                let (l, r) = (shares[row * columns + left], shares[row * columns + right]);
-                l + (r - l) * a
-            };
-            let (upper, lower) = (between(top), between(bottom));
-            upper + (lower - upper) * b > self.density
-        })
+        });
+    }
+
+    /// One try. Only the rectangle is computed: nothing changes beside it.
+    fn try_once(&self, normal: &RgbImage, scratch: &mut Scratch, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
+        let (width, height) = normal.dimensions();
+        let distortion = self.draw(width, height, rng);
+        let Scratch {
+            distorted,
+            changed,
+            blocks,
+            objects,
+        } = scratch;
+        distortion.apply_into(normal, distorted);
+        changed.reset(width, height);
+        let limit = 3.0 * self.difference;
+        let (normals, _) = normal.as_raw().as_chunks::<3>();
+        let columns = distorted.columns.clone();
+        changed.change_rows(|y, row| {
+            if let Some(new) = distorted.row(y) {
+                let old = &normals[y as usize * width as usize..][columns.clone()];
+                for ((out, old), new) in row[columns.clone()].iter_mut().zip(old).zip(new) {
+                    *out = differs(old, new, limit);
+                }
+            }
+        });
+        self.dense_into(changed, blocks, &mut made.mask);
+        if self.background.is_some() && made.mask.restrict(objects).is_err() {
+            return false;
+        }
+        if made.mask.is_empty() || made.mask.coverage() < self.min_coverage {
+            return false;
+        }
+        // Step 6: the distorted image inside the mask, the normal one outside.
+        to_float_into(normal, &mut made.image);
+        let (values, _) = made.image.as_chunks_mut::<3>();
+        for y in distorted.rows.clone() {
+            let start = y as usize * width as usize;
+            let set = &made.mask.pixels()[start..][columns.clone()];
+            let out = values[start..][columns.clone()].iter_mut();
+            for ((out, new), _) in out
+                .zip(distorted.row(y).unwrap_or_default())
+                .zip(set)
+                .filter(|(_, set)| **set != 0)
+            {
+                *out = new.map(|level| f32::from(level) / 255.0);
+            }
+        }
+        made.kind = Kind::NearDistribution;
+        made.parameters.clear();
+        distortion.describe(&mut made.parameters);
+        true
     }
 }
 
@@ -157,145 +217,68 @@ impl AnomalySimulator for NearDistribution {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
-        let (width, height) = normal.dimensions();
-        if width == 0 || height == 0 {
-            return None;
+        fresh(|made| self.simulate_into(normal, made, rng))
+    }
+
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
+        if normal.width() == 0 || normal.height() == 0 {
+            return false;
         }
-        for _ in 0..self.tries {
-            let distortion = self.draw(width, height, rng);
-            let distorted = distortion.apply(normal);
-            let mask = self.dense(&self.changed(normal, &distorted));
-            if mask.is_empty() || mask.coverage() < self.min_coverage {
-                continue;
+        SCRATCH.with_borrow_mut(|scratch| {
+            if let Some(background) = &self.background {
+                background.objects_into(normal, &mut scratch.objects);
             }
-            // Step 6: the distorted image inside the mask, the normal one outside.
-            let mut image = to_float(normal);
-            let pixels = image
-                .chunks_exact_mut(3)
-                .zip(distorted.as_raw().chunks_exact(3))
-                .zip(mask.pixels());
-            for ((pixel, distorted), &set) in pixels {
-                if set != 0 {
-                    for (value, &new) in pixel.iter_mut().zip(distorted) {
-                        *value = f32::from(new) / 255.0;
-                    }
-                }
-            }
-            return Some(Simulated {
-                image,
-                mask,
-                kind: Kind::NearDistribution,
-                parameters: distortion.describe(),
-            });
-        }
-        None
+            (0..self.tries).any(|_| self.try_once(normal, scratch, made, rng))
+        })
     }
 }
 
-/// The direction in which pixels are displaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Axis {
-    /// Rows are shifted; the sine runs downwards.
-    Horizontal,
-    /// Columns are shifted; the sine runs to the right.
-    Vertical,
+/// 1 when the sum of absolute differences is greater than the limit.
+fn differs(old: &[u8; 3], new: &[u8; 3], limit: f32) -> u8 {
+    let sum = (0..3).map(|c| u32::from(old[c].abs_diff(new[c]))).sum::<u32>();
+    u8::from(sum as f32 > limit)
 }
 
-/// A sine distortion of a rectangle: pixel (x, y) shows what is at `x + e(x, y) amplitude
-/// sin(2 pi (y - y0) / wavelength + phase)` (horizontal; vertical swaps the roles), with
-/// `e = min(1, 2 sin(pi (y - y0 + 1/2) / height) sin(pi (x - x0 + 1/2) / width))`, or 1 without envelope.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Distortion {
-    /// Left edge of the rectangle, in px.
-    pub x: u32,
-    /// Top edge of the rectangle, in px.
-    pub y: u32,
-    /// Width of the rectangle, in px.
-    pub width: u32,
-    /// Height of the rectangle, in px.
-    pub height: u32,
-    /// Direction of the displacement.
-    pub axis: Axis,
-    /// Largest displacement, in px.
-    pub amplitude: f32,
-    /// Wavelength, in px.
-    pub wavelength: f32,
-    /// Phase at the rectangle's edge, in radians.
-    pub phase: f32,
-    /// Whether the displacement fades out towards the border of the rectangle.
-    pub envelope: bool,
+/// Memory that a thread keeps from one anomaly to the next.
+#[derive(Default)]
+struct Scratch {
+    distorted: Distorted,
+    changed: Mask,
+    blocks: Blocks,
+    objects: Mask,
 }
 
-impl Distortion {
-    fn describe(&self) -> Parameters {
-        let axis = match self.axis {
-            Axis::Horizontal => "horizontal",
-            Axis::Vertical => "vertical",
-        };
-        Parameters::new()
-            .with("x", self.x)
-            .with("y", self.y)
-            .with("width", self.width)
-            .with("height", self.height)
-            .with("axis", axis)
-            .with("amplitude", self.amplitude)
-            .with("wavelength", self.wavelength)
-            .with("phase_radians", self.phase)
-    }
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
 
-    /// The distorted image, bilinear, rounded to levels; the source position is clamped to the image. Outside
-    /// the rectangle nothing changes.
-    pub fn apply(&self, image: &RgbImage) -> RgbImage {
-        let mut result = image.clone();
-        let (x_end, y_end) = (
-            (self.x + self.width).min(image.width()),
-            (self.y + self.height).min(image.height()),
-        );
-        if x_end <= self.x || y_end <= self.y {
-            return result;
-        }
-        let hump = |k: u32, length: u32| (PI * (k as f32 + 0.5) / length as f32).sin();
-        let wave = |k: u32| self.amplitude * (TAU * k as f32 / self.wavelength + self.phase).sin();
-        // Per column: envelope factor and displacement.
-        let columns: Vec<(f32, f32)> = (0..x_end - self.x)
-            .map(|k| (hump(k, self.width), wave(k)))
-            .collect();
-        let source = image.as_raw();
-        let target: &mut [u8] = &mut result;
-        let stride = image.width() as usize * 3;
-        // Distance in bytes between neighbours along the axis, and the last position on it.
-        let (step, last) = match self.axis {
-            Axis::Horizontal => (3, (image.width() - 1) as f32),
-            Axis::Vertical => (stride, (image.height() - 1) as f32),
-        };
-        for y in self.y..y_end {
-            let (row_hump, row_wave) = (hump(y - self.y, self.height), wave(y - self.y));
-            let row = y as usize * stride;
-            let out = &mut target[row + self.x as usize * 3..][..columns.len() * 3];
-            for (k, (out, &(hump, wave))) in out.chunks_exact_mut(3).zip(&columns).enumerate() {
-                let x = self.x as usize + k;
-                let envelope = if self.envelope {
-                    (2.0 * row_hump * hump).min(1.0)
-                } else {
-                    1.0
-                };
-                let (start, base, shift) = match self.axis {
-                    Axis::Horizontal => (row, x as f32, row_wave),
-                    Axis::Vertical => (x * 3, y as f32, wave),
-                };
-                let at = (base + envelope * shift).clamp(0.0, last);
-                let first = at as usize;
-                let fraction = at - first as f32;
-                let near = start + first * step;
-                let far = if (first as f32) < last { near + step } else { near };
-                let (near, far) = (&source[near..near + 3], &source[far..far + 3]);
-                for c in 0..3 {
-                    let (a, b) = (f32::from(near[c]), f32::from(far[c]));
-                    out[c] = (a + (b - a) * fraction + 0.5) as u8;
-                }
+/// The share of changed pixels in every block, and where pixels lie between blocks.
+#[derive(Default)]
+struct Blocks {
+    shares: Vec<f32>,
+    across: Vec<Tap>,
+    down: Vec<Tap>,
+}
+
+/// Two neighbouring blocks and the weight of the second, for one pixel of an axis.
+struct Tap {
+    first: usize,
+    second: usize,
+    weight: f32,
+}
+
+impl Tap {
+    fn fill(taps: &mut Vec<Self>, pixels: usize, block: usize, blocks: usize) {
+        taps.clear();
+        taps.extend((0..pixels).map(|pixel| {
+            let at = ((pixel as f32 + 0.5) / block as f32 - 0.5).clamp(0.0, (blocks - 1) as f32);
+            let first = at as usize;
+            Self {
+                first,
+                second: (first + 1).min(blocks - 1),
+                weight: at - first as f32,
             }
-        }
-        result
+        }));
     }
 }
 
@@ -305,7 +288,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::Stream;
+    use crate::{Stream, to_float};
 
     fn bytes(value: &Value) -> Vec<u8> {
         let text = value.as_str().unwrap();
@@ -453,5 +436,34 @@ mod tests {
                     .is_none()
             );
         }
+    }
+
+    #[test]
+    fn masks_keep_to_the_object() {
+        // The left half is plain ground at level 200, but for a pattern that would be distorted as well.
+        let image = RgbImage::from_fn(96, 96, |x, y| {
+            let dark = (x / 5 + y / 6) % 2 == 0;
+            Rgb(if x < 48 { [if dark { 180 } else { 220 }; 3] } else { [if dark { 40 } else { 110 }; 3] })
+        });
+        let simulator = NearDistribution {
+            background: Some(Background::new(200.0, 60.0)),
+            ..NearDistribution::default()
+        };
+        let (mut beside, mut made) = (0, 0);
+        for index in 0..60 {
+            let stream = Stream {
+                seed: 0,
+                epoch: 0,
+                index,
+            };
+            if let Some(anomaly) = simulator.simulate(&image, &mut stream.rng("")) {
+                assert!((0..96).all(|y| (0..46).all(|x| !anomaly.mask.get(x, y))));
+                made += 1;
+            }
+            if let Some(anomaly) = NearDistribution::default().simulate(&image, &mut stream.rng("")) {
+                beside += usize::from((0..96).any(|y| (0..46).any(|x| anomaly.mask.get(x, y))));
+            }
+        }
+        assert!(made > 30 && beside > 30, "{made} {beside}");
     }
 }

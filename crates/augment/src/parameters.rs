@@ -32,6 +32,11 @@ impl Parameters {
         self.entries.push((key, value.into()));
     }
 
+    /// Removes all, keeping the memory.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     /// The first value of a key.
     pub fn get(&self, key: &str) -> Option<Value> {
         self.iter().find(|entry| entry.0 == key).map(|entry| entry.1)

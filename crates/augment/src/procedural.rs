@@ -1,14 +1,16 @@
 //! Textures from noise, for when there are no images.
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use flawforge_masks::Stream;
-use image::{Rgb, RgbImage};
+use image::RgbImage;
 use noise::core::worley::ReturnType;
 use noise::{Billow, Fbm, MultiFractal, NoiseFn, Perlin, RidgedMulti, Worley};
 use rand::{Rng, RngCore};
 
 use crate::TextureSource;
+use crate::buffer::reshape;
 
 /// Procedural textures: clouds, ridges, bumps, cells, wood, marble, weave and dots, each from its own seed,
 /// coloured, placed and scaled anew at every draw (proposal; DRAEM uses photographs of textures and reports
@@ -52,6 +54,13 @@ impl ProceduralTextures {
 
 impl TextureSource for ProceduralTextures {
     fn texture(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> RgbImage {
+        let mut texture = RgbImage::default();
+        self.texture_into(width, height, &mut texture, rng);
+        texture
+    }
+
+    fn texture_into(&self, width: u32, height: u32, texture: &mut RgbImage, rng: &mut dyn RngCore) {
+        reshape(texture, width, height);
         let pattern = self.pattern(rng.random_range(0..self.patterns.len()));
         let colors = palette(rng);
         // Pattern pixels per texture pixel, so that the shorter side shows between half and all of the pattern.
@@ -60,17 +69,52 @@ impl TextureSource for ProceduralTextures {
             rng.random_range(0.0..SIDE as f32),
             rng.random_range(0.0..SIDE as f32),
         );
+        // A transposed texture walks down the pattern along its rows.
         let transposed = rng.random::<bool>();
-        RgbImage::from_fn(width, height, |x, y| {
-            let (x, y) = if transposed { (y, x) } else { (x, y) };
-            let (x, y) = (x0 + x as f32 * step, y0 + y as f32 * step);
-            let (left, top) = (x as usize, y as usize);
-            let at = |x: usize, y: usize| f32::from(pattern[mirror(y) * SIDE + mirror(x)]);
-            let (a, b) = (x - left as f32, y - top as f32);
-            let upper = at(left, top) + (at(left + 1, top) - at(left, top)) * a;
-            let lower = at(left, top + 1) + (at(left + 1, top + 1) - at(left, top + 1)) * a;
-            Rgb(colors[(upper + (lower - upper) * b + 0.5) as u8 as usize])
-        })
+        let (across, down) = if transposed {
+            ((y0, SIDE), (x0, 1))
+        } else {
+            ((x0, 1), (y0, SIDE))
+        };
+        let mut columns = COLUMNS.take();
+        columns.clear();
+        columns.extend((0..width).map(|x| Tap::new(across.0 + x as f32 * step, across.1)));
+        let (pixels, _) = texture.as_chunks_mut::<3>();
+        for (y, out) in (0..height).zip(pixels.chunks_exact_mut(width.max(1) as usize)) {
+            let row = Tap::new(down.0 + y as f32 * step, down.1);
+            for (out, column) in out.iter_mut().zip(&columns) {
+                let at = |place: usize| f32::from(pattern[place]);
+                // First along the pattern's rows, whichever way the texture lies.
+                let (x, y) = if transposed { (&row, column) } else { (column, &row) };
+                let upper = at(x.first + y.first) + (at(x.second + y.first) - at(x.first + y.first)) * x.fraction;
+                let lower =
+                    at(x.first + y.second) + (at(x.second + y.second) - at(x.first + y.second)) * x.fraction;
+                *out = colors[(upper + (lower - upper) * y.fraction + 0.5) as u8 as usize];
+            }
+        }
+        COLUMNS.set(columns);
+    }
+}
+
+thread_local! {
+    static COLUMNS: RefCell<Vec<Tap>> = RefCell::default();
+}
+
+/// Two neighbours on an axis of a pattern, as distances in its memory, and the place between them.
+struct Tap {
+    first: usize,
+    second: usize,
+    fraction: f32,
+}
+
+impl Tap {
+    fn new(place: f32, pitch: usize) -> Self {
+        let first = place as usize;
+        Self {
+            first: mirror(first) * pitch,
+            second: mirror(first + 1) * pitch,
+            fraction: place - first as f32,
+        }
     }
 }
 
@@ -84,11 +128,13 @@ fn mirror(at: usize) -> usize {
 fn palette(rng: &mut dyn RngCore) -> [[u8; 3]; 256] {
     let chroma = rng.random::<f32>().powi(2);
     let number = rng.random_range(2..=5);
-    let stop = |_| {
+    let stop = || {
         let grey = rng.random_range(0.0_f32..256.0);
         [(); 3].map(|()| grey + chroma * (rng.random_range(0.0_f32..256.0) - grey))
     };
-    let stops: Vec<[f32; 3]> = (0..number).map(stop).collect();
+    let mut stops = [[0.0; 3]; 5];
+    let stops = &mut stops[..number];
+    stops.fill_with(stop);
     std::array::from_fn(|level| {
         let at = level as f32 / 255.0 * (stops.len() - 1) as f32;
         let first = (at as usize).min(stops.len() - 2);

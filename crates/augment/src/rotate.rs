@@ -1,9 +1,11 @@
 //! Rotation of images.
 
-use flawforge_masks::rotation::Rotation;
+use flawforge_resample::Rotation;
 use image::RgbImage;
 use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
+
+use crate::buffer::reshape;
 
 /// What a rotated image shows where the original has no pixels. Text form in serde: `black`, `edge`, `reflect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -43,64 +45,127 @@ impl Default for RotateNormals {
 impl RotateNormals {
     /// The rotated image, or `None` when this draw leaves the image as it is.
     pub fn apply(&self, image: &RgbImage, rng: &mut dyn RngCore) -> Option<RgbImage> {
+        let mut rotated = RgbImage::default();
+        self.apply_into(image, &mut rotated, &mut Turned::default(), rng)
+            .then_some(rotated)
+    }
+
+    /// Writes the rotated image; `false` when this draw leaves the image as it is.
+    pub(crate) fn apply_into(
+        &self,
+        image: &RgbImage,
+        into: &mut RgbImage,
+        turned: &mut Turned,
+        rng: &mut dyn RngCore,
+    ) -> bool {
         let turn = rng.random::<f32>() < self.probability;
         let degrees = self.max_degrees * (2.0 * rng.random::<f32>() - 1.0);
-        turn.then(|| rotate(image, degrees, self.fill))
+        if turn {
+            reshape(into, image.width(), image.height());
+            turned.prepare(image.dimensions(), degrees);
+            turned.all(image, self.fill, into);
+        }
+        turn
     }
 }
 
 /// The image rotated by `degrees` (clockwise on screen) about its centre ((width - 1) / 2, (height - 1) / 2),
 /// same size, bilinear, in the fixed-point arithmetic of OpenCV's 8-bit `warpAffine`.
 pub fn rotate(image: &RgbImage, degrees: f32, fill: Fill) -> RgbImage {
-    let (width, height) = image.dimensions();
-    let mut result = RgbImage::new(width, height);
-    if width == 0 || height == 0 {
-        return result;
+    let mut result = RgbImage::new(image.width(), image.height());
+    let mut turned = Turned::default();
+    turned.prepare(image.dimensions(), degrees);
+    turned.all(image, fill, &mut result);
+    result
+}
+
+/// A rotation of images of one size, with memory that is used again.
+#[derive(Default)]
+pub(crate) struct Turned {
+    size: (u32, u32),
+    rotation: Option<Rotation>,
+    columns: Vec<[i32; 2]>,
+}
+
+impl Turned {
+    /// Sets size and angle.
+    pub(crate) fn prepare(&mut self, size: (u32, u32), degrees: f32) {
+        let rotation = Rotation::new(size.0, size.1, f64::from(degrees));
+        if self.size != size || self.rotation != Some(rotation) {
+            rotation.columns(&mut self.columns, 0..size.0);
+            (self.size, self.rotation) = (size, Some(rotation));
+        }
     }
-    let rotation = Rotation::new(width, height, f64::from(degrees));
-    let mut columns = Vec::with_capacity(width as usize);
-    rotation.columns(&mut columns, 0..width);
-    let stride = width as usize * 3;
-    let source = image.as_raw();
-    for (y, out) in result.chunks_exact_mut(stride).enumerate() {
-        let row = rotation.row(y as u32);
-        for (out, &column) in out.chunks_exact_mut(3).zip(&columns) {
-            let [x, y] = Rotation::source(row, column);
-            let (left, top) = (x >> 5, y >> 5);
-            let (a, b) = ((x & 31) as u32, (y & 31) as u32);
-            // Products of the 1/32 weights; the sum is 1024.
-            let weights = [(32 - a) * (32 - b), a * (32 - b), (32 - a) * b, a * b];
-            if left >= 0 && top >= 0 && left + 1 < width as i32 && top + 1 < height as i32 {
-                let at = top as usize * stride + left as usize * 3;
-                let upper = &source[at..at + 6];
-                let lower = &source[at + stride..at + stride + 6];
-                for c in 0..3 {
-                    let sum = u32::from(upper[c]) * weights[0]
-                        + u32::from(upper[c + 3]) * weights[1]
-                        + u32::from(lower[c]) * weights[2]
-                        + u32::from(lower[c + 3]) * weights[3];
-                    out[c] = ((sum + 512) >> 10) as u8;
-                }
-            } else if fill != Fill::Black
-                || (left >= -1 && top >= -1 && left < width as i32 && top < height as i32)
-            {
-                let mut sums = [512; 3];
-                let taps = [(left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)];
-                for ((x, y), weight) in taps.into_iter().zip(weights) {
-                    if let (Some(x), Some(y)) = (fill.place(x, width), fill.place(y, height)) {
-                        let pixel = &source[y * stride + x * 3..][..3];
-                        for (sum, &value) in sums.iter_mut().zip(pixel) {
-                            *sum += u32::from(value) * weight;
-                        }
-                    }
-                }
-                for (out, sum) in out.iter_mut().zip(sums) {
-                    *out = (sum >> 10) as u8;
-                }
+
+    /// Writes all pixels of the rotated image.
+    pub(crate) fn all(&self, image: &RgbImage, fill: Fill, into: &mut RgbImage) {
+        let Some(rotation) = &self.rotation else { return };
+        let (pixels, _) = into.as_chunks_mut::<3>();
+        for (y, out) in pixels.chunks_exact_mut(self.columns.len().max(1)).enumerate() {
+            let row = rotation.row(y as u32);
+            for (out, &column) in out.iter_mut().zip(&self.columns) {
+                *out = mixture(image, Rotation::source(row, column), fill);
             }
         }
     }
-    result
+
+    /// Writes some pixels of the rotated image, given by their indices.
+    pub(crate) fn some(&self, image: &RgbImage, fill: Fill, positions: &[u32], into: &mut RgbImage) {
+        let (pixels, _) = into.as_chunks_mut::<3>();
+        for &at in positions {
+            pixels[at as usize] = mixture(image, self.source(at), fill);
+        }
+    }
+
+    /// The top-left one of the four pixels that a pixel of the rotated image is mixed of; it may lie outside.
+    pub(crate) fn corner(&self, at: u32) -> (i32, i32) {
+        let [x, y] = self.source(at);
+        (x >> 5, y >> 5)
+    }
+
+    fn source(&self, at: u32) -> [i32; 2] {
+        let (x, y) = (at % self.size.0, at / self.size.0);
+        let row = self.rotation.map_or([0; 2], |rotation| rotation.row(y));
+        Rotation::source(row, self.columns[x as usize])
+    }
+}
+
+/// The value at a place given in 1/32 pixel.
+#[inline(always)]
+fn mixture(image: &RgbImage, [x, y]: [i32; 2], fill: Fill) -> [u8; 3] {
+    let (width, height) = image.dimensions();
+    let (stride, source) = (width as usize * 3, image.as_raw());
+    let (left, top) = (x >> 5, y >> 5);
+    let (a, b) = ((x & 31) as u32, (y & 31) as u32);
+    // Products of the 1/32 weights; the sum is 1024.
+    let weights = [(32 - a) * (32 - b), a * (32 - b), (32 - a) * b, a * b];
+    if left >= 0 && top >= 0 && left + 1 < width as i32 && top + 1 < height as i32 {
+        let at = top as usize * stride + left as usize * 3;
+        let upper = &source[at..at + 6];
+        let lower = &source[at + stride..at + stride + 6];
+        return std::array::from_fn(|c| {
+            let sum = u32::from(upper[c]) * weights[0]
+                + u32::from(upper[c + 3]) * weights[1]
+                + u32::from(lower[c]) * weights[2]
+                + u32::from(lower[c + 3]) * weights[3];
+            ((sum + 512) >> 10) as u8
+        });
+    }
+    let reached = left >= -1 && top >= -1 && left < width as i32 && top < height as i32;
+    if fill == Fill::Black && !reached {
+        return [0; 3];
+    }
+    let mut sums = [512; 3];
+    let taps = [(left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)];
+    for ((x, y), weight) in taps.into_iter().zip(weights) {
+        if let (Some(x), Some(y)) = (fill.place(x, width), fill.place(y, height)) {
+            let pixel = &source[y * stride + x * 3..][..3];
+            for (sum, &value) in sums.iter_mut().zip(pixel) {
+                *sum += u32::from(value) * weight;
+            }
+        }
+    }
+    sums.map(|sum| (sum >> 10) as u8)
 }
 
 impl Fill {

@@ -1,5 +1,7 @@
 //! From a normal image to a training sample.
 
+use std::cell::RefCell;
+use std::mem::take;
 use std::sync::Arc;
 
 use flawforge_masks::{Mask, Stream};
@@ -7,14 +9,15 @@ use image::{Rgb32FImage, RgbImage};
 use rand::{Rng, RngCore};
 use rayon::prelude::*;
 
-use crate::simulator::to_float;
+use crate::buffer::{copy, to_float_into};
+use crate::rotate::Turned;
 use crate::{
-    AnomalySimulator, Kind, NearDistribution, Opaque, Parameters, RotateNormals, Selection, TextureSource,
-    Transparent,
+    AnomalySimulator, Kind, NearDistribution, Opaque, Parameters, RotateNormals, Selection, Simulated,
+    TextureSource, Transparent,
 };
 
 /// One training sample.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sample {
     /// What a reconstruction should give: the normal image, maybe rotated; RGB in [0, 1].
     pub normal: Rgb32FImage,
@@ -101,69 +104,96 @@ impl Simulation {
     /// The sample of one normal image: a function of the image and the stream only. The work on an anomaly is
     /// done only when the sample is not to be clean.
     pub fn sample(&self, normal: &RgbImage, stream: Stream) -> Sample {
-        let rotated = self
-            .rotation
-            .and_then(|rotation| rotation.apply(normal, &mut stream.rng("rotation")));
-        let normal = rotated.as_ref().unwrap_or(normal);
+        let mut sample = Sample::default();
+        self.sample_into(normal, stream, &mut sample);
+        sample
+    }
+
+    /// The same, written over a sample, whose memory is used again.
+    pub fn sample_into(&self, normal: &RgbImage, stream: Stream, sample: &mut Sample) {
+        // Taken, not borrowed: a simulator may draw samples by itself.
+        let mut scratch = SCRATCH.take();
+        let rotated = self.rotation.is_some_and(|rotation| {
+            let Scratch { rotated, turned, .. } = &mut scratch;
+            rotation.apply_into(normal, rotated, turned, &mut stream.rng("rotation"))
+        });
+        let normal = if rotated { &scratch.rotated } else { normal };
+        to_float_into(normal, &mut sample.normal);
         let clean = stream.rng("clean").random::<f32>() < self.p_clean;
-        let made = if clean {
-            None
-        } else {
-            self.simulate(normal, stream)
+        let mut made = Simulated {
+            image: take(&mut sample.image),
+            mask: take(&mut sample.mask),
+            kind: Kind::Other,
+            parameters: take(&mut sample.parameters),
         };
-        let target = to_float(normal);
-        match made {
-            Some(made) => Sample {
-                normal: target,
-                image: made.image,
-                mask: made.mask,
-                kind: Some(made.kind),
-                parameters: made.parameters,
-            },
-            None => Sample {
-                image: target.clone(),
-                normal: target,
-                mask: Mask::empty(normal.width(), normal.height()),
-                kind: None,
-                parameters: Parameters::new(),
-            },
+        if !clean && self.simulate(normal, &mut made, stream, &mut scratch.left) {
+            sample.kind = Some(made.kind);
+        } else {
+            sample.kind = None;
+            copy(&sample.normal, &mut made.image);
+            made.mask.reset(normal.width(), normal.height());
+            made.parameters.clear();
         }
+        (sample.image, sample.mask, sample.parameters) = (made.image, made.mask, made.parameters);
+        SCRATCH.set(scratch);
     }
 
-    /// The samples of many normal images on all threads of the current rayon pool, in the order of the images; as many as the
-    /// shorter slice has. The same bytes for any number of threads.
+    /// The samples of many normal images on all threads of the current rayon pool, in the order of the images; as
+    /// many as the shorter slice has. The same bytes for any number of threads.
     pub fn batch(&self, normals: &[&RgbImage], streams: &[Stream]) -> Vec<Sample> {
-        normals
-            .par_iter()
-            .zip(streams)
-            .map(|(normal, &stream)| self.sample(normal, stream))
-            .collect()
+        let mut samples = Vec::new();
+        self.batch_into(normals, streams, &mut samples);
+        samples
     }
 
-    fn simulate(&self, normal: &RgbImage, stream: Stream) -> Option<crate::Simulated> {
+    /// The same, written over other samples, whose memory is used again.
+    pub fn batch_into(&self, normals: &[&RgbImage], streams: &[Stream], samples: &mut Vec<Sample>) {
+        samples.resize_with(normals.len().min(streams.len()), Sample::default);
+        samples
+            .par_iter_mut()
+            .zip(normals)
+            .zip(streams)
+            .for_each(|((sample, normal), &stream)| self.sample_into(normal, stream, sample));
+    }
+
+    /// Draws choices until one makes something or fails for good.
+    fn simulate(&self, normal: &RgbImage, made: &mut Simulated, stream: Stream, left: &mut Vec<usize>) -> bool {
         let mut rng = stream.rng("choice");
-        let mut left: Vec<&Choice> = self.choices.iter().filter(|choice| choice.weight > 0.0).collect();
+        left.clear();
+        left.extend((0..self.choices.len()).filter(|&index| self.choices[index].weight > 0.0));
         while !left.is_empty() {
-            let choice = left.swap_remove(draw(&left, &mut rng));
+            let choice = &self.choices[left.swap_remove(self.draw(left, &mut rng))];
             let purpose = choice.simulator.kind().name();
-            let made = choice.simulator.simulate(normal, &mut stream.rng(purpose));
-            if made.is_some() || choice.on_failure == OnFailure::Clean {
-                return made;
+            let success = choice.simulator.simulate_into(normal, made, &mut stream.rng(purpose));
+            if success || choice.on_failure == OnFailure::Clean {
+                return success;
             }
         }
-        None
+        false
+    }
+
+    /// The place of a choice among those left, drawn by weight.
+    fn draw(&self, left: &[usize], rng: &mut dyn RngCore) -> usize {
+        let weights = || left.iter().map(|&index| self.choices[index].weight);
+        let mut at = rng.random::<f64>() * weights().sum::<f64>();
+        for (place, weight) in weights().enumerate() {
+            at -= weight;
+            if at < 0.0 {
+                return place;
+            }
+        }
+        left.len() - 1
     }
 }
 
-/// The index of a choice, drawn by weight.
-fn draw(choices: &[&Choice], rng: &mut dyn RngCore) -> usize {
-    let total: f64 = choices.iter().map(|choice| choice.weight).sum();
-    let mut at = rng.random::<f64>() * total;
-    for (index, choice) in choices.iter().enumerate() {
-        at -= choice.weight;
-        if at < 0.0 {
-            return index;
-        }
-    }
-    choices.len() - 1
+/// Memory that a thread keeps from one sample to the next.
+#[derive(Default)]
+struct Scratch {
+    rotated: RgbImage,
+    turned: Turned,
+    left: Vec<usize>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }

@@ -1,7 +1,7 @@
 //! The trait of everything that makes an anomaly.
 
 use flawforge_masks::Mask;
-use image::{ImageBuffer, Rgb32FImage, RgbImage};
+use image::{Rgb32FImage, RgbImage};
 use rand::RngCore;
 
 use crate::{Kind, Parameters};
@@ -19,6 +19,18 @@ pub struct Simulated {
     pub parameters: Parameters,
 }
 
+/// An image without pixels, for [`AnomalySimulator::simulate_into`] to write over.
+impl Default for Simulated {
+    fn default() -> Self {
+        Self {
+            image: Rgb32FImage::default(),
+            mask: Mask::default(),
+            kind: Kind::Other,
+            parameters: Parameters::new(),
+        }
+    }
+}
+
 /// Makes anomalous images. Closures `Fn(&RgbImage, &mut dyn RngCore) -> Option<Simulated> + Send + Sync` are
 /// simulators, too.
 pub trait AnomalySimulator: Send + Sync {
@@ -28,38 +40,23 @@ pub trait AnomalySimulator: Send + Sync {
     /// Makes an anomaly on a copy of `normal`. `None` when nothing visible could be made: the mask drawn is
     /// empty, or the surface is too uniform to be distorted. A function of the image and the numbers from `rng` only.
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated>;
-}
 
-/// The same image with values in [0, 1] instead of 0..=255.
-pub fn to_float(image: &RgbImage) -> Rgb32FImage {
-    let values: Vec<f32> = image.as_raw().iter().map(|&v| f32::from(v) / 255.0).collect();
-    // The buffer has the length of the image it comes from.
-    ImageBuffer::from_raw(image.width(), image.height(), values).unwrap_or_default()
-}
-
-/// The image in bytes; values are clamped to [0, 1] and rounded to the nearest of 256 levels.
-pub fn to_bytes(image: &Rgb32FImage) -> RgbImage {
-    let values: Vec<u8> = image
-        .as_raw()
-        .iter()
-        .map(|&v| (v.clamp(0.0, 1.0) * 255.0 + 0.5) as u8)
-        .collect();
-    ImageBuffer::from_raw(image.width(), image.height(), values).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_survive_the_round_trip() {
-        let image = RgbImage::from_fn(16, 16, |x, y| {
-            image::Rgb([(16 * y + x) as u8, x as u8, 255 - y as u8])
-        });
-        assert_eq!(to_bytes(&to_float(&image)), image);
-        assert_eq!(
-            to_float(&image).get_pixel(15, 15).0,
-            [1.0, 15.0 / 255.0, 240.0 / 255.0]
-        );
+    /// The same, written over `made`; `false` when nothing could be made, and `made` is then of no use but its
+    /// memory. The simulators of this crate use the memory again: a loop over images of one size takes none
+    /// after the first few.
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
+        match self.simulate(normal, rng) {
+            Some(new) => {
+                *made = new;
+                true
+            }
+            None => false,
+        }
     }
+}
+
+/// What `simulate` returns for a simulator that implements `simulate_into`.
+pub(crate) fn fresh(make: impl FnOnce(&mut Simulated) -> bool) -> Option<Simulated> {
+    let mut made = Simulated::default();
+    make(&mut made).then_some(made)
 }

@@ -1,15 +1,21 @@
 //! Where foreign textures come from.
 
+use flawforge_resample::resize::bilinear_rgb_part;
 use image::RgbImage;
 use rand::{Rng, RngCore};
 use thiserror::Error;
 
-use crate::resize::bilinear;
+use crate::buffer::reshape;
 
 /// Gives textures of a wanted size.
 pub trait TextureSource: Send + Sync {
     /// One texture of `width` x `height` pixels, RGB; a function of the size and the numbers from `rng` only.
     fn texture(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> RgbImage;
+
+    /// The same, written over `texture`. The sources of this crate use its memory again.
+    fn texture_into(&self, width: u32, height: u32, texture: &mut RgbImage, rng: &mut dyn RngCore) {
+        *texture = self.texture(width, height, rng);
+    }
 }
 
 /// A bank without an image, or with an image that has no pixels.
@@ -61,8 +67,15 @@ impl TextureBank {
 
 impl TextureSource for TextureBank {
     fn texture(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> RgbImage {
+        let mut texture = RgbImage::default();
+        self.texture_into(width, height, &mut texture, rng);
+        texture
+    }
+
+    fn texture_into(&self, width: u32, height: u32, texture: &mut RgbImage, rng: &mut dyn RngCore) {
         let image = &self.images[rng.random_range(0..self.images.len())];
-        bilinear(image, width, height)
+        reshape(texture, width, height);
+        bilinear_rgb_part(image, (0, 0), image.dimensions(), texture);
     }
 }
 

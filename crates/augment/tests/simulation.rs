@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flawforge_augment::{
-    AnomalySimulator, Choice, Kind, OnFailure, ProceduralTextures, Rectangle, RotateNormals, Sample,
+    AnomalySimulator, Choice, Covering, Kind, OnFailure, ProceduralTextures, Rectangle, RotateNormals, Sample,
     Selection, Selections, Simulated, Simulation, Stream, TextureSource, Transparent, to_bytes, to_float,
 };
 use image::{Rgb, RgbImage};
@@ -135,9 +135,13 @@ impl AnomalySimulator for Never {
 
 #[test]
 fn a_simulator_that_fails_is_replaced() {
+    let textures = Arc::new(ProceduralTextures::new(0, 1));
     let covering = Transparent {
-        masks: Arc::new(Rectangle::default()),
-        ..Transparent::new(Arc::new(ProceduralTextures::new(0, 1)))
+        covering: Covering {
+            masks: Arc::new(Rectangle::default()),
+            ..Covering::new(textures.clone())
+        },
+        ..Transparent::new(textures)
     };
     let never = Arc::new(Never(AtomicUsize::new(0)));
     let choice = |simulator: Arc<dyn AnomalySimulator>, on_failure| Choice {

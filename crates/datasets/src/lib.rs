@@ -40,13 +40,13 @@ mod error;
 mod files;
 mod layout;
 mod limits;
-pub mod resize;
 mod split;
 mod textures;
 
 pub use category::{Category, TestImage, TrainImage};
 pub use decode::{load_gray, load_rgb};
 pub use error::DatasetError;
+pub use flawforge_resample::resize;
 pub use layout::{CategoryFiles, GOOD, TestFile, categories};
 pub use limits::Limits;
 pub use split::parity_split;

@@ -10,6 +10,10 @@ impl<G: MaskGenerator + ?Sized> MaskGenerator for Arc<G> {
     fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
         (**self).generate(width, height, rng)
     }
+
+    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
+        (**self).generate_into(width, height, mask, rng);
+    }
 }
 
 /// The pixels that either of two generators sets; the first one draws first.

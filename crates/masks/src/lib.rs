@@ -8,8 +8,8 @@
 //!
 //! A [`MaskGenerator`] turns a size and a random number generator into a [`Mask`]. [`Perlin`] is DRAEM's
 //! generator, with its constants as the default; [`Rectangle`] and [`Scar`] are CutPaste's shapes. Closures
-//! `Fn(u32, u32, &mut dyn RngCore) -> Mask` are generators too; [`Union`], [`Intersection`], [`OneOfMasks`], [`Restricted`] and [`RetryEmpty`] make
-//! generators of generators. A [`Stream`] names the place of one sample in
+//! `Fn(u32, u32, &mut dyn RngCore) -> Mask` are generators too; [`Union`], [`Intersection`], [`OneOfMasks`],
+//! [`Restricted`] and [`RetryEmpty`] make generators of generators. A [`Stream`] names the place of one sample in
 //! a run and hands out one independent random number generator per purpose, so that results depend neither on
 //! the number of threads nor on the order of the work.
 //!
@@ -26,17 +26,19 @@
 
 mod combine;
 mod generator;
+mod lattice;
 mod mask;
 mod perlin;
 mod rectangle;
-pub mod rotation;
 mod scar;
 pub mod stream;
+mod turn;
 
 pub use combine::{Intersection, OneOfMasks, Restricted, RetryEmpty, Union, glass};
 pub use generator::MaskGenerator;
+pub use lattice::Lattice;
 pub use mask::{Mask, MaskError};
-pub use perlin::{Lattice, Perlin};
+pub use perlin::Perlin;
 pub use rectangle::{AspectLaw, Rectangle};
 pub use scar::Scar;
 pub use stream::Stream;

@@ -30,7 +30,7 @@ pub enum MaskError {
 }
 
 /// A binary mask, row-major: 1 where a pixel is anomalous (set), 0 elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Mask {
     width: u32,
     height: u32,
@@ -44,6 +44,40 @@ impl Mask {
             width,
             height,
             pixels: vec![0; width as usize * height as usize],
+        }
+    }
+
+    /// Makes it a mask of `width` x `height` pixels with none set, in the memory that it has.
+    pub fn reset(&mut self, width: u32, height: u32) {
+        (self.width, self.height) = (width, height);
+        self.pixels.clear();
+        self.pixels.resize(width as usize * height as usize, 0);
+    }
+
+    /// Makes it a copy of another mask, in the memory that it has.
+    pub fn copy_from(&mut self, other: &Self) {
+        (self.width, self.height) = (other.width, other.height);
+        self.pixels.clone_from(&other.pixels);
+    }
+
+    /// Lets `fill(y, row)` change each row, from the top; every byte that is then not zero sets its pixel.
+    pub fn change_rows(&mut self, mut fill: impl FnMut(u32, &mut [u8])) {
+        if self.width > 0 {
+            for (y, row) in self.pixels.chunks_exact_mut(self.width as usize).enumerate() {
+                fill(y as u32, row);
+                for pixel in row {
+                    *pixel = u8::from(*pixel != 0);
+                }
+            }
+        }
+    }
+
+    /// Sets the pixels of a rectangle with its top-left pixel at column `x`, row `y`; what lies outside is cut off.
+    pub fn set_rectangle(&mut self, (x, y): (u32, u32), (width, height): (u32, u32)) {
+        let end = |start: u32, length: u32, limit: u32| start.saturating_add(length).min(limit) as usize;
+        let columns = x.min(self.width) as usize..end(x, width, self.width);
+        for y in y.min(self.height) as usize..end(y, height, self.height) {
+            self.pixels[y * self.width as usize..][columns.clone()].fill(1);
         }
     }
 
@@ -131,7 +165,11 @@ impl Mask {
 
     /// Whether no pixel is set.
     pub fn is_empty(&self) -> bool {
-        self.pixels.iter().all(|&pixel| pixel == 0)
+        // Whole blocks at once, which the compiler turns into a few instructions.
+        !self
+            .pixels
+            .chunks(64)
+            .any(|chunk| chunk.iter().fold(0, |any, &pixel| any | pixel) != 0)
     }
 
     /// The pixels that are set in either mask.
@@ -150,6 +188,21 @@ impl Mask {
         self.combine(other, |a, b| a & b)
     }
 
+    /// Clears the pixels that are not set in another mask.
+    ///
+    /// # Errors
+    /// [`MaskError::Size`] when the sizes differ.
+    pub fn restrict(&mut self, to: &Self) -> Result<(), MaskError> {
+        let (left, right) = ((self.width, self.height), (to.width, to.height));
+        if left != right {
+            return Err(MaskError::Size { left, right });
+        }
+        for (pixel, &keep) in self.pixels.iter_mut().zip(&to.pixels) {
+            *pixel &= keep;
+        }
+        Ok(())
+    }
+
     /// A grey image of the same size: 255 where set, 0 elsewhere.
     pub fn to_luma8(&self) -> GrayImage {
         GrayImage::from_fn(self.width, self.height, |x, y| {
@@ -157,14 +210,9 @@ impl Mask {
         })
     }
 
-    /// Bytes that are already 0 or 1 and of the right number.
-    pub(crate) fn from_binary(width: u32, height: u32, pixels: Vec<u8>) -> Self {
-        debug_assert_eq!(pixels.len(), width as usize * height as usize);
-        Self {
-            width,
-            height,
-            pixels,
-        }
+    /// The pixels, for code of this crate that writes 0 and 1 only.
+    pub(crate) fn binary_mut(&mut self) -> &mut [u8] {
+        &mut self.pixels
     }
 
     fn combine(&self, other: &Self, f: impl Fn(u8, u8) -> u8) -> Result<Self, MaskError> {
@@ -172,13 +220,12 @@ impl Mask {
         if left != right {
             return Err(MaskError::Size { left, right });
         }
-        let pixels = self
-            .pixels
-            .iter()
-            .zip(&other.pixels)
-            .map(|(&a, &b)| f(a, b))
-            .collect();
-        Ok(Self::from_binary(self.width, self.height, pixels))
+        let pixels = self.pixels.iter().zip(&other.pixels);
+        Ok(Self {
+            width: self.width,
+            height: self.height,
+            pixels: pixels.map(|(&a, &b)| f(a, b)).collect(),
+        })
     }
 
     fn index(&self, x: u32, y: u32) -> usize {
@@ -228,6 +275,24 @@ mod tests {
         mask.set(4, 3, false);
         assert!(mask.is_empty());
         assert!(Mask::empty(0, 0).is_empty() && Mask::empty(0, 7).coverage() == 0.0);
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let mut mask = Mask::from_fn(40, 30, |_, _| true);
+        mask.reset(9, 7);
+        assert_eq!(mask, Mask::empty(9, 7));
+        mask.set_rectangle((7, 3), (5, 100));
+        mask.set_rectangle((20, 1), (2, 2));
+        assert_eq!(mask, Mask::from_fn(9, 7, |x, y| x >= 7 && y >= 3));
+        mask.restrict(&Mask::from_fn(9, 7, |x, _| x == 8)).unwrap();
+        assert_eq!(mask.count(), 4);
+        assert!(mask.restrict(&Mask::empty(9, 8)).is_err());
+        mask.change_rows(|y, row| row.fill(y as u8 * 3));
+        assert_eq!(mask, Mask::from_fn(9, 7, |_, y| y > 0));
+        let mut copy = Mask::default();
+        copy.copy_from(&mask);
+        assert_eq!(copy, mask);
     }
 
     #[test]

@@ -57,15 +57,19 @@ impl Rectangle {
 
 impl MaskGenerator for Rectangle {
     fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
-        if width == 0 || height == 0 {
-            return Mask::empty(width, height);
+        let mut mask = Mask::default();
+        self.generate_into(width, height, &mut mask, rng);
+        mask
+    }
+
+    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
+        mask.reset(width, height);
+        if width > 0 && height > 0 {
+            let (w, h) = self.size(width, height, rng);
+            let x = rng.random_range(0..=width - w);
+            let y = rng.random_range(0..=height - h);
+            mask.set_rectangle((x, y), (w, h));
         }
-        let (w, h) = self.size(width, height, rng);
-        let x0 = rng.random_range(0..=width - w);
-        let y0 = rng.random_range(0..=height - h);
-        Mask::from_fn(width, height, |x, y| {
-            (x0..x0 + w).contains(&x) && (y0..y0 + h).contains(&y)
-        })
     }
 }
 

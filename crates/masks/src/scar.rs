@@ -30,6 +30,12 @@ impl Default for Scar {
 
 impl MaskGenerator for Scar {
     fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
+        let mut mask = Mask::default();
+        self.generate_into(width, height, &mut mask, rng);
+        mask
+    }
+
+    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
         let scale = f64::from(width.min(height)) / 256.0;
         // Half lengths; never thinner than one pixel.
         let half_width = (within(rng, self.width) * scale).max(1.0) / 2.0;
@@ -44,13 +50,21 @@ impl MaskGenerator for Scar {
             side / 2.0 + (rng.random::<f64>() - 0.5) * free
         };
         let (cx, cy) = (centre(reach_x, width), centre(reach_y, height));
-        let mut mask = Mask::from_fn(width, height, |x, y| {
-            let (dx, dy) = (f64::from(x) + 0.5 - cx, f64::from(y) + 0.5 - cy);
-            (dx * cos + dy * sin).abs() <= half_width && (dy * cos - dx * sin).abs() <= half_length
-        });
+        mask.reset(width, height);
+        // Only what the bounding box holds; one more pixel on every side for rounding.
+        let span = |centre: f64, reach: f64, side: u32| {
+            (centre - reach - 1.0).max(0.0) as u32..((centre + reach + 2.0) as u32).min(side)
+        };
+        for y in span(cy, reach_y, height) {
+            for x in span(cx, reach_x, width) {
+                let (dx, dy) = (f64::from(x) + 0.5 - cx, f64::from(y) + 0.5 - cy);
+                if (dx * cos + dy * sin).abs() <= half_width && (dy * cos - dx * sin).abs() <= half_length {
+                    mask.set(x, y, true);
+                }
+            }
+        }
         // A thin scar may fall between pixel centres.
         mask.set(cx as u32, cy as u32, true);
-        mask
     }
 }
 

@@ -5,7 +5,8 @@ use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use super::Logistic;
-use crate::background::median_filter;
+use crate::background::median_filter_into;
+use crate::poisson::Area;
 
 /// The kinds of NSA's labels. Text form in serde: `binary`, `continuous`, `logistic`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -27,102 +28,129 @@ const GRAIN: u32 = 5;
 /// Radius of the disk of the median filter of differences.
 const RADIUS: i64 = 5;
 
-/// The changed pixels among those touched, and their labels.
-pub(super) fn label(
-    before: &RgbImage,
-    after: &RgbImage,
-    touched: &Mask,
-    kind: LabelKind,
-    logistic: Logistic,
-) -> (Mask, Vec<f32>) {
-    let (width, height) = before.dimensions();
-    let pixels = before
-        .as_raw()
-        .chunks_exact(3)
-        .zip(after.as_raw().chunks_exact(3));
-    let mut differences: Vec<u16> = pixels
-        .zip(touched.pixels())
-        .map(|((a, b), &set)| {
-            let sum: u16 = (0..3).map(|c| u16::from(a[c].abs_diff(b[c]))).sum();
-            sum * u16::from(set)
-        })
-        .collect();
-    let mut sums = differences.iter();
-    let changed = Mask::from_fn(width, height, |_, _| {
-        sums.next().is_some_and(|&sum| sum > TOLERANCE)
-    });
-    let changed = median_filter(&changed, GRAIN);
-    if kind == LabelKind::Binary {
-        let label = changed.pixels().iter().map(|&set| f32::from(set)).collect();
-        return (changed, label);
-    }
-    for (difference, &set) in differences.iter_mut().zip(changed.pixels()) {
-        *difference *= u16::from(set);
-    }
-    let offsets: Vec<(i64, i64)> = (-RADIUS..=RADIUS)
-        .flat_map(|dy| (-RADIUS..=RADIUS).map(move |dx| (dx, dy)))
-        .filter(|(dx, dy)| dx * dx + dy * dy <= RADIUS * RADIUS)
-        .collect();
-    let mut around = vec![0_u16; offsets.len()];
-    let middle = offsets.len() / 2;
-    let (last_x, last_y) = (i64::from(width) - 1, i64::from(height) - 1);
-    let mut median = |x: u32, y: u32| {
-        for (value, (dx, dy)) in around.iter_mut().zip(&offsets) {
-            let x = (i64::from(x) + dx).clamp(0, last_x);
-            let y = (i64::from(y) + dy).clamp(0, last_y);
-            *value = differences[(y * (last_x + 1) + x) as usize];
-        }
-        f64::from(*around.select_nth_unstable(middle).1) / 3.0
-    };
-    let mut labels = vec![0.0; changed.pixels().len()];
-    // A median is zero where fewer than half of the pixels in reach have changed.
-    let reach = near(&changed);
-    for (index, value) in labels.iter_mut().enumerate() {
-        let (x, y) = (index as u32 % width, index as u32 / width);
-        let soft = match kind {
-            LabelKind::Logistic if changed.pixels()[index] != 0 => {
-                let Logistic { steepness, midpoint } = logistic;
-                1.0 / (1.0 + (-steepness * (median(x, y) - midpoint)).exp())
-            }
-            LabelKind::Continuous if reach.contains(x, y) => median(x, y),
-            _ => continue,
+/// Finds what has changed; with memory that is used again.
+#[derive(Default)]
+pub(super) struct Labelling {
+    /// Summed differences of the pixels around those touched.
+    differences: Vec<u16>,
+    raw: Mask,
+    changed: Mask,
+    around: Vec<u16>,
+}
+
+impl Labelling {
+    /// Writes the changed pixels among those touched, and their labels; `false` when there are none.
+    ///
+    /// Everything happens in the bounding box of the touched pixels and what the filters reach: outside of it
+    /// nothing has changed.
+    pub(super) fn label(
+        &mut self,
+        before: &RgbImage,
+        after: &RgbImage,
+        touched: &Mask,
+        (kind, logistic): (LabelKind, Logistic),
+        mask: &mut Mask,
+        label: Option<&mut Vec<f32>>,
+    ) -> bool {
+        let (width, height) = before.dimensions();
+        mask.reset(width, height);
+        let Some(area) = around(touched, RADIUS as u32 + GRAIN) else {
+            return false;
         };
-        *value = soft as f32;
+        let (old, _) = before.as_raw().as_chunks::<3>();
+        let (new, _) = after.as_raw().as_chunks::<3>();
+        let row = |y: u32| {
+            let first = (area.y + y) as usize * width as usize + area.x as usize;
+            first..first + area.width as usize
+        };
+        self.raw.reset(area.width, area.height);
+        self.differences.clear();
+        for y in 0..area.height {
+            let pixels = old[row(y)].iter().zip(&new[row(y)]).zip(&touched.pixels()[row(y)]);
+            self.differences.extend(pixels.map(|((a, b), &set)| {
+                let sum: u16 = (0..3).map(|c| u16::from(a[c].abs_diff(b[c]))).sum();
+                sum * u16::from(set)
+            }));
+        }
+        let mut sums = self.differences.chunks_exact(area.width as usize);
+        self.raw.change_rows(|_, out| {
+            for (out, &sum) in out.iter_mut().zip(sums.next().unwrap_or_default()) {
+                *out = u8::from(sum > TOLERANCE);
+            }
+        });
+        median_filter_into(&self.raw, GRAIN, &mut self.changed);
+        let mut rows = self.changed.pixels().chunks_exact(area.width as usize);
+        mask.change_rows(|y, out| {
+            if (area.y..area.y + area.height).contains(&y) {
+                out[area.x as usize..][..area.width as usize].copy_from_slice(rows.next().unwrap_or_default());
+            }
+        });
+        if let Some(label) = label {
+            label.clear();
+            label.resize(mask.pixels().len(), 0.0);
+            for (difference, &set) in self.differences.iter_mut().zip(self.changed.pixels()) {
+                *difference *= u16::from(set);
+            }
+            for y in 0..area.height {
+                let out = &mut label[row(y)];
+                for (x, out) in (0..area.width).zip(out) {
+                    let changed = self.changed.get(x, y);
+                    *out = match kind {
+                        LabelKind::Binary => f32::from(u8::from(changed)),
+                        LabelKind::Logistic if changed => {
+                            let Logistic { steepness, midpoint } = logistic;
+                            let median = self.median(area, x, y);
+                            (1.0 / (1.0 + (-steepness * (median - midpoint)).exp())) as f32
+                        }
+                        LabelKind::Continuous => self.median(area, x, y) as f32,
+                        LabelKind::Logistic => 0.0,
+                    };
+                }
+            }
+        }
+        !mask.is_empty()
     }
-    (changed, labels)
+
+    /// The median of the differences in the disk around a pixel of the area, in levels; an image goes on beyond its
+    /// edges with its outermost pixels, and beside the area nothing differs.
+    fn median(&mut self, area: Area, x: u32, y: u32) -> f64 {
+        self.around.clear();
+        let (last_x, last_y) = (i64::from(area.width) - 1, i64::from(area.height) - 1);
+        for dy in -RADIUS..=RADIUS {
+            let row = ((i64::from(y) + dy).clamp(0, last_y) * (last_x + 1)) as usize;
+            for dx in -RADIUS..=RADIUS {
+                if dx * dx + dy * dy <= RADIUS * RADIUS {
+                    let column = (i64::from(x) + dx).clamp(0, last_x) as usize;
+                    self.around.push(self.differences[row + column]);
+                }
+            }
+        }
+        let middle = self.around.len() / 2;
+        f64::from(*self.around.select_nth_unstable(middle).1) / 3.0
+    }
 }
 
-/// A box of pixels, bounds included.
-struct Box {
-    left: i64,
-    right: i64,
-    top: i64,
-    bottom: i64,
-}
-
-impl Box {
-    fn contains(&self, x: u32, y: u32) -> bool {
-        (self.left..=self.right).contains(&i64::from(x)) && (self.top..=self.bottom).contains(&i64::from(y))
+/// The bounding box of the set pixels and of what lies within a distance of it in the image.
+fn around(mask: &Mask, distance: u32) -> Option<Area> {
+    let (width, height) = (mask.width(), mask.height());
+    let (mut left, mut right, mut top, mut bottom) = (u32::MAX, 0, u32::MAX, 0);
+    for (y, row) in (0..).zip(mask.pixels().chunks_exact(width.max(1) as usize)) {
+        let first = row.iter().position(|&set| set != 0);
+        let last = row.iter().rposition(|&set| set != 0);
+        if let (Some(first), Some(last)) = (first, last) {
+            (left, right) = (left.min(first as u32), right.max(last as u32));
+            (top, bottom) = (top.min(y), y);
+        }
     }
-}
-
-/// The bounding box of the set pixels and what a disk around them reaches.
-fn near(mask: &Mask) -> Box {
-    let mut found = Box {
-        left: i64::MAX - RADIUS,
-        right: i64::MIN + RADIUS,
-        top: i64::MAX - RADIUS,
-        bottom: i64::MIN + RADIUS,
-    };
-    let width = mask.width() as usize;
-    for (index, _) in mask.pixels().iter().enumerate().filter(|(_, set)| **set != 0) {
-        let (x, y) = ((index % width) as i64, (index / width) as i64);
-        found.left = found.left.min(x - RADIUS);
-        found.right = found.right.max(x + RADIUS);
-        found.top = found.top.min(y - RADIUS);
-        found.bottom = found.bottom.max(y + RADIUS);
-    }
-    found
+    (left <= right).then(|| {
+        let (x, y) = (left.saturating_sub(distance), top.saturating_sub(distance));
+        Area {
+            x,
+            y,
+            width: (right + distance + 1).min(width) - x,
+            height: (bottom + distance + 1).min(height) - y,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -146,6 +174,20 @@ mod tests {
             }
         }
         (before, after)
+    }
+
+    fn label(
+        before: &RgbImage,
+        after: &RgbImage,
+        touched: &Mask,
+        kind: LabelKind,
+        logistic: Logistic,
+    ) -> (Mask, Vec<f32>) {
+        let (mut mask, mut labels) = (Mask::default(), Vec::new());
+        let kind = (kind, logistic);
+        let any = Labelling::default().label(before, after, touched, kind, &mut mask, Some(&mut labels));
+        assert_eq!(any, !mask.is_empty());
+        (mask, labels)
     }
 
     fn all() -> Mask {

@@ -5,20 +5,22 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use flawforge_masks::Mask;
+use flawforge_resample::resize::bilinear_rgb_part;
 use image::RgbImage;
-use image::imageops::crop_imm;
 use rand::{Rng, RngCore};
 use rand_distr::{Distribution, Normal};
 
 pub use label::LabelKind;
+use label::Labelling;
 pub use settings::{Gamma, Logistic, NsaError, NsaSettings, Objects};
 
+use crate::buffer::{copy, reshape, to_float_into};
 use crate::poisson::{self, Area};
-use crate::resize::bilinear;
-use crate::simulator::to_float;
+use crate::simulator::fresh;
 use crate::{AnomalySimulator, Kind, Parameters, Simulated, TextureSource};
 
 /// NSA (Schlüter et al. 2022): a patch of a normal image is resized and blended into another place by Poisson
@@ -38,7 +40,7 @@ pub struct Nsa {
 }
 
 /// An image with patches blended in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct NsaSample {
     /// The anomalous image, same size as the normal one.
     pub image: RgbImage,
@@ -68,50 +70,91 @@ impl Nsa {
     /// Blends patches of `source` into a copy of `normal`. A source of another size is resized. `None` when no
     /// patch fits or none can be seen.
     pub fn blend(&self, normal: &RgbImage, source: &RgbImage, rng: &mut dyn RngCore) -> Option<NsaSample> {
+        let mut sample = NsaSample::default();
+        self.blend_into(normal, source, &mut sample, rng).then_some(sample)
+    }
+
+    /// The same, written over a sample, whose memory is used again; `false` when no patch fits or none can be seen.
+    pub fn blend_into(
+        &self,
+        normal: &RgbImage,
+        source: &RgbImage,
+        sample: &mut NsaSample,
+        rng: &mut dyn RngCore,
+    ) -> bool {
+        SCRATCH.with_borrow_mut(|scratch| {
+            self.patches(normal, source, sample, scratch, rng)
+                && (scratch.labelling).label(
+                    normal,
+                    &sample.image,
+                    &scratch.touched,
+                    (self.label, self.settings.label),
+                    &mut sample.mask,
+                    Some(&mut sample.label),
+                )
+        })
+    }
+
+    /// Blends patches in; `false` when none is.
+    fn patches(
+        &self,
+        normal: &RgbImage,
+        source: &RgbImage,
+        sample: &mut NsaSample,
+        scratch: &mut Scratch,
+        rng: &mut dyn RngCore,
+    ) -> bool {
         let (width, height) = normal.dimensions();
         if width == 0 || height == 0 || source.width() == 0 || source.height() == 0 {
-            return None;
+            return false;
         }
-        let resized = (source.dimensions() != normal.dimensions()).then(|| bilinear(source, width, height));
-        let source = resized.as_ref().unwrap_or(source);
-        let objects = self.settings.objects.map(|objects| Placing {
-            objects,
-            source: objects.background.objects(source),
-            destination: objects.background.objects(normal),
-        });
-        let mut image = normal.clone();
-        let mut touched = Mask::empty(width, height);
-        let mut parameters = Parameters::new();
+        let mut resized = std::mem::take(&mut scratch.resized);
+        let source = if source.dimensions() == normal.dimensions() {
+            source
+        } else {
+            reshape(&mut resized, width, height);
+            bilinear_rgb_part(source, (0, 0), source.dimensions(), &mut resized);
+            &resized
+        };
+        if let Some(objects) = &self.settings.objects {
+            objects.background.objects_into(source, &mut scratch.source);
+            objects.background.objects_into(normal, &mut scratch.destination);
+        }
+        copy(normal, &mut sample.image);
+        scratch.touched.reset(width, height);
+        sample.parameters.clear();
+        let mut blended = false;
         for number in 0..self.settings.patches {
             if number == 0 || rng.random() {
                 // A patch that finds no place is left out.
-                let placing = objects.as_ref();
-                let _ = self.patch(source, placing, &mut image, &mut touched, &mut parameters, rng);
+                let done = self.patch(source, &mut sample.image, &mut sample.parameters, scratch, rng);
+                blended |= done.is_some();
             }
         }
-        if touched.is_empty() {
-            return None;
-        }
-        let (mask, label) = label::label(normal, &image, &touched, self.label, self.settings.label);
-        (!mask.is_empty()).then_some(NsaSample {
-            image,
-            mask,
-            label,
-            parameters,
-        })
+        scratch.resized = resized;
+        blended && !scratch.touched.is_empty()
     }
 
     /// Blends one patch in; `None` when it finds no place.
     fn patch(
         &self,
         source: &RgbImage,
-        placing: Option<&Placing>,
         image: &mut RgbImage,
-        touched: &mut Mask,
         parameters: &mut Parameters,
+        scratch: &mut Scratch,
         rng: &mut dyn RngCore,
     ) -> Option<()> {
+        let Scratch {
+            source: source_objects,
+            destination: destination_objects,
+            object,
+            full,
+            piece,
+            touched,
+            ..
+        } = scratch;
         let settings = &self.settings;
+        let objects = settings.objects.as_ref();
         let (width, height) = image.dimensions();
         let x_bounds = bounds(settings.half_width, width);
         let y_bounds = bounds(settings.half_height, height);
@@ -131,8 +174,8 @@ impl Nsa {
                 width: right - left,
                 height: bottom - top,
             };
-            placing
-                .is_none_or(|placing| placing.source_suits(area))
+            objects
+                .is_none_or(|objects| objects.source_suits(source_objects, area))
                 .then_some(area)
         })?;
         // Its size at the destination: the full sides keep to the bounds of the halves, as in NSA's code.
@@ -147,7 +190,9 @@ impl Nsa {
         if w.saturating_sub(2) * h.saturating_sub(2) < MIN_PIXELS {
             return None;
         }
-        let object = placing.map(|placing| stretched(&placing.source, cut, w, h));
+        if objects.is_some() {
+            stretch(source_objects, cut, (w, h), object);
+        }
         // The place at the destination.
         let mut place = |side: u32, length: u32| {
             let (low, high) = (side / 2 + 1, length.checked_sub(side / 2 + 1)?);
@@ -155,33 +200,31 @@ impl Nsa {
         };
         let (x, y) = (0..TRIES).find_map(|_| {
             let (y, x) = (place(h, height)?, place(w, width)?);
-            let suits = match (placing, &object) {
-                (Some(placing), Some(object)) => placing.destination_suits(object, x, y),
-                _ => true,
-            };
-            suits.then_some((x, y))
+            objects
+                .is_none_or(|objects| objects.destination_suits(object, destination_objects, x, y))
+                .then_some((x, y))
         })?;
-        let piece = crop_imm(source, cut.x, cut.y, cut.width, cut.height).to_image();
-        let piece = bilinear(&piece, w, h);
+        reshape(piece, w, h);
+        bilinear_rgb_part(source, (cut.x, cut.y), (cut.width, cut.height), piece);
         // The pixels of an object on either side, together with the ground on both sides, are all pixels; the
         // outermost ring is left out.
-        let full = Mask::from_fn(w, h, |_, _| true);
+        full.reset(w, h);
+        full.set_rectangle((0, 0), (w, h));
         let inner = Area {
             x: 1,
             y: 1,
             width: w - 2,
             height: h - 2,
         };
-        poisson::blend(&piece, &full, inner, image, (x + 1, y + 1), settings.blending);
-        for v in 0..h {
-            for u in 0..w {
-                let (at_x, at_y) = (x + u, y + v);
-                let on_object = match (placing, &object) {
-                    (Some(placing), Some(object)) => object.get(u, v) || placing.destination.get(at_x, at_y),
-                    _ => true,
-                };
-                if on_object {
-                    touched.set(at_x, at_y, true);
+        poisson::blend(piece, full, inner, image, (x + 1, y + 1), settings.blending);
+        if objects.is_none() {
+            touched.set_rectangle((x, y), (w, h));
+        } else {
+            for v in 0..h {
+                for u in 0..w {
+                    if object.get(u, v) || destination_objects.get(x + u, y + v) {
+                        touched.set(x + u, y + v, true);
+                    }
                 }
             }
         }
@@ -207,53 +250,84 @@ impl AnomalySimulator for Nsa {
     }
 
     fn simulate(&self, normal: &RgbImage, rng: &mut dyn RngCore) -> Option<Simulated> {
-        let sample = match &self.sources {
+        fresh(|made| self.simulate_into(normal, made, rng))
+    }
+
+    fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
+        // Taken, not borrowed: a texture source may simulate by itself.
+        let (mut texture, mut sample) = SAMPLE.take();
+        let source = match &self.sources {
             Some(sources) => {
-                let source = sources.texture(normal.width(), normal.height(), rng);
-                self.blend(normal, &source, rng)
+                sources.texture_into(normal.width(), normal.height(), &mut texture, rng);
+                &texture
             }
-            None => self.blend(normal, normal, rng),
-        }?;
-        Some(Simulated {
-            image: to_float(&sample.image),
-            mask: sample.mask,
-            kind: Kind::Nsa,
-            parameters: sample.parameters,
-        })
+            None => normal,
+        };
+        let blended = SCRATCH.with_borrow_mut(|scratch| {
+            self.patches(normal, source, &mut sample, scratch, rng)
+                && (scratch.labelling).label(
+                    normal,
+                    &sample.image,
+                    &scratch.touched,
+                    (LabelKind::Binary, self.settings.label),
+                    &mut made.mask,
+                    None,
+                )
+        });
+        if blended {
+            to_float_into(&sample.image, &mut made.image);
+            made.kind = Kind::Nsa;
+            std::mem::swap(&mut made.parameters, &mut sample.parameters);
+        }
+        SAMPLE.set((texture, sample));
+        blended
     }
 }
 
-/// The background model, applied to both images.
-struct Placing {
-    objects: Objects,
+/// Memory that a thread keeps from one sample to the next.
+#[derive(Default)]
+struct Scratch {
+    resized: RgbImage,
+    /// The objects in the source, in the image, and in the resized patch, under a background model.
     source: Mask,
     destination: Mask,
+    object: Mask,
+    full: Mask,
+    piece: RgbImage,
+    /// Where patches have been blended in.
+    touched: Mask,
+    labelling: Labelling,
 }
 
-impl Placing {
-    fn source_suits(&self, area: Area) -> bool {
-        let set = (area.y..area.y + area.height)
-            .map(|y| {
-                (area.x..area.x + area.width)
-                    .filter(|&x| self.source.get(x, y))
-                    .count()
-            })
-            .sum::<usize>();
-        set as f64 > self.objects.min_share * f64::from(area.width * area.height)
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    static SAMPLE: RefCell<(RgbImage, NsaSample)> = RefCell::default();
+}
+
+impl Objects {
+    fn source_suits(&self, source: &Mask, area: Area) -> bool {
+        let set: usize = (area.y..area.y + area.height)
+            .map(|y| row(source, area.x, y, area.width).iter().filter(|&&set| set != 0).count())
+            .sum();
+        set as f64 > self.min_share * f64::from(area.width * area.height)
     }
 
-    fn destination_suits(&self, object: &Mask, x: u32, y: u32) -> bool {
+    fn destination_suits(&self, object: &Mask, destination: &Mask, x: u32, y: u32) -> bool {
         let set = object.count() as f64;
-        let mut both = 0.0;
-        for v in 0..object.height() {
-            for u in 0..object.width() {
-                if object.get(u, v) && self.destination.get(x + u, y + v) {
-                    both += 1.0;
-                }
-            }
-        }
-        object.coverage() > self.objects.min_share && both > self.objects.min_overlap * set
+        let both: usize = (0..object.height())
+            .map(|v| {
+                let object = row(object, 0, v, object.width());
+                let there = row(destination, x, y + v, object.len() as u32);
+                object.iter().zip(there).filter(|(a, b)| **a & **b != 0).count()
+            })
+            .sum();
+        object.coverage() > self.min_share && both as f64 > self.min_overlap * set
     }
+}
+
+/// A part of a row of a mask; it lies inside.
+fn row(mask: &Mask, x: u32, y: u32, width: u32) -> &[u8] {
+    &mask.pixels()[(y * mask.width() + x) as usize..][..width as usize]
 }
 
 /// Half-width bounds in pixels, at least 1.
@@ -270,7 +344,7 @@ fn span(margin: u32, half: u32, length: u32, rng: &mut dyn RngCore) -> Option<(u
 }
 
 /// A part of a mask, resized (bilinear, half or more is set).
-fn stretched(mask: &Mask, area: Area, width: u32, height: u32) -> Mask {
+fn stretch(mask: &Mask, area: Area, (width, height): (u32, u32), stretched: &mut Mask) {
     let tap = |at: u32, from: u32, to: u32| {
         let place = (f64::from(at) + 0.5) * f64::from(from) / f64::from(to) - 0.5;
         let place = place.clamp(0.0, f64::from(from - 1));
@@ -278,10 +352,13 @@ fn stretched(mask: &Mask, area: Area, width: u32, height: u32) -> Mask {
         (first, (first + 1).min(from - 1), place - f64::from(first))
     };
     let value = |x: u32, y: u32| f64::from(u8::from(mask.get(area.x + x, area.y + y)));
-    Mask::from_fn(width, height, |x, y| {
-        let (left, right, a) = tap(x, area.width, width);
+    stretched.reset(width, height);
+    stretched.change_rows(|y, out| {
         let (top, bottom, b) = tap(y, area.height, height);
-        let row = |y: u32| value(left, y) * (1.0 - a) + value(right, y) * a;
-        row(top) * (1.0 - b) + row(bottom) * b >= 0.5
-    })
+        for (x, out) in (0..width).zip(out) {
+            let (left, right, a) = tap(x, area.width, width);
+            let row = |y: u32| value(left, y) * (1.0 - a) + value(right, y) * a;
+            *out = u8::from(row(top) * (1.0 - b) + row(bottom) * b >= 0.5);
+        }
+    });
 }

@@ -31,12 +31,13 @@ impl ColorSpace {
     pub const ALL: [Self; 6] = [Self::YCrCb, Self::Hsv, Self::Hls, Self::Lab, Self::Luv, Self::Yuv];
 }
 
-/// Changes hue (in 1/255 of a turn) and saturation (in levels); red and blue are taken for each other.
-pub(super) fn shift_hue_saturation(image: &mut RgbImage, hue: i32, saturation: i32) {
+/// Changes hue (in 1/255 of a turn) and saturation (in levels) of the given pixels, or of all; red and blue are taken
+/// for each other.
+pub(super) fn shift_hue_saturation(image: &mut RgbImage, pixels: Option<&[u32]>, hue: i32, saturation: i32) {
     // OpenCV's 8-bit hue counts half degrees.
     let turn = (hue as f32 / 255.0 * 180.0) as i32;
     let divisors = hsv_divisors();
-    swapped(image, |p| {
+    swapped(image, pixels, |p| {
         let [h, s, v] = to_hsv(p, divisors);
         let h = (i32::from(h) + turn).rem_euclid(180) as u8;
         from_hsv([h, (i32::from(s) + saturation).clamp(0, 255) as u8, v])

@@ -1,10 +1,10 @@
 //! Comparison with imgaug, Pillow and OpenCV (`tests/golden/operations.py`).
 
+use flawforge_resample::resize::bilinear_rgb;
 use image::RgbImage;
 use serde_json::Value;
 
 use super::{ColorSpace, TextureOperation};
-use crate::resize::bilinear;
 
 fn bytes(value: &Value) -> Vec<u8> {
     let text = value.as_str().unwrap();
@@ -107,7 +107,7 @@ fn textures_are_resized_as_opencv_does() {
     let (golden, image) = golden();
     for case in golden["resized"].as_array().unwrap() {
         let side = |name: &str| case[name].as_u64().unwrap() as u32;
-        let result = bilinear(&image, side("width"), side("height"));
+        let result = bilinear_rgb(&image, side("width"), side("height"));
         assert_eq!(
             result.into_raw(),
             bytes(&case["result"]),

@@ -2,13 +2,15 @@
 
 use image::RgbImage;
 
-use super::{Table, look_up};
+use super::Table;
 
-type Histogram = [u32; 256];
+/// How many pixels have each level.
+pub(super) type Histogram = [u32; 256];
 
-/// Cuts `cutoff` percent of the pixels from either end of each channel's histogram and stretches the rest.
-pub(super) fn auto_contrast(image: &mut RgbImage, cutoff: u8) {
-    let tables = histograms(image).map(|mut histogram| {
+/// The tables that cut `cutoff` percent of the pixels from either end of each channel's histogram and stretch the
+/// rest.
+pub(super) fn auto_contrast(histograms: [Histogram; 3], cutoff: u8) -> [Table; 3] {
+    histograms.map(|mut histogram| {
         let total: u64 = histogram.iter().map(|&count| u64::from(count)).sum();
         let cut = (total * u64::from(cutoff) / 100) as u32;
         remove(histogram.iter_mut(), cut);
@@ -23,8 +25,7 @@ pub(super) fn auto_contrast(image: &mut RgbImage, cutoff: u8) {
             }
             _ => identity(),
         }
-    });
-    look_up(image, &tables);
+    })
 }
 
 fn remove<'a>(counts: impl Iterator<Item = &'a mut u32>, mut cut: u32) {
@@ -38,9 +39,9 @@ fn remove<'a>(counts: impl Iterator<Item = &'a mut u32>, mut cut: u32) {
     }
 }
 
-/// Spreads the levels of each channel so that they are used about equally often.
-pub(super) fn equalize(image: &mut RgbImage) {
-    let tables = histograms(image).map(|histogram| {
+/// The tables that spread the levels of each channel so that they are used about equally often.
+pub(super) fn equalize(histograms: [Histogram; 3]) -> [Table; 3] {
+    histograms.map(|histogram| {
         let filled = histogram.iter().filter(|&&count| count > 0).count();
         let total: u32 = histogram.iter().sum();
         let last = histogram
@@ -59,18 +60,36 @@ pub(super) fn equalize(image: &mut RgbImage) {
             sum += count;
             level
         })
-    });
-    look_up(image, &tables);
+    })
 }
 
-fn histograms(image: &RgbImage) -> [Histogram; 3] {
-    let mut histograms = [[0; 256]; 3];
-    for pixel in image.as_raw().chunks_exact(3) {
-        for (histogram, &value) in histograms.iter_mut().zip(pixel) {
-            histogram[usize::from(value)] += 1;
+/// The histograms of R, G and B after levels have been looked up in tables.
+pub(super) fn count(image: &RgbImage, tables: &Option<[Table; 3]>) -> [Histogram; 3] {
+    // Two counts of neighbouring pixels: equal levels in a row would wait for each other.
+    let mut counts = [[[0_u32; 256]; 3]; 2];
+    let (pixels, _) = image.as_raw().as_chunks::<3>();
+    let (pairs, last) = pixels.as_chunks::<2>();
+    let [even, odd] = &mut counts;
+    for [first, second] in pairs {
+        for c in 0..3 {
+            even[c][usize::from(first[c])] += 1;
+            odd[c][usize::from(second[c])] += 1;
         }
     }
-    histograms
+    for pixel in last {
+        for c in 0..3 {
+            even[c][usize::from(pixel[c])] += 1;
+        }
+    }
+    std::array::from_fn(|c| {
+        let sums = even[c].iter().zip(&odd[c]).map(|(a, b)| a + b);
+        let mut histogram = [0; 256];
+        for (level, sum) in sums.enumerate() {
+            let level = tables.as_ref().map_or(level, |tables| usize::from(tables[c][level]));
+            histogram[level] += sum;
+        }
+        histogram
+    })
 }
 
 fn identity() -> Table {

@@ -1,20 +1,18 @@
 //! The ten operations that DRAEM applies to its textures.
 
 mod brightness;
+mod chain;
 mod color;
 #[cfg(test)]
 mod golden;
 mod histogram;
 mod sharpness;
 
-use std::mem;
-
 use image::RgbImage;
 use rand::{Rng, RngCore};
 
+pub(crate) use chain::Chain;
 pub use color::ColorSpace;
-
-use crate::rotate::{Fill, rotate};
 
 /// Draws `count` of DRAEM's ten texture operations without replacement and applies them in the order drawn.
 ///
@@ -36,21 +34,24 @@ impl Default for TextureOperations {
 impl TextureOperations {
     /// Draws the operations with DRAEM's ranges.
     pub fn draw(&self, rng: &mut dyn RngCore) -> Vec<TextureOperation> {
+        let mut drawn = Vec::new();
+        self.draw_into(&mut drawn, rng);
+        drawn
+    }
+
+    /// Adds the operations drawn to others.
+    pub(crate) fn draw_into(&self, drawn: &mut Vec<TextureOperation>, rng: &mut dyn RngCore) {
         let mut left: [usize; TextureOperation::NUMBER] = std::array::from_fn(|index| index);
         let count = self.count.min(left.len());
-        (0..count)
-            .map(|taken| {
-                left.swap(taken, rng.random_range(taken..TextureOperation::NUMBER));
-                TextureOperation::draw(left[taken], rng)
-            })
-            .collect()
+        drawn.extend((0..count).map(|taken| {
+            left.swap(taken, rng.random_range(taken..TextureOperation::NUMBER));
+            TextureOperation::draw(left[taken], rng)
+        }));
     }
 
     /// Draws operations and applies them.
     pub fn apply(&self, mut texture: RgbImage, rng: &mut dyn RngCore) -> RgbImage {
-        for operation in self.draw(rng) {
-            operation.apply(&mut texture);
-        }
+        Chain::default().run(&self.draw(rng), &mut texture, None);
         texture
     }
 }
@@ -158,41 +159,7 @@ impl TextureOperation {
 
     /// Applies the operation in place.
     pub fn apply(&self, image: &mut RgbImage) {
-        match *self {
-            Self::Gamma { gammas } => {
-                look_up(
-                    image,
-                    &gammas.map(|gamma| table(|v| (255.0 * (v / 255.0).powf(gamma)) as u8)),
-                );
-            }
-            Self::Brightness {
-                space,
-                multiply,
-                add,
-                multiply_first,
-            } => {
-                brightness::adjust(image, space, &brightness::levels(multiply, add, multiply_first));
-            }
-            Self::Sharpness { factor } => sharpness::enhance(image, factor),
-            Self::HueSaturation { hue, saturation } => color::shift_hue_saturation(image, hue, saturation),
-            Self::Solarize { threshold: None } => {}
-            Self::Solarize {
-                threshold: Some(threshold),
-            } => {
-                every(image, |v| if v >= threshold { 255 - v } else { v });
-            }
-            Self::Posterize { bits } => {
-                let keep = !(0xff_u16 >> bits.min(8)) as u8;
-                every(image, |v| v & keep);
-            }
-            Self::Invert => every(image, |v| 255 - v),
-            Self::AutoContrast { cutoff } => histogram::auto_contrast(image, cutoff),
-            Self::Equalize => histogram::equalize(image),
-            Self::Rotate { degrees } => {
-                let rotated = rotate(image, degrees, Fill::Black);
-                let _ = mem::replace(image, rotated);
-            }
-        }
+        Chain::default().run(&[*self], image, None);
     }
 }
 
@@ -203,22 +170,10 @@ fn table(f: impl Fn(f32) -> u8) -> Table {
     std::array::from_fn(|level| f(level as f32))
 }
 
-fn every(image: &mut RgbImage, f: impl Fn(u8) -> u8) {
-    for value in image.iter_mut() {
-        *value = f(*value);
-    }
-}
-
-fn look_up(image: &mut RgbImage, tables: &[Table; 3]) {
-    for pixel in image.chunks_exact_mut(3) {
-        for (value, table) in pixel.iter_mut().zip(tables) {
-            *value = table[usize::from(*value)];
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::mem;
+
     use super::*;
     use crate::Stream;
 

@@ -1,10 +1,12 @@
 //! Poisson blending: a patch that takes on the colours of its surroundings.
 
 mod sine;
+mod sine_matrix;
 
 use std::cell::RefCell;
 
 use flawforge_masks::Mask;
+use flawforge_resample::multiversioned;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -136,7 +138,8 @@ thread_local! {
 /// Memory that is kept between blends.
 struct Workspace {
     solver: Solver,
-    inner: Vec<bool>,
+    /// Per value 1 where gradients come from the patch, else 0.
+    inner: Vec<i16>,
     run: Vec<usize>,
     patch: Vec<i16>,
     ground: Vec<i16>,
@@ -232,18 +235,14 @@ impl Workspace {
         for y in 0..h - 1 {
             self.down.copy_within(stride.., 0);
             let span = y * stride..(y + 2) * stride;
-            let (patch, ground) = (&self.patch[span.clone()], &self.ground[span]);
-            let inner = &self.inner[y * w..(y + 1) * w];
-            let down = &mut self.down[stride..];
-            for (x, &inside) in inner[..w - 1].iter().enumerate() {
-                for k in 3 * x..3 * x + 3 {
-                    let (tx, ty) = (ground[k + 3] - ground[k], ground[k + stride] - ground[k]);
-                    let (sx, sy) = (patch[k + 3] - patch[k], patch[k + stride] - patch[k]);
-                    let take = inside & (guidance == Guidance::Normal || (sx - sy).abs() > (tx - ty).abs());
-                    self.across[k] = if take { sx } else { tx };
-                    down[k] = if take { sy } else { ty };
-                }
-            }
+            guide(
+                &mut self.across,
+                &mut self.down[stride..],
+                &self.patch[span.clone()],
+                &self.ground[span],
+                &self.inner[y * stride..(y + 1) * stride],
+                guidance == Guidance::Mixed,
+            );
             if y == 0 {
                 continue;
             }
@@ -275,7 +274,7 @@ impl Workspace {
     fn shrink(&mut self, mask: &Mask, area: Area) {
         let (w, h) = (area.width as usize, area.height as usize);
         self.inner.clear();
-        self.inner.resize(w * h, false);
+        self.inner.resize(3 * w * h, 0);
         // Per column the number of set pixels that end at the row; per row the number of columns in which
         // that is enough.
         let run = &mut self.run;
@@ -289,9 +288,31 @@ impl Workspace {
                 run[x] = if set[x] != 0 { run[x] + 1 } else { 0 };
                 fits = if run[x] > 2 * SHRINK { fits + 1 } else { 0 };
                 if fits > 2 * SHRINK {
-                    self.inner[(y - SHRINK) * w + x - SHRINK] = true;
+                    let at = 3 * ((y - SHRINK) * w + x - SHRINK);
+                    self.inner[at..at + 3].fill(1);
                 }
             }
+        }
+    }
+}
+
+multiversioned! {
+    /// The guiding field of a row: forward differences of the patch where `inner` is 1 (and, when mixed, where they
+    /// say more than the ground's), else of the ground. Patch and ground are two rows, of which the first is meant.
+    /// The last pixel of the row has no neighbour, and keeps what it has.
+    fn guide(across: &mut [i16], down: &mut [i16], patch: &[i16], ground: &[i16], inner: &[i16], mixed: bool) {
+        let stride = inner.len();
+        let length = stride.saturating_sub(3);
+        let (across, down, inner) = (&mut across[..length], &mut down[..length], &inner[..length]);
+        let (patch_right, patch_below) = (&patch[3..][..length], &patch[stride..][..length]);
+        let (ground_right, ground_below) = (&ground[3..][..length], &ground[stride..][..length]);
+        let (patch, ground) = (&patch[..length], &ground[..length]);
+        for k in 0..length {
+            let (tx, ty) = (ground_right[k] - ground[k], ground_below[k] - ground[k]);
+            let (sx, sy) = (patch_right[k] - patch[k], patch_below[k] - patch[k]);
+            let take = (inner[k] != 0) & (!mixed | ((sx - sy).abs() > (tx - ty).abs()));
+            across[k] = if take { sx } else { tx };
+            down[k] = if take { sy } else { ty };
         }
     }
 }

@@ -1,4 +1,4 @@
-"""Golden values of OpenCV's 8-bit bilinear resize, for crates/datasets/tests/resize_golden.rs.
+"""Golden values of OpenCV's 8-bit bilinear resize, for crates/resample/tests/resize_golden.rs.
 
 Made with opencv-python-headless 4.10/4.11 and numpy 1.26:
 

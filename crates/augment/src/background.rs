@@ -47,7 +47,9 @@ impl Background {
         differs.reset(image.width(), image.height());
         let (pixels, _) = image.as_raw().as_chunks::<3>();
         let mut rows = pixels.chunks_exact((image.width() as usize).max(1));
-        differs.change_rows(|_, row| differing(row, rows.next().unwrap_or_default(), self.level, self.threshold));
+        differs.change_rows(|_, row| {
+            differing(row, rows.next().unwrap_or_default(), self.level, self.threshold)
+        });
         median_filter_into(&differs, self.median, objects);
         DIFFERS.set(differs);
     }

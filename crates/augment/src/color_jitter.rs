@@ -1,5 +1,6 @@
 //! Small changes of colour.
 
+use flawforge_resample::multiversioned;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngCore};
 
@@ -62,18 +63,15 @@ impl ColorChange {
     /// Changes pixels (RGB in [0, 1]) in place.
     pub fn apply(self, pixels: &mut [[f32; 3]]) {
         match self {
-            Self::Brightness(factor) => blend(pixels, factor, |_| 0.0),
+            Self::Brightness(factor) => blend(pixels.as_flattened_mut(), factor, 0.0),
             Self::Contrast(factor) => {
-                let sum: f64 = pixels.iter().map(|pixel| f64::from(grey(*pixel))).sum();
-                let mean = (sum / pixels.len().max(1) as f64) as f32;
-                blend(pixels, factor, |_| mean);
+                let mean = (sum_of_grey(pixels) / pixels.len().max(1) as f64) as f32;
+                blend(pixels.as_flattened_mut(), factor, mean);
             }
-            Self::Saturation(factor) => blend(pixels, factor, grey),
-            Self::Hue(shift) => {
-                for pixel in pixels {
-                    *pixel = shift_hue(*pixel, shift);
-                }
-            }
+            Self::Saturation(factor) => saturate(pixels, factor),
+            Self::Hue(shift) if shift.abs() <= 0.5 => shift_hue(pixels, shift),
+            // Whole turns change nothing.
+            Self::Hue(shift) => shift_hue(pixels, shift - shift.round()),
         }
     }
 
@@ -87,49 +85,101 @@ impl ColorChange {
     }
 }
 
-fn grey([r, g, b]: [f32; 3]) -> f32 {
+#[inline(always)]
+fn grey(r: f32, g: f32, b: f32) -> f32 {
     0.2989 * r + 0.587 * g + 0.114 * b
 }
 
-fn blend(pixels: &mut [[f32; 3]], factor: f32, other: impl Fn([f32; 3]) -> f32) {
-    for pixel in pixels {
-        let other = other(*pixel);
-        *pixel = pixel.map(|v| (factor * v + (1.0 - factor) * other).clamp(0.0, 1.0));
-    }
+#[inline(always)]
+fn mixed(value: f32, factor: f32, other: f32) -> f32 {
+    (factor * value + (1.0 - factor) * other).clamp(0.0, 1.0)
 }
 
-fn shift_hue([r, g, b]: [f32; 3], shift: f32) -> [f32; 3] {
-    let (high, low) = (r.max(g).max(b), r.min(g).min(b));
-    let range = high - low;
-    if range <= 0.0 {
-        return [r, g, b];
+/// Pixels changed at once: a few vectors.
+const BLOCK: usize = 16;
+
+/// Changes blocks of red, green and blue values; the last one is filled up with zeros.
+#[inline(always)]
+fn by_blocks(pixels: &mut [[f32; 3]], change: impl Fn([&mut [f32; BLOCK]; 3])) {
+    let each = |block: &mut [[f32; 3]; BLOCK]| {
+        let [mut r, mut g, mut b] = [0, 1, 2].map(|c| block.map(|pixel| pixel[c]));
+        change([&mut r, &mut g, &mut b]);
+        for (k, pixel) in block.iter_mut().enumerate() {
+            *pixel = [r[k], g[k], b[k]];
+        }
+    };
+    let (blocks, rest) = pixels.as_chunks_mut::<BLOCK>();
+    blocks.iter_mut().for_each(each);
+    let mut last = [[0.0; 3]; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    each(&mut last);
+    rest.copy_from_slice(&last[..rest.len()]);
+}
+
+/// Sums of every eighth value, added up in the end: the same for any vectors.
+fn sum_of_grey(pixels: &[[f32; 3]]) -> f64 {
+    let mut sums = [0.0; 8];
+    for pixels in pixels.chunks(8) {
+        for (sum, &[r, g, b]) in sums.iter_mut().zip(pixels) {
+            *sum += f64::from(grey(r, g, b));
+        }
     }
-    // The hue in sixths of a turn: the distance from the strongest channel's peak, and that peak.
-    let (difference, peak) = if high == r {
-        (g - b, 0.0)
-    } else if high == g {
-        (b - r, 2.0)
-    } else {
-        (r - g, 4.0)
-    };
-    let hue = peak + difference / range + 6.0 * shift;
-    // A remainder takes long; shifts by up to half a turn need none.
-    let hue = if shift.abs() > 0.5 {
-        hue.rem_euclid(6.0)
-    } else if hue < 0.0 {
-        hue + 6.0
-    } else if hue >= 6.0 {
-        hue - 6.0
-    } else {
-        hue
-    };
-    // Each channel falls from its peak and reaches the low value two sixths away.
-    let channel = |peak: f32| {
-        let distance = (hue - peak).abs();
-        let distance = distance.min(6.0 - distance);
-        low + range * (2.0 - distance).clamp(0.0, 1.0)
-    };
-    [channel(0.0), channel(2.0), channel(4.0)]
+    sums.iter().sum()
+}
+
+multiversioned! {
+    fn blend(values: &mut [f32], factor: f32, other: f32) {
+        for value in values {
+            *value = mixed(*value, factor, other);
+        }
+    }
+
+    fn saturate(pixels: &mut [[f32; 3]], factor: f32) {
+        by_blocks(pixels, |[r, g, b]| {
+            for k in 0..BLOCK {
+                let other = grey(r[k], g[k], b[k]);
+                r[k] = mixed(r[k], factor, other);
+                g[k] = mixed(g[k], factor, other);
+                b[k] = mixed(b[k], factor, other);
+            }
+        });
+    }
+
+    /// Shifts hues by at most half a turn. Every case is computed and one selected, so that blocks need no branches.
+    fn shift_hue(pixels: &mut [[f32; 3]], shift: f32) {
+        by_blocks(pixels, |[red, green, blue]| {
+            for k in 0..BLOCK {
+                let (r, g, b) = (red[k], green[k], blue[k]);
+                let high = if r > g { r } else { g };
+                let high = if high > b { high } else { b };
+                let low = if r < g { r } else { g };
+                let low = if low < b { low } else { b };
+                let range = high - low;
+                // The hue in sixths of a turn: the peak of the strongest channel, and the distance from it.
+                let (difference, peak) = if high == r {
+                    (g - b, 0.0)
+                } else if high == g {
+                    (b - r, 2.0)
+                } else {
+                    (r - g, 4.0)
+                };
+                let hue = peak + difference / range + 6.0 * shift;
+                let hue = if hue < 0.0 { hue + 6.0 } else { hue };
+                let hue = if hue >= 6.0 { hue - 6.0 } else { hue };
+                // Each channel falls from its peak and reaches the low value two sixths away. A grey pixel has no
+                // hue; its range of zero makes that no number.
+                let channel = |peak: f32, grey: f32| {
+                    let distance = (hue - peak).abs();
+                    let distance = if distance < 6.0 - distance { distance } else { 6.0 - distance };
+                    let value = low + range * (2.0 - distance).clamp(0.0, 1.0);
+                    if range > 0.0 { value } else { grey }
+                };
+                red[k] = channel(0.0, r);
+                green[k] = channel(2.0, g);
+                blue[k] = channel(4.0, b);
+            }
+        });
+    }
 }
 
 #[cfg(test)]

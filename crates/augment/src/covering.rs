@@ -58,7 +58,12 @@ impl Covering {
                 made.parameters.push("opacity", opacity);
             }
             to_float_into(normal, &mut made.image);
-            mix(&mut made.image, &scratch.texture, &scratch.seen, opacity.unwrap_or(1.0));
+            mix(
+                &mut made.image,
+                &scratch.texture,
+                &scratch.seen,
+                opacity.unwrap_or(1.0),
+            );
         }
         SCRATCH.set(scratch);
         drawn
@@ -204,11 +209,21 @@ fn positions(mask: &Mask, positions: &mut Vec<u32>) {
     for (eight, first) in eights.iter().zip((0..).step_by(8)) {
         // Most are clear.
         if u64::from_ne_bytes(*eight) != 0 {
-            positions.extend((first..).zip(eight).filter(|(_, set)| **set != 0).map(|(at, _)| at));
+            positions.extend(
+                (first..)
+                    .zip(eight)
+                    .filter(|(_, set)| **set != 0)
+                    .map(|(at, _)| at),
+            );
         }
     }
     let first = 8 * eights.len() as u32;
-    positions.extend((first..).zip(rest).filter(|(_, set)| **set != 0).map(|(at, _)| at));
+    positions.extend(
+        (first..)
+            .zip(rest)
+            .filter(|(_, set)| **set != 0)
+            .map(|(at, _)| at),
+    );
 }
 
 fn mix(image: &mut image::Rgb32FImage, texture: &RgbImage, positions: &[u32], opacity: f32) {
@@ -338,7 +353,9 @@ mod tests {
     #[test]
     fn unseen_pixels_of_the_texture_do_not_matter() {
         // The whole texture changed by the same operations, mixed pixel by pixel.
-        let texture = RgbImage::from_fn(61, 47, |x, y| Rgb([(x * 4) as u8, (y * 5) as u8, (x * y % 256) as u8]));
+        let texture = RgbImage::from_fn(61, 47, |x, y| {
+            Rgb([(x * 4) as u8, (y * 5) as u8, (x * y % 256) as u8])
+        });
         let bank: Arc<dyn TextureSource> = Arc::new(TextureBank::new(vec![texture.clone()]).unwrap());
         let normal = RgbImage::from_fn(61, 47, |x, y| Rgb([(x + y) as u8, 90, (y * 3) as u8]));
         let mut visible = 0;

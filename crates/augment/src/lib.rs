@@ -1,5 +1,8 @@
 //! *What* an anomaly looks like: seeded simulation of surface anomalies on normal images.
 //!
+//! A detector of anomalies is trained on images of good parts only. What it should find is *simulated*: a normal image
+//! goes in, and out come the same image with a flaw, the mask of the flaw, and how it was made.
+//!
 //! ```text
 //!                         +-- clean (probability 1/2) ---------------------------------+
 //! normal image            |                                                            v
@@ -9,18 +12,34 @@
 //!                  (per category, TOML)     + TextureOperations
 //! ```
 //!
-//! * [`Transparent`] and [`Opaque`] put a foreign texture into a [`Perlin`] mask; [`NearDistribution`] bends the
-//!   surface itself (NDAA). Each is an [`AnomalySimulator`]; each constant is a public field whose default is
-//!   that of the literature, or marked as a proposal.
-//! * Further simulators: [`CutPaste`], [`Nsa`] (with [Poisson blending](poisson) and soft labels), [`CutOut`],
-//!   [`ForeignPatch`], and any closure. [`OneOf`], [`Chance`] and [`Retry`] make simulators of simulators. Each
-//!   anomaly comes with its [`Kind`] and its [`Parameters`].
-//! * A [`TextureSource`] gives textures: [`TextureBank`] from images in memory, [`ProceduralTextures`] from noise
-//!   when there are none. [`TextureOperations`] changes them in DRAEM's ten ways.
-//! * A [`Selection`] says which kinds suit a category, and whether its normal images may be rotated.
-//!   [`Selections::builtin`] holds the 15 categories of MVTec AD; [`Selections::from_toml`] reads one's own.
-//! * [`evidence`] looks at normal images and proposes a selection, with numbers.
-//! * A [`Simulation`] draws training samples: [`Simulation::draem`] or [`Simulation::selected`].
+//! # The way to an anomaly
+//!
+//! <img src="../../../crates/augment/docs/steps.png" alt="normal image, mask, texture, changed texture, mixture">
+//!
+//! From left to right: the normal image; a [`Perlin`] mask, which says *where*; a texture from a [`TextureSource`]
+//! ([`TextureBank`]: images in memory; [`ProceduralTextures`]: noise, when there are none); the texture changed by three of
+//! DRAEM's ten [`TextureOperations`]; and the mixture of image and texture inside the mask.
+//!
+//! # The kinds
+//!
+//! <img src="../../../crates/augment/docs/kinds.png" alt="normal, transparent, opaque, near-distribution; two products">
+//!
+//! Two products of the demo data, and on them [`Transparent`], [`Opaque`] and [`NearDistribution`], above their masks.
+//! The first two *cover* the surface with something foreign; the third bends the surface itself (NDAA). Which of them is
+//! a flaw depends on the product: a bent pin is one, a bent grain of leather is not. A [`Selection`] holds these answers
+//! for a category: [`Selections::builtin`] for the 15 of MVTec AD, [`Selections::from_toml`] for one's own, and
+//! [`evidence`] proposes them from the normal images, with numbers.
+//!
+//! <img src="../../../crates/augment/docs/others.png" alt="CutPaste, NSA, CutOut, foreign patch">
+//!
+//! The kinds of other methods: [`CutPaste`], [`Nsa`] (with [Poisson blending](poisson) and soft labels), [`CutOut`] and
+//! [`ForeignPatch`]. Everything that makes anomalies is an [`AnomalySimulator`], and so is any closure; [`OneOf`],
+//! [`Chance`], [`Retry`] and [`OnObject`] make simulators of simulators. Each constant is a public field whose default
+//! is that of the literature, or marked as a proposal; each anomaly comes with its [`Kind`] and its [`Parameters`].
+//!
+//! # Training samples
+//!
+//! A [`Simulation`] draws them: [`Simulation::draem`], or [`Simulation::selected`] for the kinds of a selection.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -39,9 +58,13 @@
 //! }
 //! ```
 //!
-//! Everything random is a function of a [`Stream`] (seed, epoch, index): batches are simulated on all cores and
-//! have the same bytes for any number of threads. Images are RGB
-//! bytes; [`simulate_any`] takes grey images and images of floats as well. The crate knows nothing of files and tensors.
+//! Everything random is a function of a [`Stream`] (seed, epoch, index): [`Simulation::batch`] works on all cores and
+//! gives the same bytes for any number of threads. [`Simulation::sample_into`], [`Simulation::batch_into`] and
+//! [`AnomalySimulator::simulate_into`] write over earlier results; a loop over them takes no memory once it runs.
+//!
+//! Images are RGB bytes; [`simulate_any`] takes grey images and images of floats as well. The crate knows nothing of files
+//! and tensors. The pictures above are made by the example `gallery`; the example `simulate` does the same to an image
+//! of one's own.
 
 mod any_image;
 mod background;

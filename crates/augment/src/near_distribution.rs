@@ -99,7 +99,9 @@ impl NearDistribution {
         let (new, _) = distorted.as_raw().as_chunks::<3>();
         let mut pairs = old.iter().zip(new);
         Mask::from_fn(normal.width(), normal.height(), |_, _| {
-            pairs.next().is_some_and(|(old, new)| differs(old, new, limit) != 0)
+            pairs
+                .next()
+                .is_some_and(|(old, new)| differs(old, new, limit) != 0)
         })
     }
 
@@ -160,7 +162,13 @@ impl NearDistribution {
     }
 
     /// One try. Only the rectangle is computed: nothing changes beside it.
-    fn try_once(&self, normal: &RgbImage, scratch: &mut Scratch, made: &mut Simulated, rng: &mut dyn RngCore) -> bool {
+    fn try_once(
+        &self,
+        normal: &RgbImage,
+        scratch: &mut Scratch,
+        made: &mut Simulated,
+        rng: &mut dyn RngCore,
+    ) -> bool {
         let (width, height) = normal.dimensions();
         let distortion = self.draw(width, height, rng);
         let Scratch {
@@ -443,7 +451,11 @@ mod tests {
         // The left half is plain ground at level 200, but for a pattern that would be distorted as well.
         let image = RgbImage::from_fn(96, 96, |x, y| {
             let dark = (x / 5 + y / 6) % 2 == 0;
-            Rgb(if x < 48 { [if dark { 180 } else { 220 }; 3] } else { [if dark { 40 } else { 110 }; 3] })
+            Rgb(if x < 48 {
+                [if dark { 180 } else { 220 }; 3]
+            } else {
+                [if dark { 40 } else { 110 }; 3]
+            })
         });
         let simulator = NearDistribution {
             background: Some(Background::new(200.0, 60.0)),

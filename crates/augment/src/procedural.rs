@@ -85,8 +85,13 @@ impl TextureSource for ProceduralTextures {
             for (out, column) in out.iter_mut().zip(&columns) {
                 let at = |place: usize| f32::from(pattern[place]);
                 // First along the pattern's rows, whichever way the texture lies.
-                let (x, y) = if transposed { (&row, column) } else { (column, &row) };
-                let upper = at(x.first + y.first) + (at(x.second + y.first) - at(x.first + y.first)) * x.fraction;
+                let (x, y) = if transposed {
+                    (&row, column)
+                } else {
+                    (column, &row)
+                };
+                let upper =
+                    at(x.first + y.first) + (at(x.second + y.first) - at(x.first + y.first)) * x.fraction;
                 let lower =
                     at(x.first + y.second) + (at(x.second + y.second) - at(x.first + y.second)) * x.fraction;
                 *out = colors[(upper + (lower - upper) * y.fraction + 0.5) as u8 as usize];

@@ -183,3 +183,55 @@ impl Fill {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn every_fill_is_that_of_opencv() {
+        let golden: Value = serde_json::from_str(include_str!("../tests/golden/rotate.json")).unwrap();
+        let bytes = |value: &Value| -> Vec<u8> {
+            let text = value.as_str().unwrap();
+            (0..text.len() / 2)
+                .map(|k| u8::from_str_radix(&text[2 * k..2 * k + 2], 16).unwrap())
+                .collect()
+        };
+        let side = |name: &str| golden[name].as_u64().unwrap() as u32;
+        let image = RgbImage::from_raw(side("width"), side("height"), bytes(&golden["image"])).unwrap();
+        let cases = golden["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 15);
+        for case in cases {
+            let fill: Fill = serde_json::from_value(case["fill"].clone()).unwrap();
+            let found = rotate(&image, case["degrees"].as_f64().unwrap() as f32, fill);
+            let expected = bytes(&case["result"]);
+            // A matrix rounded otherwise moves a sampling place by 1/32 pixel now and then.
+            let differing = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+            assert!(
+                differing * 200 <= expected.len(),
+                "{fill:?}, {}: {differing}",
+                case["degrees"]
+            );
+        }
+    }
+
+    #[test]
+    fn normals_are_rotated_as_often_as_stated() {
+        let image = RgbImage::from_fn(32, 40, |x, y| image::Rgb([x as u8, y as u8, 9]));
+        let mut turned = 0;
+        for index in 0..600 {
+            let stream = flawforge_masks::Stream {
+                seed: 1,
+                epoch: 0,
+                index,
+            };
+            if let Some(rotated) = RotateNormals::default().apply(&image, &mut stream.rng("")) {
+                assert_eq!(rotated.dimensions(), image.dimensions());
+                turned += 1;
+            }
+        }
+        assert!((140..220).contains(&turned), "{turned}");
+    }
+}

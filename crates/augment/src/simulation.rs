@@ -157,14 +157,22 @@ impl Simulation {
     }
 
     /// Draws choices until one makes something or fails for good.
-    fn simulate(&self, normal: &RgbImage, made: &mut Simulated, stream: Stream, left: &mut Vec<usize>) -> bool {
+    fn simulate(
+        &self,
+        normal: &RgbImage,
+        made: &mut Simulated,
+        stream: Stream,
+        left: &mut Vec<usize>,
+    ) -> bool {
         let mut rng = stream.rng("choice");
         left.clear();
         left.extend((0..self.choices.len()).filter(|&index| self.choices[index].weight > 0.0));
         while !left.is_empty() {
             let choice = &self.choices[left.swap_remove(self.draw(left, &mut rng))];
             let purpose = choice.simulator.kind().name();
-            let success = choice.simulator.simulate_into(normal, made, &mut stream.rng(purpose));
+            let success = choice
+                .simulator
+                .simulate_into(normal, made, &mut stream.rng(purpose));
             if success || choice.on_failure == OnFailure::Clean {
                 return success;
             }

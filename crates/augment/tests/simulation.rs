@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flawforge_augment::{
-    AnomalySimulator, Choice, Covering, Kind, OnFailure, ProceduralTextures, Rectangle, RotateNormals, Sample,
-    Selection, Selections, Simulated, Simulation, Stream, TextureSource, Transparent, to_bytes, to_float,
+    AnomalySimulator, Choice, Covering, Kind, OnFailure, ProceduralTextures, Rectangle, RotateNormals,
+    Sample, Selection, Selections, Simulated, Simulation, Stream, TextureSource, Transparent, to_bytes,
+    to_float,
 };
 use image::{Rgb, RgbImage};
 use rand::RngCore;

@@ -105,14 +105,20 @@ mod tests {
             lattice.noise_padded(size, size, &mut scratch.row, &mut scratch.noise);
             let mut mask = Mask::empty(size, size);
             let degrees = case["degrees"].as_f64().unwrap();
-            scratch.turn.threshold(&scratch.noise, size, degrees, 0.5, &mut mask);
+            scratch
+                .turn
+                .threshold(&scratch.noise, size, degrees, 0.5, &mut mask);
             let expected: String = case["mask"]
                 .as_array()
                 .unwrap()
                 .iter()
                 .map(|row| row.as_str().unwrap())
                 .collect();
-            let found: String = mask.pixels().iter().map(|&p| if p == 1 { '1' } else { '0' }).collect();
+            let found: String = mask
+                .pixels()
+                .iter()
+                .map(|&p| if p == 1 { '1' } else { '0' })
+                .collect();
             assert!(expected.contains('1'));
             assert_eq!(found, expected);
         }

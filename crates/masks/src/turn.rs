@@ -54,7 +54,14 @@ impl Turn {
     /// Sets the pixels of `mask`, which is clear, where the field, rotated by `degrees`, is greater than the
     /// threshold. The field is a square of `side` pixels with a frame of one zero pixel; the mask shows its middle.
     /// What comes from outside the field is zero.
-    pub(crate) fn threshold(&mut self, noise: &[f32], side: u32, degrees: f64, threshold: f32, mask: &mut Mask) {
+    pub(crate) fn threshold(
+        &mut self,
+        noise: &[f32],
+        side: u32,
+        degrees: f64,
+        threshold: f32,
+        mask: &mut Mask,
+    ) {
         let (width, height) = (mask.width(), mask.height());
         let rotation = Rotation::new(side, side, degrees);
         let (x0, y0) = ((side - width) / 2, (side - height) / 2);
@@ -170,7 +177,8 @@ multiversioned! {
 fn pack(bytes: &[u8; 32]) -> u32 {
     let (eights, _) = bytes.as_chunks::<8>();
     // The product moves the lowest bit of byte k to bit 56 + k.
-    let pack = |eight: &[u8; 8]| (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32;
+    let pack =
+        |eight: &[u8; 8]| (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32;
     (eights.iter().rev()).fold(0, |word, eight| word << 8 | pack(eight))
 }
 
@@ -186,7 +194,11 @@ mod tests {
         let at = |x: i32, y: i32| {
             let inside = |v: i32| (0..side as i32).contains(&v);
             let index = (y + 1) * (side as i32 + 2) + x + 1;
-            if inside(x) && inside(y) { noise[index as usize] } else { 0.0 }
+            if inside(x) && inside(y) {
+                noise[index as usize]
+            } else {
+                0.0
+            }
         };
         Mask::from_fn(width, height, |x, y| {
             let (x, y) = (x + (side - width) / 2, y + (side - height) / 2);
@@ -202,7 +214,13 @@ mod tests {
     #[test]
     fn nothing_is_overlooked() {
         let mut turn = Turn::default();
-        for (side, width, height) in [(1, 1, 1), (2, 2, 1), (64, 64, 40), (128, 128, 128), (256, 97, 256)] {
+        for (side, width, height) in [
+            (1, 1, 1),
+            (2, 2, 1),
+            (64, 64, 40),
+            (128, 128, 128),
+            (256, 97, 256),
+        ] {
             let stride = side + 2;
             for (case, degrees) in [0.0, 13.0, -45.0, 60.5, 90.0, -89.0].into_iter().enumerate() {
                 let noise: Vec<f32> = (0..stride * stride)

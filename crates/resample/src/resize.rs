@@ -44,7 +44,13 @@ pub fn bilinear_rgb_part(image: &RgbImage, from: (u32, u32), size: (u32, u32), o
 /// A grey image brought to `width × height`, aspect ratio ignored; otherwise as [`bilinear_rgb`].
 pub fn bilinear_gray(image: &GrayImage, width: u32, height: u32) -> GrayImage {
     let mut out = GrayImage::new(width, height);
-    resize::<1>(image.as_raw(), image.width() as usize, image.dimensions(), &mut out, (width, height));
+    resize::<1>(
+        image.as_raw(),
+        image.width() as usize,
+        image.dimensions(),
+        &mut out,
+        (width, height),
+    );
     out
 }
 

@@ -53,8 +53,14 @@ fn same_size_is_a_copy_and_empty_stays_empty() {
 
 #[test]
 fn a_part_is_resized_like_an_image_of_its_own() {
-    let image = RgbImage::from_fn(40, 30, |x, y| image::Rgb([(x * 6) as u8, (y * 8) as u8, (x * y % 251) as u8]));
-    for (from, size, to) in [((3, 5), (20, 11), (13, 17)), ((8, 2), (12, 20), (6, 10)), ((0, 0), (7, 7), (7, 7))] {
+    let image = RgbImage::from_fn(40, 30, |x, y| {
+        image::Rgb([(x * 6) as u8, (y * 8) as u8, (x * y % 251) as u8])
+    });
+    for (from, size, to) in [
+        ((3, 5), (20, 11), (13, 17)),
+        ((8, 2), (12, 20), (6, 10)),
+        ((0, 0), (7, 7), (7, 7)),
+    ] {
         let part = image::imageops::crop_imm(&image, from.0, from.1, size.0, size.1).to_image();
         let mut out = RgbImage::new(to.0, to.1);
         resize::bilinear_rgb_part(&image, from, size, &mut out);

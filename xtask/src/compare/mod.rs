@@ -11,6 +11,7 @@
 //! timed, both sides compute the values that they can be compared by, and the command fails if these differ.
 
 pub mod alternate;
+pub mod augment;
 pub mod process;
 pub mod rows;
 pub mod serve;
@@ -42,12 +43,17 @@ pub struct Common {
 }
 
 #[derive(Subcommand, Debug)]
-enum What {}
+enum What {
+    /// Simulating anomalies, beside numpy, OpenCV, imgaug and scikit-image
+    Augment(augment::AugmentArgs),
+}
 
 /// Runs a comparison.
 ///
 /// # Errors
 /// When the peers cannot be set up, both sides compute different values, or a process fails.
 pub fn run(args: CompareArgs) -> Result<()> {
-    match args.what {}
+    match args.what {
+        What::Augment(args) => augment::run(&args),
+    }
 }

@@ -66,7 +66,10 @@ impl Labelling {
         self.raw.reset(area.width, area.height);
         self.differences.clear();
         for y in 0..area.height {
-            let pixels = old[row(y)].iter().zip(&new[row(y)]).zip(&touched.pixels()[row(y)]);
+            let pixels = old[row(y)]
+                .iter()
+                .zip(&new[row(y)])
+                .zip(&touched.pixels()[row(y)]);
             self.differences.extend(pixels.map(|((a, b), &set)| {
                 let sum: u16 = (0..3).map(|c| u16::from(a[c].abs_diff(b[c]))).sum();
                 sum * u16::from(set)
@@ -82,7 +85,8 @@ impl Labelling {
         let mut rows = self.changed.pixels().chunks_exact(area.width as usize);
         mask.change_rows(|y, out| {
             if (area.y..area.y + area.height).contains(&y) {
-                out[area.x as usize..][..area.width as usize].copy_from_slice(rows.next().unwrap_or_default());
+                out[area.x as usize..][..area.width as usize]
+                    .copy_from_slice(rows.next().unwrap_or_default());
             }
         });
         if let Some(label) = label {

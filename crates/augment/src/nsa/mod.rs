@@ -71,7 +71,8 @@ impl Nsa {
     /// patch fits or none can be seen.
     pub fn blend(&self, normal: &RgbImage, source: &RgbImage, rng: &mut dyn RngCore) -> Option<NsaSample> {
         let mut sample = NsaSample::default();
-        self.blend_into(normal, source, &mut sample, rng).then_some(sample)
+        self.blend_into(normal, source, &mut sample, rng)
+            .then_some(sample)
     }
 
     /// The same, written over a sample, whose memory is used again; `false` when no patch fits or none can be seen.
@@ -307,7 +308,12 @@ thread_local! {
 impl Objects {
     fn source_suits(&self, source: &Mask, area: Area) -> bool {
         let set: usize = (area.y..area.y + area.height)
-            .map(|y| row(source, area.x, y, area.width).iter().filter(|&&set| set != 0).count())
+            .map(|y| {
+                row(source, area.x, y, area.width)
+                    .iter()
+                    .filter(|&&set| set != 0)
+                    .count()
+            })
             .sum();
         set as f64 > self.min_share * f64::from(area.width * area.height)
     }

@@ -35,7 +35,12 @@ enum Need {
 impl Chain {
     /// Applies the operations in order. `seen` are the indices (row by row) of the pixels that matter afterwards;
     /// the others may hold anything. `None`: all matter.
-    pub(crate) fn run(&mut self, operations: &[TextureOperation], image: &mut RgbImage, seen: Option<&[u32]>) {
+    pub(crate) fn run(
+        &mut self,
+        operations: &[TextureOperation],
+        image: &mut RgbImage,
+        seen: Option<&[u32]>,
+    ) {
         let (width, height) = image.dimensions();
         if width == 0 || height == 0 {
             return;
@@ -103,7 +108,12 @@ impl Chain {
         }
     }
 
-    fn look_back(&mut self, operations: &[TextureOperation], (width, height): (u32, u32), seen: Option<&[u32]>) {
+    fn look_back(
+        &mut self,
+        operations: &[TextureOperation],
+        (width, height): (u32, u32),
+        seen: Option<&[u32]>,
+    ) {
         let mut used = 0;
         let mut need = match seen {
             Some(seen) => {
@@ -266,17 +276,25 @@ mod tests {
             }
             .rng("");
             // Sizes change, so that left-over memory would show.
-            let (width, height) = ([40, 23, 40, 1][index as usize % 4], [30, 37, 29, 9][index as usize % 4]);
+            let (width, height) = (
+                [40, 23, 40, 1][index as usize % 4],
+                [30, 37, 29, 9][index as usize % 4],
+            );
             let image = RgbImage::from_fn(width, height, |x, y| {
                 Rgb([(x * 6 + y) as u8, (y * 7) as u8, (x * y * 3 + index as u32) as u8])
             });
-            let operations = TextureOperations { count: 1 + index as usize % 5 }.draw(&mut rng);
+            let operations = TextureOperations {
+                count: 1 + index as usize % 5,
+            }
+            .draw(&mut rng);
             let mut expected = image.clone();
             for operation in &operations {
                 operation.apply(&mut expected);
             }
             let share = rng.random_range(0.0..0.3);
-            let seen: Vec<u32> = (0..width * height).filter(|_| rng.random::<f64>() < share).collect();
+            let seen: Vec<u32> = (0..width * height)
+                .filter(|_| rng.random::<f64>() < share)
+                .collect();
             let mut found = image.clone();
             chain.run(&operations, &mut found, Some(&seen));
             for &at in &seen {

@@ -85,7 +85,9 @@ pub(super) fn count(image: &RgbImage, tables: &Option<[Table; 3]>) -> [Histogram
         let sums = even[c].iter().zip(&odd[c]).map(|(a, b)| a + b);
         let mut histogram = [0; 256];
         for (level, sum) in sums.enumerate() {
-            let level = tables.as_ref().map_or(level, |tables| usize::from(tables[c][level]));
+            let level = tables
+                .as_ref()
+                .map_or(level, |tables| usize::from(tables[c][level]));
             histogram[level] += sum;
         }
         histogram

@@ -30,7 +30,9 @@ pub(super) fn enhance(image: &RgbImage, pixels: Option<&[u32]>, factor: f32, int
                 for k in first..first + 3 {
                     target[k] = if inside {
                         let column = |k: usize| {
-                            u16::from(source[k - stride]) + u16::from(source[k]) + u16::from(source[k + stride])
+                            u16::from(source[k - stride])
+                                + u16::from(source[k])
+                                + u16::from(source[k + stride])
                         };
                         sharpen(column(k - 3) + column(k) + column(k + 3), source[k], factor)
                     } else {

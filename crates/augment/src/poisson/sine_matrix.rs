@@ -130,13 +130,17 @@ mod tests {
         let mut matrix = SineMatrix::default();
         for length in [1, 2, 3, 16, 31, 58, 33, 256] {
             let rows = 6;
-            let values: Vec<f32> = (0..rows * length).map(|k| ((k * k * 7 + k) % 41) as f32 - 20.0).collect();
+            let values: Vec<f32> = (0..rows * length)
+                .map(|k| ((k * k * 7 + k) % 41) as f32 - 20.0)
+                .collect();
             let mut found = values.clone();
             matrix.transform(&mut found, length, 0.5);
             for (row, found) in values.chunks(length).zip(found.chunks(length)) {
                 for (k, &found) in found.iter().enumerate() {
                     let angle = |j: usize| PI * ((j + 1) * (k + 1)) as f64 / (length + 1) as f64;
-                    let sum: f64 = (row.iter().enumerate()).map(|(j, &v)| f64::from(v) * angle(j).sin()).sum();
+                    let sum: f64 = (row.iter().enumerate())
+                        .map(|(j, &v)| f64::from(v) * angle(j).sin())
+                        .sum();
                     let error = (f64::from(found) - 0.5 * sum).abs();
                     assert!(error < 1e-4 * length as f64, "{length}: {error}");
                 }

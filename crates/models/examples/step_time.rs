@@ -20,6 +20,9 @@ use rand::SeedableRng;
 type Fault = Box<dyn std::error::Error>;
 
 fn main() -> std::result::Result<(), Fault> {
+    flawforge_ops::process::keep_freed_memory();
+    // SAFETY: there is only one thread yet.
+    unsafe { flawforge_ops::process::one_thread_pool() };
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
     let mut next = |default| arguments.next().unwrap_or(Ok(default));
     let (r_width, s_width, side, batch, steps) = (next(32)?, next(16)?, next(128)?, next(8)?, next(5)?);

@@ -66,26 +66,30 @@ impl CustomOp3 for Convolution {
         let shape = ConvShape { n, h, w, ci, co };
         let (isa, device) = (Isa::detect(), x.device());
         let dy = dy.contiguous()?;
-        let gradient = |wanted: &Tensor, compute: &dyn Fn() -> Result<Vec<f32>>| {
-            if wanted.track_op() {
-                Tensor::from_vec(compute()?, wanted.shape(), device).map(Some)
-            } else {
-                Ok(None)
-            }
-        };
-        let dx = gradient(x, &|| {
+        let dx = if x.track_op() {
             with_elements2(self.name(), &dy, weight, |dy, weight| {
-                Ok(conv::backward_input(dy, shape, weight, Algorithm::Auto, isa))
-            })
-        })?;
-        let dw = gradient(weight, &|| {
-            with_elements2(self.name(), x, &dy, |x, dy| {
-                Ok(conv::backward_weight(x, dy, shape, Algorithm::Auto, isa))
-            })
-        })?;
-        let db = gradient(bias, &|| {
-            with_elements(self.name(), &dy, |dy| Ok(conv::backward_bias(dy, shape, isa)))
-        })?;
+                let dx = conv::backward_input(dy, shape, weight, Algorithm::Auto, isa);
+                Tensor::from_vec(dx, x.shape(), device).map(Some)
+            })?
+        } else {
+            None
+        };
+        let (dw, db) = match (weight.track_op(), bias.track_op()) {
+            (true, _) => with_elements2(self.name(), x, &dy, |x, dy| {
+                let (dw, db) = conv::backward_parameters(x, dy, shape, Algorithm::Auto, isa);
+                Ok((Some(dw), Some(db).filter(|_| bias.track_op())))
+            })?,
+            (false, true) => with_elements(self.name(), &dy, |dy| {
+                Ok((None, Some(conv::backward_bias(dy, shape, isa))))
+            })?,
+            (false, false) => (None, None),
+        };
+        let like = |gradient: Option<Vec<f32>>, wanted: &Tensor| {
+            gradient
+                .map(|values| Tensor::from_vec(values, wanted.shape(), device))
+                .transpose()
+        };
+        let (dw, db) = (like(dw, weight)?, like(db, bias)?);
         Ok((dx, dw, db))
     }
 }

@@ -19,6 +19,9 @@ use candle_core::{
     Var, bail,
 };
 
+use crate::cpu::{Isa, activation};
+use crate::dispatch::{on_cpu_f32, with_elements2};
+
 thread_local! {
     /// The tapes of this thread, the innermost last.
     static TAPES: RefCell<Vec<Recording>> = const { RefCell::new(Vec::new()) };
@@ -204,11 +207,21 @@ fn add(pending: &mut HashMap<TensorId, Tensor>, tensor: &Tensor, gradient: Optio
         return Ok(());
     };
     let sum = match pending.remove(&tensor.id()) {
-        Some(earlier) => (earlier + gradient)?,
+        Some(earlier) => sum(&earlier, &gradient)?,
         None => gradient,
     };
     pending.insert(tensor.id(), sum);
     Ok(())
+}
+
+/// Two gradients of the same tensor together.
+fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if a.shape() != b.shape() || !on_cpu_f32(&[a, b]) {
+        return a + b;
+    }
+    with_elements2("tape", a, b, |x, y| {
+        Tensor::from_vec(activation::sum(x, y, Isa::detect()), a.shape(), a.device())
+    })
 }
 
 /// The gradients that a tape computed.

@@ -1,4 +1,4 @@
-//! ReLU, softmax and concatenation.
+//! ReLU, softmax, concatenation and sums.
 
 use std::mem::MaybeUninit;
 
@@ -100,7 +100,24 @@ pub(crate) fn columns(x: &[f32], channels: usize, from: usize, count: usize) -> 
     }
 }
 
+/// `a + b`.
+pub(crate) fn sum(a: &[f32], b: &[f32], isa: Isa) -> Vec<f32> {
+    // SAFETY: `added` writes as many numbers as it reads.
+    unsafe {
+        filled(a.len().min(b.len()), CHUNK, |index, y| {
+            let range = index * CHUNK..index * CHUNK + y.len();
+            added(isa, &a[range.clone()], &b[range], y);
+        })
+    }
+}
+
 multiversioned! {
+    fn added(a: &[f32], b: &[f32], y: &mut [MaybeUninit<f32>]) {
+        for ((&a, &b), y) in a.iter().zip(b).zip(y) {
+            y.write(a + b);
+        }
+    }
+
     fn positive(x: &[f32], y: &mut [MaybeUninit<f32>]) {
         for (&x, y) in x.iter().zip(y) {
             y.write(if x <= 0.0 { 0.0 } else { x });

@@ -12,6 +12,7 @@ pub mod isa;
 pub(crate) mod lanes;
 pub(crate) mod loss;
 pub(crate) mod multiversion;
+pub(crate) mod pages;
 pub(crate) mod parallel;
 pub(crate) mod pooling;
 pub(crate) mod scratch;

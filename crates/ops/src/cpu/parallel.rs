@@ -4,6 +4,8 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
+use super::pages;
+
 /// Elements that one task of an elementwise kernel handles: 64 KiB of f32.
 pub(crate) const CHUNK: usize = 16 * 1024;
 
@@ -36,7 +38,7 @@ pub(crate) unsafe fn filled(
     piece: usize,
     fill: impl Fn(usize, &mut [MaybeUninit<f32>]) + Send + Sync,
 ) -> Vec<f32> {
-    let mut values = Vec::with_capacity(len);
+    let mut values = pages::vector(len);
     values.spare_capacity_mut()[..len]
         .par_chunks_mut(piece)
         .enumerate()

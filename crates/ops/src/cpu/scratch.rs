@@ -6,6 +6,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
+use super::pages;
+
 /// Buffers kept for reuse never add up to more than this many floats (1 GiB).
 const KEPT_FLOATS: usize = 256 << 20;
 
@@ -18,20 +20,31 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Takes the smallest pooled buffer that holds `len` floats, or a new one of the next power of two.
+    /// Takes the smallest pooled buffer that holds `len` floats, or a new one, a little larger.
     pub(crate) fn take(len: usize) -> Self {
         let pooled = {
             let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-            let fitting = pool.iter().enumerate().filter(|(_, buffer)| buffer.len() >= len);
+            // The latest of equals: the processor's caches still hold it.
+            let fitting = pool
+                .iter()
+                .enumerate()
+                .rev()
+                .filter(|(_, buffer)| buffer.len() >= len);
             let smallest = fitting
                 .min_by_key(|(_, buffer)| buffer.len())
                 .map(|(index, _)| index);
             // A buffer much larger than wanted is left for those who need it.
             smallest
                 .filter(|&index| pool[index].len() <= 4 * len.max(1024))
-                .map(|index| pool.swap_remove(index))
+                .map(|index| pool.remove(index))
         };
-        let buffer = pooled.unwrap_or_else(|| vec![0.0; len.max(1024).next_power_of_two()]);
+        let buffer = pooled.unwrap_or_else(|| {
+            let len = len.max(1024);
+            let len = len.next_multiple_of(len.next_power_of_two() / 8);
+            let mut fresh = pages::vector(len);
+            fresh.resize(len, 0.0);
+            fresh
+        });
         let mut scratch = Self { buffer, len };
         if cfg!(test) {
             scratch.fill(f32::NAN); // whoever reads what it has not written shall notice

@@ -22,6 +22,7 @@ use self::choice::{winograd_gradient_pays, winograd_pays};
 use self::pack::Filter;
 use crate::cpu::isa::Isa;
 use crate::cpu::lanes::with_lanes;
+use crate::cpu::pages;
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -99,8 +100,31 @@ pub fn backward_weight(x: &[f32], dy: &[f32], shape: ConvShape, algorithm: Algor
         return vec![0.0; shape.weight_len()];
     }
     filled(shape.weight_len(), |dw| {
-        gradient(x, dy, shape, algorithm, isa, dw)
+        gradient(x, dy, shape, algorithm, isa, dw, None)
     })
+}
+
+/// What [`backward_weight`] and [`backward_bias`] give, in one pass over `dy` where the algorithm allows.
+///
+/// # Panics
+/// As [`forward`].
+pub fn backward_parameters(
+    x: &[f32],
+    dy: &[f32],
+    shape: ConvShape,
+    algorithm: Algorithm,
+    isa: Isa,
+) -> (Vec<f32>, Vec<f32>) {
+    assert_eq!(x.len(), shape.input_len(), "length of x");
+    assert_eq!(dy.len(), shape.output_len(), "length of dy");
+    if shape.n == 0 {
+        return (vec![0.0; shape.weight_len()], vec![0.0; shape.co]);
+    }
+    let mut db = vec![0.0; shape.co];
+    let dw = filled(shape.weight_len(), |dw| {
+        gradient(x, dy, shape, algorithm, isa, dw, Some(&mut db))
+    });
+    (dw, db)
 }
 
 /// Gradient of the bias `[co]`: the sum of `dy`, `[n, h, w, co]`, over all pixels.
@@ -112,10 +136,9 @@ pub fn backward_bias(dy: &[f32], shape: ConvShape, isa: Isa) -> Vec<f32> {
     if shape.n == 0 {
         return vec![0.0; shape.co];
     }
-    filled(
-        shape.co,
-        |db| with_lanes!(isa, V => weight_gradient::bias::<V>(dy, shape.co, db)),
-    )
+    let mut db = vec![0.0; shape.co];
+    with_lanes!(isa, V => weight_gradient::bias::<V>(dy, shape.co, &mut db));
+    db
 }
 
 fn convolve(
@@ -148,6 +171,7 @@ fn gradient(
     algorithm: Algorithm,
     isa: Isa,
     dw: &mut [MaybeUninit<f32>],
+    db: Option<&mut [f32]>,
 ) {
     let winograd = match algorithm {
         Algorithm::Auto => winograd_gradient_pays(shape),
@@ -156,16 +180,19 @@ fn gradient(
     };
     with_lanes!(isa, V => {
         if winograd {
-            winograd::weight_gradient::<V>(x, dy, shape, dw);
+            winograd::weight_gradient::<V>(x, dy, shape, dw, db);
         } else {
             weight_gradient::direct::<V>(x, dy, shape, dw);
+            if let Some(db) = db {
+                weight_gradient::bias::<V>(dy, shape.co, db);
+            }
         }
     });
 }
 
 /// A vector of `len` numbers, all of which `fill` writes.
 fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
-    let mut values = Vec::with_capacity(len);
+    let mut values = pages::vector(len);
     // An empty batch has nothing to compute.
     if len > 0 {
         fill(&mut values.spare_capacity_mut()[..len]);

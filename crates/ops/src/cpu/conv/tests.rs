@@ -168,9 +168,14 @@ fn all_passes_match_plain_loops() {
                     convolve(&t.dy, s.reversed(), filter, None, algorithm, isa, dx);
                 });
                 check("backward_input", dx, &t.dx);
-                let dw = poisoned(s.weight_len(), |dw| gradient(&t.x, &t.dy, s, algorithm, isa, dw));
+                let dw = poisoned(s.weight_len(), |dw| {
+                    gradient(&t.x, &t.dy, s, algorithm, isa, dw, None)
+                });
                 check("backward_weight", dw, &t.dw);
                 check("backward_bias", backward_bias(&t.dy, s, isa), &t.db);
+                let (dw_too, db) = backward_parameters(&t.x, &t.dy, s, algorithm, isa);
+                check("backward_parameters, weight", dw_too, &t.dw);
+                check("backward_parameters, bias", db, &t.db);
             }
         }
     }
@@ -212,8 +217,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
                     let y = forward(&x, s, &weight, None, algorithm, isa);
                     let dx = backward_input(&dy, s, &weight, algorithm, isa);
                     let dw = backward_weight(&x, &dy, s, algorithm, isa);
+                    let (_, db) = backward_parameters(&x, &dy, s, algorithm, isa);
                     let bits = |v: Vec<f32>| v.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-                    [y, dx, dw, backward_bias(&dy, s, isa)].map(bits)
+                    [y, dx, dw, db, backward_bias(&dy, s, isa)].map(bits)
                 };
                 let [one, two, five] = pools.each_ref().map(|pool| pool.install(run));
                 assert!(one == two && one == five, "{s:?} {algorithm:?} {isa}");

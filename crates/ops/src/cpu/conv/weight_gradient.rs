@@ -139,7 +139,7 @@ pub(super) fn add_parts<V: Lanes>(sums: &mut [f32], len: usize) {
 const BIAS_PIXELS: usize = 4096;
 
 /// Sum of `dy` over all pixels, for each of the `co` channels.
-pub(super) fn bias<V: Lanes>(dy: &[f32], co: usize, db: &mut [MaybeUninit<f32>]) {
+pub(super) fn bias<V: Lanes>(dy: &[f32], co: usize, db: &mut [f32]) {
     let parts = dy.len().div_ceil(BIAS_PIXELS * co);
     let mut sums = Scratch::take(parts * co);
     let out = SharedOutput::new(sums.as_mut_ptr());
@@ -156,7 +156,7 @@ pub(super) fn bias<V: Lanes>(dy: &[f32], co: usize, db: &mut [MaybeUninit<f32>])
             };
         });
     for (column, db) in db.iter_mut().enumerate() {
-        db.write(sums[column..].iter().step_by(co).sum());
+        *db = sums[column..].iter().step_by(co).sum();
     }
 }
 

@@ -27,10 +27,14 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     const LANES: usize;
     /// Rows of accumulators, two vectors wide, that fit the register file beside the operands.
     const TILE_ROWS: usize;
+    /// Floats that the second-level cache of processors with this instruction set holds.
+    const CACHED_FLOATS: usize;
 
     /// Runs a kernel compiled for this instruction set.
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output;
 
+    /// Asks for the cache line of an address that will be read soon; any address is allowed.
+    unsafe fn prefetch(address: *const f32);
     unsafe fn zero() -> Self;
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;

@@ -10,12 +10,16 @@ pub(crate) struct Portable([f32; 4]);
 impl Lanes for Portable {
     const LANES: usize = 4;
     const TILE_ROWS: usize = 6;
+    const CACHED_FLOATS: usize = 64 << 10;
 
     #[inline(always)]
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
         // SAFETY: the caller's promise.
         unsafe { portable(kernel) }
     }
+
+    #[inline(always)]
+    unsafe fn prefetch(_address: *const f32) {}
 
     #[inline(always)]
     unsafe fn zero() -> Self {

@@ -12,10 +12,18 @@ use crate::cpu::conv::product::{Product, Start};
 use crate::cpu::lanes::{Kernel, Lanes};
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
-/// Floats of transformed input that a task works on; with the sums of one panel they fit the second-level cache.
-const BLOCK_FLOATS: usize = 128 << 10;
+/// Layers whose transformed filter is larger (in floats) than this many times what the second-level cache holds are
+/// computed in three phases.
+const WIDE: usize = 8;
+/// Floats of transformed input and output that the phases of wide layers work on at a time: they stay in the
+/// last-level cache.
+const WIDE_BLOCK_FLOATS: usize = 5 << 19;
 
 /// As [`direct::convolve`](crate::cpu::conv::direct::convolve).
+///
+/// The filters of narrow layers stay in the second-level cache: each task takes a block of tiles all the way. Those of
+/// wide layers would be read again and again from far memory: there, all tiles of a large block are transformed first,
+/// then each task multiplies them by a part of the filter, which it reads once.
 pub(in crate::cpu::conv) fn convolve<V: Lanes>(
     x: &[f32],
     shape: ConvShape,
@@ -23,13 +31,21 @@ pub(in crate::cpu::conv) fn convolve<V: Lanes>(
     bias: Option<&[f32]>,
     y: &mut [MaybeUninit<f32>],
 ) {
-    let ConvShape { n, h, w, ci, co } = shape;
     let weights = transform_filter::<V>(filter);
-    let bias = pad_bias::<V>(bias, co);
+    let bias = pad_bias::<V>(bias, shape.co);
+    let y = SharedOutput::new(y.as_mut_ptr().cast());
+    if POINTS * shape.ci * shape.co > WIDE * V::CACHED_FLOATS {
+        wide::<V>(x, shape, &weights, &bias, y);
+    } else {
+        narrow::<V>(x, shape, &weights, &bias, y);
+    }
+}
+
+fn narrow<V: Lanes>(x: &[f32], shape: ConvShape, weights: &[f32], bias: &[f32], y: SharedOutput) {
+    let ConvShape { n, h, w, ci, .. } = shape;
     let tiling = Tiling::new(h, w);
     let tiles = n * tiling.per_image();
     let block = block_tiles::<V>(tiles, ci);
-    let out = SharedOutput::new(y.as_mut_ptr().cast());
     (0..tiles.div_ceil(block)).into_par_iter().for_each(|task| {
         let patches = Layout::new::<V>(block, ci);
         let products = Layout::new::<V>(block, 2 * V::LANES);
@@ -40,7 +56,7 @@ pub(in crate::cpu::conv) fn convolve<V: Lanes>(
             x: x.as_ptr(),
             weights: weights.as_ptr(),
             bias: bias.as_ptr(),
-            y: out,
+            y,
             shape,
             tiling,
             first,
@@ -57,12 +73,175 @@ pub(in crate::cpu::conv) fn convolve<V: Lanes>(
 
 /// Tiles that one task computes: some multiple of the height of a product's tile.
 fn block_tiles<V: Lanes>(tiles: usize, ci: usize) -> usize {
-    let fitting = BLOCK_FLOATS / (POINTS * ci.next_multiple_of(V::LANES));
+    // With the sums of one panel and the filter they fit the second-level cache.
+    let fitting = V::CACHED_FLOATS / 2 / (POINTS * ci.next_multiple_of(V::LANES));
     // Fewer would read the filter from far memory too often, more would leave threads without work.
     let fitting = fitting
         .clamp(2 * V::TILE_ROWS, 8 * V::TILE_ROWS)
         .min(tiles.div_ceil(8));
     fitting.next_multiple_of(V::TILE_ROWS)
+}
+
+/// Tiles that one task of a wide layer transforms.
+const STEP: usize = 8;
+/// Floats of a filter that one task of a wide layer multiplies by.
+const GROUP_FLOATS: usize = 32 << 10;
+
+fn wide<V: Lanes>(x: &[f32], shape: ConvShape, weights: &[f32], bias: &[f32], y: SharedOutput) {
+    let ConvShape { n, h, w, ci, co } = shape;
+    let tiling = Tiling::new(h, w);
+    let tiles = n * tiling.per_image();
+    let panels = Panels::new::<V>(co);
+    let per_tile = POINTS * (ci.next_multiple_of(V::LANES) + panels.padded());
+    let block = (WIDE_BLOCK_FLOATS / per_tile)
+        .next_multiple_of(4 * V::TILE_ROWS)
+        .min(tiles);
+    let (patches, products) = (Layout::new::<V>(block, ci), Layout::new::<V>(block, co));
+    let (mut patch_buffer, mut product_buffer) =
+        (Scratch::take(patches.len()), Scratch::take(products.len()));
+    let patch_buffer = SharedOutput::new(patch_buffer.as_mut_ptr());
+    let product_buffer = SharedOutput::new(product_buffer.as_mut_ptr());
+    let group = (GROUP_FLOATS / (ci * panels.first(1))).max(1);
+    let groups = panels.count().div_ceil(group);
+    let (x, weights) = (
+        SharedOutput::new(x.as_ptr().cast_mut()), // never written
+        SharedOutput::new(weights.as_ptr().cast_mut()),
+    );
+    let bias = SharedOutput::new(bias.as_ptr().cast_mut());
+    for first in (0..tiles).step_by(block) {
+        let count = block.min(tiles - first);
+        let steps = count.div_ceil(STEP);
+        let tiles_of = |task: usize| (task * STEP, count.min((task + 1) * STEP));
+        let part = Wide {
+            shape,
+            tiling,
+            first,
+            count,
+            patches,
+            products,
+            x,
+            weights,
+            bias,
+            y,
+            patch_buffer,
+            product_buffer,
+        };
+        // SAFETY, of all phases: the buffers have the lengths of their layouts; each task writes the places of its own
+        // tiles, or of its own point and panels, or the pixels of its own tiles.
+        (0..steps).into_par_iter().for_each(|task| unsafe {
+            V::enter(WidePatches(part, tiles_of(task)));
+        });
+        (0..POINTS * groups).into_par_iter().for_each(|task| {
+            let (point, first) = (task / groups, task % groups * group);
+            let panels = (first, panels.count().min(first + group));
+            unsafe { V::enter(WideProducts(part, point, panels)) };
+        });
+        (0..steps).into_par_iter().for_each(|task| unsafe {
+            V::enter(WideOutputs(part, tiles_of(task)));
+        });
+    }
+}
+
+/// What the phases of a wide layer share.
+#[derive(Clone, Copy)]
+struct Wide {
+    shape: ConvShape,
+    tiling: Tiling,
+    first: usize,
+    count: usize,
+    patches: Layout,
+    products: Layout,
+    x: SharedOutput,
+    weights: SharedOutput,
+    bias: SharedOutput,
+    y: SharedOutput,
+    patch_buffer: SharedOutput,
+    product_buffer: SharedOutput,
+}
+
+/// The first phase, for a range of the block's tiles.
+struct WidePatches(Wide, (usize, usize));
+
+impl Kernel for WidePatches {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let Self(block, tiles) = self;
+        let ConvShape { h, w, ci, .. } = block.shape;
+        for index in tiles.0..tiles.1 {
+            // SAFETY: see `wide`.
+            unsafe {
+                let tile = block.tiling.tile(block.first + index);
+                let image = block.x.at(tile.image * h * w * ci);
+                let to = block.patch_buffer.at(index * block.patches.tile);
+                transform_patch::<V>(image, ci, block.tiling, tile, to, block.patches);
+            }
+        }
+    }
+}
+
+/// The second phase, for one point and a range of panels.
+struct WideProducts(Wide, usize, (usize, usize));
+
+impl Kernel for WideProducts {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let Self(block, point, range) = self;
+        let ci = block.shape.ci;
+        let panels = Panels::new::<V>(block.shape.co);
+        for panel in range.0..range.1 {
+            let width = panels.width(panel);
+            // SAFETY: see `wide`.
+            unsafe {
+                let product = Product {
+                    segments: 1,
+                    steps: ci,
+                    a: block.patch_buffer.at(point * block.patches.point),
+                    a_row: block.patches.tile,
+                    a_step: 1,
+                    a_segment: 0,
+                    b: block
+                        .weights
+                        .at(POINTS * ci * panels.first(panel) + point * ci * width),
+                    b_step: width,
+                    b_segment: 0,
+                    c: block
+                        .product_buffer
+                        .at(point * block.products.point + panels.first(panel)),
+                    c_row: block.products.tile,
+                    columns: width,
+                    start: Start::Zero,
+                };
+                product.run::<V>(block.count);
+            }
+        }
+    }
+}
+
+/// The third phase, for a range of the block's tiles.
+struct WideOutputs(Wide, (usize, usize));
+
+impl Kernel for WideOutputs {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let Self(block, tiles) = self;
+        let ConvShape { h, w, co, .. } = block.shape;
+        for index in tiles.0..tiles.1 {
+            // SAFETY: see `wide`.
+            unsafe {
+                let tile = block.tiling.tile(block.first + index);
+                let image = block.y.at(tile.image * h * w * co);
+                let from = block.product_buffer.at(index * block.products.tile);
+                let bias = block.bias.at(0);
+                transform_output::<V>(from, block.products, bias, image, (co, co), block.tiling, tile);
+            }
+        }
+    }
 }
 
 /// One task: transforms a block of tiles and, panel by panel, multiplies and transforms back.

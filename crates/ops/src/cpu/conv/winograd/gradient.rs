@@ -2,8 +2,12 @@
 //!
 //! For each of the 36 points it is the matrix product of the transformed patches with the transformed gradients of
 //! the tiles, summed over tiles. Narrow layers have many tiles and small sums: each task takes a share of the tiles
-//! and sums of its own, which are added in a fixed order. Wide layers have few tiles and large sums: all tiles are
-//! transformed first, then each task takes a part of the sums. Which way is taken depends on the shape alone.
+//! and sums of its own, which are added in a fixed order. Wide layers have few tiles and large sums: the tiles of a
+//! large block are transformed first, then each task takes one of the points. Which way is taken depends on the shape
+//! alone.
+//!
+//! One of the 36 numbers that the gradient of a tile becomes is the sum of its pixels, so the gradient of the bias
+//! costs next to nothing here.
 
 use std::mem::MaybeUninit;
 
@@ -22,25 +26,33 @@ use crate::cpu::scratch::{Scratch, SharedOutput};
 const SMALL_SUMS: usize = 64 * 64;
 /// Tasks that share the tiles of a layer with small sums.
 const PARTS: usize = 8;
-/// Floats of transformed patches and gradients that such a task works on at a time.
-const SMALL_BLOCK_FLOATS: usize = 96 << 10;
 /// Floats of transformed patches and gradients that all tasks work on at a time when the sums are large: what the
 /// last-level cache holds beside the operands, but no less than there are sums, which every block reads and writes.
-const LARGE_BLOCK_FLOATS: usize = 1 << 20;
-/// Input channels in a group of large sums.
-const GROUP_INPUTS: usize = 32;
+const LARGE_BLOCK_FLOATS: usize = 3 << 19;
+/// Input channels whose sums for one point are a task of their own.
+const GROUP_INPUTS: usize = 64;
+/// Input channels whose sums are taken back to taps by one task.
+const BACK_INPUTS: usize = 8;
 
-/// Gradient of the weight `[co, ci, 3, 3]` from the input and the gradient of the output.
+/// The number of a transformed gradient that is the sum of the tile: interpolation point 1 in both dimensions.
+const TILE_SUM: usize = 7;
+
+/// Gradient of the weight `[co, ci, 3, 3]`, and of the bias `[co]` if wanted, from the input and the gradient of the
+/// output.
 pub(in crate::cpu::conv) fn weight_gradient<V: Lanes>(
     x: &[f32],
     dy: &[f32],
     shape: ConvShape,
     dw: &mut [MaybeUninit<f32>],
+    db: Option<&mut [f32]>,
 ) {
-    if shape.ci * shape.co <= SMALL_SUMS {
-        small_sums::<V>(x, dy, shape, dw);
+    let bias_sums = if shape.ci * shape.co <= SMALL_SUMS {
+        small_sums::<V>(x, dy, shape, dw)
     } else {
-        large_sums::<V>(x, dy, shape, dw);
+        large_sums::<V>(x, dy, shape, dw)
+    };
+    if let Some(db) = db {
+        db.copy_from_slice(&bias_sums[..shape.co]);
     }
 }
 
@@ -98,12 +110,13 @@ impl Kernel for Transform {
     }
 }
 
-/// Multiplies `count` transformed tiles for some input channels and panels, adding to `[point][input][column]`.
+/// Multiplies `count` transformed tiles for one point and some input channels, adding to `[input][column]`.
 struct Multiply {
     tiles: Tiles,
     count: usize,
+    point: usize,
     inputs: (usize, usize),
-    panels: (usize, usize),
+    /// Those of the first of the inputs.
     sums: *mut f32,
     /// Whether these are the first tiles: the sums begin at zero.
     fresh: bool,
@@ -118,54 +131,75 @@ impl Kernel for Multiply {
             patches, gradients, ..
         } = self.tiles;
         let panels = Panels::new::<V>(self.tiles.shape.co);
-        let inputs = self.inputs.1 - self.inputs.0;
-        let columns = sum_columns(panels, self.panels);
-        for point in 0..POINTS {
-            for panel in self.panels.0..self.panels.1 {
-                // SAFETY: the strides stay within the transformed tiles and the task's own sums.
-                unsafe {
-                    let column = panels.first(panel) - panels.first(self.panels.0);
-                    let product = Product {
-                        segments: 1,
-                        steps: self.count,
-                        a: self.tiles.patch_buffer.at(point * patches.point + self.inputs.0),
-                        a_row: 1,
-                        a_step: patches.tile,
-                        a_segment: 0,
-                        b: self
-                            .tiles
-                            .gradient_buffer
-                            .at(point * gradients.point + panels.first(panel)),
-                        b_step: gradients.tile,
-                        b_segment: 0,
-                        c: self.sums.add(point * inputs * columns + column),
-                        c_row: columns,
-                        columns: panels.width(panel),
-                        start: if self.fresh {
-                            Start::Zero
-                        } else {
-                            Start::Accumulate
-                        },
-                    };
-                    product.run::<V>(inputs);
-                }
+        for panel in 0..panels.count() {
+            // SAFETY: the strides stay within the transformed tiles and the task's own sums.
+            unsafe {
+                let from = self.point * patches.point + self.inputs.0;
+                let product = Product {
+                    segments: 1,
+                    steps: self.count,
+                    a: self.tiles.patch_buffer.at(from),
+                    a_row: 1,
+                    a_step: patches.tile,
+                    a_segment: 0,
+                    b: self
+                        .tiles
+                        .gradient_buffer
+                        .at(self.point * gradients.point + panels.first(panel)),
+                    b_step: gradients.tile,
+                    b_segment: 0,
+                    c: self.sums.add(panels.first(panel)),
+                    c_row: panels.padded(),
+                    columns: panels.width(panel),
+                    start: if self.fresh {
+                        Start::Zero
+                    } else {
+                        Start::Accumulate
+                    },
+                };
+                product.run::<V>(self.inputs.1 - self.inputs.0);
             }
         }
     }
 }
 
-/// Columns of the sums of some panels: their channels with padding.
-#[inline(always)]
-fn sum_columns(panels: Panels, (first, end): (usize, usize)) -> usize {
-    panels.first(end - 1) + panels.width(end - 1) - panels.first(first)
+/// Adds the sums of `count` transformed tiles to `sums`, one for each output channel.
+struct AddTileSums {
+    tiles: Tiles,
+    count: usize,
+    sums: *mut f32,
+    /// As in [`Multiply`].
+    fresh: bool,
 }
 
-/// Takes sums `[point][input][column]` back to the nine taps and writes them.
+impl Kernel for AddTileSums {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let gradients = self.tiles.gradients;
+        let mut column = 0;
+        while column < self.tiles.shape.co {
+            // SAFETY: reads stay within the transformed tiles, writes within the task's own sums.
+            unsafe {
+                let to = self.sums.add(column);
+                let mut sum = if self.fresh { V::zero() } else { V::load(to) };
+                let from = self.tiles.gradient_buffer.at(TILE_SUM * gradients.point + column);
+                for index in 0..self.count {
+                    sum = sum.add(V::load(from.add(index * gradients.tile)));
+                }
+                sum.store(to);
+            }
+            column += V::LANES;
+        }
+    }
+}
+
+/// Takes the sums `[point][input][column]` of some inputs back to the nine taps and writes them.
 struct TransformBack {
     sums: *const f32,
     shape: ConvShape,
     inputs: (usize, usize),
-    panels: (usize, usize),
     dw: SharedOutput,
 }
 
@@ -175,23 +209,20 @@ impl Kernel for TransformBack {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let ConvShape { ci, co, .. } = self.shape;
-        let panels = Panels::new::<V>(co);
-        let inputs = self.inputs.1 - self.inputs.0;
-        let columns = sum_columns(panels, self.panels);
-        let first = panels.first(self.panels.0);
+        let columns = Panels::new::<V>(co).padded();
         // Taps of one vector of outputs for one input: `[9][lane]`, long enough for any instruction set.
         let mut taps = [0.0f32; 9 * 16];
         let mut column = 0;
-        while column < columns {
-            let lanes = V::LANES.min(co - (first + column));
-            for input in 0..inputs {
-                // SAFETY: reads stay within the sums; the task alone writes the taps of its inputs and outputs.
+        while column < co {
+            let lanes = V::LANES.min(co - column);
+            for input in self.inputs.0..self.inputs.1 {
+                // SAFETY: reads stay within the sums; the task alone writes the taps of its inputs.
                 unsafe {
                     let mut half = [[V::zero(); 6]; 3];
                     for point_column in 0..6 {
                         let mut points = [V::zero(); 6];
                         for (point_row, point) in points.iter_mut().enumerate() {
-                            let index = (point_row * 6 + point_column) * inputs + input;
+                            let index = (point_row * 6 + point_column) * ci + input;
                             *point = V::load(self.sums.add(index * columns + column));
                         }
                         for (half, tap) in half.iter_mut().zip(filter_gradient(points)) {
@@ -204,8 +235,7 @@ impl Kernel for TransformBack {
                         }
                     }
                     for lane in 0..lanes {
-                        let filter = (first + column + lane) * ci + self.inputs.0 + input;
-                        let to = self.dw.at(filter * 9);
+                        let to = self.dw.at(((column + lane) * ci + input) * 9);
                         for tap in 0..9 {
                             *to.add(tap) = taps[tap * V::LANES + lane];
                         }
@@ -215,6 +245,23 @@ impl Kernel for TransformBack {
             column += V::LANES;
         }
     }
+}
+
+/// All of the sums to all of `dw`.
+fn transform_back<V: Lanes>(sums: &[f32], shape: ConvShape, dw: &mut [MaybeUninit<f32>]) {
+    let dw = SharedOutput::new(dw.as_mut_ptr().cast());
+    (0..shape.ci.div_ceil(BACK_INPUTS))
+        .into_par_iter()
+        .for_each(|task| {
+            let kernel = TransformBack {
+                sums: sums.as_ptr(),
+                shape,
+                inputs: (task * BACK_INPUTS, shape.ci.min((task + 1) * BACK_INPUTS)),
+                dw,
+            };
+            // SAFETY: the sums are complete, and each task writes the taps of its own inputs.
+            unsafe { V::enter(kernel) };
+        });
 }
 
 /// The operands with buffers for `count` transformed tiles.
@@ -236,27 +283,26 @@ fn tiles<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, count: usize) -> (Ti
     (tiles, buffers)
 }
 
-/// Each task takes a share of the tiles.
-fn small_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [MaybeUninit<f32>]) {
+/// Each task takes a share of the tiles. Returns the sums of `dy`.
+fn small_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [MaybeUninit<f32>]) -> Vec<f32> {
     let ConvShape { n, h, w, ci, co } = shape;
     let all = n * Tiling::new(h, w).per_image();
     let share = all.div_ceil(PARTS);
     let parts = all.div_ceil(share);
-    let panels = Panels::new::<V>(co);
-    let whole = ((0, ci), (0, panels.count()));
-    let len = POINTS * ci * panels.padded();
+    let padded = Panels::new::<V>(co).padded();
+    let weight_sums = POINTS * ci * padded;
+    let len = weight_sums + padded;
     let mut sums = Scratch::take(parts * len);
     sums.par_chunks_mut(len).enumerate().for_each(|(part, sums)| {
         let per_tile = Layout::new::<V>(1, ci).tile + Layout::new::<V>(1, co).tile;
-        let block = (SMALL_BLOCK_FLOATS / (POINTS * per_tile))
-            .clamp(16, 256)
-            .min(share);
+        // The transformed tiles and the sums share the second-level cache.
+        let block = V::CACHED_FLOATS / 2 / (POINTS * per_tile);
+        let block = block.clamp(24, 256).min(share);
         let (tiles, _buffers) = tiles::<V>(x, dy, shape, block);
         let (mut first, end) = (part * share, all.min((part + 1) * share));
         while first < end {
             let count = block.min(end - first);
             let fresh = first == part * share;
-            let (inputs, panels) = whole;
             // SAFETY: the buffers hold `block` tiles, the sums are this task's own.
             unsafe {
                 V::enter(Transform {
@@ -265,12 +311,20 @@ fn small_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [Maybe
                     place: 0,
                     count,
                 });
-                V::enter(Multiply {
+                for point in 0..POINTS {
+                    V::enter(Multiply {
+                        tiles,
+                        count,
+                        point,
+                        inputs: (0, ci),
+                        sums: sums[point * ci * padded..].as_mut_ptr(),
+                        fresh,
+                    });
+                }
+                V::enter(AddTileSums {
                     tiles,
                     count,
-                    inputs,
-                    panels,
-                    sums: sums.as_mut_ptr(),
+                    sums: sums[weight_sums..].as_mut_ptr(),
                     fresh,
                 });
             }
@@ -278,38 +332,25 @@ fn small_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [Maybe
         }
     });
     add_parts::<V>(&mut sums, len);
-    let dw = SharedOutput::new(dw.as_mut_ptr().cast());
-    let (inputs, panels) = whole;
-    // SAFETY: the sums of all channels are complete, nobody else writes `dw`.
-    unsafe {
-        V::enter(TransformBack {
-            sums: sums.as_ptr(),
-            shape,
-            inputs,
-            panels,
-            dw,
-        })
-    };
+    transform_back::<V>(&sums, shape, dw);
+    sums[weight_sums..len].to_vec()
 }
 
-/// Each task takes a group of input channels and panels.
-fn large_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [MaybeUninit<f32>]) {
+/// Each task takes a point and a group of input channels. Returns the sums of `dy`.
+fn large_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [MaybeUninit<f32>]) -> Vec<f32> {
     let ConvShape { n, h, w, ci, co } = shape;
     let all = n * Tiling::new(h, w).per_image();
     let per_tile = Layout::new::<V>(1, ci).tile + Layout::new::<V>(1, co).tile;
     let block = LARGE_BLOCK_FLOATS.max(POINTS * ci * co) / (POINTS * per_tile);
-    let block = block.max(64).min(all);
+    let block = block.clamp(64, 512).min(all);
     let (tiles, _buffers) = tiles::<V>(x, dy, shape, block);
-    let panels = Panels::new::<V>(co);
-    let padded = panels.padded();
-    // Four panels of AVX-512: the sums of a group then fit the second-level cache.
-    let group_panels = 128 / panels.first(1);
-    let (across, down) = (panels.count().div_ceil(group_panels), ci.div_ceil(GROUP_INPUTS));
+    let padded = Panels::new::<V>(co).padded();
     let mut sums = Scratch::take(POINTS * ci * padded);
-    let sums = SharedOutput::new(sums.as_mut_ptr());
-    let dw = SharedOutput::new(dw.as_mut_ptr().cast());
-    let mut first = 0;
-    while first < all {
+    let out = SharedOutput::new(sums.as_mut_ptr());
+    let mut bias_sums = vec![0.0; padded];
+    let bias_out = SharedOutput::new(bias_sums.as_mut_ptr());
+    let groups = ci.div_ceil(GROUP_INPUTS);
+    for first in (0..all).step_by(block) {
         let count = block.min(all - first);
         let step = 8;
         (0..count.div_ceil(step)).into_par_iter().for_each(|task| {
@@ -324,38 +365,31 @@ fn large_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [Maybe
                 })
             };
         });
-        let (fresh, last) = (first == 0, first + count == all);
-        (0..down * across).into_par_iter().for_each(|task| {
-            let (row, column) = (task / across, task % across);
-            let inputs = (row * GROUP_INPUTS, ci.min((row + 1) * GROUP_INPUTS));
-            let panels = (
-                column * group_panels,
-                panels.count().min((column + 1) * group_panels),
-            );
-            let before = inputs.0 * padded
-                + (inputs.1 - inputs.0) * column * group_panels * Panels::new::<V>(co).first(1);
-            // SAFETY: the groups' sums lie one after the other, each task has its own, and so with its taps.
+        let fresh = first == 0;
+        (0..POINTS * groups).into_par_iter().for_each(|task| {
+            let (point, group) = (task / groups, task % groups);
+            let inputs = (group * GROUP_INPUTS, ci.min((group + 1) * GROUP_INPUTS));
+            // SAFETY: each task has the sums of its own point and inputs; one of them has those of the bias.
             unsafe {
-                let sums = sums.at(POINTS * before);
                 V::enter(Multiply {
                     tiles,
                     count,
+                    point,
                     inputs,
-                    panels,
-                    sums,
+                    sums: out.at((point * ci + inputs.0) * padded),
                     fresh,
                 });
-                if last {
-                    V::enter(TransformBack {
-                        sums,
-                        shape,
-                        inputs,
-                        panels,
-                        dw,
+                if (point, group) == (TILE_SUM, 0) {
+                    V::enter(AddTileSums {
+                        tiles,
+                        count,
+                        sums: bias_out.at(0),
+                        fresh,
                     });
                 }
             }
         });
-        first += count;
     }
+    transform_back::<V>(&sums, shape, dw);
+    bias_sums
 }

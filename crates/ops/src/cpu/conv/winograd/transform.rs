@@ -4,7 +4,7 @@
 //! `G g G^T`, and a tile of output is `A^T m A`. The gradient of the filter uses the transposed maps: the gradient
 //! of a tile becomes `A y A^T` and the sums come back by `G^T m G`.
 
-use super::{Layout, Tile, Tiling};
+use super::{LINE, Layout, TILE, Tile, Tiling};
 use crate::cpu::lanes::Lanes;
 
 /// Two rows of `B^T` at a time: 0 and 5, 1 and 2, or 3 and 4, which share most of their terms.
@@ -153,6 +153,15 @@ unsafe fn square<V: Lanes, const S: usize>(
     // The beginning may be outside of the image: a mere number until it is read.
     let start = image.wrapping_add(tile.row * row_step + tile.column * column_step + channel);
     let start = start.wrapping_sub(before * (row_step + column_step));
+    if channel.is_multiple_of(LINE) {
+        // What the next tile will read and this one does not.
+        for row in 0..S {
+            for column in S..S + TILE {
+                // SAFETY: a hint.
+                unsafe { V::prefetch(start.wrapping_add(row * row_step + column * column_step)) };
+            }
+        }
+    }
     if rows == (0, S) && columns == (0, S) && lanes == V::LANES {
         return Square {
             start,

@@ -5,54 +5,23 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::ptr;
 
 use candle_core::cuda_backend::DeviceId;
 use candle_core::cuda_backend::cudarc::cudnn::{result, sys};
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::{Error, Result};
 
+use self::descriptors::Activation;
+use self::shape::Shape;
+pub(crate) use self::size::ConvSize;
 use super::gpu::Gpu;
 use super::precision::Precision;
 
-/// Shape of a convolution with a square kernel; sides count pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ConvSize {
-    pub(crate) n: usize,
-    pub(crate) h: usize,
-    pub(crate) w: usize,
-    pub(crate) ci: usize,
-    pub(crate) co: usize,
-    pub(crate) kernel: usize,
-    pub(crate) stride: usize,
-    pub(crate) padding: usize,
-}
-
-impl ConvSize {
-    /// Height and width of the result.
-    pub(crate) fn output(&self) -> (usize, usize) {
-        let side = |side: usize| (side + 2 * self.padding - self.kernel) / self.stride + 1;
-        (side(self.h), side(self.w))
-    }
-
-    /// Pixels of the result, over all images.
-    pub(crate) fn pixels(&self) -> usize {
-        let (h, w) = self.output();
-        self.n * h * w
-    }
-
-    /// Numbers of the input.
-    pub(crate) fn inputs(&self) -> usize {
-        self.n * self.h * self.w * self.ci
-    }
-
-    /// Numbers of the filters.
-    pub(crate) fn filters(&self) -> usize {
-        self.co * self.kernel * self.kernel * self.ci
-    }
-}
+mod descriptors;
+mod shape;
+mod size;
 
 /// What is computed, with the addresses of contiguous numbers of the [`Precision`]'s storage: activations NHWC,
 /// filters (out, taps, in).
@@ -327,270 +296,6 @@ fn workspace(space: &mut Option<CudaSlice<u8>>, gpu: &Gpu, bytes: usize) -> Resu
     Ok((gpu.address(space), bytes))
 }
 
-/// The descriptors of a shape.
-struct Shape {
-    x: Tensor,
-    y: Tensor,
-    bias: Tensor,
-    filters: Filters,
-    convolution: Convolution,
-}
-
-/// Scale of the result, and of what lay in its place before.
-const ONE: f32 = 1.0;
-const ZERO: f32 = 0.0;
-
-fn scale(value: &'static f32) -> *const c_void {
-    ptr::from_ref(value).cast()
-}
-
-fn data(address: u64) -> *mut c_void {
-    address as *mut c_void
-}
-
-type Enqueued = std::result::Result<(), result::CudnnError>;
-
-impl Shape {
-    fn new(size: ConvSize, precision: Precision) -> Result<Self> {
-        let number = match precision {
-            Precision::F32 | Precision::Tf32 => sys::cudnnDataType_t::CUDNN_DATA_FLOAT,
-            Precision::Bf16 => sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16,
-        };
-        let math = match precision {
-            Precision::F32 => sys::cudnnMathType_t::CUDNN_FMA_MATH,
-            // cuDNN's default lets f32 go through tensor cores as TF32.
-            Precision::Tf32 => sys::cudnnMathType_t::CUDNN_DEFAULT_MATH,
-            Precision::Bf16 => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
-        };
-        let int = |value: usize| c_int::try_from(value).map_err(Error::wrap);
-        let (h, w) = size.output();
-        let (n, ci, co, kernel) = (int(size.n)?, int(size.ci)?, int(size.co)?, int(size.kernel)?);
-        let convolution = Convolution::new(int(size.padding)?, int(size.stride)?)?;
-        convolution.set_math(math)?;
-        Ok(Self {
-            x: Tensor::new(number, [n, ci, int(size.h)?, int(size.w)?])?,
-            y: Tensor::new(number, [n, co, int(h)?, int(w)?])?,
-            bias: Tensor::new(sys::cudnnDataType_t::CUDNN_DATA_FLOAT, [1, co, 1, 1])?,
-            filters: Filters::new(number, [co, ci, kernel, kernel])?,
-            convolution,
-        })
-    }
-
-    fn forward(
-        &self,
-        handle: sys::cudnnHandle_t,
-        algorithm: sys::cudnnConvolutionFwdAlgo_t,
-        (x, filters, y): (u64, u64, u64),
-        (space, bytes): (u64, usize),
-    ) -> Enqueued {
-        // SAFETY: the descriptors are alive and describe what lies at the addresses, by the caller's word.
-        unsafe {
-            result::convolution_forward(
-                handle,
-                scale(&ONE),
-                self.x.0,
-                data(x),
-                self.filters.0,
-                data(filters),
-                self.convolution.0,
-                algorithm,
-                data(space),
-                bytes,
-                scale(&ZERO),
-                self.y.0,
-                data(y),
-            )
-        }
-    }
-
-    fn forward_with_bias(
-        &self,
-        handle: sys::cudnnHandle_t,
-        identity: &Activation,
-        (x, filters, bias, y): (u64, u64, u64, u64),
-        (space, bytes): (u64, usize),
-    ) -> Enqueued {
-        use sys::cudnnConvolutionFwdAlgo_t::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
-        // SAFETY: as above. The third tensor, which the result could be added to, has scale 0 and is not read.
-        unsafe {
-            result::convolution_bias_activation_forward(
-                handle,
-                scale(&ONE),
-                self.x.0,
-                data(x),
-                self.filters.0,
-                data(filters),
-                self.convolution.0,
-                CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
-                data(space),
-                bytes,
-                scale(&ZERO),
-                self.y.0,
-                data(y),
-                self.bias.0,
-                data(bias),
-                identity.0,
-                self.y.0,
-                data(y),
-            )
-        }
-    }
-
-    fn input(
-        &self,
-        handle: sys::cudnnHandle_t,
-        algorithm: sys::cudnnConvolutionBwdDataAlgo_t,
-        (dy, filters, dx): (u64, u64, u64),
-        (space, bytes): (u64, usize),
-    ) -> Enqueued {
-        // SAFETY: as above.
-        unsafe {
-            result::convolution_backward_data(
-                handle,
-                scale(&ONE),
-                self.filters.0,
-                data(filters),
-                self.y.0,
-                data(dy),
-                self.convolution.0,
-                algorithm,
-                data(space),
-                bytes,
-                scale(&ZERO),
-                self.x.0,
-                data(dx),
-            )
-        }
-    }
-
-    fn filters(
-        &self,
-        handle: sys::cudnnHandle_t,
-        algorithm: sys::cudnnConvolutionBwdFilterAlgo_t,
-        (x, dy, d_filters): (u64, u64, u64),
-        (space, bytes): (u64, usize),
-    ) -> Enqueued {
-        // SAFETY: as above.
-        unsafe {
-            result::convolution_backward_filter(
-                handle,
-                scale(&ONE),
-                self.x.0,
-                data(x),
-                self.y.0,
-                data(dy),
-                self.convolution.0,
-                algorithm,
-                data(space),
-                bytes,
-                scale(&ZERO),
-                self.filters.0,
-                data(d_filters),
-            )
-        }
-    }
-}
-
-const NHWC: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
-
-struct Tensor(sys::cudnnTensorDescriptor_t);
-
-impl Tensor {
-    /// `dims` in the order N, C, H, W, whatever the order in memory.
-    fn new(number: sys::cudnnDataType_t, dims: [c_int; 4]) -> Result<Self> {
-        let tensor = Self(result::create_tensor_descriptor().map_err(fault("describes no tensor"))?);
-        // SAFETY: the descriptor was just made.
-        unsafe { result::set_tensor4d_descriptor(tensor.0, NHWC, number, dims) }
-            .map_err(fault("refuses a tensor"))?;
-        Ok(tensor)
-    }
-}
-
-impl Drop for Tensor {
-    fn drop(&mut self) {
-        // SAFETY: made by `new`, destroyed once. Nothing can be done about a failure.
-        let _ = unsafe { result::destroy_tensor_descriptor(self.0) };
-    }
-}
-
-struct Filters(sys::cudnnFilterDescriptor_t);
-
-impl Filters {
-    /// `dims` in the order out, in, height, width.
-    fn new(number: sys::cudnnDataType_t, dims: [c_int; 4]) -> Result<Self> {
-        let filters = Self(result::create_filter_descriptor().map_err(fault("describes no filters"))?);
-        // SAFETY: the descriptor was just made.
-        unsafe { result::set_filter4d_descriptor(filters.0, number, NHWC, dims) }
-            .map_err(fault("refuses filters"))?;
-        Ok(filters)
-    }
-}
-
-impl Drop for Filters {
-    fn drop(&mut self) {
-        // SAFETY: as for `Tensor`.
-        let _ = unsafe { result::destroy_filter_descriptor(self.0) };
-    }
-}
-
-struct Convolution(sys::cudnnConvolutionDescriptor_t);
-
-impl Convolution {
-    fn new(padding: c_int, stride: c_int) -> Result<Self> {
-        let made = result::create_convolution_descriptor().map_err(fault("describes no convolution"))?;
-        let convolution = Self(made);
-        // SAFETY: the descriptor was just made.
-        unsafe {
-            result::set_convolution2d_descriptor(
-                convolution.0,
-                padding,
-                padding,
-                stride,
-                stride,
-                1,
-                1,
-                sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION,
-                sys::cudnnDataType_t::CUDNN_DATA_FLOAT,
-            )
-        }
-        .map_err(fault("refuses a convolution"))?;
-        Ok(convolution)
-    }
-
-    fn set_math(&self, math: sys::cudnnMathType_t) -> Result<()> {
-        // SAFETY: the descriptor is alive.
-        unsafe { result::set_convolution_math_type(self.0, math) }.map_err(fault("refuses a precision"))
-    }
-}
-
-impl Drop for Convolution {
-    fn drop(&mut self) {
-        // SAFETY: as for `Tensor`.
-        let _ = unsafe { result::destroy_convolution_descriptor(self.0) };
-    }
-}
-
-/// Lives as long as the library, which is never dropped.
-struct Activation(sys::cudnnActivationDescriptor_t);
-
-impl Activation {
-    fn identity() -> Result<Self> {
-        let activation =
-            Self(result::create_activation_descriptor().map_err(fault("describes no activation"))?);
-        // SAFETY: the descriptor was just made.
-        unsafe {
-            result::set_activation_descriptor(
-                activation.0,
-                sys::cudnnActivationMode_t::CUDNN_ACTIVATION_IDENTITY,
-                sys::cudnnNanPropagation_t::CUDNN_PROPAGATE_NAN,
-                0.0,
-            )
-        }
-        .map_err(fault("refuses an activation"))?;
-        Ok(activation)
-    }
-}
-
 fn fault(what: &'static str) -> impl Fn(result::CudnnError) -> Error {
     move |error| Error::msg(format!("cuda: cuDNN {what}: {error}"))
 }
@@ -598,33 +303,6 @@ fn fault(what: &'static str) -> impl Fn(result::CudnnError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SIZE: ConvSize = ConvSize {
-        n: 2,
-        h: 9,
-        w: 8,
-        ci: 3,
-        co: 5,
-        kernel: 3,
-        stride: 1,
-        padding: 1,
-    };
-
-    #[test]
-    fn sizes_follow_from_kernel_stride_and_padding() {
-        assert_eq!(SIZE.output(), (9, 8));
-        assert_eq!(SIZE.pixels(), 2 * 72);
-        assert_eq!(SIZE.filters(), 5 * 9 * 3);
-        let stem = ConvSize {
-            kernel: 7,
-            stride: 2,
-            padding: 3,
-            h: 224,
-            w: 225,
-            ..SIZE
-        };
-        assert_eq!(stem.output(), (112, 113));
-    }
 
     #[test]
     fn the_first_deterministic_algorithm_that_works_is_chosen() {
@@ -644,12 +322,5 @@ mod tests {
         assert_eq!(choose(&found).unwrap().algorithm, 2);
         assert_eq!(choose(&found[..2]).unwrap().algorithm, 1);
         assert!(choose(&found[..1]).is_err());
-    }
-
-    #[test]
-    fn descriptors_are_made_without_a_gpu() {
-        for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
-            Shape::new(SIZE, precision).unwrap();
-        }
     }
 }

@@ -219,7 +219,7 @@ impl Library {
             shape.y.0
         );
         let chosen = choose(&proposals)?;
-        shape.convolution.set_math(chosen.math)?;
+        shape.adopt(chosen.math, precision)?;
         // The only algorithm that adds a bias without an activation. With bfloat16 the bias joins when the sums are
         // widened, which must be done anyway.
         let with_bias = proposals.iter().find(|proposal| {
@@ -250,7 +250,7 @@ impl Library {
             shape.convolution.0,
             shape.x.0
         );
-        Plan::of(shape, choose(&proposals)?)
+        Plan::of(shape, choose(&proposals)?, precision)
     }
 
     fn plan_filters(
@@ -267,13 +267,13 @@ impl Library {
             shape.convolution.0,
             shape.filters.0
         );
-        Plan::of(shape, choose(&proposals)?)
+        Plan::of(shape, choose(&proposals)?, precision)
     }
 }
 
 impl<Algorithm: Copy> Plan<Algorithm> {
-    fn of(shape: Shape, chosen: &Proposal<Algorithm>) -> Result<Self> {
-        shape.convolution.set_math(chosen.math)?;
+    fn of(shape: Shape, chosen: &Proposal<Algorithm>, precision: Precision) -> Result<Self> {
+        shape.adopt(chosen.math, precision)?;
         Ok(Self {
             shape,
             algorithm: chosen.algorithm,

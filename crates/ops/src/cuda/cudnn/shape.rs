@@ -59,6 +59,14 @@ impl Shape {
         })
     }
 
+    /// Takes the arithmetic of a proposal, except that nothing replaces plain f32.
+    pub(super) fn adopt(&self, math: sys::cudnnMathType_t, precision: Precision) -> Result<()> {
+        if precision == Precision::F32 {
+            return Ok(());
+        }
+        self.convolution.set_math(math)
+    }
+
     pub(super) fn forward(
         &self,
         handle: sys::cudnnHandle_t,

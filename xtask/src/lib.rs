@@ -2,6 +2,8 @@
 
 pub mod cell;
 pub mod compare;
+#[cfg(unix)]
+pub mod cuda_toolchain;
 pub mod download;
 pub mod published;
 pub mod reproduce;

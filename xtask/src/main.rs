@@ -22,6 +22,9 @@ enum Command {
     Download(download::DownloadArgs),
     /// Measure this project beside others: time and memory, alternately in one run
     Compare(compare::CompareArgs),
+    /// Install a CUDA toolkit from Python wheels, to build the feature `cuda` without root and without a GPU
+    #[cfg(unix)]
+    CudaToolchain(xtask::cuda_toolchain::CudaToolchainArgs),
     /// Write the generated demo data as image files in MVTec layout
     DemoData {
         /// Folder to write into
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
         Command::ReproduceTable2(args) => reproduce::table2(&args),
         Command::Download(args) => download::run(args),
         Command::Compare(args) => compare::run(args),
+        #[cfg(unix)]
+        Command::CudaToolchain(args) => xtask::cuda_toolchain::run(&args),
         Command::DemoData { out, size } => demo_data(&out, size),
     };
     match outcome {

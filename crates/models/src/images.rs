@@ -1,6 +1,7 @@
 //! From images to tensors.
 
 use candle_core::{Device, Tensor};
+use flawforge_ops::upload;
 use image::{Rgb32FImage, RgbImage};
 
 use crate::ModelError;
@@ -15,11 +16,7 @@ pub fn images_to_tensor(images: &[&Rgb32FImage], device: &Device) -> Result<Tens
     for image in images {
         values.extend_from_slice(image.as_raw());
     }
-    Ok(Tensor::from_vec(
-        values,
-        (images.len(), height, width, 3),
-        device,
-    )?)
+    Ok(upload(values, (images.len(), height, width, 3), device)?)
 }
 
 /// As [`images_to_tensor`], from bytes, which are divided by 255 (DRAEM's code; no other normalisation).
@@ -32,11 +29,7 @@ pub fn bytes_to_tensor(images: &[&RgbImage], device: &Device) -> Result<Tensor, 
     for image in images {
         values.extend(image.as_raw().iter().map(|&byte| f32::from(byte) / 255.0));
     }
-    Ok(Tensor::from_vec(
-        values,
-        (images.len(), height, width, 3),
-        device,
-    )?)
+    Ok(upload(values, (images.len(), height, width, 3), device)?)
 }
 
 fn same_size(mut sizes: impl Iterator<Item = (u32, u32)>) -> Result<(usize, usize), ModelError> {

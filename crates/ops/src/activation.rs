@@ -1,9 +1,13 @@
 //! Activations: ReLU and softmax.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 
 use crate::cpu::{Isa, activation};
-use crate::dispatch::{elements, kernels_serve, with_elements2};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::dispatch::{elements, kernels_serve, on_gpu, with_elements2};
 use crate::reference;
 use crate::tape::apply1;
 
@@ -12,7 +16,7 @@ use crate::tape::apply1;
 /// # Errors
 /// Those of candle.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    if kernels_serve(&[x]) {
+    if on_gpu(&[x]) || kernels_serve(&[x]) {
         apply1(&x.contiguous()?, Relu)
     } else {
         reference::relu(x)
@@ -27,7 +31,7 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     if x.dim(D::Minus1)? == 0 {
         candle_core::bail!("softmax: the last dimension of {:?} is empty", x.dims());
     }
-    if kernels_serve(&[x]) {
+    if on_gpu(&[x]) || kernels_serve(&[x]) {
         apply1(&x.contiguous()?, Softmax)
     } else {
         reference::softmax(x)
@@ -46,7 +50,20 @@ impl CustomOp1 for Relu {
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let gpu = cuda::Gpu::of(x);
+        let y = cuda::relu(&gpu, cuda::floats(self.name(), x, layout)?)?;
+        Ok((gpu.storage(y), layout.shape().clone()))
+    }
+
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if on_gpu(&[x]) {
+            return cuda::compute(self.name(), [y, dy], |gpu, [y, dy]| {
+                Ok(Some(gpu.tensor(cuda::relu_backward(gpu, y, dy)?, x.shape())))
+            });
+        }
         with_elements2(self.name(), y, dy, |y, dy| {
             let dx = activation::relu_backward(y, dy, Isa::detect());
             Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
@@ -67,8 +84,22 @@ impl CustomOp1 for Softmax {
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (gpu, classes) = (cuda::Gpu::of(x), layout.shape().dim(D::Minus1)?);
+        let y = cuda::softmax(&gpu, cuda::floats(self.name(), x, layout)?, classes)?;
+        Ok((gpu.storage(y), layout.shape().clone()))
+    }
+
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let classes = x.dim(D::Minus1)?;
+        #[cfg(feature = "cuda")]
+        if on_gpu(&[x]) {
+            return cuda::compute(self.name(), [y, dy], |gpu, [y, dy]| {
+                let dx = cuda::softmax_backward(gpu, y, dy, classes)?;
+                Ok(Some(gpu.tensor(dx, x.shape())))
+            });
+        }
         with_elements2(self.name(), y, dy, |y, dy| {
             let dx = activation::softmax_backward(y, dy, classes);
             Tensor::from_vec(dx, x.shape(), x.device()).map(Some)

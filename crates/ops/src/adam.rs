@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::cpu::Isa;
 use crate::cpu::multiversion::multiversioned;
-use crate::dispatch::{elements, on_cpu_f32};
+use crate::dispatch::{elements, on_cpu_f32, on_gpu};
 use crate::tape::GradientSource;
 
 /// Elements that one task updates.
@@ -41,7 +41,8 @@ impl Default for AdamSettings {
 /// `p -= lr/(1-β1ᵗ) · m / (√v/√(1-β2ᵗ) + eps)`.
 ///
 /// The moments of every variable have names, `NAME.m` and `NAME.v`, so that a checkpoint can hold them.
-/// f32 variables in main memory are updated in place in one pass; others through candle's tensor operations.
+/// f32 variables in main memory are updated in place in one pass, those on a GPU all by a few launches of one kernel in
+/// builds for it; others through candle's tensor operations.
 #[derive(Debug)]
 pub struct Adam {
     settings: AdamSettings,
@@ -64,14 +65,14 @@ enum Moments {
 
 /// What a single step multiplies by.
 #[derive(Debug, Clone, Copy)]
-struct Factors {
-    beta1: f64,
-    beta2: f64,
-    eps: f64,
+pub(crate) struct Factors {
+    pub(crate) beta1: f64,
+    pub(crate) beta2: f64,
+    pub(crate) eps: f64,
     /// `lr/(1-β1ᵗ)`.
-    step_size: f64,
+    pub(crate) step_size: f64,
     /// `√(1-β2ᵗ)`.
-    root_correction: f64,
+    pub(crate) root_correction: f64,
 }
 
 impl Adam {
@@ -93,10 +94,11 @@ impl Adam {
                     v: zeros,
                 }
             } else {
-                let zeros = var.as_detached_tensor().zeros_like()?;
+                // Apart from each other in memory: a GPU moves them in place.
+                let zeros = || var.as_detached_tensor().zeros_like();
                 Moments::Tensors {
-                    m: zeros.clone(),
-                    v: zeros,
+                    m: zeros()?,
+                    v: zeros()?,
                 }
             };
             slots.push(Slot { name, var, moments });
@@ -146,13 +148,37 @@ impl Adam {
                 );
             }
         }
-        for slot in &mut self.slots {
+        #[cfg(feature = "cuda")]
+        self.step_on_gpu(gradients, factors)?;
+        for slot in self.slots.iter_mut().filter(|slot| !on_gpu(&[&slot.var])) {
             if let Some(gradient) = gradients.gradient(&slot.var) {
                 slot.step(&gradient.contiguous()?, factors)?;
             }
         }
         self.steps = steps;
         Ok(())
+    }
+
+    /// Moves the variables that lie on a GPU, all together.
+    #[cfg(feature = "cuda")]
+    fn step_on_gpu(&self, gradients: &impl GradientSource, factors: Factors) -> Result<()> {
+        let mut tensors = Vec::new();
+        for slot in self.slots.iter().filter(|slot| on_gpu(&[&slot.var])) {
+            if let (Some(gradient), Moments::Tensors { m, v }) =
+                (gradients.gradient(&slot.var), &slot.moments)
+            {
+                if !slot.var.is_contiguous() {
+                    bail!("Adam: the variable {:?} is not contiguous", slot.name);
+                }
+                tensors.push([
+                    slot.var.as_detached_tensor(),
+                    m.clone(),
+                    v.clone(),
+                    gradient.contiguous()?,
+                ]);
+            }
+        }
+        crate::cuda::adam_step(&tensors, factors)
     }
 
     /// The moments by name, copied: `NAME.m` and `NAME.v` for every variable, in the variables' order.
@@ -170,7 +196,7 @@ impl Adam {
                         Tensor::from_slice(v, slot.var.shape(), device)?,
                     )
                 }
-                Moments::Tensors { m, v } => (m.clone(), v.clone()),
+                Moments::Tensors { m, v } => (m.copy()?, v.copy()?),
             };
             state.push((format!("{}.m", slot.name), m));
             state.push((format!("{}.v", slot.name), v));
@@ -207,7 +233,10 @@ impl Adam {
                     m: m.flatten_all()?.to_vec1()?,
                     v: v.flatten_all()?.to_vec1()?,
                 },
-                Moments::Tensors { .. } => Moments::Tensors { m, v },
+                Moments::Tensors { .. } => Moments::Tensors {
+                    m: m.copy()?,
+                    v: v.copy()?,
+                },
             });
         }
         for (slot, moments) in self.slots.iter_mut().zip(restored) {

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, T
 
 use crate::cpu::Isa;
 use crate::cpu::batch_norm::{Normalisation, backward_input, forward, gradient_sums, moments};
-use crate::dispatch::{elements, kernels_serve, with_elements, with_elements2};
+use crate::dispatch::{elements, kernels_serve, on_gpu, with_elements, with_elements2};
 use crate::reference;
 use crate::tape::apply3;
 
@@ -88,12 +88,12 @@ impl BatchNorm {
         Ok((rows, channels))
     }
 
-    fn kernels_serve(&self, x: &Tensor) -> bool {
+    fn served_by(&self, x: &Tensor, kernels: fn(&[&Tensor]) -> bool) -> bool {
         // The running statistics are variables, but take no part in the graph.
         let (mean, variance) = (&self.running_mean, &self.running_var);
         let statistics = [mean.as_detached_tensor(), variance.as_detached_tensor()];
         let [mean, variance] = &statistics;
-        kernels_serve(&[x, &self.weight, &self.bias, mean, variance])
+        kernels(&[x, &self.weight, &self.bias, mean, variance])
     }
 
     /// Moves the running statistics towards a batch's mean and *biased* variance, taken over `rows` values.
@@ -116,7 +116,7 @@ impl BatchNorm {
 /// Shapes that do not fit; training with a single value per channel.
 pub fn batch_norm(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
     norm.check(x, mode)?;
-    if norm.kernels_serve(x) {
+    if norm.served_by(x, on_gpu) || norm.served_by(x, kernels_serve) {
         fused(x, norm, mode, false)
     } else {
         reference::batch_norm(x, norm, mode)
@@ -129,7 +129,7 @@ pub fn batch_norm(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
 /// As [`batch_norm`].
 pub fn batch_norm_relu(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
     norm.check(x, mode)?;
-    if norm.kernels_serve(x) {
+    if norm.served_by(x, on_gpu) || norm.served_by(x, kernels_serve) {
         fused(x, norm, mode, true)
     } else {
         reference::batch_norm_relu(x, norm, mode)
@@ -137,6 +137,10 @@ pub fn batch_norm_relu(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tenso
 }
 
 fn fused(x: &Tensor, norm: &BatchNorm, mode: Mode, relu: bool) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if on_gpu(&[x]) {
+        return crate::cuda::batch_norm(x, norm, mode, relu);
+    }
     let (rows, channels) = norm.check(x, mode)?;
     let x = x.contiguous()?;
     let (mean, variance) = match mode {

@@ -1,10 +1,14 @@
 //! The 3x3 convolution in the graph.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::Isa;
 use crate::cpu::conv::{self, Algorithm, ConvShape};
-use crate::dispatch::{elements, kernels_serve, with_elements, with_elements2};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::dispatch::{elements, kernels_serve, on_gpu, with_elements, with_elements2};
 use crate::reference;
 use crate::tape::apply3;
 
@@ -17,7 +21,7 @@ use crate::tape::apply3;
 /// Shapes that do not fit together.
 pub fn conv3x3(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     check_shapes(x, weight, bias)?;
-    if kernels_serve(&[x, weight, bias]) {
+    if on_gpu(&[x, weight, bias]) || kernels_serve(&[x, weight, bias]) {
         let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
         apply3(&x, &weight, &bias, Convolution)
     } else {
@@ -54,6 +58,29 @@ impl CustomOp3 for Convolution {
         Ok((CpuStorage::F32(y), (n, h, w, co).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (n, h, w, ci) = x_layout.shape().dims4()?;
+        let co = weight_layout.dims()[0];
+        let gpu = cuda::Gpu::of(x);
+        let y = cuda::conv_forward(
+            &gpu,
+            on_gpu_size((n, h, w, ci, co)),
+            cuda::floats(self.name(), x, x_layout)?,
+            cuda::floats(self.name(), weight, weight_layout)?,
+            cuda::floats(self.name(), bias, bias_layout)?,
+        )?;
+        Ok((gpu.storage(y), (n, h, w, co).into()))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -63,6 +90,21 @@ impl CustomOp3 for Convolution {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (n, h, w, ci, co) = check_shapes(x, weight, bias)?;
+        #[cfg(feature = "cuda")]
+        if on_gpu(&[x]) {
+            let size = on_gpu_size((n, h, w, ci, co));
+            return cuda::compute(self.name(), [x, weight, dy], |gpu, [values, filters, dy]| {
+                let wanted = |tensor: &Tensor, compute: &dyn Fn() -> Result<_>| -> Result<Option<Tensor>> {
+                    let gradient = tensor.track_op().then(compute).transpose()?;
+                    Ok(gradient.map(|gradient| gpu.tensor(gradient, tensor.shape())))
+                };
+                Ok((
+                    wanted(x, &|| cuda::conv_backward_input(gpu, size, dy, filters))?,
+                    wanted(weight, &|| cuda::conv_backward_weight(gpu, size, values, dy))?,
+                    wanted(bias, &|| cuda::conv_backward_bias(gpu, size, dy))?,
+                ))
+            });
+        }
         let shape = ConvShape { n, h, w, ci, co };
         let (isa, device) = (Isa::detect(), x.device());
         let dy = dy.contiguous()?;
@@ -91,6 +133,20 @@ impl CustomOp3 for Convolution {
         };
         let (dw, db) = (like(dw, weight)?, like(db, bias)?);
         Ok((dx, dw, db))
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn on_gpu_size((n, h, w, ci, co): (usize, usize, usize, usize, usize)) -> cuda::ConvSize {
+    cuda::ConvSize {
+        n,
+        h,
+        w,
+        ci,
+        co,
+        kernel: 3,
+        stride: 1,
+        padding: 1,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which tensors the CPU kernels serve, and access to their elements.
+//! Which tensors the kernels serve, and access to the elements of those in main memory.
 
 use candle_core::{CpuStorage, DType, Error, Layout, Result, Storage, Tensor};
 
@@ -9,7 +9,18 @@ pub(crate) fn on_cpu_f32(tensors: &[&Tensor]) -> bool {
         .all(|t| t.device().is_cpu() && t.dtype() == DType::F32)
 }
 
-/// Whether an operator runs as a kernel; if not, the tape learns that its reference runs.
+/// Whether an operator runs as a kernel on a GPU: f32 tensors of one CUDA device, in builds with the feature `cuda`.
+///
+/// Asked before [`kernels_serve`], which tells the tape if the answer is no.
+pub(crate) fn on_gpu(tensors: &[&Tensor]) -> bool {
+    let Some(first) = tensors.first().filter(|_| cfg!(feature = "cuda")) else {
+        return false;
+    };
+    let serves = |t: &&Tensor| t.dtype() == DType::F32 && t.device().same_device(first.device());
+    first.device().is_cuda() && tensors.iter().all(serves)
+}
+
+/// Whether an operator runs as a kernel on the processor; if not, the tape learns that its reference runs.
 pub(crate) fn kernels_serve(tensors: &[&Tensor]) -> bool {
     let serve = on_cpu_f32(tensors);
     if !serve {

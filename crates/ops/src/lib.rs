@@ -10,14 +10,16 @@
 //!                             Adam ── gradients ── backward() ── mse_loss + ssim_loss + focal_loss
 //! ```
 //!
-//! Every operator exists twice:
+//! Every operator exists in several forms:
 //!
 //! * as fused, multithreaded f32 kernels for the processor ([`cpu`]), chosen at run time for AVX-512, AVX2 or any
 //!   other processor, with hand-written gradients behind candle's autograd;
+//! * with the feature `cuda`, as cuDNN convolutions and CUDA kernels for f32 tensors on an NVIDIA GPU (`cuda`);
 //! * as a composition of candle's primitives ([`reference`](mod@reference)), which serves every other type and device
 //!   and is the yardstick of the kernels.
 //!
-//! The functions at the root choose: f32 tensors in main memory go to the kernels, everything else to the reference.
+//! The functions at the root choose: f32 tensors in main memory, or on a GPU in builds for it, go to the kernels,
+//! everything else to the reference.
 //! candle's own pooling, upsampling and convolution are never used, because their gradients are wrong, missing or
 //! slow; candle's `relu` neither, because its gradient at 0 is 1 where PyTorch's is 0.
 //!
@@ -74,23 +76,29 @@
 mod activation;
 mod adam;
 mod batch_norm;
+mod busy;
 mod concatenation;
 mod convolution;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod dispatch;
 mod loss;
 mod pooling;
 pub mod process;
 pub mod reference;
 mod tape;
+mod upload;
 mod upsampling;
 
 pub use activation::{relu, softmax};
 pub use adam::{Adam, AdamSettings};
 pub use batch_norm::{BatchNorm, Mode, batch_norm, batch_norm_relu};
+pub use busy::BusyClock;
 pub use concatenation::concat;
 pub use convolution::conv3x3;
 pub use loss::{FocalSettings, SsimRange, focal_loss, mse_loss, ssim_loss};
 pub use pooling::max_pool2;
 pub use tape::{GradientSource, Gradients, Tape};
+pub use upload::upload;
 pub use upsampling::upsample2;

@@ -1,9 +1,13 @@
 //! 2x2 max pooling.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::{Isa, pooling};
-use crate::dispatch::{elements, kernels_serve, with_elements2};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::dispatch::{elements, kernels_serve, on_gpu, with_elements2};
 use crate::reference;
 use crate::tape::apply1;
 
@@ -15,7 +19,7 @@ use crate::tape::apply1;
 /// An odd or zero height or width.
 pub fn max_pool2(x: &Tensor) -> Result<Tensor> {
     check_shape(x)?;
-    if kernels_serve(&[x]) {
+    if on_gpu(&[x]) || kernels_serve(&[x]) {
         apply1(&x.contiguous()?, MaxPool)
     } else {
         reference::max_pool2(x)
@@ -35,8 +39,23 @@ impl CustomOp1 for MaxPool {
         Ok((CpuStorage::F32(y), (n, h / 2, w / 2, c).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, h, w, c) = layout.shape().dims4()?;
+        let gpu = cuda::Gpu::of(x);
+        let y = cuda::pool(&gpu, cuda::floats(self.name(), x, layout)?, w, c)?;
+        Ok((gpu.storage(y), (n, h / 2, w / 2, c).into()))
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (_, _, w, c) = x.dims4()?;
+        #[cfg(feature = "cuda")]
+        if on_gpu(&[x]) {
+            return cuda::compute(self.name(), [x, dy], |gpu, [values, dy]| {
+                let dx = cuda::pool_backward(gpu, values, dy, w, c)?;
+                Ok(Some(gpu.tensor(dx, x.shape())))
+            });
+        }
         with_elements2(self.name(), x, dy, |values, dy| {
             let dx = pooling::backward(values, dy, w, c, Isa::detect());
             Tensor::from_vec(dx, x.shape(), x.device()).map(Some)

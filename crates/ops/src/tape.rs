@@ -15,8 +15,8 @@ use std::marker::PhantomData;
 use candle_core::backprop::GradStore;
 use candle_core::op::BackpropOp;
 use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Error, Layout, Result, Shape, Storage, Tensor, TensorId,
-    Var, bail,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Error, Result, Shape, Storage, Tensor,
+    TensorId, Var, bail,
 };
 
 use crate::cpu::{Isa, activation};
@@ -51,7 +51,7 @@ enum Operation {
 
 /// A record of the operators that the current thread runs while it exists.
 ///
-/// Operators of f32 tensors in main memory are recorded when one of their arguments wants a gradient: a variable or a
+/// Operators that run as kernels (of f32 tensors in main memory, or on a GPU in builds for it) are recorded when one of their arguments wants a gradient: a variable or a
 /// result on the tape. Operators of other tensors are composed of candle's primitives and tracked by
 /// candle, whose `backward` the tape then calls, so that callers need not distinguish. A tape knows nothing of other
 /// threads; while a second one exists on the same thread the first records nothing, and to either the results of the
@@ -292,9 +292,9 @@ fn wanted(op: &'static str, arguments: &[&Tensor]) -> Result<bool> {
 }
 
 /// Puts a result on the tape.
-fn push(operation: Operation, (storage, shape): (CpuStorage, Shape)) -> Tensor {
+fn push(operation: Operation, (storage, shape): (Storage, Shape)) -> Tensor {
     // A variable in candle's eyes; see the head of the file.
-    let output = Tensor::from_storage(Storage::Cpu(storage), shape, BackpropOp::none(), true);
+    let output = Tensor::from_storage(storage, shape, BackpropOp::none(), true);
     let node = Node {
         operation,
         output: output.clone(),
@@ -307,12 +307,18 @@ fn push(operation: Operation, (storage, shape): (CpuStorage, Shape)) -> Tensor {
     output
 }
 
-fn on_storage<R>(tensor: &Tensor, f: impl FnOnce(&CpuStorage, &Layout) -> Result<R>) -> Result<R> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(storage) => f(storage, layout),
-        _ => Err(Error::msg("tape: a tensor is not in main memory")),
-    }
+fn in_memory((storage, shape): (CpuStorage, Shape)) -> (Storage, Shape) {
+    (Storage::Cpu(storage), shape)
+}
+
+fn on_gpu((storage, shape): (CudaStorage, Shape)) -> (Storage, Shape) {
+    (Storage::Cuda(storage), shape)
+}
+
+fn elsewhere(op: &'static str) -> Error {
+    Error::msg(format!(
+        "{op}: the tensors do not all lie in main memory, nor all on a CUDA device"
+    ))
 }
 
 /// Runs an operator of one tensor, recorded by the tape if there is one, else by candle.
@@ -323,7 +329,12 @@ pub(crate) fn apply1(x: &Tensor, op: impl CustomOp1 + Send + Sync + 'static) -> 
     if !wanted(op.name(), &[x])? {
         return x.apply_op1_no_bwd(&op);
     }
-    let result = on_storage(x, |x, layout| op.cpu_fwd(x, layout))?;
+    let (storage, layout) = x.storage_and_layout();
+    let result = match &*storage {
+        Storage::Cpu(x) => in_memory(op.cpu_fwd(x, layout)?),
+        Storage::Cuda(x) => on_gpu(op.cuda_fwd(x, layout)?),
+        Storage::Metal(_) => return Err(elsewhere(op.name())),
+    };
     Ok(push(Operation::One(Box::new(op), x.clone()), result))
 }
 
@@ -335,7 +346,12 @@ pub(crate) fn apply2(a: &Tensor, b: &Tensor, op: impl CustomOp2 + Send + Sync + 
     if !wanted(op.name(), &[a, b])? {
         return a.apply_op2_no_bwd(b, &op);
     }
-    let result = on_storage(a, |a, of_a| on_storage(b, |b, of_b| op.cpu_fwd(a, of_a, b, of_b)))?;
+    let ((of_a, layout_a), (of_b, layout_b)) = (a.storage_and_layout(), b.storage_and_layout());
+    let result = match (&*of_a, &*of_b) {
+        (Storage::Cpu(a), Storage::Cpu(b)) => in_memory(op.cpu_fwd(a, layout_a, b, layout_b)?),
+        (Storage::Cuda(a), Storage::Cuda(b)) => on_gpu(op.cuda_fwd(a, layout_a, b, layout_b)?),
+        _ => return Err(elsewhere(op.name())),
+    };
     let arguments = [a.clone(), b.clone()];
     Ok(push(Operation::Two(Box::new(op), arguments), result))
 }
@@ -353,11 +369,17 @@ pub(crate) fn apply3(
     if !wanted(op.name(), &[a, b, c])? {
         return a.apply_op3_no_bwd(b, c, &op);
     }
-    let result = on_storage(a, |a, of_a| {
-        on_storage(b, |b, of_b| {
-            on_storage(c, |c, of_c| op.cpu_fwd(a, of_a, b, of_b, c, of_c))
-        })
-    })?;
+    let ((of_a, layout_a), (of_b, layout_b)) = (a.storage_and_layout(), b.storage_and_layout());
+    let (of_c, layout_c) = c.storage_and_layout();
+    let result = match (&*of_a, &*of_b, &*of_c) {
+        (Storage::Cpu(a), Storage::Cpu(b), Storage::Cpu(c)) => {
+            in_memory(op.cpu_fwd(a, layout_a, b, layout_b, c, layout_c)?)
+        }
+        (Storage::Cuda(a), Storage::Cuda(b), Storage::Cuda(c)) => {
+            on_gpu(op.cuda_fwd(a, layout_a, b, layout_b, c, layout_c)?)
+        }
+        _ => return Err(elsewhere(op.name())),
+    };
     let arguments = [a.clone(), b.clone(), c.clone()];
     Ok(push(Operation::Three(Box::new(op), arguments), result))
 }

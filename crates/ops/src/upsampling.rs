@@ -1,9 +1,13 @@
 //! Bilinear upsampling by two.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::{Isa, upsampling};
-use crate::dispatch::{elements, kernels_serve, with_elements};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::dispatch::{elements, kernels_serve, on_gpu, with_elements};
 use crate::reference;
 use crate::tape::apply1;
 
@@ -13,7 +17,7 @@ use crate::tape::apply1;
 /// An input without four dimensions, or an empty one.
 pub fn upsample2(x: &Tensor) -> Result<Tensor> {
     check_shape(x)?;
-    if kernels_serve(&[x]) {
+    if on_gpu(&[x]) || kernels_serve(&[x]) {
         apply1(&x.contiguous()?, Upsample)
     } else {
         reference::upsample2(x)
@@ -34,8 +38,23 @@ impl CustomOp1 for Upsample {
         Ok((CpuStorage::F32(y), (n, 2 * h, 2 * w, c).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, h, w, c) = layout.shape().dims4()?;
+        let gpu = cuda::Gpu::of(x);
+        let y = cuda::upsample(&gpu, cuda::floats(self.name(), x, layout)?, (h, w, c))?;
+        Ok((gpu.storage(y), (n, 2 * h, 2 * w, c).into()))
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (_, h, w, c) = x.dims4()?;
+        #[cfg(feature = "cuda")]
+        if on_gpu(&[x]) {
+            return cuda::compute(self.name(), [dy], |gpu, [dy]| {
+                let dx = cuda::upsample_backward(gpu, dy, (h, w, c))?;
+                Ok(Some(gpu.tensor(dx, x.shape())))
+            });
+        }
         with_elements(self.name(), dy, |dy| {
             let dx = upsampling::backward(dy, (h, w, c), Isa::detect());
             Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
@@ -69,5 +88,7 @@ pub(crate) fn interpolation_matrix(size: usize, dtype: DType, device: &Device) -
         matrix[output * size + lower] += 1.0 - fraction;
         matrix[output * size + upper] += fraction;
     }
-    Tensor::from_vec(matrix, (2 * size, size), device)?.to_dtype(dtype)
+    // Not every device has f64.
+    let matrix = Tensor::from_vec(matrix, (2 * size, size), &Device::Cpu)?;
+    matrix.to_dtype(dtype)?.to_device(device)
 }

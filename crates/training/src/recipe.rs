@@ -17,11 +17,21 @@ pub type Losses = Vec<(&'static str, f32)>;
 /// later step depends on is in [`state`](Self::state), so that a run which was interrupted and restored goes on exactly
 /// as if it had not been. A method without gradients (a memory bank) collects in `step` and condenses in `finish`.
 pub trait Recipe {
-    /// Learns from one batch.
+    /// Learns from one batch. Returns no losses where there are none, or where they are still being computed; then
+    /// [`pending_losses`](Self::pending_losses) hands them out.
     ///
     /// # Errors
     /// If a tensor operation fails. A loss that is not finite is returned, not an error: the loop stops the run.
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Losses>;
+
+    /// Waits for the device and returns the losses of all steps that returned none since the last call, in order. The
+    /// loop asks before it logs, draws or saves anything, so that no checkpoint follows a loss that is not finite.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn pending_losses(&mut self) -> Result<Vec<Losses>> {
+        Ok(Vec::new())
+    }
 
     /// Called once after the last step, before the last checkpoint.
     ///

@@ -1,5 +1,6 @@
 //! The loop: batches, steps, journal, panels, checkpoints.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Instant;
 use candle_core::Device;
 use flawforge_augment::{Selection, Simulation, TextureSource};
 use flawforge_datasets::Category;
+use flawforge_ops::BusyClock;
 
 use crate::atomic;
 use crate::batch::{Batch, SimulatedBatches};
@@ -64,6 +66,9 @@ pub struct TrainReport {
     pub resumed_from: u64,
     /// Seconds of training, over all sessions.
     pub train_seconds: f64,
+    /// Share of this session's time, from 0 to 1, in which the device had a step to compute and did not wait for
+    /// batches, panels or checkpoints.
+    pub busy: Option<f64>,
     /// Last line of the journal.
     pub last: Option<Line>,
     /// Hash of the settings.
@@ -137,6 +142,7 @@ pub fn train(
         total_steps: total,
         resumed_from,
         train_seconds: lines.last().map_or(0.0, |line| line.seconds),
+        busy: session.busy.share()?,
         last: lines.into_iter().last(),
         config_hash: config.hash(),
         data_hash: plan.data,
@@ -225,6 +231,9 @@ struct Session<'a> {
     /// Seconds of earlier sessions.
     before: f64,
     began: Instant,
+    busy: BusyClock,
+    /// Steps whose losses are not known yet, with the images of their batches.
+    unread: VecDeque<(u64, String)>,
 }
 
 impl<'a> Session<'a> {
@@ -249,6 +258,8 @@ impl<'a> Session<'a> {
             last_step: options.stop_after.map_or(total, |stop| stop.min(total)),
             before,
             began: Instant::now(),
+            busy: BusyClock::new(&options.device)?,
+            unread: VecDeque::new(),
             header,
         })
     }
@@ -257,27 +268,51 @@ impl<'a> Session<'a> {
         let every = &self.config.every;
         for batch in batches {
             let rate = self.config.schedule.rate(batch.step, self.header.total_steps);
+            self.busy.begin()?;
             let losses = recipe.step(&batch, rate)?;
+            self.busy.end()?;
             let done = batch.step + 1;
-            check_finite(&losses, &batch, done)?;
-            self.header.step = done;
-            self.header.interval.add(&losses);
-            self.display.step();
             let last = done == self.header.total_steps;
+            let saves = done.is_multiple_of(every.checkpoint) || last || done == self.last_step;
+            let draws = every.panel > 0 && (done.is_multiple_of(every.panel) || last);
+            if losses.is_empty() {
+                self.unread.push_back((done, batch.names()));
+            } else {
+                check_finite(&losses, done, || batch.names())?;
+                self.header.interval.add(&losses);
+            }
+            if done.is_multiple_of(every.log) || draws || saves {
+                self.read_pending(recipe)?;
+            }
+            self.header.step = done;
+            self.display.step();
             if (done.is_multiple_of(every.log) || last) && !self.header.interval.is_empty() {
                 self.log(rate)?;
             }
-            if every.panel > 0 && (done.is_multiple_of(every.panel) || last) {
+            if draws {
                 self.panel(recipe, &batch)?;
             }
             if last {
                 recipe.finish()?;
             }
-            if done.is_multiple_of(every.checkpoint) || last || done == self.last_step {
+            if saves {
                 self.journal.sync()?;
                 checkpoint::write(&self.files.checkpoint(), &self.header, &recipe.state()?)?;
             }
         }
+        Ok(())
+    }
+
+    /// Takes in the losses that were still being computed when their step returned.
+    fn read_pending(&mut self, recipe: &mut dyn Recipe) -> Result<()> {
+        for losses in recipe.pending_losses()? {
+            let Some((step, names)) = self.unread.pop_front() else {
+                break;
+            };
+            check_finite(&losses, step, || names)?;
+            self.header.interval.add(&losses);
+        }
+        self.unread.clear();
         Ok(())
     }
 
@@ -303,14 +338,96 @@ impl<'a> Session<'a> {
     }
 }
 
-fn check_finite(losses: &Losses, batch: &Batch, step: u64) -> Result<()> {
+fn check_finite(losses: &Losses, step: u64, names: impl FnOnce() -> String) -> Result<()> {
     match losses.iter().find(|(_, value)| !value.is_finite()) {
         None => Ok(()),
         Some(&(loss, value)) => Err(TrainingError::NonFinite {
             step,
             loss: format!("loss {loss}"),
             value,
-            batch: batch.names(),
+            batch: names(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use candle_core::Tensor;
+    use flawforge_models::Detector;
+
+    use super::*;
+    use crate::batch::Part;
+    use crate::method::Method;
+    use crate::profile::Profile;
+
+    /// Leaves its losses on the device, so to speak: the step's number, but not a number at step 8.
+    #[derive(Default)]
+    struct Deferring(Vec<Losses>);
+
+    impl Recipe for Deferring {
+        fn step(&mut self, batch: &Batch, _: f64) -> Result<Losses> {
+            let value = if batch.step == 7 {
+                f32::NAN
+            } else {
+                batch.step as f32
+            };
+            self.0.push(vec![("loss", value)]);
+            Ok(Losses::new())
+        }
+
+        fn pending_losses(&mut self) -> Result<Vec<Losses>> {
+            Ok(std::mem::take(&mut self.0))
+        }
+
+        fn state(&self) -> Result<Vec<(String, Tensor)>> {
+            Ok(Vec::new())
+        }
+
+        fn restore(&mut self, _: &HashMap<String, Tensor>, _: u64) -> Result<()> {
+            Ok(())
+        }
+
+        fn detector(&self) -> Result<Box<dyn Detector>> {
+            Err(TrainingError::Batches("no panels are drawn here".to_owned()))
+        }
+    }
+
+    #[test]
+    fn losses_that_come_late_are_logged_and_judged_by_step_before_anything_is_saved() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = RunFiles::new(directory.path());
+        let mut config = Config::for_method(Method::Draem, &Profile::builtin("smoke").unwrap(), 0);
+        (config.every.log, config.every.checkpoint, config.every.panel) = (3, 5, 0);
+        let header = Header::new(&config, "parts", "data", &Selection::default(), 20);
+        let options = TrainOptions {
+            progress: ProgressStyle::Silent,
+            device: Device::Cpu,
+            ..TrainOptions::default()
+        };
+        let mut session = Session::start(&config, &files, header, &options).unwrap();
+        let mut batches = (0..20).map(|step| Batch {
+            step,
+            parts: vec![Part {
+                samples: Vec::new(),
+                names: vec![format!("image {step}")],
+            }],
+        });
+        let fault = session
+            .train(&mut Deferring::default(), &mut batches)
+            .unwrap_err();
+        let TrainingError::NonFinite { step, batch, .. } = &fault else {
+            panic!("{fault}")
+        };
+        assert_eq!((*step, batch.as_str()), (8, "image 7"));
+        let lines = read_journal(&files.metrics()).unwrap();
+        let means: Vec<_> = lines
+            .iter()
+            .map(|line| (line.step, line.losses["loss"]))
+            .collect();
+        assert_eq!(means, [(3, 1.0), (6, 4.0)]);
+        let (saved, _) = checkpoint::read(&files.checkpoint(), &Device::Cpu).unwrap();
+        assert_eq!(saved.step, 5);
     }
 }

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use flawforge_augment::{Sample, Stream};
 use flawforge_models::{Detector, Discriminative, Draem, Reconstructive, images_to_tensor};
 use flawforge_ops::{
-    Adam, AdamSettings, FocalSettings, Mode, Tape, concat, focal_loss, mse_loss, softmax, ssim_loss,
+    Adam, AdamSettings, FocalSettings, Mode, Tape, concat, focal_loss, mse_loss, softmax, ssim_loss, upload,
 };
 use image::Rgb32FImage;
 
@@ -28,6 +28,8 @@ pub struct TwoNetworks {
     frozen: Reconstructive,
     discriminative: Discriminative,
     adam: Adam,
+    /// Losses of steps that a GPU may still be computing.
+    unread: Vec<[(&'static str, Tensor); 3]>,
 }
 
 impl TwoNetworks {
@@ -74,6 +76,7 @@ impl TwoNetworks {
             reconstructive,
             discriminative,
             adam,
+            unread: Vec::new(),
         })
     }
 
@@ -126,11 +129,7 @@ impl TwoNetworks {
             .iter()
             .flat_map(|sample| sample.mask.pixels().iter().map(|&set| f32::from(set)))
             .collect();
-        Ok(Tensor::from_vec(
-            values,
-            (part.samples.len(), side, side),
-            &self.device,
-        )?)
+        Ok(upload(values, (part.samples.len(), side, side), &self.device)?)
     }
 
     /// `(reconstruction of Y, input Y)` of split training (method.md 3.5).
@@ -159,6 +158,11 @@ impl TwoNetworks {
             .load(&below(DISCRIMINATIVE, state))?;
         Ok(())
     }
+}
+
+fn read(losses: &[(&'static str, Tensor)]) -> Result<Losses> {
+    let value = |(name, loss): &(&'static str, Tensor)| Ok((*name, loss.to_scalar::<f32>()?));
+    losses.iter().map(value).collect()
 }
 
 /// The tensors whose names begin with `prefix.`, without it.
@@ -192,15 +196,23 @@ impl Recipe for TwoNetworks {
             (&l2, weights.l2_weight),
             (&focal, weights.focal_weight),
         ])?;
-        let losses = vec![
-            ("ssim", ssim.to_scalar::<f32>()?),
-            ("l2", l2.to_scalar::<f32>()?),
-            ("focal", focal.to_scalar::<f32>()?),
-        ];
+        let losses = [("ssim", ssim), ("l2", l2), ("focal", focal)];
+        if !self.device.is_cpu() {
+            // To read a loss is to wait for the device. The moment of truth comes when the loop asks.
+            self.adam.step(&grads, learning_rate)?;
+            self.unread.push(losses);
+            return Ok(Losses::new());
+        }
+        let losses = read(&losses)?;
         if losses.iter().all(|(_, value)| value.is_finite()) {
             self.adam.step(&grads, learning_rate)?;
         }
         Ok(losses)
+    }
+
+    fn pending_losses(&mut self) -> Result<Vec<Losses>> {
+        let unread = std::mem::take(&mut self.unread);
+        unread.iter().map(|losses| read(losses)).collect()
     }
 
     fn state(&self) -> Result<Vec<(String, Tensor)>> {

@@ -110,6 +110,9 @@ fn tell(report: &TrainReport, args: &TrainArgs) {
         report.steps,
         report.train_seconds
     );
+    if let Some(busy) = report.busy {
+        log::info!("the device was at work {:.1} % of the time", 100.0 * busy);
+    }
     if let Some(threshold) = &report.threshold {
         log::info!(
             "threshold of verdicts {:.4}: F1 {:.3} on {} {} images and {} simulated anomalies",

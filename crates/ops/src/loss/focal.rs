@@ -1,9 +1,13 @@
 //! The focal loss.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::cpu::loss::{Focal, focal, focal_backward};
-use crate::dispatch::{elements, kernels_serve, scalar, with_elements2};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::dispatch::{elements, kernels_serve, on_gpu, scalar, with_elements2};
 use crate::reference;
 use crate::tape::apply2;
 
@@ -34,7 +38,7 @@ impl Default for FocalSettings {
 /// Shapes that do not fit together.
 pub fn focal_loss(probabilities: &Tensor, mask: &Tensor, settings: FocalSettings) -> Result<Tensor> {
     check_shapes(probabilities, mask)?;
-    if kernels_serve(&[probabilities, mask]) {
+    if on_gpu(&[probabilities, mask]) || kernels_serve(&[probabilities, mask]) {
         let constants = Focal {
             gamma: settings.gamma as f32,
             smooth: settings.smooth as f32,
@@ -68,6 +72,24 @@ impl CustomOp2 for FocalLoss {
         Ok((CpuStorage::F32(vec![loss as f32]), ().into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        probabilities: &CudaStorage,
+        probabilities_layout: &Layout,
+        mask: &CudaStorage,
+        mask_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let gpu = cuda::Gpu::of(probabilities);
+        let loss = cuda::focal(
+            &gpu,
+            cuda::floats(self.name(), probabilities, probabilities_layout)?,
+            cuda::floats(self.name(), mask, mask_layout)?,
+            (self.0.gamma, self.0.smooth),
+        )?;
+        Ok((gpu.storage(loss), ().into()))
+    }
+
     fn bwd(
         &self,
         probabilities: &Tensor,
@@ -77,6 +99,19 @@ impl CustomOp2 for FocalLoss {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         if !probabilities.track_op() {
             return Ok((None, None));
+        }
+        #[cfg(feature = "cuda")]
+        if on_gpu(&[probabilities]) {
+            let constants = (self.0.gamma, self.0.smooth);
+            let gradient = cuda::compute(
+                self.name(),
+                [probabilities, mask, gradient],
+                |gpu, [p, mask, gradient]| {
+                    let gradient = cuda::focal_backward(gpu, p, mask, gradient, constants)?;
+                    Ok(gpu.tensor(gradient, probabilities.shape()))
+                },
+            )?;
+            return Ok((Some(gradient), None));
         }
         let factor = (f64::from(scalar(gradient)?) / mask.elem_count() as f64) as f32;
         with_elements2(self.name(), probabilities, mask, |p, mask| {

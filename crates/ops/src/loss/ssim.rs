@@ -5,6 +5,8 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use super::check_same_shape;
 use crate::cpu::ssim::{Size, Slopes, backward, forward};
 use crate::cpu::{Isa, loss};
+#[cfg(feature = "cuda")]
+use crate::dispatch::on_gpu;
 use crate::dispatch::{kernels_serve, scalar, with_elements2};
 use crate::reference;
 use crate::tape::apply2;
@@ -36,6 +38,10 @@ pub enum SsimRange {
 /// Arguments of different shape, or without four dimensions.
 pub fn ssim_loss(prediction: &Tensor, target: &Tensor, range: SsimRange) -> Result<Tensor> {
     check_same_shape("ssim_loss", prediction, target)?;
+    #[cfg(feature = "cuda")]
+    if on_gpu(&[prediction, target]) {
+        return crate::cuda::ssim_loss(prediction, target, range);
+    }
     if kernels_serve(&[prediction, target]) {
         fused(prediction, target, range)
     } else {

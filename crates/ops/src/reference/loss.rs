@@ -59,9 +59,10 @@ fn dynamic_range(prediction: &Tensor, range: SsimRange) -> Result<f64> {
     match range {
         SsimRange::Unit => Ok(1.0),
         SsimRange::FromPrediction => {
-            let values = prediction.detach().flatten_all()?.to_dtype(DType::F64)?;
-            let highest = values.max(0)?.to_scalar::<f64>()?;
-            let lowest = values.min(0)?.to_scalar::<f64>()?;
+            let values = prediction.detach().flatten_all()?;
+            // Not every device has f64.
+            let widened = |value: Tensor| value.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_scalar();
+            let (highest, lowest) = (widened(values.max(0)?)?, widened(values.min(0)?)?);
             Ok(ssim::range_from_extremes(lowest, highest))
         }
     }
@@ -79,5 +80,7 @@ fn window_matrix(size: usize, dtype: DType, device: &Device) -> Result<Tensor> {
             }
         }
     }
-    Tensor::from_vec(matrix, (size, size), device)?.to_dtype(dtype)
+    // Not every device has f64.
+    let matrix = Tensor::from_vec(matrix, (size, size), &Device::Cpu)?;
+    matrix.to_dtype(dtype)?.to_device(device)
 }

@@ -1,0 +1,47 @@
+// ReLU and softmax.
+
+// max(x, 0); NaN stays.
+extern "C" __global__ void relu_forward(const float *x, float *y, unsigned count)
+{
+    FOR_EACH(i, count)
+        y[i] = x[i] <= 0.0f ? 0.0f : x[i];
+}
+
+extern "C" __global__ void relu_backward(const float *y, const float *dy, float *dx, unsigned count)
+{
+    FOR_EACH(i, count)
+        dx[i] = y[i] <= 0.0f ? 0.0f : dy[i];
+}
+
+// Softmax of every row of `classes` numbers, a thread a row.
+extern "C" __global__ void softmax_forward(const float *x, float *y, unsigned rows, unsigned classes)
+{
+    FOR_EACH(row, rows) {
+        const float *from = x + row * classes;
+        float *to = y + row * classes;
+        float highest = from[0];
+        for (unsigned c = 1; c < classes; c++)
+            highest = fmaxf(highest, from[c]);
+        float total = 0.0f;
+        for (unsigned c = 0; c < classes; c++) {
+            to[c] = expf(from[c] - highest);
+            total += to[c];
+        }
+        for (unsigned c = 0; c < classes; c++)
+            to[c] /= total;
+    }
+}
+
+// y (dy - sum of dy y) of every row.
+extern "C" __global__ void softmax_backward(
+    const float *y, const float *dy, float *dx, unsigned rows, unsigned classes)
+{
+    FOR_EACH(row, rows) {
+        unsigned start = row * classes;
+        float inner = 0.0f;
+        for (unsigned i = start; i < start + classes; i++)
+            inner += y[i] * dy[i];
+        for (unsigned i = start; i < start + classes; i++)
+            dx[i] = y[i] * (dy[i] - inner);
+    }
+}

@@ -1,0 +1,47 @@
+//! The operators on NVIDIA GPUs: cuDNN for the convolutions, kernels of our own for the rest.
+//!
+//! Only compiled with the feature `cuda`. Everything runs on the one stream of the [`device`] and is only enqueued:
+//! no operator, forward or backward, waits for the GPU or reads a number from it, so that the processor prepares the
+//! next step while the GPU computes. Sums go over fixed chunks in a fixed order, without atomics, and only
+//! convolution algorithms that cuDNN calls deterministic are chosen.
+//!
+//! The kernels are CUDA C++ (`cuda/kernels`, a file a concept), compiled by NVRTC for the GPU that is found, once a
+//! process. Activations and variables are f32; [`Precision`] says what the convolutions multiply with.
+
+mod activation;
+mod adam;
+mod batch_norm;
+mod clock;
+mod concatenation;
+mod convolution;
+mod cudnn;
+mod focal;
+mod gpu;
+mod kernels;
+mod mse;
+mod pooling;
+mod precision;
+mod ssim;
+mod start;
+mod upload;
+mod upsampling;
+
+pub(crate) use activation::{relu, relu_backward, softmax, softmax_backward};
+pub(crate) use adam::step as adam_step;
+pub(crate) use batch_norm::fused as batch_norm;
+pub(crate) use clock::Spans;
+pub(crate) use concatenation::{concatenate, take_channels};
+pub(crate) use convolution::{
+    ConvSize, backward_bias as conv_backward_bias, backward_input as conv_backward_input,
+    backward_weight as conv_backward_weight, forward as conv_forward,
+};
+pub(crate) use focal::{focal, focal_backward};
+pub(crate) use gpu::{Gpu, compute, floats};
+pub use kernels::{ARCHITECTURES, compile_all};
+pub(crate) use mse::{mse, mse_backward};
+pub(crate) use pooling::{pool, pool_backward};
+pub use precision::{Precision, precision, set_precision};
+pub(crate) use ssim::fused as ssim_loss;
+pub use start::device;
+pub(crate) use upload::upload;
+pub(crate) use upsampling::{upsample, upsample_backward};

@@ -1,0 +1,47 @@
+//! Copies to the device that nobody waits for.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::mem::ManuallyDrop;
+
+use candle_core::cuda_backend::WrapErr;
+use candle_core::cuda_backend::cudarc::driver::PinnedHostSlice;
+use candle_core::{Device, Result, Shape, Tensor};
+
+use super::gpu::{Gpu, count};
+
+/// Pinned buffers of a length: enough for the uploads of two steps, so that preparing one never waits for the other.
+const BUFFERS: usize = 8;
+
+thread_local! {
+    /// Buffers by device and length, the one whose copy is oldest first. Never freed: when a thread ends, the driver may
+    /// be gone.
+    static PINNED: RefCell<ManuallyDrop<HashMap<(usize, usize), VecDeque<PinnedHostSlice<f32>>>>> =
+        RefCell::new(ManuallyDrop::new(HashMap::new()));
+}
+
+/// Enqueues a copy of the numbers, which fill the shape and are not none.
+pub(crate) fn upload(values: &[f32], shape: Shape, device: &Device) -> Result<Tensor> {
+    let gpu = Gpu::new(device.as_cuda_device()?);
+    count(values.len())?;
+    let context = gpu.stream.context();
+    PINNED.with_borrow_mut(|pinned| {
+        let buffers = pinned.entry((context.ordinal(), values.len())).or_default();
+        let mut buffer = match buffers.pop_front() {
+            Some(oldest) if buffers.len() + 1 >= BUFFERS => oldest,
+            other => {
+                if let Some(oldest) = other {
+                    buffers.push_front(oldest);
+                }
+                // SAFETY: the numbers are written before they are read.
+                unsafe { context.alloc_pinned::<f32>(values.len()) }.w()?
+            }
+        };
+        // Waits for the buffer's last copy, if that is still to come.
+        buffer.as_mut_slice().w()?.copy_from_slice(values);
+        let mut result = gpu.alloc::<f32>(values.len())?;
+        gpu.stream.memcpy_htod(&buffer, &mut result).w()?;
+        buffers.push_back(buffer);
+        Ok(gpu.tensor(result, shape))
+    })
+}

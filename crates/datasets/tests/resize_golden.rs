@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use flawforge_datasets::{Limits, load_gray, load_rgb, resize};
+use flawforge_datasets::{Limits, Loading, Resampling, load_gray, load_rgb, resize};
 use image::{GrayImage, RgbImage};
 use serde_json::Value;
 
@@ -38,6 +38,30 @@ fn equals_opencv_bit_for_bit() {
             "{} channels, {w}x{h} to {tw}x{th}",
             case["channels"]
         );
+    }
+}
+
+#[test]
+fn antialiased_is_pillows_within_a_level() {
+    let cases: Value = serde_json::from_str(include_str!("golden/antialiased.json")).expect("JSON");
+    for case in cases.as_array().expect("a list") {
+        let ((w, h), target) = (pair(&case["source"]), pair(&case["target"]));
+        let loading = Loading {
+            image: target,
+            mask: target,
+            resampling: Resampling::Antialiased,
+        };
+        let image = RgbImage::from_raw(w, h, numbers(&case["input"])).expect("sizes fit");
+        let expected = numbers(&case["output"]);
+        let out = loading.resized(&image);
+        assert_eq!(out.as_raw().len(), expected.len());
+        let worst = out
+            .as_raw()
+            .iter()
+            .zip(&expected)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
+        assert!(worst <= Some(1), "{w}x{h} to {target:?}: {worst:?}");
     }
 }
 

@@ -8,8 +8,11 @@ use crate::table::Table;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::Selection;
-use flawforge::training::{Config, Method, Profile};
+use flawforge::datasets::{Category, Loading};
+use flawforge::training::{Config, Method, Profile, Subject, loading_for};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 
 /// Options of a sweep that ends in a table.
@@ -264,26 +267,32 @@ fn run_waiting(
     }
     let size = plan.profile.image_size;
     let textures = plan.textures.load(size)?;
-    // All images are decoded before the first step: a corrupt file is found now, not in the tenth cell.
-    let mut images = Vec::new();
-    for (index, category) in plan.categories.iter().enumerate() {
-        let needed = waiting.iter().any(|&i| cells[i].category == index);
-        images.push(if needed {
-            Some(plan.data.load(category, size)?)
-        } else {
-            None
-        });
+    // All images are decoded before the first step: a corrupt file is found now, not in the tenth cell. Methods that want
+    // a category alike share it.
+    let mut images: HashMap<(usize, Loading), Category> = HashMap::new();
+    let mut wanted = Vec::new();
+    for &index in waiting {
+        let planned = &cells[index];
+        let config = plan.config(&planned.key.method, planned.key.seed)?;
+        let name = &plan.categories[planned.category];
+        let subject = Subject {
+            category: name,
+            selection: &plan.selections[planned.category],
+        };
+        let key = (planned.category, loading_for(&config, subject));
+        if let Entry::Vacant(place) = images.entry(key) {
+            place.insert(plan.data.load(name, &key.1)?);
+        }
+        wanted.push((config, key));
     }
     let mut jobs = Vec::new();
-    for &index in waiting {
+    for (&index, (config, key)) in waiting.iter().zip(wanted) {
         let planned = &cells[index];
         jobs.push(Job {
             key: planned.key.clone(),
             dir: planned.key.dir(&plan.out),
-            config: plan.config(&planned.key.method, planned.key.seed)?,
-            category: images[planned.category]
-                .as_ref()
-                .context("images of a waiting cell")?,
+            config,
+            category: images.get(&key).context("images of a waiting cell")?,
             selection: &plan.selections[planned.category],
             textures: textures.clone(),
             provenance: planned.provenance.clone(),
@@ -323,6 +332,13 @@ fn differences(plan: &Plan, example: Option<&CellResult>) -> Vec<String> {
             "networks: widths {} and {} at {} px (DRAEM: 128 and 64 at 256 px)",
             profile.reconstructive_width, profile.discriminative_width, profile.image_size
         ));
+        if plan.methods.iter().any(|method| method == Method::Nsa.name()) {
+            let nsa = &profile.nsa;
+            lines.push(format!(
+                "NSA: width {}, {} of {} images at learning rate {} (its code: width 64, 320 or 560 epochs of 64 images)",
+                nsa.width, nsa.length, nsa.batch, nsa.learning_rate
+            ));
+        }
     }
     lines.push(format!(
         "seeds: {} (the paper: one run, no spread given)",
@@ -333,6 +349,13 @@ fn differences(plan: &Plan, example: Option<&CellResult>) -> Vec<String> {
          training are not given in the paper; ours are in data/selection.toml and the run's config.toml"
             .into(),
     );
+    if plan.methods.iter().any(|method| method == Method::Nsa.name()) {
+        lines.push(
+            "NSA looks at the central part of its images; the table scores its maps on whole images (0 around that part), \
+             `native` in a cell's result.json on the part alone"
+                .into(),
+        );
+    }
     lines.push("no test image chooses anything: the last checkpoint is scored".into());
     lines
 }

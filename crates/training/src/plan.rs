@@ -5,9 +5,12 @@ use flawforge_datasets::{Category, parity_split};
 use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
 
+use crate::assembly::{Subject, loading_for};
 use crate::batch::Pool;
 use crate::config::{Config, Simulator};
 use crate::error::{Result, TrainingError};
+use crate::method::Architecture;
+use crate::nsa;
 
 /// The division of a category's training images.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +19,7 @@ pub(crate) struct Plan {
     pub(crate) pools: Vec<(Vec<usize>, usize)>,
     /// Images held out for the threshold.
     pub(crate) held_out: Vec<usize>,
-    /// Digest of images, textures and selection.
+    /// Digest of images, textures, selection and the method's constants of the category.
     pub(crate) data: String,
 }
 
@@ -32,7 +35,11 @@ impl Plan {
             category: category.name.clone(),
             fault,
         };
-        check_images(config, category).map_err(data)?;
+        let subject = Subject {
+            category: &category.name,
+            selection,
+        };
+        check_images(category, loading_for(config, subject).image).map_err(data)?;
         if config.simulation.simulator == Simulator::Selected && !enables_any(selection) {
             let fault = "its selection enables no kind of anomaly; enable at least one";
             return Err(data(fault.to_owned()));
@@ -51,10 +58,14 @@ impl Plan {
             vec![(kept, config.batch.size)]
         };
         let probes = probe_textures(config, textures).map_err(data)?;
+        let constants = match config.method.architecture() {
+            Architecture::Nsa => format!("{:?}", nsa::constants(subject)),
+            Architecture::TwoNetworks => String::new(),
+        };
         Ok(Self {
             pools,
             held_out,
-            data: fingerprint(category, selection, &probes),
+            data: fingerprint(category, selection, &probes, &constants),
         })
     }
 
@@ -74,18 +85,17 @@ fn enables_any(selection: &Selection) -> bool {
         .any(|kind| selection.enables(kind) && selection.weights.of(kind) > 0.0)
 }
 
-fn check_images(config: &Config, category: &Category) -> Result<(), String> {
+fn check_images(category: &Category, (width, height): (u32, u32)) -> Result<(), String> {
     if category.train.is_empty() {
         return Err("has no normal images to train on".to_owned());
     }
-    let side = config.image_size;
     let train = category.train.iter().map(|image| (&image.name, &image.image));
     let test = category.test.iter().map(|image| (&image.name, &image.image));
     for (name, image) in train.chain(test) {
-        if image.dimensions() != (side, side) {
-            let (width, height) = image.dimensions();
+        if image.dimensions() != (width, height) {
+            let (found_width, found_height) = image.dimensions();
             return Err(format!(
-                "image {name} was loaded at {width}x{height}, but image_size is {side}"
+                "image {name} was loaded at {found_width}x{found_height}, but the method wants {width}x{height}"
             ));
         }
     }
@@ -134,7 +144,7 @@ fn probe_textures(config: &Config, textures: &dyn TextureSource) -> Result<Vec<u
     Ok(bytes)
 }
 
-fn fingerprint(category: &Category, selection: &Selection, textures: &[u8]) -> String {
+fn fingerprint(category: &Category, selection: &Selection, textures: &[u8], constants: &str) -> String {
     let mut hasher = Sha256::new();
     hasher.update(category.name.as_bytes());
     for image in &category.train {
@@ -149,6 +159,7 @@ fn fingerprint(category: &Category, selection: &Selection, textures: &[u8]) -> S
     };
     hasher.update(format!("{answers:?}"));
     hasher.update(textures);
+    hasher.update(constants);
     hasher
         .finalize()
         .iter()

@@ -46,6 +46,8 @@ mod layers;
 mod nsa;
 mod nsa_detector;
 mod parameters;
+pub mod patchcore;
+pub mod pytorch;
 mod reconstructive;
 mod residual;
 mod resnet;

@@ -5,23 +5,23 @@ use std::sync::Arc;
 use image::{RgbImage, imageops};
 
 use super::embedding::Embedding;
-use super::extractor::{FeatureExtractor, normalised};
+use super::extractor::FeatureExtractor;
 use super::memory::MemoryBank;
 use super::smoothing::{Plane, gaussian_blur, resize_bilinear};
-use crate::{AnomalyMap, Detection, Detector, ModelError};
+use crate::{AnomalyMap, Detection, Detector, ModelError, View};
 
 /// Which part of an image is looked at, and where its scores go. All sizes are (width, height) in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct View {
+pub struct Framing {
     /// Size of the images that come in.
     pub image: (u32, u32),
     /// Size of the part in their middle that the network sees; that of the images for all of them.
     pub crop: (u32, u32),
-    /// Size of the anomaly maps, which show the whole image: outside of the crop stands the map's smallest score.
+    /// Size of the anomaly maps, which show the whole image: 0 stands outside of the crop.
     pub map: (u32, u32),
 }
 
-impl View {
+impl Framing {
     /// Whole images, and maps of their size.
     pub fn whole(width: u32, height: u32) -> Self {
         Self {
@@ -50,14 +50,25 @@ impl View {
         imageops::crop_imm(image, x, y, self.crop.0, self.crop.1).to_image()
     }
 
+    /// The part that is looked at, if not all.
+    fn view(&self) -> Option<View> {
+        let (x, y) = self.corner();
+        let share = |place: u32, whole: u32| f64::from(place) / f64::from(whole);
+        (self.crop != self.image).then(|| View {
+            left: share(x, self.image.0),
+            top: share(y, self.image.1),
+            right: share(x + self.crop.0, self.image.0),
+            bottom: share(y + self.crop.1, self.image.1),
+        })
+    }
+
     /// The map of an image from that of its crop.
     fn placed(&self, crop: Plane) -> Plane {
         let (width, height) = (self.image.0 as usize, self.image.1 as usize);
         let whole = if self.crop == self.image {
             crop
         } else {
-            let least = crop.values.iter().copied().fold(f32::INFINITY, f32::min);
-            let mut values = vec![least; width * height];
+            let mut values = vec![0.0; width * height];
             let (x, y) = self.corner();
             for (row, part) in crop.values.chunks_exact(crop.width).enumerate() {
                 values[(y as usize + row) * width + x as usize..][..crop.width].copy_from_slice(part);
@@ -99,7 +110,7 @@ pub struct PatchCore {
     extractor: Arc<dyn FeatureExtractor>,
     embedding: Embedding,
     bank: MemoryBank,
-    view: View,
+    framing: Framing,
     scoring: Scoring,
     full_scale: f32,
 }
@@ -113,7 +124,7 @@ impl PatchCore {
         extractor: Arc<dyn FeatureExtractor>,
         embedding: Embedding,
         bank: MemoryBank,
-        view: View,
+        framing: Framing,
         scoring: Scoring,
     ) -> Result<Self, ModelError> {
         if bank.length() != embedding.size {
@@ -124,14 +135,14 @@ impl PatchCore {
             )));
         }
         let fits = |part: u32, whole: u32| part > 0 && part <= whole;
-        if !fits(view.crop.0, view.image.0) || !fits(view.crop.1, view.image.1) || view.map.0.min(view.map.1) == 0 {
-            return Err(ModelError::Bank(format!("cannot look at {view:?}")));
+        if !fits(framing.crop.0, framing.image.0) || !fits(framing.crop.1, framing.image.1) || framing.map.0.min(framing.map.1) == 0 {
+            return Err(ModelError::Bank(format!("cannot look at {framing:?}")));
         }
         Ok(Self {
             extractor,
             embedding,
             bank,
-            view,
+            framing,
             scoring,
             full_scale: 1.0,
         })
@@ -150,9 +161,8 @@ impl PatchCore {
     }
 
     fn detect_one(&self, image: &RgbImage) -> Result<Detection, ModelError> {
-        let crop = self.view.cropped(image);
-        let input = normalised(&[&crop], self.extractor.device())?;
-        let mut patches = self.embedding.patches(&self.extractor.features(&input)?)?;
+        let crop = self.framing.cropped(image);
+        let mut patches = self.embedding.patches(&self.extractor.features(&[&crop])?)?;
         let patches = patches.pop().ok_or(ModelError::NoImages)?;
         let neighbours = self.bank.nearest(&patches.vectors)?;
         let mut farthest = 0;
@@ -174,16 +184,16 @@ impl PatchCore {
             height: patches.height,
             values: neighbours.iter().map(|neighbour| neighbour.squared).collect(),
         };
-        let (width, height) = self.view.crop;
+        let (width, height) = self.framing.crop;
         let map = gaussian_blur(
             &resize_bilinear(&scores, width as usize, height as usize),
             self.scoring.sigma,
         );
-        let map = self.view.placed(map);
+        let map = self.framing.placed(map);
         Ok(Detection {
             map: AnomalyMap {
-                width: self.view.map.0,
-                height: self.view.map.1,
+                width: self.framing.map.0,
+                height: self.framing.map.1,
                 scores: map.values,
             },
             score,
@@ -194,7 +204,11 @@ impl PatchCore {
 
 impl Detector for PatchCore {
     fn input_size(&self) -> (u32, u32) {
-        self.view.image
+        self.framing.image
+    }
+
+    fn view(&self) -> Option<View> {
+        self.framing.view()
     }
 
     fn full_scale(&self) -> f32 {
@@ -203,10 +217,10 @@ impl Detector for PatchCore {
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
         for (index, image) in images.iter().enumerate() {
-            if image.dimensions() != self.view.image {
+            if image.dimensions() != self.framing.image {
                 return Err(ModelError::ImageSize {
                     index,
-                    expected: self.view.image,
+                    expected: self.framing.image,
                     found: image.dimensions(),
                 });
             }

@@ -21,8 +21,8 @@ mod smoothing;
 mod tests;
 
 pub use coreset::Coreset;
-pub use detector::{PatchCore, Scoring, View};
+pub use detector::{Framing, PatchCore, Scoring};
 pub use embedding::{Embedding, Patches};
-pub use extractor::{FeatureExtractor, normalised};
+pub use extractor::{COARSE, FeatureExtractor, Stages};
 pub use memory::MemoryBank;
 pub use smoothing::{Plane, gaussian_blur, resize_bilinear};

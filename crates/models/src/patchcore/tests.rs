@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::*;
-use crate::{Detector, ModelError};
+use crate::{Detector, ModelError, ResNet, ResNetKind, bytes_to_tensor};
 
 /// Some of an array's numbers, by step, and the mean of their sizes.
 #[derive(Deserialize)]
@@ -64,7 +64,16 @@ struct ResizingCase {
 }
 
 #[derive(Deserialize)]
+struct NetworkCase {
+    network: String,
+    side: usize,
+    #[serde(flatten)]
+    sample: Sample,
+}
+
+#[derive(Deserialize)]
 struct Golden {
+    network: Vec<NetworkCase>,
     embedding: Vec<EmbeddingCase>,
     smoothing: Vec<SmoothingCase>,
     resizing: Vec<ResizingCase>,
@@ -96,6 +105,37 @@ fn vectors_are_those_of_the_official_steps() {
         let patches = Embedding { size: case.size }.patches(&maps).unwrap().remove(0);
         assert_eq!((patches.height, patches.width), (case.fine[0], case.fine[1]));
         case.sample.check(&patches.vectors, 1e-5);
+    }
+}
+
+/// The script's weights: convolutions of He's size, norms near the identity.
+fn with_rule(kind: ResNetKind) -> ResNet {
+    // torchvision counts its last stage and its classes too, but these come after ours.
+    let tensors = ResNet::specification(kind, COARSE).into_iter().enumerate().map(|(number, spec)| {
+        let count: usize = spec.shape.iter().product();
+        let numbers = rule(count, number as u64);
+        let fan = spec.shape.iter().skip(1).product::<usize>() as f32;
+        let values: Vec<f32> = match spec.shape.len() {
+            4 => numbers.iter().map(|v| v * (6.0 / fan).sqrt()).collect(),
+            1 if spec.name.ends_with("running_var") => numbers.iter().map(|v| 1.5 + 0.5 * v).collect(),
+            1 if spec.name.ends_with("weight") => numbers.iter().map(|v| 0.8 + 0.2 * v).collect(),
+            _ => numbers.iter().map(|v| 0.1 * v).collect(),
+        };
+        (spec.name, Tensor::from_vec(values, spec.shape, &Device::Cpu).unwrap())
+    });
+    let tensors = tensors.filter(|(name, _)| !name.ends_with("num_batches_tracked")).collect();
+    ResNet::from_tensors(kind, COARSE, &tensors, &Device::Cpu).unwrap()
+}
+
+#[test]
+fn features_are_those_of_torchvision_and_the_official_steps() {
+    for case in golden().network {
+        let kind = ResNetKind::ALL.into_iter().find(|kind| kind.name() == case.network).unwrap();
+        let bytes = rule(case.side * case.side * 3, 99).into_iter().map(|v| ((v + 1.0) * 127.0) as u8).collect();
+        let image = RgbImage::from_raw(case.side as u32, case.side as u32, bytes).unwrap();
+        let network = Stages { network: with_rule(kind), device: Device::Cpu };
+        let patches = Embedding { size: 1024 }.patches(&network.features(&[&image]).unwrap()).unwrap();
+        case.sample.check(&patches[0].vectors, 1e-3);
     }
 }
 
@@ -207,14 +247,10 @@ fn banks_are_checked() {
 struct Squares;
 
 impl FeatureExtractor for Squares {
-    fn features(&self, images: &Tensor) -> Result<[Tensor; 2], ModelError> {
-        let nchw = images.permute((0, 3, 1, 2))?.contiguous()?;
+    fn features(&self, images: &[&RgbImage]) -> Result<[Tensor; 2], ModelError> {
+        let nchw = bytes_to_tensor(images, &Device::Cpu)?.permute((0, 3, 1, 2))?.contiguous()?;
         let pooled = |side| nchw.avg_pool2d(side)?.permute((0, 2, 3, 1))?.contiguous();
         Ok([pooled(8)?, pooled(16)?])
-    }
-
-    fn device(&self) -> &Device {
-        &Device::Cpu
     }
 }
 
@@ -225,23 +261,23 @@ fn grey(spot: Option<(u32, u32)>) -> RgbImage {
     })
 }
 
-fn detector(view: View, scoring: Scoring) -> PatchCore {
+fn detector(framing: Framing, scoring: Scoring) -> PatchCore {
     let embedding = Embedding { size: 16 };
-    let input = normalised(&[&view.cropped(&grey(None))], &Device::Cpu).unwrap();
-    let patches = embedding.patches(&Squares.features(&input).unwrap()).unwrap().remove(0);
+    let features = Squares.features(&[&framing.cropped(&grey(None))]).unwrap();
+    let patches = embedding.patches(&features).unwrap().remove(0);
     let bank = MemoryBank::new(&patches.vectors, embedding.size).unwrap();
-    PatchCore::new(Arc::new(Squares), embedding, bank, view, scoring).unwrap()
+    PatchCore::new(Arc::new(Squares), embedding, bank, framing, scoring).unwrap()
 }
 
 #[test]
 fn what_the_bank_knows_scores_nothing_and_a_spot_is_found_where_it_is() {
-    let view = View {
+    let framing = Framing {
         crop: (48, 48),
         map: (32, 32),
-        ..View::whole(64, 64)
+        ..Framing::whole(64, 64)
     };
     for reweight in [None, Some(9)] {
-        let detector = detector(view, Scoring { sigma: 1.0, reweight });
+        let detector = detector(framing, Scoring { sigma: 1.0, reweight });
         let found = detector.detect(&[&grey(None), &grey(Some((40, 24)))]).unwrap();
         assert_eq!(found[0].score, 0.0);
         assert!(found[0].map.scores.iter().all(|&score| score == 0.0));
@@ -251,20 +287,21 @@ fn what_the_bank_knows_scores_nothing_and_a_spot_is_found_where_it_is() {
         let (x, y) = (place % 32, place / 32);
         assert!(x.abs_diff(20) <= 3 && y.abs_diff(12) <= 3, "{x} {y}");
         // Outside of the crop nothing was looked at.
-        let least = map.scores.iter().copied().fold(f32::INFINITY, f32::min);
-        assert_eq!(map.scores[0], least);
+        assert_eq!(map.scores[0], 0.0);
+        let seen = detector.view().unwrap();
+        assert_eq!((seen.left, seen.top, seen.right, seen.bottom), (0.125, 0.125, 0.875, 0.875));
         assert!(found[1].score > 0.0);
     }
 }
 
 #[test]
 fn wrong_sizes_are_errors() {
-    let whole = detector(View::whole(64, 64), Scoring::default());
+    let whole = detector(Framing::whole(64, 64), Scoring::default());
     assert_eq!(whole.input_size(), (64, 64));
     assert!(whole.detect(&[&RgbImage::new(32, 64)]).is_err());
     let other = Embedding { size: 8 };
     let bank = whole.bank().clone();
-    assert!(PatchCore::new(Arc::new(Squares), other, bank.clone(), View::whole(64, 64), Scoring::default()).is_err());
-    let view = View { crop: (65, 64), ..View::whole(64, 64) };
-    assert!(PatchCore::new(Arc::new(Squares), Embedding { size: 16 }, bank, view, Scoring::default()).is_err());
+    assert!(PatchCore::new(Arc::new(Squares), other, bank.clone(), Framing::whole(64, 64), Scoring::default()).is_err());
+    let framing = Framing { crop: (65, 64), ..Framing::whole(64, 64) };
+    assert!(PatchCore::new(Arc::new(Squares), Embedding { size: 16 }, bank, framing, Scoring::default()).is_err());
 }

@@ -35,6 +35,7 @@
 //! # }
 //! ```
 
+mod classifier;
 mod detector;
 mod discriminative;
 mod draem;
@@ -52,6 +53,7 @@ mod reconstructive;
 mod residual;
 mod resnet;
 
+pub use classifier::{Classifier, cross_entropy};
 pub use detector::{AnomalyMap, Detection, Detector, View};
 pub use discriminative::Discriminative;
 pub use draem::Draem;

@@ -96,7 +96,12 @@ pub(crate) fn source_for<'a>(config: &Config, data: &Data<'a>) -> Box<dyn BatchS
         }),
         Architecture::PatchCore => Box::new(PlainBatches {
             images: &data.category.train,
-            chosen: data.plan.pools().into_iter().flat_map(|pool| pool.images).collect(),
+            chosen: data
+                .plan
+                .pools()
+                .into_iter()
+                .flat_map(|pool| pool.images)
+                .collect(),
             batch: config.batch.size,
         }),
         Architecture::Nsa => {

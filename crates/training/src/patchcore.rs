@@ -32,13 +32,17 @@ const BEYOND: f32 = 3.0;
 
 /// The settings of a run of PatchCore.
 pub(crate) fn settings(config: &Config) -> Result<&PatchCoreSettings> {
-    let missing = || TrainingError::setting("patchcore", "is missing; PatchCore needs this table of settings");
+    let missing =
+        || TrainingError::setting("patchcore", "is missing; PatchCore needs this table of settings");
     config.patchcore.as_ref().ok_or_else(missing)
 }
 
 /// Images as PatchCore wants them, scored on the same masks as the other methods.
 pub(crate) fn loading(config: &Config) -> Loading {
-    let side = config.patchcore.as_ref().map_or(config.image_size, |settings| settings.resize);
+    let side = config
+        .patchcore
+        .as_ref()
+        .map_or(config.image_size, |settings| settings.resize);
     Loading {
         image: (side, side),
         mask: (config.image_size, config.image_size),
@@ -70,8 +74,14 @@ impl BatchSource for PlainBatches<'_> {
             }
         };
         let part = Part {
-            samples: chosen.iter().map(|&index| sample(&self.images[index].image)).collect(),
-            names: chosen.iter().map(|&index| self.images[index].name.clone()).collect(),
+            samples: chosen
+                .iter()
+                .map(|&index| sample(&self.images[index].image))
+                .collect(),
+            names: chosen
+                .iter()
+                .map(|&index| self.images[index].name.clone())
+                .collect(),
             labels: Vec::new(),
         };
         Batch {
@@ -167,7 +177,10 @@ impl Recipe for PatchCoreRecipe {
             }
             (_, Some(weights)) => Err(TrainingError::setting(
                 "patchcore.digest",
-                format!("is {:?}, the weights that were given have {:?}", self.settings.digest, weights.digest),
+                format!(
+                    "is {:?}, the weights that were given have {:?}",
+                    self.settings.digest, weights.digest
+                ),
             )),
             (_, None) => Err(TrainingError::setting(
                 "patchcore.weights",
@@ -231,7 +244,10 @@ impl Recipe for PatchCoreRecipe {
         state.sort_by(|a, b| a.0.cmp(&b.0));
         if let Some(bank) = &self.bank {
             state.push((BANK.to_owned(), bank.to_tensor()?));
-            state.push((FULL_SCALE.to_owned(), Tensor::new(&[self.full_scale], &Device::Cpu)?));
+            state.push((
+                FULL_SCALE.to_owned(),
+                Tensor::new(&[self.full_scale], &Device::Cpu)?,
+            ));
         } else {
             let length = self.settings.embedding;
             let shape = (self.features.len() / length, length);
@@ -255,7 +271,12 @@ impl Recipe for PatchCoreRecipe {
         self.bank = state.get(BANK).map(MemoryBank::from_tensor).transpose()?;
         if self.bank.is_some() {
             let scale = state.get(FULL_SCALE).ok_or_else(|| missing(FULL_SCALE))?;
-            self.full_scale = scale.flatten_all()?.to_vec1::<f32>()?.first().copied().unwrap_or(1.0);
+            self.full_scale = scale
+                .flatten_all()?
+                .to_vec1::<f32>()?
+                .first()
+                .copied()
+                .unwrap_or(1.0);
         }
         Ok(())
     }
@@ -266,11 +287,20 @@ impl Recipe for PatchCoreRecipe {
             sigma: self.settings.sigma,
             reweight: Some(self.settings.reweight).filter(|&count| count > 0),
         };
-        let detector = PatchCore::new(self.extractor.clone(), self.embedding(), bank, self.framing, scoring)?;
+        let detector = PatchCore::new(
+            self.extractor.clone(),
+            self.embedding(),
+            bank,
+            self.framing,
+            scoring,
+        )?;
         Ok(Box::new(detector.with_full_scale(self.full_scale)))
     }
 }
 
 fn missing(name: &str) -> TrainingError {
-    flawforge_models::ModelError::MissingTensor { name: name.to_owned() }.into()
+    flawforge_models::ModelError::MissingTensor {
+        name: name.to_owned(),
+    }
+    .into()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{PatchCoreBudget, Decay, Length};
+use crate::config::{Decay, Length, PatchCoreBudget};
 use crate::error::{Result, TrainingError};
 
 const BUILTIN: &str = include_str!("../../../data/profiles.toml");

@@ -134,10 +134,17 @@ mod tests {
         for name in ["wide-resnet50-2", "resnet50", "resnet18"] {
             let set = catalogue.get(name).expect("there");
             assert!(set.is_weights() && set.archive.ends_with(&format!("-{}.pth", set.sha256)));
-            assert!(set.addresses.iter().all(|a| a.starts_with("https://") && a.ends_with(&set.archive)));
+            assert!(
+                set.addresses
+                    .iter()
+                    .all(|a| a.starts_with("https://") && a.ends_with(&set.archive))
+            );
         }
         let unknown = catalogue.get("imagenet").expect_err("unknown").to_string();
-        assert!(unknown.starts_with("unknown data set \"imagenet\": there are dtd, mvtec-ad, resnet18"), "{unknown}");
+        assert!(
+            unknown.starts_with("unknown data set \"imagenet\": there are dtd, mvtec-ad, resnet18"),
+            "{unknown}"
+        );
     }
 
     #[test]

@@ -28,8 +28,12 @@ pub(super) fn check(path: &Path, set: &DataSet, show: Show) -> Result<(), Downlo
     let mut file = File::open(path).map_err(&io)?;
     let length = file.metadata().map_err(&io)?.len();
     match set.is_weights() {
-        false if length != set.bytes => return Err(wrong(format!("{length} bytes instead of {}", set.bytes))),
-        true if length > set.bytes => return Err(wrong(format!("{length} bytes, at most {} are right", set.bytes))),
+        false if length != set.bytes => {
+            return Err(wrong(format!("{length} bytes instead of {}", set.bytes)));
+        }
+        true if length > set.bytes => {
+            return Err(wrong(format!("{length} bytes, at most {} are right", set.bytes)));
+        }
         _ => {}
     }
     let mut meter = Meter::new(show, &format!("Checking {}", set.archive), length);

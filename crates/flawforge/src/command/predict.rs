@@ -181,10 +181,7 @@ fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap, f
         scores: &scores,
         width,
         height,
-        scale: Scale {
-            low: 0.0,
-            high: full,
-        },
+        scale: Scale { low: 0.0, high: full },
     };
     write_png(&file("_heat.png"), &heat.colours())?;
     write_png(&file("_overlay.png"), &heat.over(image, OPACITY))?;

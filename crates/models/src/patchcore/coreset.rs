@@ -40,21 +40,38 @@ impl Coreset {
     /// When `length` is zero or does not divide the number of values.
     pub fn select(&self, vectors: &[f32], length: usize, rng: &mut impl Rng) -> Vec<usize> {
         let count = vectors.len() / length;
-        let projected = self
-            .projection
-            .map(|size| Panels::new(&random_map(size, length, rng), length).product(vectors));
-        let (points, length) = match (&projected, self.projection) {
-            (Some(points), Some(size)) => (points.as_slice(), size),
+        let map = self.projection.map(|size| random_map(size, length, rng));
+        let starts = index::sample(rng, count, self.starts.clamp(1.min(count), count)).into_vec();
+        self.select_with(vectors, length, map.as_deref(), &starts)
+    }
+
+    /// [`Self::select`] with everything that it draws given: the linear map, one row of `length` numbers for each number of a
+    /// projected vector, and the positions of the vectors to start from.
+    ///
+    /// # Panics
+    /// As [`Self::select`]; when there is no vector at a position.
+    pub fn select_with(
+        &self,
+        vectors: &[f32],
+        length: usize,
+        map: Option<&[f32]>,
+        starts: &[usize],
+    ) -> Vec<usize> {
+        let size = self.size(vectors.len() / length);
+        let projected = map.map(|map| Panels::new(map, length).product(vectors));
+        let (points, length) = match (&projected, map) {
+            (Some(points), Some(map)) => (points.as_slice(), map.len() / length),
             _ => (vectors, length),
         };
-        let starts = index::sample(rng, count, self.starts.clamp(1.min(count), count)).into_vec();
-        let mut distances = mean_distances(points, length, &starts);
-        farthest_first(points, length, &mut distances, self.size(count))
+        let mut distances = mean_distances(points, length, starts);
+        farthest_first(points, length, &mut distances, size)
     }
 }
 
 /// A linear map to `size` numbers with entries U(±1/√length): PyTorch's default for a linear layer.
 fn random_map(size: usize, length: usize, rng: &mut impl Rng) -> Vec<f32> {
     let bound = 1.0 / (length as f32).sqrt();
-    (0..size * length).map(|_| rng.random_range(-bound..bound)).collect()
+    (0..size * length)
+        .map(|_| rng.random_range(-bound..bound))
+        .collect()
 }

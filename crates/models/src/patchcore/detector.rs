@@ -34,7 +34,8 @@ impl Framing {
     /// Left and upper end of the crop.
     fn corner(&self) -> (u32, u32) {
         // As torchvision's centre crop rounds: half to even.
-        let middle = |whole: u32, part: u32| (f64::from(whole.saturating_sub(part)) / 2.0).round_ties_even() as u32;
+        let middle =
+            |whole: u32, part: u32| (f64::from(whole.saturating_sub(part)) / 2.0).round_ties_even() as u32;
         (
             middle(self.image.0, self.crop.0),
             middle(self.image.1, self.crop.1),
@@ -135,7 +136,10 @@ impl PatchCore {
             )));
         }
         let fits = |part: u32, whole: u32| part > 0 && part <= whole;
-        if !fits(framing.crop.0, framing.image.0) || !fits(framing.crop.1, framing.image.1) || framing.map.0.min(framing.map.1) == 0 {
+        if !fits(framing.crop.0, framing.image.0)
+            || !fits(framing.crop.1, framing.image.1)
+            || framing.map.0.min(framing.map.1) == 0
+        {
             return Err(ModelError::Bank(format!("cannot look at {framing:?}")));
         }
         Ok(Self {

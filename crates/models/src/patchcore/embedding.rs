@@ -60,10 +60,7 @@ impl Embedding {
         let half = self.size / 2;
         let first = fine.pooled(self.size);
         let second = coarse.pooled(self.size);
-        let (columns, rows) = (
-            taps(coarse.width, fine.width),
-            taps(coarse.height, fine.height),
-        );
+        let (columns, rows) = (taps(coarse.width, fine.width), taps(coarse.height, fine.height));
         let mut vectors = vec![0.0; fine.width * fine.height * self.size];
         for (place, vector) in vectors.chunks_exact_mut(self.size).enumerate() {
             vector[..half].copy_from_slice(&first[place * half..][..half]);
@@ -106,7 +103,11 @@ impl Map {
                     height,
                     width,
                     channels,
-                    values: tensor.get(index)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?,
+                    values: tensor
+                        .get(index)?
+                        .to_dtype(DType::F32)?
+                        .flatten_all()?
+                        .to_vec1()?,
                 })
             })
             .collect()
@@ -115,7 +116,9 @@ impl Map {
     /// At each place, the patch around it averaged in `size` adaptive bins, and these in pairs: `size / 2` numbers.
     fn pooled(&self, size: usize) -> Vec<f32> {
         let half = size / 2;
-        let bins: Vec<Range<usize>> = (0..size).map(|bin| bin_of(bin, self.channels * PLACES, size)).collect();
+        let bins: Vec<Range<usize>> = (0..size)
+            .map(|bin| bin_of(bin, self.channels * PLACES, size))
+            .collect();
         let mut pooled = vec![0.0; self.height * self.width * half];
         let mut patch = vec![0.0; self.channels * PLACES];
         for (place, pooled) in pooled.chunks_exact_mut(half.max(1)).enumerate() {

@@ -35,7 +35,9 @@ impl FeatureExtractor for Stages {
         let mut outputs = self.network.stages(&input, COARSE)?;
         match (outputs.len(), outputs.pop()) {
             (COARSE, Some(coarse)) => Ok([outputs.swap_remove(FINE - 1), coarse]),
-            (found, _) => Err(ModelError::Bank(format!("the network has {found} stages, {COARSE} are needed"))),
+            (found, _) => Err(ModelError::Bank(format!(
+                "the network has {found} stages, {COARSE} are needed"
+            ))),
         }
     }
 }

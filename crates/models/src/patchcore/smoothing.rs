@@ -39,7 +39,10 @@ pub fn resize_bilinear(plane: &Plane, width: usize, height: usize) -> Plane {
     let (columns, rows) = (taps(plane.width, width), taps(plane.height, height));
     let mut values = Vec::with_capacity(width * height);
     for &(top, bottom, down) in &rows {
-        let (top, bottom) = (&plane.values[top * plane.width..], &plane.values[bottom * plane.width..]);
+        let (top, bottom) = (
+            &plane.values[top * plane.width..],
+            &plane.values[bottom * plane.width..],
+        );
         for &(left, right, across) in &columns {
             let above = (1.0 - across) * top[left] + across * top[right];
             let below = (1.0 - across) * bottom[left] + across * bottom[right];

@@ -111,30 +111,49 @@ fn vectors_are_those_of_the_official_steps() {
 /// The script's weights: convolutions of He's size, norms near the identity.
 fn with_rule(kind: ResNetKind) -> ResNet {
     // torchvision counts its last stage and its classes too, but these come after ours.
-    let tensors = ResNet::specification(kind, COARSE).into_iter().enumerate().map(|(number, spec)| {
-        let count: usize = spec.shape.iter().product();
-        let numbers = rule(count, number as u64);
-        let fan = spec.shape.iter().skip(1).product::<usize>() as f32;
-        let values: Vec<f32> = match spec.shape.len() {
-            4 => numbers.iter().map(|v| v * (6.0 / fan).sqrt()).collect(),
-            1 if spec.name.ends_with("running_var") => numbers.iter().map(|v| 1.5 + 0.5 * v).collect(),
-            1 if spec.name.ends_with("weight") => numbers.iter().map(|v| 0.8 + 0.2 * v).collect(),
-            _ => numbers.iter().map(|v| 0.1 * v).collect(),
-        };
-        (spec.name, Tensor::from_vec(values, spec.shape, &Device::Cpu).unwrap())
-    });
-    let tensors = tensors.filter(|(name, _)| !name.ends_with("num_batches_tracked")).collect();
+    let tensors = ResNet::specification(kind, COARSE)
+        .into_iter()
+        .enumerate()
+        .map(|(number, spec)| {
+            let count: usize = spec.shape.iter().product();
+            let numbers = rule(count, number as u64);
+            let fan = spec.shape.iter().skip(1).product::<usize>() as f32;
+            let values: Vec<f32> = match spec.shape.len() {
+                4 => numbers.iter().map(|v| v * (6.0 / fan).sqrt()).collect(),
+                1 if spec.name.ends_with("running_var") => numbers.iter().map(|v| 1.5 + 0.5 * v).collect(),
+                1 if spec.name.ends_with("weight") => numbers.iter().map(|v| 0.8 + 0.2 * v).collect(),
+                _ => numbers.iter().map(|v| 0.1 * v).collect(),
+            };
+            (
+                spec.name,
+                Tensor::from_vec(values, spec.shape, &Device::Cpu).unwrap(),
+            )
+        });
+    let tensors = tensors
+        .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
+        .collect();
     ResNet::from_tensors(kind, COARSE, &tensors, &Device::Cpu).unwrap()
 }
 
 #[test]
 fn features_are_those_of_torchvision_and_the_official_steps() {
     for case in golden().network {
-        let kind = ResNetKind::ALL.into_iter().find(|kind| kind.name() == case.network).unwrap();
-        let bytes = rule(case.side * case.side * 3, 99).into_iter().map(|v| ((v + 1.0) * 127.0) as u8).collect();
+        let kind = ResNetKind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == case.network)
+            .unwrap();
+        let bytes = rule(case.side * case.side * 3, 99)
+            .into_iter()
+            .map(|v| ((v + 1.0) * 127.0) as u8)
+            .collect();
         let image = RgbImage::from_raw(case.side as u32, case.side as u32, bytes).unwrap();
-        let network = Stages { network: with_rule(kind), device: Device::Cpu };
-        let patches = Embedding { size: 1024 }.patches(&network.features(&[&image]).unwrap()).unwrap();
+        let network = Stages {
+            network: with_rule(kind),
+            device: Device::Cpu,
+        };
+        let patches = Embedding { size: 1024 }
+            .patches(&network.features(&[&image]).unwrap())
+            .unwrap();
         case.sample.check(&patches[0].vectors, 1e-3);
     }
 }
@@ -160,16 +179,24 @@ fn maps_are_enlarged_as_pytorch_does() {
             height: case.height,
             values: rule(case.width * case.height, case.seed),
         };
-        case.sample.check(&resize_bilinear(&plane, case.to[0], case.to[1]).values, 1e-5);
+        case.sample
+            .check(&resize_bilinear(&plane, case.to[0], case.to[1]).values, 1e-5);
     }
 }
 
 /// Largest distance of a vector to the nearest chosen one.
 fn radius(vectors: &[f32], length: usize, chosen: &[usize]) -> f64 {
-    let kept: Vec<f32> = chosen.iter().flat_map(|&i| vectors[i * length..][..length].to_vec()).collect();
+    let kept: Vec<f32> = chosen
+        .iter()
+        .flat_map(|&i| vectors[i * length..][..length].to_vec())
+        .collect();
     let bank = MemoryBank::new(&kept, length).unwrap();
     let found = bank.nearest(vectors).unwrap();
-    found.iter().map(|n| f64::from(n.squared)).fold(0.0, f64::max).sqrt()
+    found
+        .iter()
+        .map(|n| f64::from(n.squared))
+        .fold(0.0, f64::max)
+        .sqrt()
 }
 
 /// Vectors around a few places, very unevenly many around each.
@@ -188,30 +215,52 @@ fn clusters(count: usize, length: usize) -> Vec<f32> {
 fn a_coreset_covers_better_than_chance_and_depends_on_the_seed_alone() {
     let (count, length) = (1000, 40);
     let vectors = clusters(count, length);
-    let coreset = Coreset { ratio: 0.03, ..Coreset::default() };
+    let coreset = Coreset {
+        ratio: 0.03,
+        ..Coreset::default()
+    };
     let select = |seed| coreset.select(&vectors, length, &mut ChaCha8Rng::seed_from_u64(seed));
     let chosen = select(1);
     assert_eq!(chosen.len(), 30);
     let distinct: std::collections::HashSet<_> = chosen.iter().collect();
     assert_eq!(distinct.len(), 30);
     let by_chance: Vec<usize> = (0..30).map(|i| i * count / 30).collect();
-    let (ours, chance) = (radius(&vectors, length, &chosen), radius(&vectors, length, &by_chance));
+    let (ours, chance) = (
+        radius(&vectors, length, &chosen),
+        radius(&vectors, length, &by_chance),
+    );
     assert!(ours < chance, "{ours} {chance}");
     // The projection costs little: the exact variant covers hardly better.
-    let exact = Coreset { projection: None, starts: count, ..coreset };
+    let exact = Coreset {
+        projection: None,
+        starts: count,
+        ..coreset
+    };
     let exact = exact.select(&vectors, length, &mut ChaCha8Rng::seed_from_u64(1));
     assert!(ours < 1.5 * radius(&vectors, length, &exact));
     assert_ne!(select(2), chosen);
     for threads in [1, 3] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         assert_eq!(pool.install(|| select(1)), chosen);
     }
 }
 
 #[test]
 fn a_coreset_has_the_whole_part_of_its_share() {
-    let size = |ratio, count| Coreset { ratio, ..Coreset::default() }.size(count);
-    assert_eq!((size(0.1, 171_696), size(0.01, 1999), size(0.01, 50)), (17_169, 19, 1));
+    let size = |ratio, count| {
+        Coreset {
+            ratio,
+            ..Coreset::default()
+        }
+        .size(count)
+    };
+    assert_eq!(
+        (size(0.1, 171_696), size(0.01, 1999), size(0.01, 50)),
+        (17_169, 19, 1)
+    );
     assert_eq!((size(1.0, 7), size(0.5, 0)), (7, 0));
 }
 
@@ -239,7 +288,10 @@ fn banks_are_checked() {
     let fault = MemoryBank::new(&[1.0, f32::NAN], 2).unwrap_err().to_string();
     assert!(fault.contains("not finite"), "{fault}");
     let bank = MemoryBank::new(&[1.0, 2.0, 3.0, 4.0], 2).unwrap();
-    assert_eq!(bank.to_tensor().unwrap().to_vec2::<f32>().unwrap(), [[1.0, 2.0], [3.0, 4.0]]);
+    assert_eq!(
+        bank.to_tensor().unwrap().to_vec2::<f32>().unwrap(),
+        [[1.0, 2.0], [3.0, 4.0]]
+    );
     assert!(bank.nearest(&[0.0; 3]).is_err() && bank.nearest(&[f32::INFINITY, 0.0]).is_err());
 }
 
@@ -248,7 +300,9 @@ struct Squares;
 
 impl FeatureExtractor for Squares {
     fn features(&self, images: &[&RgbImage]) -> Result<[Tensor; 2], ModelError> {
-        let nchw = bytes_to_tensor(images, &Device::Cpu)?.permute((0, 3, 1, 2))?.contiguous()?;
+        let nchw = bytes_to_tensor(images, &Device::Cpu)?
+            .permute((0, 3, 1, 2))?
+            .contiguous()?;
         let pooled = |side| nchw.avg_pool2d(side)?.permute((0, 2, 3, 1))?.contiguous();
         Ok([pooled(8)?, pooled(16)?])
     }
@@ -257,7 +311,11 @@ impl FeatureExtractor for Squares {
 fn grey(spot: Option<(u32, u32)>) -> RgbImage {
     RgbImage::from_fn(64, 64, |x, y| {
         let near = spot.is_some_and(|(a, b)| x.abs_diff(a) < 5 && y.abs_diff(b) < 5);
-        Rgb(if near { [250, 30, 30] } else { [(100 + x % 8) as u8, 100, 100] })
+        Rgb(if near {
+            [250, 30, 30]
+        } else {
+            [(100 + x % 8) as u8, 100, 100]
+        })
     })
 }
 
@@ -283,13 +341,18 @@ fn what_the_bank_knows_scores_nothing_and_a_spot_is_found_where_it_is() {
         assert!(found[0].map.scores.iter().all(|&score| score == 0.0));
         let map = &found[1].map;
         assert_eq!((map.width, map.height, map.scores.len()), (32, 32, 32 * 32));
-        let place = (0..map.scores.len()).max_by(|&a, &b| map.scores[a].total_cmp(&map.scores[b])).unwrap();
+        let place = (0..map.scores.len())
+            .max_by(|&a, &b| map.scores[a].total_cmp(&map.scores[b]))
+            .unwrap();
         let (x, y) = (place % 32, place / 32);
         assert!(x.abs_diff(20) <= 3 && y.abs_diff(12) <= 3, "{x} {y}");
         // Outside of the crop nothing was looked at.
         assert_eq!(map.scores[0], 0.0);
         let seen = detector.view().unwrap();
-        assert_eq!((seen.left, seen.top, seen.right, seen.bottom), (0.125, 0.125, 0.875, 0.875));
+        assert_eq!(
+            (seen.left, seen.top, seen.right, seen.bottom),
+            (0.125, 0.125, 0.875, 0.875)
+        );
         assert!(found[1].score > 0.0);
     }
 }
@@ -301,7 +364,28 @@ fn wrong_sizes_are_errors() {
     assert!(whole.detect(&[&RgbImage::new(32, 64)]).is_err());
     let other = Embedding { size: 8 };
     let bank = whole.bank().clone();
-    assert!(PatchCore::new(Arc::new(Squares), other, bank.clone(), Framing::whole(64, 64), Scoring::default()).is_err());
-    let framing = Framing { crop: (65, 64), ..Framing::whole(64, 64) };
-    assert!(PatchCore::new(Arc::new(Squares), Embedding { size: 16 }, bank, framing, Scoring::default()).is_err());
+    assert!(
+        PatchCore::new(
+            Arc::new(Squares),
+            other,
+            bank.clone(),
+            Framing::whole(64, 64),
+            Scoring::default()
+        )
+        .is_err()
+    );
+    let framing = Framing {
+        crop: (65, 64),
+        ..Framing::whole(64, 64)
+    };
+    assert!(
+        PatchCore::new(
+            Arc::new(Squares),
+            Embedding { size: 16 },
+            bank,
+            framing,
+            Scoring::default()
+        )
+        .is_err()
+    );
 }

@@ -19,13 +19,21 @@ pub(super) struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|fault| format!("a damaged archive ({fault})"))?;
-        let program = zip.file_names().find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"));
-        let folder = program.and_then(|name| name.strip_suffix("data.pkl")).map(str::to_owned);
+        let zip =
+            ZipArchive::new(Cursor::new(bytes)).map_err(|fault| format!("a damaged archive ({fault})"))?;
+        let program = zip
+            .file_names()
+            .find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"));
+        let folder = program
+            .and_then(|name| name.strip_suffix("data.pkl"))
+            .map(str::to_owned);
         let folder = folder.ok_or("an archive without data.pkl: not of PyTorch")?;
         let mut archive = Self { zip, folder };
         // Archives without the entry are older, and little-endian.
-        if archive.zip.index_for_name(&format!("{}byteorder", archive.folder)).is_some()
+        if archive
+            .zip
+            .index_for_name(&format!("{}byteorder", archive.folder))
+            .is_some()
             && archive.entry("byteorder", 16)? != b"little"
         {
             return Err("its numbers are not little-endian".into());
@@ -39,7 +47,10 @@ impl<'a> Archive<'a> {
 
     fn entry(&mut self, name: &str, most: u64) -> Result<Vec<u8>, Fault> {
         let name = format!("{}{name}", self.folder);
-        let mut entry = self.zip.by_name(&name).map_err(|fault| format!("{name:?}: {fault}"))?;
+        let mut entry = self
+            .zip
+            .by_name(&name)
+            .map_err(|fault| format!("{name:?}: {fault}"))?;
         let size = entry.size();
         if size > most {
             return Err(format!("{name:?} has {size} bytes instead of at most {most}"));
@@ -57,7 +68,11 @@ impl Storages for Archive<'_> {
         let length = storage.length()?;
         let bytes = self.entry(&format!("data/{}", storage.key), length as u64)?;
         if bytes.len() != length {
-            return Err(format!("storage {:?} has {} bytes instead of {length}", storage.key, bytes.len()));
+            return Err(format!(
+                "storage {:?} has {} bytes instead of {length}",
+                storage.key,
+                bytes.len()
+            ));
         }
         Ok(bytes)
     }

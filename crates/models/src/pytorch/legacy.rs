@@ -65,7 +65,10 @@ impl Legacy<'_> {
     fn locate(&mut self) -> Result<(), Fault> {
         let mut at = 0usize;
         for key in &self.keys {
-            let length = *self.lengths.get(key).ok_or_else(|| format!("storage {key:?} belongs to no tensor"))?;
+            let length = *self
+                .lengths
+                .get(key)
+                .ok_or_else(|| format!("storage {key:?} belongs to no tensor"))?;
             let end = at.checked_add(8).and_then(|begin| begin.checked_add(length));
             if end.is_none_or(|end| end > self.raw.len()) {
                 return Err(format!("cut short in storage {key:?}"));
@@ -87,7 +90,10 @@ impl Storages for Legacy<'_> {
         let begin = begin.ok_or_else(|| format!("storage {:?} is missing", storage.key))?;
         let count = &self.raw[begin - 8..begin];
         if self.lengths.get(&*storage.key) != Some(&length) || count != storage.count.to_le_bytes() {
-            return Err(format!("storage {:?} has another length than was said", storage.key));
+            return Err(format!(
+                "storage {:?} has another length than was said",
+                storage.key
+            ));
         }
         Ok(self.raw[begin..begin + length].to_vec())
     }

@@ -71,7 +71,9 @@ pub fn convert(from: &Path, to: &Path) -> Result<(), ModelError> {
 
 fn parse(bytes: &[u8]) -> Result<HashMap<String, Tensor>, Fault> {
     if bytes.get(257..262) == Some(b"ustar".as_slice()) {
-        return Err("a tar archive of PyTorch 0.1, which is not read; save it anew with a later PyTorch".into());
+        return Err(
+            "a tar archive of PyTorch 0.1, which is not read; save it anew with a later PyTorch".into(),
+        );
     }
     if bytes.starts_with(b"PK") {
         let mut archive = archive::Archive::open(bytes)?;

@@ -279,7 +279,10 @@ impl Machine<'_> {
     }
 
     fn take(&mut self, count: usize) -> Result<&[u8], Fault> {
-        let end = self.at.checked_add(count).filter(|&end| end <= self.program.len());
+        let end = self
+            .at
+            .checked_add(count)
+            .filter(|&end| end <= self.program.len());
         let end = end.ok_or("its pickle is cut short")?;
         let bytes = &self.program[self.at..end];
         self.at = end;
@@ -293,7 +296,11 @@ impl Machine<'_> {
     }
 
     fn integer(&mut self, bytes: usize) -> Result<(), Fault> {
-        let value = self.take(bytes)?.iter().rev().fold(0, |sum, &byte| sum << 8 | i64::from(byte));
+        let value = self
+            .take(bytes)?
+            .iter()
+            .rev()
+            .fold(0, |sum, &byte| sum << 8 | i64::from(byte));
         self.stack.push(Value::Int(value));
         Ok(())
     }
@@ -315,7 +322,9 @@ impl Machine<'_> {
 
     fn text(&mut self, length: usize) -> Result<(), Fault> {
         let bytes = self.take(length)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| "a text in its pickle is not UTF-8")?.into();
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| "a text in its pickle is not UTF-8")?
+            .into();
         self.stack.push(Value::Text(text));
         Ok(())
     }
@@ -329,7 +338,9 @@ impl Machine<'_> {
 
     fn pop(&mut self) -> Result<Value, Fault> {
         self.floor(1)?;
-        self.stack.pop().ok_or_else(|| "its pickle leaves nothing".to_owned())
+        self.stack
+            .pop()
+            .ok_or_else(|| "its pickle leaves nothing".to_owned())
     }
 
     fn to_mark(&mut self) -> Result<Vec<Value>, Fault> {
@@ -378,7 +389,11 @@ impl Machine<'_> {
     }
 
     fn recall(&mut self, place: usize) -> Result<(), Fault> {
-        let value = self.memo.get(place).cloned().ok_or("its pickle recalls a value that it never had")?;
+        let value = self
+            .memo
+            .get(place)
+            .cloned()
+            .ok_or("its pickle recalls a value that it never had")?;
         self.stack.push(value);
         Ok(())
     }
@@ -386,7 +401,11 @@ impl Machine<'_> {
     fn line(&mut self) -> Result<String, Fault> {
         let rest = &self.program[self.at..];
         // Longer names are none of ours.
-        let length = rest.iter().take(200).position(|&byte| byte == b'\n').ok_or("a name in its pickle does not end")?;
+        let length = rest
+            .iter()
+            .take(200)
+            .position(|&byte| byte == b'\n')
+            .ok_or("a name in its pickle does not end")?;
         let line = String::from_utf8_lossy(&rest[..length]).into_owned();
         self.at += length + 1;
         Ok(line)
@@ -395,7 +414,10 @@ impl Machine<'_> {
     fn name(&mut self) -> Result<(), Fault> {
         let (module, name) = (self.line()?, self.line()?);
         let known = Name::find(&module, &name).ok_or_else(|| {
-            format!("its pickle asks for {:?}, which is nothing that weights need", format!("{module}.{name}"))
+            format!(
+                "its pickle asks for {:?}, which is nothing that weights need",
+                format!("{module}.{name}")
+            )
         })?;
         self.stack.push(Value::Name(known));
         Ok(())
@@ -406,16 +428,25 @@ impl Machine<'_> {
         let id = self.pop()?;
         let parts = self.objects.tuple(&id).unwrap_or_default();
         let spec = match parts {
-            [Value::Text(kind), Value::Name(Name::Storage(number)), Value::Text(key), Value::Text(_), Value::Int(count)]
-            | [Value::Text(kind), Value::Name(Name::Storage(number)), Value::Text(key), Value::Text(_), Value::Int(count), Value::None]
-                if &**kind == "storage" && *count >= 0 =>
-            {
-                StorageSpec {
-                    key: key.clone(),
-                    number: *number,
-                    count: count.unsigned_abs(),
-                }
-            }
+            [
+                Value::Text(kind),
+                Value::Name(Name::Storage(number)),
+                Value::Text(key),
+                Value::Text(_),
+                Value::Int(count),
+            ]
+            | [
+                Value::Text(kind),
+                Value::Name(Name::Storage(number)),
+                Value::Text(key),
+                Value::Text(_),
+                Value::Int(count),
+                Value::None,
+            ] if &**kind == "storage" && *count >= 0 => StorageSpec {
+                key: key.clone(),
+                number: *number,
+                count: count.unsigned_abs(),
+            },
             _ => return Err("its pickle refers to something that is not a plain storage".into()),
         };
         self.objects.storages.push(spec);

@@ -27,15 +27,26 @@ impl TensorSpec {
     /// Numbers in the tensor, after checking that all of them lie in the storage.
     pub(super) fn count(&self) -> Result<usize, Fault> {
         if self.shape.len() != self.strides.len() || self.shape.len() > MOST_DIMENSIONS {
-            return Err(format!("{} dimensions, {} strides", self.shape.len(), self.strides.len()));
+            return Err(format!(
+                "{} dimensions, {} strides",
+                self.shape.len(),
+                self.strides.len()
+            ));
         }
-        let count = self.shape.iter().try_fold(1u64, |count, &side| count.checked_mul(side));
+        let count = self
+            .shape
+            .iter()
+            .try_fold(1u64, |count, &side| count.checked_mul(side));
         // A view that repeats its numbers could be larger than all memory; weights are none.
         let count = count.filter(|&count| count <= self.storage.count);
         let count = count.ok_or_else(|| format!("shape {:?} is larger than its storage", self.shape))?;
-        let last = self.shape.iter().zip(&self.strides).try_fold(self.offset, |last, (&side, &stride)| {
-            last.checked_add(side.saturating_sub(1).checked_mul(stride)?)
-        });
+        let last = self
+            .shape
+            .iter()
+            .zip(&self.strides)
+            .try_fold(self.offset, |last, (&side, &stride)| {
+                last.checked_add(side.saturating_sub(1).checked_mul(stride)?)
+            });
         if count > 0 && last.is_none_or(|last| last >= self.storage.count) {
             return Err("reaches beyond its storage".into());
         }

@@ -23,12 +23,17 @@ fn both_layouts_of_pytorch_are_read() {
         assert_eq!(tensors.len(), 7);
         let floats = |name: &str| -> (Vec<usize>, Vec<f32>) {
             let tensor = &tensors[name];
-            (tensor.dims().to_vec(), tensor.flatten_all().unwrap().to_vec1().unwrap())
+            (
+                tensor.dims().to_vec(),
+                tensor.flatten_all().unwrap().to_vec1().unwrap(),
+            )
         };
         for name in ["conv.weight", "double", "half", "brain"] {
             assert_eq!(floats(name), (vec![2, 3, 2], rule(12)), "{name}");
         }
-        let across: Vec<f32> = (0..3).flat_map(|j| (0..2).map(move |i| rule(6)[i * 3 + j])).collect();
+        let across: Vec<f32> = (0..3)
+            .flat_map(|j| (0..2).map(move |i| rule(6)[i * 3 + j]))
+            .collect();
         assert_eq!(floats("transposed"), (vec![3, 2], across));
         assert_eq!(floats("part"), (vec![4], rule(12)[5..9].to_vec()));
         let count = &tensors["num_batches_tracked"];
@@ -88,16 +93,29 @@ fn nothing_is_run() {
         assert!(fault.contains("nothing that weights need"), "{fault}");
     }
     // Objects made by class, extension codes, and text protocols have no instruction here at all.
-    for program in [&b"\x80\x02ccollections\nOrderedDict\n)\x81."[..], b"\x82\x01.", b"I5\n.", b"\x80\x04\x95."] {
+    for program in [
+        &b"\x80\x02ccollections\nOrderedDict\n)\x81."[..],
+        b"\x82\x01.",
+        b"I5\n.",
+        b"\x80\x04\x95.",
+    ] {
         assert!(fault(program).contains("known here") || fault(program).contains("state dict needs"));
     }
 }
 
 #[test]
 fn senseless_programs_are_errors() {
-    let storage = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQ";
+    let storage =
+        b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQ";
     let tensor = |rest: &[u8]| {
-        let head: [&[u8]; 6] = [b"\x80\x02}X\x01\x00\x00\x00a", b"ctorch._utils\n_rebuild_tensor_v2\n(", storage, rest, b"tRs", b"."];
+        let head: [&[u8]; 6] = [
+            b"\x80\x02}X\x01\x00\x00\x00a",
+            b"ctorch._utils\n_rebuild_tensor_v2\n(",
+            storage,
+            rest,
+            b"tRs",
+            b".",
+        ];
         head.concat()
     };
     let sound = tensor(b"K\x00K\x02K\x02\x86K\x02K\x01\x86");
@@ -106,9 +124,18 @@ fn senseless_programs_are_errors() {
         (tensor(b"K\x01K\x02K\x02\x86K\x02K\x01\x86"), "beyond its storage"),
         (tensor(b"K\x00K\x02K\x02\x86K\x7fK\x01\x86"), "beyond its storage"),
         (tensor(b"K\x00K\x05\x85K\x00\x85"), "larger than its storage"),
-        (tensor(b"K\x00J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86K\x00K\x00\x86"), "larger than its storage"),
-        (tensor(b"K\x00\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x02\x86K\x01K\x01\x86"), "larger than its storage"),
-        (tensor(b"K\x00K\x02K\x02\x86\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x01\x86"), "beyond its storage"),
+        (
+            tensor(b"K\x00J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86K\x00K\x00\x86"),
+            "larger than its storage",
+        ),
+        (
+            tensor(b"K\x00\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x02\x86K\x01K\x01\x86"),
+            "larger than its storage",
+        ),
+        (
+            tensor(b"K\x00K\x02K\x02\x86\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x01\x86"),
+            "beyond its storage",
+        ),
         (tensor(b"K\x00J\xff\xff\xff\xff\x85K\x01\x85"), "not known here"),
         (tensor(b"K\x00K\x02\x85)"), "1 dimensions, 0 strides"),
         (b"\x80\x02.".to_vec(), "not there"),
@@ -121,7 +148,10 @@ fn senseless_programs_are_errors() {
         (b"\x80\x02NK\x01a.".to_vec(), "not a list"),
         (b"\x80\x02K\x01.".to_vec(), "no dictionary"),
         (b"\x80\x02}.".to_vec(), "no tensors"),
-        (b"\x80\x02}X\x01\x00\x00\x00aK\x01s.".to_vec(), "\"a\" is not a tensor"),
+        (
+            b"\x80\x02}X\x01\x00\x00\x00aK\x01s.".to_vec(),
+            "\"a\" is not a tensor",
+        ),
         (b"\x80\x02}K\x01Ns.".to_vec(), "not a text"),
         (b"\x80\x02)Q.".to_vec(), "not a plain storage"),
     ];

@@ -35,7 +35,13 @@ pub struct Weights {
 
 impl fmt::Debug for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Weights({} {:?} {})", self.backbone.name(), self.kind, self.digest)
+        write!(
+            f,
+            "Weights({} {:?} {})",
+            self.backbone.name(),
+            self.kind,
+            self.digest
+        )
     }
 }
 
@@ -44,7 +50,11 @@ impl Weights {
     ///
     /// # Errors
     /// If a tensor cannot be read.
-    pub fn new(backbone: Backbone, kind: BackboneWeights, mut tensors: HashMap<String, Tensor>) -> Result<Self> {
+    pub fn new(
+        backbone: Backbone,
+        kind: BackboneWeights,
+        mut tensors: HashMap<String, Tensor>,
+    ) -> Result<Self> {
         tensors.retain(|name, _| !name.starts_with("layer4.") && !name.starts_with("fc."));
         let mut names: Vec<&String> = tensors.keys().collect();
         names.sort();
@@ -57,7 +67,11 @@ impl Weights {
                 hasher.update(value.to_le_bytes());
             }
         }
-        let digest = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hasher
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         Ok(Self {
             backbone,
             kind,

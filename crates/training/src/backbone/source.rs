@@ -46,7 +46,9 @@ impl BackboneSource {
             (None, Some(_)) => fault("must be random or textures"),
             (None, None) => {
                 let found = downloads.map(|folder| folder.join(format!("{}.safetensors", backbone.name())));
-                Ok(found.filter(|file| file.is_file()).map_or(Self::Random, Self::File))
+                Ok(found
+                    .filter(|file| file.is_file())
+                    .map_or(Self::Random, Self::File))
             }
         }
     }

@@ -98,8 +98,18 @@ impl Config {
         let Some(patchcore) = &self.patchcore else {
             return Ok(());
         };
-        check("patchcore.resize", patchcore.resize.into(), 32.0, LARGEST_SIZE.into())?;
-        check("patchcore.crop", patchcore.crop.into(), 32.0, patchcore.resize.into())?;
+        check(
+            "patchcore.resize",
+            patchcore.resize.into(),
+            32.0,
+            LARGEST_SIZE.into(),
+        )?;
+        check(
+            "patchcore.crop",
+            patchcore.crop.into(),
+            32.0,
+            patchcore.resize.into(),
+        )?;
         // The networks halve the image five times; four times as far as their features are used.
         if !patchcore.crop.is_multiple_of(SIZE_MULTIPLE / 2) {
             let fault = format!("{} is not a multiple of {}", patchcore.crop, SIZE_MULTIPLE / 2);
@@ -115,7 +125,10 @@ impl Config {
         check("patchcore.sigma", patchcore.sigma, 0.0, 100.0)?;
         check("patchcore.reweight", patchcore.reweight as f64, 0.0, 1e6)?;
         if self.every.panel > 0 {
-            return Err(TrainingError::setting("every.panel", "must be 0: PatchCore has nothing to show before the end"));
+            return Err(TrainingError::setting(
+                "every.panel",
+                "must be 0: PatchCore has nothing to show before the end",
+            ));
         }
         Ok(())
     }
@@ -188,7 +201,11 @@ mod tests {
             ("every.checkpoint", |c| c.every.checkpoint = 0),
         ];
         let patchcore = Config::for_method(Method::PatchCore, &Profile::builtin("smoke").unwrap(), 0);
-        for (name, crop, every) in [("patchcore.crop", 72, 0), ("patchcore.crop", 40, 0), ("every.panel", 64, 1)] {
+        for (name, crop, every) in [
+            ("patchcore.crop", 72, 0),
+            ("patchcore.crop", 40, 0),
+            ("every.panel", 64, 1),
+        ] {
             let mut config = patchcore.clone();
             config.every.panel = every;
             config.patchcore.as_mut().unwrap().crop = crop;

@@ -54,6 +54,7 @@ pub struct ReproduceArgs {
     /// Folder of cells and tables [default: out/PROFILE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// The network of PatchCore
     #[command(flatten)]
     pub backbone: BackboneArgs,
     /// Folder that `cargo xtask download` fills

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use candle_core::Device;
 use flawforge_augment::Selection;
 use flawforge_datasets::demo;
-use flawforge_models::Detector;
 use flawforge_training::backbone::{BackboneSource, Weights};
 use flawforge_training::{
     Backbone, BackboneWeights, Config, Method, Profile, Run, Subject, TrainOptions, evaluate, loading_for,

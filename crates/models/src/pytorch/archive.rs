@@ -21,12 +21,12 @@ impl<'a> Archive<'a> {
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, Fault> {
         let zip =
             ZipArchive::new(Cursor::new(bytes)).map_err(|fault| format!("a damaged archive ({fault})"))?;
+        let is_program = |name: &str| name == "data.pkl" || name.ends_with("/data.pkl");
         let program = zip
             .file_names()
-            .find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"));
-        let folder = program
-            .and_then(|name| name.strip_suffix("data.pkl"))
-            .map(str::to_owned);
+            .filter_map(Result::ok)
+            .find(|name| is_program(name));
+        let folder = program.and_then(|name| name.strip_suffix("data.pkl").map(str::to_owned));
         let folder = folder.ok_or("an archive without data.pkl: not of PyTorch")?;
         let mut archive = Self { zip, folder };
         // Archives without the entry are older, and little-endian.

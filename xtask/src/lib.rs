@@ -1,5 +1,6 @@
 //! The laboratory's library: what `cargo xtask` does, callable and testable.
 
+pub mod backbone;
 pub mod cell;
 pub mod compare;
 #[cfg(unix)]

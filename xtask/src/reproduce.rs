@@ -1,5 +1,6 @@
 //! `reproduce-table2`: plan the cells, check everything, train and score what is missing, write the table.
 
+use crate::backbone::{BackboneArgs, SweepBackbone};
 use crate::cell::{self, CellKey, CellResult, Provenance};
 use crate::published::Published;
 use crate::source::{self, Data, Textures};
@@ -53,6 +54,9 @@ pub struct ReproduceArgs {
     /// Folder of cells and tables [default: out/PROFILE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// The network of PatchCore
+    #[command(flatten)]
+    pub backbone: BackboneArgs,
     /// Folder that `cargo xtask download` fills
     #[arg(long, value_name = "DIR", default_value = crate::download::DEFAULT_DIR)]
     pub downloads: PathBuf,
@@ -87,6 +91,7 @@ struct Plan {
     categories: Vec<String>,
     selections: Vec<Selection>,
     seeds: u64,
+    backbone: Option<SweepBackbone>,
 }
 
 impl Plan {
@@ -115,6 +120,16 @@ impl Plan {
             .clone()
             .unwrap_or_else(|| PathBuf::from("out").join(&profile.name));
         let methods = dedup(&args.methods);
+        let parsed: Vec<Method> = methods
+            .iter()
+            .map(|name| name.parse())
+            .collect::<Result<_, _>>()?;
+        let folder = match &textures {
+            Textures::Folder(folder) => Some(folder.as_path()),
+            Textures::Procedural => None,
+        };
+        let backbone =
+            SweepBackbone::settle(&args.backbone, &parsed, &profile, folder, &args.downloads, &out)?;
         Ok(Self {
             data,
             textures,
@@ -124,11 +139,16 @@ impl Plan {
             categories,
             selections,
             seeds: args.seeds,
+            backbone,
         })
     }
 
     fn config(&self, method: &str, seed: u64) -> Result<Config> {
-        Ok(Config::for_method(method.parse()?, &self.profile, seed))
+        let mut config = Config::for_method(method.parse()?, &self.profile, seed);
+        if let Some(backbone) = &self.backbone {
+            backbone.apply(&mut config);
+        }
+        Ok(config)
     }
 
     /// Settings and selection as one SHA-256, and where images and textures come from.
@@ -295,6 +315,7 @@ fn run_waiting(
             category: images.get(&key).context("images of a waiting cell")?,
             selection: &plan.selections[planned.category],
             textures: textures.clone(),
+            backbone: plan.backbone.as_ref().and_then(SweepBackbone::weights),
             provenance: planned.provenance.clone(),
         });
     }

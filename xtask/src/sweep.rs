@@ -4,6 +4,7 @@ use crate::cell::{self, CellKey, CellResult, Provenance};
 use anyhow::{Context, Result, anyhow};
 use flawforge::augment::{Selection, TextureSource};
 use flawforge::datasets::Category;
+use flawforge::training::backbone::Weights;
 use flawforge::training::{self, Config, ProgressStyle, Run, TrainOptions};
 use indicatif::MultiProgress;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub struct Job<'a> {
     pub selection: &'a Selection,
     /// Textures.
     pub textures: Arc<dyn TextureSource>,
+    /// Weights of PatchCore's network.
+    pub backbone: Option<Arc<Weights>>,
     /// What the result says it was made from.
     pub provenance: Provenance,
 }
@@ -102,6 +105,7 @@ fn run_one(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult> {
         label: job.key.name(),
         device: training::default_device(),
         resume: true,
+        backbone: job.backbone.clone(),
         ..TrainOptions::default()
     };
     let report = training::train(

@@ -52,4 +52,4 @@ pub use layout::{CategoryFiles, GOOD, TestFile, categories};
 pub use limits::Limits;
 pub use loading::{Loading, Resampling};
 pub use split::parity_split;
-pub use textures::load_textures;
+pub use textures::{load_texture_classes, load_textures};

@@ -42,6 +42,46 @@ pub fn load_textures(
     crate::category::all_or_faults(loaded)
 }
 
+/// Loads the images of each folder of `dir` as a class of its own, named after the folder, sorted by name; otherwise as
+/// [`load_textures`]. Images that lie in no such folder are left out.
+///
+/// # Errors
+/// As [`load_textures`]; fewer than two classes.
+pub fn load_texture_classes(
+    dir: &Path,
+    width: u32,
+    height: u32,
+    limits: &Limits,
+) -> Result<Vec<(String, Vec<RgbImage>)>, DatasetError> {
+    const NEEDED: &str = "folders of texture images, one a class, at least two";
+    crate::category::check_target(width, height)?;
+    let below = dir.join("images");
+    let is_dtd = below.is_dir() && dir.join("labels").is_dir();
+    let root = if is_dtd { below.as_path() } else { dir };
+    let mut folders = files::folders(root, NEEDED)?;
+    folders.sort();
+    let mut classes = Vec::new();
+    for folder in folders {
+        let mut paths = files::images(&folder, NEEDED)?;
+        paths.sort();
+        if paths.is_empty() {
+            continue;
+        }
+        let loaded: Vec<Result<RgbImage, DatasetError>> = paths
+            .par_iter()
+            .map(|path| load_rgb(path, limits).map(|i| resize::bilinear_rgb(&i, width, height)))
+            .collect();
+        classes.push((files::stem(&folder), crate::category::all_or_faults(loaded)?));
+    }
+    if classes.len() < 2 {
+        return Err(DatasetError::NoImages {
+            path: root.to_path_buf(),
+            needed: NEEDED,
+        });
+    }
+    Ok(classes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +108,20 @@ mod tests {
         std::fs::create_dir(dir.path().join("labels")).expect("made");
         assert_eq!(levels(dir.path()), [1, 2, 3]);
         assert_eq!(levels(&dir.path().join("images")), [1, 2, 3]);
+    }
+
+    #[test]
+    fn folders_are_classes() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        save(&dir.path().join("b/2.png"), 2);
+        save(&dir.path().join("loose.png"), 3);
+        let load = || load_texture_classes(dir.path(), 4, 4, &Limits::default());
+        assert!(matches!(load(), Err(DatasetError::NoImages { .. })));
+        save(&dir.path().join("a/1.bmp"), 1);
+        let classes = load().expect("loaded");
+        let names: Vec<&str> = classes.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!((classes[0].1.len(), classes[1].1[0].get_pixel(0, 0)[0]), (1, 2));
     }
 
     #[test]

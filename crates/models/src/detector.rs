@@ -86,6 +86,11 @@ pub trait Detector: Send + Sync {
         None
     }
 
+    /// The score that pictures show as fully anomalous, where scores are no probabilities. Nothing but pictures follows it.
+    fn full_scale(&self) -> f32 {
+        1.0
+    }
+
     /// One detection for each image, in order. An image gets the same numbers whatever else is in its batch.
     ///
     /// # Errors

@@ -74,6 +74,14 @@ pub enum ModelError {
         /// What is wrong with it.
         source: safetensors::SafeTensorError,
     },
+    /// A file is no weight file of PyTorch that can be read here.
+    #[error("{}: not a weight file of PyTorch: {fault}", path.display())]
+    PyTorch {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
     /// A weight file is not what it should be.
     #[error("{}: {source}", path.display())]
     Weights {
@@ -102,6 +110,9 @@ pub enum ModelError {
         /// Width and height in pixels that came.
         found: (u32, u32),
     },
+    /// A memory bank that cannot be made, or that does not fit the features.
+    #[error("memory bank: {0}")]
+    Bank(String),
     /// A batch without images.
     #[error("a batch needs at least one image")]
     NoImages,

@@ -87,8 +87,15 @@ pub fn read_resnet(
 /// [`ModelError::File`] when it cannot be written, [`ModelError::Format`] when it cannot be put in this form.
 pub fn write(parameters: &Parameters, path: &Path, order: ColourOrder) -> Result<(), ModelError> {
     let tensors: HashMap<String, Tensor> = parameters.tensors()?.into_iter().collect();
-    let tensors = with_order(tensors, order)?;
-    let bytes = ::safetensors::serialize(&tensors, None).map_err(|source| ModelError::Format {
+    write_tensors(&with_order(tensors, order)?, path)
+}
+
+/// Writes tensors by name to a safetensors file, which appears whole or not at all.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_tensors(tensors: &HashMap<String, Tensor>, path: &Path) -> Result<(), ModelError> {
+    let bytes = ::safetensors::serialize(tensors, None).map_err(|source| ModelError::Format {
         path: path.into(),
         source,
     })?;
@@ -118,6 +125,14 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn read(path: &Path, order: ColourOrder) -> Result<HashMap<String, Tensor>, ModelError> {
+    with_order(tensors(path)?, order).map_err(in_file(path))
+}
+
+/// Reads the tensors of a safetensors file by name.
+///
+/// # Errors
+/// [`ModelError::File`] when the file cannot be read, [`ModelError::Format`] when it is no whole safetensors file.
+pub fn tensors(path: &Path) -> Result<HashMap<String, Tensor>, ModelError> {
     let bytes = std::fs::read(path).map_err(|source| ModelError::File {
         path: path.into(),
         source,
@@ -127,10 +142,9 @@ fn read(path: &Path, order: ColourOrder) -> Result<HashMap<String, Tensor>, Mode
         path: path.into(),
         source,
     })?;
-    let tensors = safetensors::load_buffer(&bytes, &Device::Cpu)
+    safetensors::load_buffer(&bytes, &Device::Cpu)
         .map_err(ModelError::from)
-        .map_err(in_file(path))?;
-    with_order(tensors, order).map_err(in_file(path))
+        .map_err(in_file(path))
 }
 
 fn in_file(path: &Path) -> impl FnOnce(ModelError) -> ModelError {

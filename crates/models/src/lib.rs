@@ -35,6 +35,7 @@
 //! # }
 //! ```
 
+mod classifier;
 mod detector;
 mod discriminative;
 mod draem;
@@ -46,10 +47,13 @@ mod layers;
 mod nsa;
 mod nsa_detector;
 mod parameters;
+pub mod patchcore;
+pub mod pytorch;
 mod reconstructive;
 mod residual;
 mod resnet;
 
+pub use classifier::{Classifier, cross_entropy};
 pub use detector::{AnomalyMap, Detection, Detector, View};
 pub use discriminative::Discriminative;
 pub use draem::Draem;

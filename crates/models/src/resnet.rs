@@ -152,22 +152,13 @@ impl ResNet {
     }
 
     fn assemble(kind: ResNetKind, last: usize, parameters: &Parameters) -> Result<Self, ModelError> {
-        let tracking = Tracking::None;
-        let stem = Unit::new(parameters, "conv1", "bn1", Geometry::new(3, STEM, 7, 2), tracking)?;
-        let stages = (1..=last.min(STAGES))
-            .map(|stage| {
-                let blocks = kind.blocks(stage);
-                let built = blocks.iter().enumerate().map(|(index, block)| {
-                    block
-                        .build(parameters, &format!("layer{stage}.{index}"), tracking)?
-                        .folded()
-                });
-                built.collect::<Result<_, ModelError>>()
-            })
+        let stages = stage_blocks(kind, last, parameters, Tracking::None)?
+            .iter()
+            .map(|blocks| blocks.iter().map(Block::folded).collect())
             .collect::<Result<_, ModelError>>()?;
         Ok(Self {
             kind,
-            stem: stem.folded()?,
+            stem: stem_unit(parameters, Tracking::None)?.folded()?,
             stages,
         })
     }
@@ -194,6 +185,29 @@ impl ResNet {
         }
         Ok(outputs)
     }
+}
+
+/// The first convolution and its batch norm.
+pub(crate) fn stem_unit(parameters: &Parameters, tracking: Tracking) -> Result<Unit, ModelError> {
+    Unit::new(parameters, "conv1", "bn1", Geometry::new(3, STEM, 7, 2), tracking)
+}
+
+/// The blocks of stages 1 to `last`.
+pub(crate) fn stage_blocks(
+    kind: ResNetKind,
+    last: usize,
+    parameters: &Parameters,
+    tracking: Tracking,
+) -> Result<Vec<Vec<Block>>, ModelError> {
+    let stage = |stage: usize| {
+        let blocks = kind.blocks(stage);
+        let built = blocks
+            .iter()
+            .enumerate()
+            .map(|(index, block)| block.build(parameters, &format!("layer{stage}.{index}"), tracking));
+        built.collect()
+    };
+    (1..=last.min(STAGES)).map(stage).collect()
 }
 
 /// Means of the colours of ImageNet, red first.

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::method::Architecture;
 use crate::nsa::{self, NsaBatches, NsaRecipe, Preparation};
+use crate::patchcore::{self, PatchCoreRecipe, PlainBatches};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::simulation::simulation;
@@ -35,6 +36,7 @@ pub fn loading_for(config: &Config, subject: Subject<'_>) -> Loading {
     match config.method.architecture() {
         Architecture::TwoNetworks => Loading::opencv(config.image_size, config.image_size),
         Architecture::Nsa => Preparation::of(subject).loading(config.image_size),
+        Architecture::PatchCore => patchcore::loading(config),
     }
 }
 
@@ -46,6 +48,7 @@ pub fn recipe_for(config: &Config, subject: Subject<'_>, device: &Device) -> Res
     Ok(match config.method.architecture() {
         Architecture::TwoNetworks => Box::new(TwoNetworks::new(config, device)?),
         Architecture::Nsa => Box::new(NsaRecipe::new(config, subject, device)?),
+        Architecture::PatchCore => Box::new(PatchCoreRecipe::new(config, device)?),
     })
 }
 
@@ -91,6 +94,16 @@ pub(crate) fn source_for<'a>(config: &Config, data: &Data<'a>) -> Box<dyn BatchS
             simulation: simulation(config, data.textures.clone(), data.selection),
             seed: config.seed,
         }),
+        Architecture::PatchCore => Box::new(PlainBatches {
+            images: &data.category.train,
+            chosen: data
+                .plan
+                .pools()
+                .into_iter()
+                .flat_map(|pool| pool.images)
+                .collect(),
+            batch: config.batch.size,
+        }),
         Architecture::Nsa => {
             let preparation = Preparation::of(data.subject());
             let images: Vec<usize> = data
@@ -119,7 +132,9 @@ pub(crate) fn source_for<'a>(config: &Config, data: &Data<'a>) -> Box<dyn BatchS
 /// The anomalies by which the threshold of verdicts is found.
 pub(crate) fn calibration_for(config: &Config, data: &Data<'_>) -> Simulation {
     match config.method.architecture() {
-        Architecture::TwoNetworks => simulation(config, data.textures.clone(), data.selection),
+        Architecture::TwoNetworks | Architecture::PatchCore => {
+            simulation(config, data.textures.clone(), data.selection)
+        }
         Architecture::Nsa => {
             let normals = data.category.train.iter().map(|image| image.image.clone());
             let sources = TextureBank::new(normals.collect()).ok();

@@ -72,6 +72,17 @@ pub enum TrainingError {
         /// Names of the training images of the batch.
         batch: String,
     },
+    /// A file of weights is not of the network that it is to be used for.
+    #[error("{}: {fault}", path.display())]
+    Backbone {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        fault: String,
+    },
+    /// Textures could not be read.
+    #[error(transparent)]
+    Textures(#[from] flawforge_datasets::DatasetError),
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {

@@ -77,6 +77,9 @@ pub struct Evaluation {
     /// Anomaly maps and reconstructions in the order of the test images; not saved.
     #[serde(skip)]
     pub detections: Vec<Detection>,
+    /// The score that pictures show as fully anomalous ([`Detector::full_scale`]); not saved.
+    #[serde(skip)]
+    pub full_scale: f32,
 }
 
 /// [`evaluate_with`] the published protocol: ground truth by DRAEM's rule, AUPRO up to 0.3.
@@ -137,6 +140,7 @@ pub fn evaluate_with(
         images,
         detect_seconds,
         detections,
+        full_scale: detector.full_scale(),
     })
 }
 

@@ -39,8 +39,12 @@ pub fn heat_maps(evaluation: &Evaluation, category: &Category) -> RgbImage {
         percent(evaluation.scores.pixel_auroc),
         percent(evaluation.scores.pixel_ap),
     ));
+    let scale = Scale {
+        low: 0.0,
+        high: evaluation.full_scale,
+    };
     for (test, detection) in shown(evaluation, category) {
-        sheet.row(test.name.clone(), row(test, detection));
+        sheet.row(test.name.clone(), row(test, detection, scale));
     }
     sheet.render()
 }
@@ -53,12 +57,12 @@ pub fn write_heat_maps(path: &Path, evaluation: &Evaluation, category: &Category
     write_png(path, &heat_maps(evaluation, category))
 }
 
-fn row(test: &TestImage, detection: &Detection) -> [Cell; 5] {
+fn row(test: &TestImage, detection: &Detection, scale: Scale) -> [Cell; 5] {
     let map = HeatMap {
         scores: &detection.map.scores,
         width: detection.map.width,
         height: detection.map.height,
-        scale: Scale::UNIT,
+        scale,
     };
     let truth = test.mask_half.to_luma8();
     // The image may be of another size than its ground truth.

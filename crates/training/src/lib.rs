@@ -38,6 +38,7 @@
 
 mod assembly;
 mod atomic;
+pub mod backbone;
 mod batch;
 mod calibrate;
 mod checkpoint;
@@ -50,6 +51,7 @@ mod journal;
 mod method;
 mod nsa;
 mod panel;
+mod patchcore;
 mod plan;
 mod prefetch;
 mod profile;
@@ -66,9 +68,9 @@ pub use atomic::write as write_atomically;
 pub use batch::{Batch, BatchSource, Part, Pool, SimulatedBatches};
 pub use calibrate::Threshold;
 pub use config::{
-    Adam, Batches, Calibration, Config, Decay, Draw, Evaluated, GroundTruth, Intervals, Length,
-    Losses as LossSettings, Networks, NormMode, Nsa as NsaGroup, RotateWhen, Rotation, RotationFill,
-    Schedule, Simulated, Simulator, Split, SsimRange,
+    Adam, Backbone, BackboneWeights, Batches, Calibration, Config, Decay, Draw, Evaluated, GroundTruth,
+    Intervals, Length, Losses as LossSettings, Networks, NormMode, Nsa as NsaGroup, PatchCoreBudget,
+    PatchCoreSettings, RotateWhen, Rotation, RotationFill, Schedule, Simulated, Simulator, Split, SsimRange,
 };
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
@@ -78,6 +80,7 @@ pub use journal::{Line, read_journal};
 pub use method::{Architecture, Method, UnknownMethod};
 pub use nsa::NsaRecipe;
 pub use panel::write_png;
+pub use patchcore::PatchCoreRecipe;
 pub use profile::{NsaBudget, Profile};
 pub use progress::ProgressStyle;
 pub use recipe::{Losses, Recipe};

@@ -16,6 +16,9 @@ pub enum Method {
     LinYan,
     /// NSA (Schlüter et al., ECCV 2022): patches of normal images blended in, one network on soft labels.
     Nsa,
+    /// PatchCore (Roth et al., CVPR 2022): a memory bank of a trained network's features, nothing simulated.
+    #[serde(rename = "patchcore")]
+    PatchCore,
     /// DRAEM without rotation of normals (Lin & Yan, table 4, "D.NoRot").
     DraemNoRotation,
     /// DRAEM's joint training on the selected anomalies, without rotation of normals (table 4, "D.Our").
@@ -33,14 +36,17 @@ pub enum Architecture {
     TwoNetworks,
     /// An encoder and a decoder (NSA).
     Nsa,
+    /// A memory bank (PatchCore).
+    PatchCore,
 }
 
 impl Method {
     /// All methods: those of the paper's main tables, then the ablations in the order of its table 4.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Draem,
         Self::LinYan,
         Self::Nsa,
+        Self::PatchCore,
         Self::DraemNoRotation,
         Self::DraemOurSimulation,
         Self::SplitDraemSimulation,
@@ -52,6 +58,7 @@ impl Method {
             Self::Draem => "draem",
             Self::LinYan => "lin-yan",
             Self::Nsa => "nsa",
+            Self::PatchCore => "patchcore",
             Self::DraemNoRotation => "draem-no-rotation",
             Self::DraemOurSimulation => "draem-our-simulation",
             Self::SplitDraemSimulation => "split-draem-simulation",
@@ -67,6 +74,7 @@ impl Method {
             | Self::DraemOurSimulation
             | Self::SplitDraemSimulation => Architecture::TwoNetworks,
             Self::Nsa => Architecture::Nsa,
+            Self::PatchCore => Architecture::PatchCore,
         }
     }
 

@@ -60,7 +60,7 @@ impl Plan {
         let probes = probe_textures(config, textures).map_err(data)?;
         let constants = match config.method.architecture() {
             Architecture::Nsa => format!("{:?}", nsa::constants(subject)),
-            Architecture::TwoNetworks => String::new(),
+            Architecture::TwoNetworks | Architecture::PatchCore => String::new(),
         };
         Ok(Self {
             pools,

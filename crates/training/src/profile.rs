@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Decay, Length};
+use crate::config::{Decay, Length, PatchCoreBudget};
 use crate::error::{Result, TrainingError};
 
 const BUILTIN: &str = include_str!("../../../data/profiles.toml");
@@ -42,6 +42,8 @@ pub struct Profile {
     pub checkpoint_every: u64,
     /// Steps between panels, 0 for none.
     pub panel_every: u64,
+    /// What PatchCore may cost.
+    pub patchcore: PatchCoreBudget,
 }
 
 /// NSA's share of a profile; image size and intervals are the profile's own.

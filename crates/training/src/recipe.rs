@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use flawforge_models::Detector;
 
+use crate::backbone::Weights;
 use crate::batch::Batch;
 use crate::error::Result;
 
@@ -17,6 +18,16 @@ pub type Losses = Vec<(&'static str, f32)>;
 /// later step depends on is in [`state`](Self::state), so that a run which was interrupted and restored goes on exactly
 /// as if it had not been. A method without gradients (a memory bank) collects in `step` and condenses in `finish`.
 pub trait Recipe {
+    /// Called once before the first step of a run, not when one is resumed, with the backbone's weights that were given.
+    /// Methods without a backbone that comes from elsewhere have nothing to do.
+    ///
+    /// # Errors
+    /// Weights that are needed and were not given, or that do not fit.
+    fn begin(&mut self, backbone: Option<&Weights>) -> Result<()> {
+        let _ = backbone;
+        Ok(())
+    }
+
     /// Learns from one batch. Returns no losses where there are none, or where they are still being computed; then
     /// [`pending_losses`](Self::pending_losses) hands them out.
     ///

@@ -13,6 +13,7 @@ use flawforge_ops::BusyClock;
 
 use crate::assembly::{Data, Subject, calibration_for, recipe_for, source_for};
 use crate::atomic;
+use crate::backbone::Weights;
 use crate::batch::Batch;
 use crate::calibrate::{Threshold, calibrate};
 use crate::checkpoint::{self, Header};
@@ -40,6 +41,9 @@ pub struct TrainOptions {
     pub resume: bool,
     /// Stop after this many steps in all, with a checkpoint, as if interrupted there.
     pub stop_after: Option<u64>,
+    /// Weights of a backbone that are not learnt in the run (PatchCore). The settings say which they are by their digest; a
+    /// run that is resumed has them in its checkpoint.
+    pub backbone: Option<Arc<Weights>>,
 }
 
 impl Default for TrainOptions {
@@ -50,6 +54,7 @@ impl Default for TrainOptions {
             device: default_device(),
             resume: false,
             stop_after: None,
+            backbone: None,
         }
     }
 }
@@ -116,6 +121,7 @@ pub fn train(
     if resuming {
         restore(&files, &mut header, recipe.as_mut(), &options.device)?;
     } else {
+        recipe.begin(options.backbone.as_deref())?;
         remove(&files.threshold())?;
     }
     atomic::write(&files.config(), config.to_toml()?.as_bytes())?;

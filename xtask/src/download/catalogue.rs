@@ -21,9 +21,9 @@ pub struct DataSet {
     pub title: String,
     /// File name of the archive; its ending (`.tar.xz`, `.tar.gz`) tells the compression.
     pub archive: String,
-    /// SHA-256 of the archive, 64 lower-case hexadecimal digits.
+    /// SHA-256 of the archive, 64 lower-case hexadecimal digits; of weights at least the first 8 of them.
     pub sha256: String,
-    /// Length of the archive in bytes.
+    /// Length of the archive in bytes; of weights, which are published without their length, the largest there could be.
     pub bytes: u64,
     /// Top folder in the archive, dropped from paths that begin with it; may be empty.
     #[serde(default)]
@@ -31,7 +31,8 @@ pub struct DataSet {
     /// Folders or files that must be there after unpacking.
     #[serde(default)]
     pub contains: Vec<String>,
-    /// What unpacking is bounded by.
+    /// What unpacking is bounded by; weights are not unpacked.
+    #[serde(default)]
     pub unpacked: Bounds,
     /// Where the archive is served, in the order to try.
     pub addresses: Vec<String>,
@@ -42,13 +43,21 @@ pub struct DataSet {
 }
 
 /// Bounds on the contents of an archive.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bounds {
     /// Most files and folders.
     pub files: u64,
     /// Most bytes in all files together.
     pub bytes: u64,
+}
+
+impl DataSet {
+    /// Whether the archive is a file of weights, which is converted and not unpacked. Its name ends in the first digits of
+    /// its SHA-256, by which its publisher wants it checked.
+    pub fn is_weights(&self) -> bool {
+        self.archive.ends_with(".pth")
+    }
 }
 
 impl Catalogue {
@@ -71,10 +80,12 @@ impl Catalogue {
         })?;
         for (name, set) in &catalogue.sets {
             let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-            let fault = if set.sha256.len() != 64 || !set.sha256.bytes().all(hex) {
-                "sha256 is not 64 lower-case hexadecimal digits"
-            } else if !set.archive.ends_with(".tar.xz") && !set.archive.ends_with(".tar.gz") {
-                "the archive is neither .tar.xz nor .tar.gz"
+            let digits = if set.is_weights() { 8..=64 } else { 64..=64 };
+            let known = [".tar.xz", ".tar.gz", ".pth"];
+            let fault = if !digits.contains(&set.sha256.len()) || !set.sha256.bytes().all(hex) {
+                "sha256 is not 64 lower-case hexadecimal digits (of weights at least 8)"
+            } else if !known.iter().any(|ending| set.archive.ends_with(ending)) {
+                "the archive is neither .tar.xz nor .tar.gz nor .pth"
             } else if [&set.archive, name]
                 .iter()
                 .any(|part| part.contains(['/', '\\']) || part.starts_with('.'))
@@ -120,8 +131,20 @@ mod tests {
             assert!(set.addresses.len() >= 2 && !set.licence.trim().is_empty());
             assert!(set.unpacked.bytes > set.bytes);
         }
+        for name in ["wide-resnet50-2", "resnet50", "resnet18"] {
+            let set = catalogue.get(name).expect("there");
+            assert!(set.is_weights() && set.archive.ends_with(&format!("-{}.pth", set.sha256)));
+            assert!(
+                set.addresses
+                    .iter()
+                    .all(|a| a.starts_with("https://") && a.ends_with(&set.archive))
+            );
+        }
         let unknown = catalogue.get("imagenet").expect_err("unknown").to_string();
-        assert_eq!(unknown, "unknown data set \"imagenet\": there are dtd, mvtec-ad");
+        assert!(
+            unknown.starts_with("unknown data set \"imagenet\": there are dtd, mvtec-ad, resnet18"),
+            "{unknown}"
+        );
     }
 
     #[test]

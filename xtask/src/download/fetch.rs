@@ -180,7 +180,8 @@ fn transfer(
     if have > set.bytes {
         have = restart(&mut file).map_err(&io)?;
     }
-    if have == set.bytes {
+    let exact = !set.is_weights();
+    if exact && have == set.bytes {
         meter.resume_at(have);
         return Ok(());
     }
@@ -193,6 +194,10 @@ fn transfer(
         StatusCode::PARTIAL_CONTENT if range_start(&response) == Some(have) => {}
         // A server that knows no ranges, or answers another one than was asked for, sends from the start.
         StatusCode::OK => have = restart(&mut file).map_err(&io)?,
+        // Of a file whose length is not known, everything was there already; its hash will tell.
+        StatusCode::RANGE_NOT_SATISFIABLE if !exact && have > 0 && whole_length(&response) == Some(have) => {
+            return Ok(());
+        }
         StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
             restart(&mut file).map_err(&io)?;
             return Err(Failure::Interrupted(
@@ -205,8 +210,10 @@ fn transfer(
         status => return Err(Failure::Address(format!("the server answers {status}"))),
     }
     let missing = set.bytes - have;
-    if let Some(offered) = content_length(&response)
-        && offered != missing
+    let offered = content_length(&response);
+    let expected = if exact { Some(missing) } else { offered };
+    if let Some(offered) = offered
+        && (offered > missing || Some(offered) != expected)
     {
         // An error page served as success, or another file: not worth five gigabytes to find out.
         return Err(Failure::Address(format!(
@@ -238,10 +245,10 @@ fn transfer(
         file.write_all(&buffer[..read]).map_err(&io)?;
         meter.add(read as u64);
     }
-    if have < set.bytes {
+    let end = expected.map(|expected| expected + set.bytes - missing);
+    if let Some(end) = end.filter(|&end| have < end) {
         return Err(Failure::Interrupted(format!(
-            "the connection ended after {have} of {} bytes",
-            set.bytes
+            "the connection ended after {have} of {end} bytes"
         )));
     }
     file.sync_all().map_err(&io)?;
@@ -275,6 +282,12 @@ fn range_start<B>(response: &Response<B>) -> Option<u64> {
         .trim()
         .parse()
         .ok()
+}
+
+/// Length of the file in `Content-Range: bytes */200`.
+fn whole_length<B>(response: &Response<B>) -> Option<u64> {
+    let value = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
+    value.rsplit('/').next()?.trim().parse().ok()
 }
 
 fn content_length<B>(response: &Response<B>) -> Option<u64> {

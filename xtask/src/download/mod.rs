@@ -1,4 +1,4 @@
-//! `cargo xtask download`: real data sets, fetched safely.
+//! `cargo xtask download`: real data sets and published weights, fetched safely.
 //!
 //! ```text
 //! data/datasets.toml ──> licence shown and accepted ──> fetched (resumed, mirrors) ──> SHA-256 ──> unpacked ──> DIR/<name>
@@ -7,7 +7,8 @@
 //!
 //! `DIR/<name>` exists only when it is complete: an interrupted command leaves a `.part` file, which the next one continues,
 //! and at most a hidden folder, which the next one removes. `--archive FILE` takes a copy fetched by hand instead; it is
-//! hashed like any other and left where it is.
+//! hashed like any other and left where it is. Weights are not unpacked but converted, without running what is in them, to
+//! `DIR/<name>.safetensors`.
 
 mod catalogue;
 mod checksum;
@@ -22,6 +23,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use flawforge::models::pytorch;
 
 pub use catalogue::{Bounds, Catalogue, DataSet};
 pub use checksum::sha256_hex;
@@ -36,8 +38,9 @@ pub const DEFAULT_DIR: &str = "data/downloads";
 /// Arguments of `cargo xtask download`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DownloadArgs {
-    /// Data sets to fetch
-    #[arg(value_name = "DATASET", required = true, value_parser = clap::builder::PossibleValuesParser::new(["mvtec-ad", "dtd"]))]
+    /// Data sets and weights to fetch
+    #[arg(value_name = "DATASET", required = true, value_parser = clap::builder::PossibleValuesParser::new(
+        ["mvtec-ad", "dtd", "wide-resnet50-2", "resnet50", "resnet18"]))]
     pub datasets: Vec<String>,
     /// Take this archive, fetched by hand, instead of downloading (one data set at a time; the hash is checked all the same)
     #[arg(long, value_name = "FILE")]
@@ -78,8 +81,8 @@ pub fn run_with(catalogue: &Catalogue, args: &DownloadArgs, patience: &Patience,
     let mut wanted = Vec::new();
     for name in &args.datasets {
         let set = catalogue.get(name)?;
-        let home = args.dir.join(name);
-        if home.is_dir() {
+        let home = home_of(&args.dir, name, set);
+        if home.exists() {
             println!("{name} is already in {}", home.display());
         } else if !wanted.iter().any(|(known, _)| known == name) {
             wanted.push((name.clone(), set));
@@ -95,12 +98,21 @@ pub fn run_with(catalogue: &Catalogue, args: &DownloadArgs, patience: &Patience,
     Ok(())
 }
 
+/// Where a data set or weights are in the end.
+fn home_of(dir: &Path, name: &str, set: &DataSet) -> PathBuf {
+    if set.is_weights() {
+        dir.join(format!("{name}.safetensors"))
+    } else {
+        dir.join(name)
+    }
+}
+
 fn install(name: &str, set: &DataSet, args: &DownloadArgs, patience: &Patience, show: Show) -> Result<()> {
     let dir = &args.dir;
     fs::create_dir_all(dir).with_context(|| format!("{}: cannot be made", dir.display()))?;
     let _lock = lock::take(&dir.join(format!(".{name}.lock")))?;
-    let home = dir.join(name);
-    if home.is_dir() {
+    let home = home_of(dir, name, set);
+    if home.exists() {
         // Another process was faster while this one waited for an answer.
         println!("{name} is already in {}", home.display());
         return Ok(());
@@ -116,7 +128,11 @@ fn install(name: &str, set: &DataSet, args: &DownloadArgs, patience: &Patience, 
             file
         }
     };
-    unpack_into(&archive, set, dir, name, show)?;
+    if set.is_weights() {
+        pytorch::convert(&archive, &home)?;
+    } else {
+        unpack_into(&archive, set, dir, name, show)?;
+    }
     if args.archive.is_none() && !args.keep_archive {
         fs::remove_file(&archive).with_context(|| format!("{}: cannot be removed", archive.display()))?;
     }

@@ -6,3 +6,4 @@ mod command;
 mod fetching;
 mod server;
 mod unpacking;
+mod weights;

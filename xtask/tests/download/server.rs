@@ -114,6 +114,12 @@ fn answer(
         (Manner::WithoutRange, _) | (_, None) => 0,
         (_, Some(start)) => start as usize,
     };
+    if start > 0 && start >= total {
+        return write!(
+            stream,
+            "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */{total}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+    }
     let mut body = content[start.min(total)..].to_vec();
     let mut send = body.len();
     match manner {

@@ -28,7 +28,7 @@ pub(crate) struct PredictArgs {
     /// Directory of a trained run
     #[arg(long, value_name = "RUN")]
     run: PathBuf,
-    /// Folder for scores.csv, and for each image NAME_map.png (16 bits, 65535 = score 1), NAME_heat.png and
+    /// Folder for scores.csv, and for each image NAME_map.png (16 bits, 65535 = score 1, of PatchCore = the score that its training images call surely anomalous), NAME_heat.png and
     /// NAME_overlay.png, all in the image's own size
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
         let detections = detect(detector.as_ref(), &run.loading(), &loaded)?;
         for ((path, image), detection) in loaded.iter().zip(&detections) {
             let name = unique_name(&args.input, path, &mut names);
-            write_pictures(&args.out, &name, image, &detection.map)?;
+            write_pictures(&args.out, &name, image, &detection.map, detector.full_scale())?;
             let (limit, verdict) = match threshold {
                 Some(t) if detection.score >= t.score => (t.score.to_string(), "anomalous"),
                 Some(t) => (t.score.to_string(), "normal"),
@@ -155,7 +155,7 @@ fn unique_name(input: &Path, path: &Path, taken: &mut BTreeSet<PathBuf>) -> Path
     name
 }
 
-fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap) -> Result<()> {
+fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap, full: f32) -> Result<()> {
     let file = |suffix: &str| {
         let mut path = out.join(name);
         path.as_mut_os_string().push(suffix);
@@ -168,7 +168,7 @@ fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap) -
     let scores = map.resized(width, height).scores;
     let grey = scores
         .iter()
-        .map(|score| (score.clamp(0.0, 1.0) * 65535.0).round() as u16)
+        .map(|score| ((score / full).clamp(0.0, 1.0) * 65535.0).round() as u16)
         .collect();
     let grey: ImageBuffer<Luma<u16>, Vec<u16>> =
         ImageBuffer::from_raw(width, height, grey).context("the map has another size than the image")?;
@@ -181,7 +181,7 @@ fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap) -
         scores: &scores,
         width,
         height,
-        scale: Scale::UNIT,
+        scale: Scale { low: 0.0, high: full },
     };
     write_png(&file("_heat.png"), &heat.colours())?;
     write_png(&file("_overlay.png"), &heat.over(image, OPACITY))?;

@@ -101,6 +101,11 @@ pub(crate) struct AnomalyArgs {
 }
 
 impl AnomalyArgs {
+    /// The folder of textures, if one was given.
+    pub(crate) fn texture_folder(&self) -> Option<&Path> {
+        self.textures.textures.as_deref()
+    }
+
     /// The textures, at `side`×`side` pixels.
     pub(crate) fn textures(&self, side: u32) -> Result<Arc<dyn TextureSource>> {
         self.textures.load(side)

@@ -1,9 +1,11 @@
 //! `flawforge train`: a run on the normal images of a category.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
+use flawforge::training::backbone::{BackboneSource, Weights};
 use flawforge::training::{
     Config, Length, Method, Profile, RunFiles, Subject, TrainOptions, TrainReport, loading_for, train,
 };
@@ -32,6 +34,12 @@ pub(crate) struct TrainArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     anomalies: AnomalyArgs,
+    /// Weights of PatchCore's network: safetensors or PyTorch's .pth [default: random ones]
+    #[arg(long, value_name = "FILE")]
+    backbone: Option<PathBuf>,
+    /// Instead of trained weights: random ones, or a small network trained here on the classes of --textures
+    #[arg(long, value_name = "HOW", value_parser = ["random", "textures"])]
+    backbone_init: Option<String>,
     /// Seed of the weights, the draw of images and the simulation [default: 0]
     #[arg(long)]
     seed: Option<u64>,
@@ -76,11 +84,46 @@ impl TrainArgs {
         config.validate()?;
         Ok(config)
     }
+
+    /// The weights of PatchCore's network, where one is to be trained, with the settings saying which they are.
+    fn give_backbone(&self, config: &mut Config) -> Result<Option<Arc<Weights>>> {
+        let asked = self.backbone.is_some() || self.backbone_init.is_some();
+        let Some(patchcore) = &config.patchcore else {
+            if asked {
+                anyhow::bail!("--backbone and --backbone-init are for the method patchcore");
+            }
+            return Ok(None);
+        };
+        if self.resume && !asked {
+            // The run's settings and its checkpoint have them.
+            return Ok(None);
+        }
+        let network = patchcore.backbone;
+        let source = BackboneSource::resolve(
+            self.backbone.as_deref(),
+            self.backbone_init.as_deref(),
+            self.anomalies.texture_folder(),
+            None,
+            network,
+        )?;
+        if source == BackboneSource::Random {
+            log::warn!(
+                "PatchCore with random weights, no knowledge of images; for the published method give those of {} with --backbone",
+                network.name()
+            );
+        }
+        let weights = source.weights(network, &self.out)?;
+        if let Some(weights) = &weights {
+            weights.apply(config);
+        }
+        Ok(weights.map(Arc::new))
+    }
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
-    let config = args.settings()?;
+    let mut config = args.settings()?;
+    let backbone = args.give_backbone(&mut config)?;
     let name = args.category.name()?;
     let selection = args.anomalies.selection(&name)?;
     let subject = Subject {
@@ -100,6 +143,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     );
     let options = TrainOptions {
         resume: args.resume,
+        backbone,
         ..TrainOptions::default()
     };
     let report = train(&config, &category, textures, &selection, &args.out, &options)?;

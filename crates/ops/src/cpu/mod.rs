@@ -23,5 +23,6 @@ pub(crate) mod ssim;
 #[cfg(test)]
 mod tests;
 pub(crate) mod upsampling;
+pub mod vectors;
 
 pub use isa::Isa;

@@ -1,12 +1,15 @@
 //! The settings of a run.
 
 mod groups;
+mod patchcore;
 mod validate;
 
 pub use groups::{
     Adam, Batches, Calibration, Decay, Draw, Evaluated, GroundTruth, Intervals, Length, Losses, Networks,
     NormMode, Nsa, RotateWhen, Rotation, RotationFill, Schedule, Simulated, Simulator, Split, SsimRange,
 };
+
+pub use patchcore::{Backbone, BackboneWeights, PatchCoreBudget, PatchCoreSettings};
 
 use std::path::Path;
 
@@ -64,6 +67,9 @@ pub struct Config {
     pub calibration: Calibration,
     /// Intervals.
     pub every: Intervals,
+    /// PatchCore; of no other method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patchcore: Option<PatchCoreSettings>,
 }
 
 impl Config {
@@ -77,6 +83,7 @@ impl Config {
             Method::SplitDraemSimulation => (Simulator::Draem, RotateWhen::Always, true),
             Method::LinYan => (Simulator::Selected, RotateWhen::Selected, true),
             Method::Nsa => return Self::for_nsa(profile, seed),
+            Method::PatchCore => return Self::for_patchcore(profile, seed),
         };
         Self {
             method,
@@ -148,6 +155,7 @@ impl Config {
                 checkpoint: profile.checkpoint_every,
                 panel: profile.panel_every,
             },
+            patchcore: None,
         }
     }
 
@@ -173,6 +181,22 @@ impl Config {
             label: LabelKind::Logistic,
             max_degrees: 5.0,
         });
+        config
+    }
+
+    /// PatchCore's settings: one pass over the images, nothing to look at on the way, and no checkpoint before the end,
+    /// because what it has collected by then is large and quickly collected again. The selected anomalies serve the threshold
+    /// of verdicts alone.
+    fn for_patchcore(profile: &Profile, seed: u64) -> Self {
+        let mut config = Self::for_method(Method::DraemOurSimulation, profile, seed);
+        config.method = Method::PatchCore;
+        config.schedule.length = Length::Epochs(1);
+        config.every = Intervals {
+            log: 10,
+            checkpoint: 1_000_000,
+            panel: 0,
+        };
+        config.patchcore = Some(profile.patchcore.settings());
         config
     }
 

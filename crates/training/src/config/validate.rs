@@ -91,6 +91,45 @@ impl Config {
         check("calibration.held_out", self.calibration.held_out, 0.0, 0.5)?;
         check("every.log", self.every.log as f64, 1.0, f64::MAX)?;
         check("every.checkpoint", self.every.checkpoint as f64, 1.0, f64::MAX)?;
+        self.validate_patchcore()
+    }
+
+    fn validate_patchcore(&self) -> Result<()> {
+        let Some(patchcore) = &self.patchcore else {
+            return Ok(());
+        };
+        check(
+            "patchcore.resize",
+            patchcore.resize.into(),
+            32.0,
+            LARGEST_SIZE.into(),
+        )?;
+        check(
+            "patchcore.crop",
+            patchcore.crop.into(),
+            32.0,
+            patchcore.resize.into(),
+        )?;
+        // The networks halve the image five times; four times as far as their features are used.
+        if !patchcore.crop.is_multiple_of(SIZE_MULTIPLE / 2) {
+            let fault = format!("{} is not a multiple of {}", patchcore.crop, SIZE_MULTIPLE / 2);
+            return Err(TrainingError::setting("patchcore.crop", fault));
+        }
+        check("patchcore.embedding", patchcore.embedding as f64, 2.0, 16384.0)?;
+        if !patchcore.embedding.is_multiple_of(2) {
+            return Err(TrainingError::setting("patchcore.embedding", "is not even"));
+        }
+        check("patchcore.coreset_ratio", patchcore.coreset_ratio, 1e-6, 1.0)?;
+        check("patchcore.projection", patchcore.projection as f64, 0.0, 16384.0)?;
+        check("patchcore.starts", patchcore.starts as f64, 1.0, 1e6)?;
+        check("patchcore.sigma", patchcore.sigma, 0.0, 100.0)?;
+        check("patchcore.reweight", patchcore.reweight as f64, 0.0, 1e6)?;
+        if self.every.panel > 0 {
+            return Err(TrainingError::setting(
+                "every.panel",
+                "must be 0: PatchCore has nothing to show before the end",
+            ));
+        }
         Ok(())
     }
 
@@ -161,6 +200,18 @@ mod tests {
             }),
             ("every.checkpoint", |c| c.every.checkpoint = 0),
         ];
+        let patchcore = Config::for_method(Method::PatchCore, &Profile::builtin("smoke").unwrap(), 0);
+        for (name, crop, every) in [
+            ("patchcore.crop", 72, 0),
+            ("patchcore.crop", 40, 0),
+            ("every.panel", 64, 1),
+        ] {
+            let mut config = patchcore.clone();
+            config.every.panel = every;
+            config.patchcore.as_mut().unwrap().crop = crop;
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.contains(name), "{name}: {message}");
+        }
         for (name, spoil) in faults {
             let mut config = good.clone();
             spoil(&mut config);

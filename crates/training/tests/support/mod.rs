@@ -62,6 +62,9 @@ pub fn config(method: Method, steps: u64) -> Config {
     if let Some(nsa) = &mut config.nsa {
         nsa.width = 4;
     }
+    if let Some(patchcore) = &mut config.patchcore {
+        (patchcore.resize, patchcore.crop, patchcore.embedding) = (SIDE, SIDE, 64);
+    }
     config.schedule.length = Length::Steps(steps);
     config.every.log = 3;
     config.every.checkpoint = 4;

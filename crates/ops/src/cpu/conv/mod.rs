@@ -8,7 +8,7 @@ mod choice;
 mod direct;
 pub mod general;
 mod pack;
-mod product;
+pub(crate) mod product;
 mod shape;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use crate::cpu::lanes::{Kernel, Lanes};
 
 /// What the accumulators hold at first.
 #[derive(Clone, Copy)]
-pub(super) enum Start {
+pub(crate) enum Start {
     Zero,
     /// The same numbers in every row, read from here (whole vectors).
     Row(*const f32),
@@ -18,22 +18,22 @@ pub(super) enum Start {
 
 /// The operands of one product: start addresses and strides, all in floats.
 #[derive(Clone, Copy)]
-pub(super) struct Product {
-    pub(super) segments: usize,
-    pub(super) steps: usize,
-    pub(super) a: *const f32,
-    pub(super) a_row: usize,
-    pub(super) a_step: usize,
-    pub(super) a_segment: usize,
+pub(crate) struct Product {
+    pub(crate) segments: usize,
+    pub(crate) steps: usize,
+    pub(crate) a: *const f32,
+    pub(crate) a_row: usize,
+    pub(crate) a_step: usize,
+    pub(crate) a_segment: usize,
     /// Whole vectors are read from each step.
-    pub(super) b: *const f32,
-    pub(super) b_step: usize,
-    pub(super) b_segment: usize,
-    pub(super) c: *mut f32,
-    pub(super) c_row: usize,
+    pub(crate) b: *const f32,
+    pub(crate) b_step: usize,
+    pub(crate) b_segment: usize,
+    pub(crate) c: *mut f32,
+    pub(crate) c_row: usize,
     /// Columns of C that are written: at most two vectors.
-    pub(super) columns: usize,
-    pub(super) start: Start,
+    pub(crate) columns: usize,
+    pub(crate) start: Start,
 }
 
 impl Product {
@@ -42,7 +42,7 @@ impl Product {
     /// # Safety
     /// All addresses that the strides reach are valid, and the processor has the instruction set.
     #[inline(always)]
-    pub(super) unsafe fn run<V: Lanes>(self, rows: usize) {
+    pub(crate) unsafe fn run<V: Lanes>(self, rows: usize) {
         let mut row = 0;
         while row < rows {
             let tiles = (rows - row).div_ceil(V::TILE_ROWS);

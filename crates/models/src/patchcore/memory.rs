@@ -1,0 +1,99 @@
+//! The vectors that stand for everything normal.
+
+use candle_core::{Device, Tensor};
+use flawforge_ops::cpu::vectors::{Bank, Neighbour, Panels};
+
+use crate::ModelError;
+
+/// A memory bank: vectors of normal patches, among which nearest neighbours are sought, exactly.
+#[derive(Debug, Clone)]
+pub struct MemoryBank(Bank);
+
+impl MemoryBank {
+    /// A bank of vectors, one after the other, of `length` numbers each.
+    ///
+    /// # Errors
+    /// No vectors, or numbers that are not finite.
+    pub fn new(vectors: &[f32], length: usize) -> Result<Self, ModelError> {
+        if vectors.is_empty() || length == 0 || !vectors.len().is_multiple_of(length) {
+            return Err(ModelError::Bank(format!(
+                "{} numbers are no vectors of {length}",
+                vectors.len()
+            )));
+        }
+        if vectors.iter().any(|value| !value.is_finite()) {
+            return Err(ModelError::Bank("holds a number that is not finite".to_owned()));
+        }
+        Ok(Self(Bank::new(Panels::new(vectors, length))))
+    }
+
+    /// The bank of a tensor (vectors, length).
+    ///
+    /// # Errors
+    /// As [`Self::new`]; a tensor of another shape.
+    pub fn from_tensor(tensor: &Tensor) -> Result<Self, ModelError> {
+        let (_, length) = tensor.dims2()?;
+        Self::new(&tensor.flatten_all()?.to_vec1::<f32>()?, length)
+    }
+
+    /// The vectors as a tensor (vectors, length).
+    ///
+    /// # Errors
+    /// A failed allocation.
+    pub fn to_tensor(&self) -> Result<Tensor, ModelError> {
+        let shape = (self.len(), self.length());
+        Ok(Tensor::from_vec(self.0.vectors().to_vec(), shape, &Device::Cpu)?)
+    }
+
+    /// Number of vectors.
+    pub fn len(&self) -> usize {
+        self.0.vectors().len()
+    }
+
+    /// Always false: there is no empty bank.
+    pub fn is_empty(&self) -> bool {
+        self.0.vectors().is_empty()
+    }
+
+    /// Numbers in a vector.
+    pub fn length(&self) -> usize {
+        self.0.vectors().length()
+    }
+
+    /// The nearest vector of each query.
+    ///
+    /// # Errors
+    /// Queries of another length, or with numbers that are not finite.
+    pub fn nearest(&self, queries: &[f32]) -> Result<Vec<Neighbour>, ModelError> {
+        if !queries.len().is_multiple_of(self.length()) {
+            return Err(ModelError::Bank(format!(
+                "its vectors have {} numbers, {} numbers are no such vectors",
+                self.length(),
+                queries.len()
+            )));
+        }
+        if queries.iter().any(|value| !value.is_finite()) {
+            return Err(ModelError::Bank("a feature is not finite".to_owned()));
+        }
+        Ok(self.0.nearest(queries))
+    }
+
+    /// The paper's re-weighted score of a patch (its eq. 7): `(1 - exp(d) / Σ exp(d_m)) d`, where `d` is the plain
+    /// distance to the nearest vector, and `m` runs over the `count` vectors nearest to that one, itself included. A patch
+    /// whose neighbour is alone in the bank is thereby more anomalous.
+    pub fn reweighted(&self, query: &[f32], nearest: Neighbour, count: usize) -> f32 {
+        let centre: Vec<f32> = self.0.vectors().vector(nearest.index).collect();
+        let mut around: Vec<(f64, usize)> = (0..self.len())
+            .map(|index| (self.0.squared_distance(&centre, index), index))
+            .collect();
+        let count = count.clamp(1, around.len());
+        around.select_nth_unstable_by(count - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let distance = self.0.squared_distance(query, nearest.index).sqrt();
+        // Relative to the nearest, so that no exponential overflows.
+        let sum: f64 = around[..count]
+            .iter()
+            .map(|&(_, index)| (self.0.squared_distance(query, index).sqrt() - distance).exp())
+            .sum();
+        ((1.0 - 1.0 / sum) * distance) as f32
+    }
+}

@@ -1,0 +1,28 @@
+//! PatchCore (Roth et al., CVPR 2022): a memory bank of what patches of normal images look like to a trained network.
+//!
+//! ```text
+//! image ─► FeatureExtractor ─► two maps ─► Embedding ─► one vector a patch ─► Coreset ─► MemoryBank   (training)
+//!                                                              └─► nearest neighbour in the bank ─► map, score
+//! ```
+//!
+//! Nothing is learnt by gradients: the network is frozen, training means to collect the vectors of all normal images and
+//! to keep a few that cover them. A patch is as anomalous as its vector is far from everything in the bank.
+//!
+//! The steps are those of the official code (method.md 8): squared distance to one neighbour, the largest of them as
+//! image score, no re-weighting. The paper's re-weighting is an option ([`Scoring::reweight`]).
+
+mod coreset;
+mod detector;
+mod embedding;
+mod extractor;
+mod memory;
+mod smoothing;
+#[cfg(test)]
+mod tests;
+
+pub use coreset::Coreset;
+pub use detector::{Framing, PatchCore, Scoring};
+pub use embedding::{Embedding, Patches};
+pub use extractor::{COARSE, FeatureExtractor, Stages};
+pub use memory::MemoryBank;
+pub use smoothing::{Plane, gaussian_blur, resize_bilinear};

@@ -1,0 +1,211 @@
+//! Exact nearest neighbours among many vectors, by blocked matrix products.
+
+use rayon::prelude::*;
+
+use super::panels::{BLOCK, Panels, Tiles};
+use crate::cpu::multiversion::multiversioned;
+
+/// Vectors that a block of queries meets at once: the products of both fit the second-level cache.
+const COLUMNS: usize = 128;
+/// Candidates of a query that are kept before those that were overtaken are dropped.
+const CANDIDATES: usize = 64;
+
+/// A vector's nearest neighbour.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbour {
+    /// Which vector of the bank; the first of several that are equally near.
+    pub index: usize,
+    /// Squared Euclidean distance to it.
+    pub squared: f32,
+}
+
+/// Vectors among which nearest neighbours are sought.
+///
+/// `|q - m|² = |q|² + |m|² - 2 q·m`, where the products are a blocked matrix product in f32. Its rounding could choose
+/// wrongly between near-ties, so every vector within the error bound of the best is measured again in f64, directly:
+/// the neighbour returned is the exact one, and the same on every processor.
+#[derive(Debug, Clone)]
+pub struct Bank {
+    vectors: Panels,
+    /// `|m|²`; infinite for the columns that fill up the last panel, which are thereby never the nearest.
+    squares: Vec<f32>,
+    /// The largest `|m|`.
+    longest: f64,
+}
+
+impl Bank {
+    /// A bank of vectors that are already laid out.
+    pub fn new(vectors: Panels) -> Self {
+        let squares: Vec<f64> = (0..vectors.len())
+            .into_par_iter()
+            .map(|index| vectors.vector(index).map(|value| f64::from(value).powi(2)).sum())
+            .collect();
+        let longest = squares.iter().copied().fold(0.0, f64::max).sqrt();
+        let mut squares: Vec<f32> = squares.into_iter().map(|square| square as f32).collect();
+        squares.resize(vectors.panels() * vectors.width(), f32::INFINITY);
+        Self {
+            vectors,
+            squares,
+            longest,
+        }
+    }
+
+    /// The vectors.
+    pub fn vectors(&self) -> &Panels {
+        &self.vectors
+    }
+
+    /// The nearest vector of each query, in parallel; beyond the bank this takes the memory of one block a thread.
+    ///
+    /// # Panics
+    /// When the bank is empty or the queries have another length than its vectors.
+    pub fn nearest(&self, queries: &[f32]) -> Vec<Neighbour> {
+        let length = self.vectors.length();
+        assert!(!self.vectors.is_empty(), "an empty bank");
+        assert!(
+            queries.len().is_multiple_of(length),
+            "queries of {length} numbers"
+        );
+        // Every thread gets work, but a block stays as large as the caches like it where there are enough queries.
+        let share = (queries.len() / length).div_ceil(rayon::current_num_threads());
+        let block = share.div_ceil(share.div_ceil(BLOCK).max(1)).max(1);
+        queries
+            .par_chunks(block * length)
+            .flat_map_iter(|queries| self.nearest_of_block(queries))
+            .collect()
+    }
+
+    fn nearest_of_block(&self, queries: &[f32]) -> Vec<Neighbour> {
+        let (length, width) = (self.vectors.length(), self.vectors.width());
+        let isa = self.vectors.isa();
+        let tiles = Tiles::new(queries, length, isa);
+        let mut searches: Vec<Search> = queries
+            .chunks_exact(length)
+            .map(|query| Search::new(self.error_bound(query)))
+            .collect();
+        let group = (COLUMNS / width).max(1);
+        let mut dots = vec![0.0; tiles.padded_rows() * group * width];
+        for first in (0..self.vectors.panels()).step_by(group) {
+            let panels = first..(first + group).min(self.vectors.panels());
+            let stride = panels.len() * width;
+            self.vectors.dots(&tiles, panels, &mut dots);
+            let begin = first * width;
+            let squares = &self.squares[begin..begin + stride];
+            for (search, dots) in searches.iter_mut().zip(dots.chunks(stride)) {
+                let least = least(isa, dots, squares);
+                if least <= search.limit() {
+                    search.take(least, dots, squares, begin);
+                }
+            }
+        }
+        queries
+            .chunks_exact(length)
+            .zip(searches)
+            .map(|(query, search)| self.decide(query, search))
+            .collect()
+    }
+
+    /// How far two computed `|m|² - 2 q·m` may be off together: twice the bound of a sum of `length` products in f32
+    /// (each rounds once, relative to the lengths of both vectors), and the roundings of the last steps.
+    fn error_bound(&self, query: &[f32]) -> f32 {
+        let length: f64 = query
+            .iter()
+            .map(|&value| f64::from(value).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        let roundings = (query.len() + 4) as f64 * f64::from(f32::EPSILON);
+        let bound = 2.0 * roundings * length * self.longest
+            + 2.0 * f64::from(f32::EPSILON) * self.longest * (self.longest + 2.0 * length);
+        bound as f32
+    }
+
+    /// The nearest of the candidates by direct measurement.
+    fn decide(&self, query: &[f32], search: Search) -> Neighbour {
+        let limit = search.limit();
+        let mut best = (f64::INFINITY, 0);
+        for (index, value) in search.candidates {
+            if value <= limit {
+                let squared = self.squared_distance(query, index);
+                if squared < best.0 {
+                    best = (squared, index);
+                }
+            }
+        }
+        Neighbour {
+            index: best.1,
+            squared: best.0 as f32,
+        }
+    }
+
+    /// The squared distance between a query and one vector, in f64.
+    ///
+    /// # Panics
+    /// When there is no such vector.
+    pub fn squared_distance(&self, query: &[f32], index: usize) -> f64 {
+        query
+            .iter()
+            .zip(self.vectors.vector(index))
+            .map(|(&a, b)| (f64::from(a) - f64::from(b)).powi(2))
+            .sum()
+    }
+}
+
+/// What is known of one query's neighbour so far.
+struct Search {
+    best: f32,
+    bound: f32,
+    /// Index and computed `|m|² - 2 q·m`, in the order of the bank.
+    candidates: Vec<(usize, f32)>,
+}
+
+impl Search {
+    fn new(bound: f32) -> Self {
+        Self {
+            best: f32::INFINITY,
+            bound,
+            candidates: Vec::new(),
+        }
+    }
+
+    /// Vectors with a greater value cannot be the nearest.
+    fn limit(&self) -> f32 {
+        self.best + self.bound
+    }
+
+    fn take(&mut self, least: f32, dots: &[f32], squares: &[f32], begin: usize) {
+        self.best = self.best.min(least);
+        let limit = self.limit();
+        for (column, (&dot, &square)) in dots.iter().zip(squares).enumerate() {
+            let value = square - 2.0 * dot;
+            if value <= limit {
+                self.candidates.push((begin + column, value));
+            }
+        }
+        if self.candidates.len() > CANDIDATES {
+            self.candidates.retain(|&(_, value)| value <= limit);
+        }
+    }
+}
+
+multiversioned! {
+    /// The least `square - 2 dot`.
+    fn least(dots: &[f32], squares: &[f32]) -> f32 {
+        let mut least = [f32::INFINITY; 32];
+        let (dots, rest) = dots.as_chunks::<32>();
+        let (squares, others) = squares.as_chunks::<32>();
+        for (dots, squares) in dots.iter().zip(squares) {
+            for ((least, &dot), &square) in least.iter_mut().zip(dots).zip(squares) {
+                let value = square - 2.0 * dot;
+                *least = if value < *least { value } else { *least };
+            }
+        }
+        for (&dot, &square) in rest.iter().zip(others) {
+            least[0] = least[0].min(square - 2.0 * dot);
+        }
+        let mut result = f32::INFINITY;
+        for value in least {
+            result = result.min(value);
+        }
+        result
+    }
+}

@@ -1,0 +1,15 @@
+//! Many vectors of one length: products with a matrix, nearest neighbours, and greedy selection of far-apart ones.
+//!
+//! This is what a memory bank of image features runs on. [`Panels`] holds vectors so that products with them run at
+//! the speed of convolutions; [`Bank`] finds the exact nearest of them; [`farthest_first`] chooses a few vectors that
+//! cover all others. No result depends on the number of threads.
+
+mod bank;
+mod farthest;
+mod panels;
+#[cfg(test)]
+mod tests;
+
+pub use bank::{Bank, Neighbour};
+pub use farthest::{farthest_first, mean_distances};
+pub use panels::Panels;

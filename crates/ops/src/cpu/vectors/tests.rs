@@ -1,0 +1,191 @@
+//! Vectors against the definitions, in f64 and one pair at a time.
+
+use super::{Bank, Panels, farthest_first, mean_distances};
+use crate::cpu::Isa;
+
+/// Numbers by rule, in [-1, 1).
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn squared(a: &[f32], b: &[f32]) -> f64 {
+    a.iter()
+        .zip(b)
+        .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2))
+        .sum()
+}
+
+fn available() -> impl Iterator<Item = Isa> {
+    Isa::ALL.into_iter().filter(|isa| isa.is_available())
+}
+
+fn with_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap();
+    pool.install(f)
+}
+
+#[test]
+fn products_are_those_of_the_definition() {
+    for (rows, count, length) in [
+        (1, 1, 1),
+        (5, 3, 2),
+        (13, 70, 257),
+        (150, 130, 300),
+        (7, 33, 1024),
+    ] {
+        let (a, b) = (numbers(rows * length, 1), numbers(count * length, 2));
+        for isa in available() {
+            let panels = Panels::with_isa(&b, length, isa);
+            assert_eq!(panels.to_vec(), b);
+            let found = panels.product(&a);
+            for (row, a) in a.chunks_exact(length).enumerate() {
+                for (column, b) in b.chunks_exact(length).enumerate() {
+                    let wanted: f64 = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+                    let difference = (f64::from(found[row * count + column]) - wanted).abs();
+                    assert!(difference < 1e-4, "{isa} {rows}x{count}x{length}: {difference}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_nearest_neighbour_is_exact() {
+    for (queries, count, length) in [(1, 1, 3), (9, 200, 16), (300, 333, 70)] {
+        let (q, m) = (numbers(queries * length, 3), numbers(count * length, 4));
+        for isa in available() {
+            let found = Bank::new(Panels::with_isa(&m, length, isa)).nearest(&q);
+            assert_eq!(found.len(), queries);
+            for (query, found) in q.chunks_exact(length).zip(found) {
+                let all: Vec<f64> = m.chunks_exact(length).map(|m| squared(query, m)).collect();
+                let best = all.iter().copied().fold(f64::INFINITY, f64::min);
+                assert_eq!(all.iter().position(|&d| d == best), Some(found.index));
+                assert_eq!(found.squared, best as f32);
+            }
+        }
+    }
+}
+
+/// Far from the origin the products lose all digits that tell these vectors apart.
+#[test]
+fn rounding_cannot_choose_a_wrong_neighbour() {
+    let length = 64;
+    let near = |seed| numbers(length, seed).into_iter().map(|x| 1000.0 + 0.01 * x);
+    let bank: Vec<f32> = (0..200).flat_map(near).collect();
+    let queries: Vec<f32> = (500..520).flat_map(near).collect();
+    for isa in available() {
+        let found = Bank::new(Panels::with_isa(&bank, length, isa)).nearest(&queries);
+        for (query, found) in queries.chunks_exact(length).zip(found) {
+            let all: Vec<f64> = bank.chunks_exact(length).map(|m| squared(query, m)).collect();
+            let best = all.iter().copied().fold(f64::INFINITY, f64::min);
+            assert_eq!(all.iter().position(|&d| d == best), Some(found.index), "{isa}");
+        }
+    }
+}
+
+#[test]
+fn the_first_of_equal_vectors_is_found_for_any_number_of_threads() {
+    let (length, count) = (20, 50);
+    let mut bank = numbers(count * length, 5);
+    let copy = bank.clone();
+    bank.extend(copy);
+    let queries = numbers(90 * length, 6);
+    let bank = Bank::new(Panels::new(&bank, length));
+    let one = with_threads(1, || bank.nearest(&queries));
+    assert!(one.iter().all(|found| found.index < count));
+    for threads in [2, 7] {
+        assert_eq!(with_threads(threads, || bank.nearest(&queries)), one);
+    }
+    let same = bank.nearest(&bank.vectors().to_vec()[..5 * length]);
+    assert!(
+        same.iter()
+            .enumerate()
+            .all(|(i, n)| n.index == i && n.squared == 0.0)
+    );
+}
+
+/// The algorithm as it is defined: every vector measured against every pick.
+fn plain(vectors: &[f32], length: usize, mut distances: Vec<f32>, picks: usize) -> Vec<usize> {
+    let mut chosen = Vec::new();
+    for _ in 0..picks {
+        let mut farthest = 0;
+        for (index, &distance) in distances.iter().enumerate() {
+            if distance > distances[farthest] {
+                farthest = index;
+            }
+        }
+        if distances[farthest] == 0.0 {
+            break;
+        }
+        chosen.push(farthest);
+        let centre = vectors[farthest * length..][..length].to_vec();
+        for (vector, distance) in vectors.chunks_exact(length).zip(&mut distances) {
+            let mut sum = 0f32;
+            for (a, b) in vector.iter().zip(&centre) {
+                sum += (a - b) * (a - b);
+            }
+            *distance = distance.min(sum.sqrt());
+        }
+    }
+    chosen
+}
+
+#[test]
+fn the_selection_is_that_of_the_plain_algorithm() {
+    for (count, length, picks) in [(1, 4, 1), (40, 3, 40), (900, 16, 150), (700, 8, 200)] {
+        let mut vectors = numbers(count * length, 7);
+        if count == 700 {
+            // Clusters, in which one pick changes many distances at once.
+            for (index, vector) in vectors.chunks_exact_mut(length).enumerate() {
+                for (step, value) in vector.iter_mut().enumerate() {
+                    *value = 0.05 * *value + ((index % 9 * step) % 5) as f32;
+                }
+            }
+        }
+        let starts: Vec<usize> = (0..count.min(10)).map(|i| i * count / count.min(10)).collect();
+        let first = mean_distances(&vectors, length, &starts);
+        let wanted = plain(&vectors, length, first.clone(), picks);
+        let found = farthest_first(&vectors, length, &mut first.clone(), picks);
+        assert_eq!(found, wanted, "{count} of {length}");
+    }
+}
+
+#[test]
+fn the_selection_ends_when_nothing_is_left_to_cover() {
+    let length = 6;
+    let few = numbers(4 * length, 8);
+    let vectors: Vec<f32> = (0..300)
+        .flat_map(|i| few[i % 4 * length..][..length].to_vec())
+        .collect();
+    let mut distances = mean_distances(&vectors, length, &[0]);
+    let mut chosen = farthest_first(&vectors, length, &mut distances, 50);
+    chosen.sort_unstable();
+    chosen.dedup_by_key(|index| *index % 4);
+    assert!(chosen.len() <= 4 && chosen.len() >= 3, "{chosen:?}");
+}
+
+#[test]
+fn mean_distances_are_those_of_the_definition() {
+    let (length, count) = (33, 50);
+    let vectors = numbers(count * length, 9);
+    let to: Vec<usize> = (0..37).collect();
+    let found = mean_distances(&vectors, length, &to);
+    for (vector, found) in vectors.chunks_exact(length).zip(found) {
+        let sum: f64 = to
+            .iter()
+            .map(|&i| squared(vector, &vectors[i * length..][..length]).sqrt())
+            .sum();
+        assert!((f64::from(found) - sum / 37.0).abs() < 1e-5);
+    }
+}

@@ -1,0 +1,180 @@
+//! PatchCore from images to scores: what it finds, what it keeps, and what it says when something is missing.
+
+mod support;
+
+use std::sync::Arc;
+
+use candle_core::Device;
+use flawforge_augment::Selection;
+use flawforge_datasets::demo;
+use flawforge_training::backbone::{BackboneSource, Weights};
+use flawforge_training::{
+    Backbone, BackboneWeights, Config, Method, Profile, Run, Subject, TrainOptions, evaluate, loading_for,
+    train,
+};
+use support::{config, quiet, run, textures};
+
+fn demo_config() -> Config {
+    let mut config = Config::for_method(Method::PatchCore, &Profile::builtin("smoke").unwrap(), 0);
+    config.calibration.images = 4;
+    config
+}
+
+#[test]
+fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
+    let config = demo_config();
+    let selection = Selection::default();
+    let subject = Subject {
+        category: "gear",
+        selection: &selection,
+    };
+    let category = demo::category_as("gear", &loading_for(&config, subject), 0).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let report = train(&config, &category, textures(), &selection, out.path(), &quiet()).unwrap();
+    assert_eq!(
+        report.steps,
+        category.train.len().div_ceil(config.batch.size) as u64
+    );
+    let detector = Run::open(out.path()).unwrap().detector().unwrap();
+    let evaluation = evaluate(detector.as_ref(), &category).unwrap();
+    let auroc = evaluation.scores.image_auroc.unwrap();
+    assert!(auroc > 0.6, "image AUROC {auroc}");
+    // Scores are squared distances: pictures need their scale.
+    assert!(detector.full_scale() > 0.0 && evaluation.full_scale == detector.full_scale());
+    // The same for any number of threads.
+    let images: Vec<_> = category.test.iter().take(2).map(|test| &test.image).collect();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let alone = pool.install(|| detector.detect(&images)).unwrap();
+    for (alone, together) in alone.iter().zip(&evaluation.detections) {
+        assert_eq!((alone.score, &alone.map), (together.score, &together.map));
+    }
+}
+
+#[test]
+fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    // A run's own random weights, saved as a file, are weights like any other.
+    let mut config = config(Method::PatchCore, 3);
+    run(&config, &dir.path().join("random"), &quiet()).unwrap();
+    let checkpoint = dir.path().join("random/checkpoint.safetensors");
+    let tensors = candle_core::safetensors::load(&checkpoint, &Device::Cpu).unwrap();
+    let backbone = tensors
+        .into_iter()
+        .filter_map(|(name, tensor)| Some((name.strip_prefix("backbone.")?.to_owned(), tensor)));
+    let file = dir.path().join("weights.safetensors");
+    flawforge_models::import::write_tensors(&backbone.collect(), &file).unwrap();
+
+    let source = BackboneSource::resolve(Some(&file), None, None, None, Backbone::ResNet18).unwrap();
+    let weights = source.weights(Backbone::ResNet18, dir.path()).unwrap().unwrap();
+    assert_eq!(
+        (weights.kind, weights.digest.len()),
+        (BackboneWeights::Pretrained, 64)
+    );
+    weights.apply(&mut config);
+    config.validate().unwrap();
+    let missing = run(&config, &dir.path().join("given"), &quiet())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        missing.contains("patchcore.weights") && missing.contains("--backbone"),
+        "{missing}"
+    );
+    let given = TrainOptions {
+        backbone: Some(Arc::new(weights.clone())),
+        ..quiet()
+    };
+    run(&config, &dir.path().join("given"), &given).unwrap();
+    // No file is needed to detect, and the bank is that of the same weights.
+    let bank = |name: &str| {
+        let path = dir.path().join(name).join("checkpoint.safetensors");
+        let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+        tensors["bank"].to_vec2::<f32>().unwrap()
+    };
+    assert_eq!(bank("given"), bank("random"));
+    assert!(Run::open(&dir.path().join("given")).unwrap().detector().is_ok());
+
+    let other = TrainOptions {
+        backbone: Some(Arc::new(Weights {
+            digest: "0".repeat(64),
+            ..weights
+        })),
+        ..quiet()
+    };
+    let fault = run(&config, &dir.path().join("other"), &other)
+        .unwrap_err()
+        .to_string();
+    assert!(fault.contains("patchcore.digest"), "{fault}");
+    let wrong = Weights::read(&file, Backbone::ResNet50, BackboneWeights::Pretrained)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        wrong.contains("weights.safetensors") && wrong.contains("not of resnet50"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn sources_are_settled_before_anything_is_read() {
+    let resolve = |file: Option<&str>,
+                   how: Option<&str>,
+                   textures: Option<&str>,
+                   downloads: Option<&std::path::Path>| {
+        let path = |text: Option<&str>| text.map(std::path::PathBuf::from);
+        let (file, textures) = (path(file), path(textures));
+        BackboneSource::resolve(
+            file.as_deref(),
+            how,
+            textures.as_deref(),
+            downloads,
+            Backbone::WideResNet50,
+        )
+    };
+    let downloads = tempfile::tempdir().unwrap();
+    assert_eq!(
+        resolve(None, None, None, Some(downloads.path())).unwrap(),
+        BackboneSource::Random
+    );
+    let there = downloads.path().join("wide-resnet50-2.safetensors");
+    std::fs::write(&there, "").unwrap();
+    let found = resolve(None, None, None, Some(downloads.path())).unwrap();
+    assert_eq!(found, BackboneSource::File(there));
+    assert_eq!(
+        resolve(None, Some("random"), None, Some(downloads.path())).unwrap(),
+        BackboneSource::Random
+    );
+    for (file, how) in [
+        (Some("x"), Some("random")),
+        (None, Some("textures")),
+        (None, Some("imagenet")),
+    ] {
+        let fault = resolve(file, how, None, None).unwrap_err().to_string();
+        assert!(fault.contains("--backbone-init"), "{fault}");
+    }
+    let textures = resolve(None, Some("textures"), Some("dtd"), None).unwrap();
+    assert_eq!(textures, BackboneSource::Textures("dtd".into()));
+}
+
+#[test]
+fn the_official_crop_leaves_the_frame_at_zero_and_is_scored_by_itself_too() {
+    let mut config = demo_config();
+    let patchcore = config.patchcore.as_mut().unwrap();
+    (patchcore.resize, patchcore.crop, patchcore.reweight) = (64, 48, 9);
+    let selection = Selection::default();
+    let subject = Subject {
+        category: "weave",
+        selection: &selection,
+    };
+    let mut category = demo::category_as("weave", &loading_for(&config, subject), 0).unwrap();
+    category.train.truncate(10);
+    let out = tempfile::tempdir().unwrap();
+    train(&config, &category, textures(), &selection, out.path(), &quiet()).unwrap();
+    let detector = Run::open(out.path()).unwrap().detector().unwrap();
+    let evaluation = evaluate(detector.as_ref(), &category).unwrap();
+    for detection in &evaluation.detections {
+        let map = &detection.map;
+        assert_eq!((map.width, map.height), (64, 64));
+        assert!(map.scores[..64 * 8].iter().all(|&score| score == 0.0));
+        assert!(map.scores.iter().any(|&score| score > 0.0));
+    }
+    assert!(evaluation.native.is_some());
+}

@@ -1,0 +1,86 @@
+//! Which weights PatchCore's network gets in a sweep, settled once before anything is trained.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Args;
+use flawforge::training::backbone::{BackboneSource, Weights};
+use flawforge::training::{Config, Method, Profile};
+
+/// Options on the backbone of PatchCore.
+#[derive(Args, Debug, Clone, Default)]
+pub struct BackboneArgs {
+    /// Weights of PatchCore's network: safetensors or PyTorch's .pth [default: the downloaded ones, else random]
+    #[arg(long, value_name = "FILE")]
+    pub backbone: Option<PathBuf>,
+    /// Instead of trained weights: random ones, or a small network trained here on the classes of --textures
+    #[arg(long, value_name = "HOW", value_parser = ["random", "textures"])]
+    pub backbone_init: Option<String>,
+}
+
+/// The backbone of a sweep.
+#[derive(Debug, Clone)]
+pub struct SweepBackbone {
+    weights: Option<Arc<Weights>>,
+    description: String,
+}
+
+impl SweepBackbone {
+    /// Finds, reads or trains the weights when PatchCore is among the methods, and says which they are; `None` otherwise.
+    ///
+    /// # Errors
+    /// Options that contradict each other, files that cannot be read or are of another network.
+    pub fn settle(
+        args: &BackboneArgs,
+        methods: &[Method],
+        profile: &Profile,
+        textures: Option<&Path>,
+        downloads: &Path,
+        out: &Path,
+    ) -> Result<Option<Self>> {
+        if !methods.contains(&Method::PatchCore) {
+            return Ok(None);
+        }
+        let network = profile.patchcore.backbone;
+        let source = BackboneSource::resolve(
+            args.backbone.as_deref(),
+            args.backbone_init.as_deref(),
+            textures,
+            Some(downloads),
+            network,
+        )?;
+        if source == BackboneSource::Random {
+            eprintln!(
+                "PatchCore: random weights ({0}), no knowledge of images. For the published method: \
+                 `cargo xtask download {0}`, or --backbone FILE",
+                network.name()
+            );
+        }
+        let weights = source.weights(network, &out.join("backbones"))?.map(Arc::new);
+        Ok(Some(Self {
+            weights,
+            description: source.to_string(),
+        }))
+    }
+
+    /// Settings that say which weights are used.
+    pub fn apply(&self, config: &mut Config) {
+        if let Some(weights) = &self.weights {
+            weights.apply(config);
+        }
+    }
+
+    /// What a run is given.
+    pub fn weights(&self) -> Option<Arc<Weights>> {
+        self.weights.clone()
+    }
+
+    /// One phrase for tables: how the backbone differs from the paper's, or nothing when it does not.
+    pub fn difference(&self) -> Option<String> {
+        Some(format!(
+            "PatchCore's network: {} (the paper: trained on ImageNet)",
+            self.description
+        ))
+    }
+}

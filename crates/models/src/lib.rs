@@ -12,7 +12,7 @@
 //! * where batch norms take their statistics from: [`Mode`](flawforge_ops::Mode), an argument of `forward`;
 //! * whether gradients flow: always, unless the network is a [`frozen`](Reconstructive::frozen) view, which shares the weights.
 //!
-//! [`Draem`] joins two frozen networks into a detector:
+//! [`Draem`] joins two networks into a detector, their batch norms folded into the convolutions:
 //!
 //! ```
 //! use candle_core::Device;
@@ -42,6 +42,7 @@ pub mod import;
 pub mod init;
 mod layers;
 mod parameters;
+mod prepared;
 mod reconstructive;
 
 pub use detector::{AnomalyMap, Detection, Detector};

@@ -78,6 +78,7 @@ mod concatenation;
 mod convolution;
 pub mod cpu;
 mod dispatch;
+pub mod inference;
 mod loss;
 mod pooling;
 pub mod process;

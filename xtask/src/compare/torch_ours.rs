@@ -131,10 +131,9 @@ impl Work for Inference {
         let detections = self.detector.detect(&images)?;
         let scores = detections.iter().map(|detection| detection.score);
         let maps = detections.iter().flat_map(|detection| &detection.map.scores);
-        Ok(scores
-            .chain(maps.copied().step_by(EVERY))
-            .map(f64::from)
-            .collect())
+        // Networks that have learnt nothing say about 1/2 everywhere; log-odds show what they differ by.
+        let log_odds = |p: f32| (f64::from(p) / (1.0 - f64::from(p))).ln();
+        Ok(scores.chain(maps.copied().step_by(EVERY)).map(log_odds).collect())
     }
 
     fn run(&mut self) -> Result<()> {

@@ -16,21 +16,24 @@ use std::process::Command;
 
 use super::alternate::{Settings, alternate};
 use super::process::{Process, Started};
-use super::rows::Row;
+use super::rows::{self, Row};
 use super::venv::{self, Venv};
-use super::{Common, serve};
+use super::{Common, serve, torch_ours};
 
 /// Arguments of `compare torch`.
 #[derive(Args, Debug)]
 pub struct TorchArgs {
     #[command(flatten)]
-    pub(super) common: Common,
+    common: Common,
     /// Compare with this peer alone
     #[arg(long, value_name = "NAME")]
     peer: Option<String>,
     /// Threads of each side; without it one per core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
+    /// Be our side of a work: its kind, and the files of weights and images
+    #[arg(long, hide = true, num_args = 3)]
+    serve: Option<Vec<String>>,
 }
 
 /// A work: which networks do what.
@@ -111,22 +114,24 @@ const WORKS: [Work; 4] = [
 const F32_TOLERANCE: f64 = 1e-3;
 const BF16_TOLERANCE: f64 = 5e-2;
 
-/// Our side's files, as the hidden command takes them.
-#[derive(Args, Debug)]
-pub struct WorkerArgs {
-    /// `step` or `inference`
-    pub(super) kind: String,
-    /// Both networks' weights
-    pub(super) weights: PathBuf,
-    /// Images
-    pub(super) inputs: PathBuf,
-}
-
-/// Runs the comparison and gives its rows.
+/// Runs the comparison.
 ///
 /// # Errors
 /// As [`compare::run`](super::run).
-pub(super) fn rows(args: &TorchArgs) -> Result<Vec<Row>> {
+pub fn run(args: &TorchArgs) -> Result<()> {
+    if let Some([kind, weights, inputs]) = args.serve.as_deref() {
+        return torch_ours::work(kind, Path::new(weights), Path::new(inputs));
+    }
+    let found = measure(args)?;
+    println!("milliseconds an iteration");
+    rows::print(&found);
+    if let Some(path) = &args.common.json {
+        rows::write(&found, path)?;
+    }
+    Ok(())
+}
+
+fn measure(args: &TorchArgs) -> Result<Vec<Row>> {
     let works: Vec<&Work> = WORKS
         .iter()
         .filter(|work| args.common.work.as_deref().is_none_or(|name| name == work.name))
@@ -155,11 +160,11 @@ pub(super) fn rows(args: &TorchArgs) -> Result<Vec<Row>> {
         threads,
         onnx: optional,
     };
-    let mut rows = Vec::new();
+    let mut found = Vec::new();
     for work in works {
-        bench.run(work, args, &mut rows)?;
+        bench.run(work, args, &mut found)?;
     }
-    Ok(rows)
+    Ok(found)
 }
 
 fn write_scripts(folder: &Path) -> Result<()> {
@@ -249,7 +254,7 @@ impl Bench<'_> {
     fn ours(&self, work: &Work) -> Result<Started> {
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(["compare", "torch-worker", work.kind])
+            .args(["compare", "torch", "--serve", work.kind])
             .args([self.weights(), self.inputs()])
             .env("RAYON_NUM_THREADS", self.threads.to_string());
         Process::start("ours", command, &self.folder.with_extension("ours.log"))

@@ -9,9 +9,9 @@ use flawforge::ops::{
 };
 use image::RgbImage;
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::serve::{Work, serve};
-use super::torch::WorkerArgs;
 
 /// Every how many numbers of the maps are compared.
 const EVERY: usize = 97;
@@ -20,19 +20,19 @@ const EVERY: usize = 97;
 ///
 /// # Errors
 /// When a file cannot be read, or the work fails.
-pub(super) fn work(args: &WorkerArgs) -> Result<()> {
+pub(super) fn work(kind: &str, weights: &Path, inputs: &Path) -> Result<()> {
     let device = Device::Cpu;
-    let read = |path: &std::path::Path| {
+    let read = |path: &Path| {
         candle_core::safetensors::load(path, &device)
             .with_context(|| format!("{}: cannot be read", path.display()))
     };
-    let mut inputs = read(&args.inputs)?;
+    let mut inputs = read(inputs)?;
     let mut take = |name: &str| inputs.remove(name).with_context(|| format!("no tensor {name}"));
-    let weights = read(&args.weights)?;
+    let weights = read(weights)?;
     let r = Reconstructive::from_tensors(&below("r.", &weights), &device)?;
     let s = Discriminative::from_tensors(&below("s.", &weights), &device)?;
     drop(weights);
-    match args.kind.as_str() {
+    match kind {
         "step" => {
             let mut trained = r.parameters().trainable();
             trained.extend(s.parameters().trainable());

@@ -7,6 +7,7 @@ use super::pack::{Filter, pad_bias};
 use super::{Algorithm, ConvShape, Prepared, arrange, convolve_prepared};
 use crate::cpu::isa::Isa;
 use crate::cpu::lanes::with_lanes;
+use crate::cpu::pages;
 
 /// A 3×3 convolution with bias for inference, with an optional ReLU at no cost.
 ///
@@ -42,7 +43,7 @@ impl PreparedConv {
             backward: false,
         };
         let (weights, bias) = with_lanes!(isa, V => {
-            (arrange::<V>(filter, winograd).to_vec(), pad_bias::<V>(Some(bias), shape.co).to_vec())
+            (kept(&arrange::<V>(filter, winograd)), kept(&pad_bias::<V>(Some(bias), shape.co)))
         });
         Self {
             ci: shape.ci,
@@ -84,4 +85,11 @@ impl PreparedConv {
         };
         with_lanes!(self.isa, V => convolve_prepared::<V>(x, shape, filter, self.winograd, y));
     }
+}
+
+/// A copy that stays, in large pages.
+fn kept(values: &[f32]) -> Vec<f32> {
+    let mut copy = pages::vector(values.len());
+    copy.extend_from_slice(values);
+    copy
 }

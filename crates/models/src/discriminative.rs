@@ -7,6 +7,7 @@ use flawforge_ops::{Mode, concat, max_pool2};
 use rand::Rng;
 
 use crate::layers::{Conv, Pair, Plan, Tracking, Up, check_input};
+use crate::prepared::Prepared;
 use crate::{ModelError, ParameterSpec, Parameters};
 
 /// Channels of the six encoder blocks, in widths.
@@ -153,6 +154,11 @@ impl Discriminative {
             self.parameters.count_batch();
         }
         Ok(x)
+    }
+
+    /// The network for inference on images of the given height and width, with its present weights.
+    pub(crate) fn prepare(&self, size: (usize, usize)) -> Result<Prepared, ModelError> {
+        Prepared::new(&self.encoder, &self.decoder, &self.last, true, size)
     }
 
     /// The weights; a handle that shares them.

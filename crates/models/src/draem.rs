@@ -1,25 +1,44 @@
 //! The detector of DRAEM: reconstruct, then discriminate.
 
-use candle_core::{D, Tensor};
+use std::sync::Arc;
+
+use candle_core::{D, DType, Tensor};
 use flawforge_metrics::image_score;
+use flawforge_ops::inference::{self, Activations};
 use flawforge_ops::{Mode, concat, softmax};
 use image::RgbImage;
 
+use crate::prepared::Prepared;
 use crate::{AnomalyMap, Detection, Detector, Discriminative, ModelError, Reconstructive, bytes_to_tensor};
 
 /// DRAEM's detector: redraw the image, then let the second network mark where image and reconstruction differ.
 ///
 /// The map is the softmax probability of channel 1, the image score the largest mean of a 21×21 window of it (DRAEM's
-/// code). The networks' weights are shared with those given, not copied, and no graph is kept. The Lin & Yan method
-/// trains the same networks in another way, and detects with this too.
+/// code). The Lin & Yan method trains the same networks in another way, and detects with this too.
+///
+/// In main memory and single precision the networks are prepared when the detector is made: batch norms are folded into
+/// the convolutions, whose weights are rearranged once, and memory is used again from image to image. The detector then
+/// keeps the weights as they were when it was made.
 #[derive(Debug, Clone)]
 pub struct Draem {
-    reconstructive: Reconstructive,
-    discriminative: Discriminative,
+    engine: Engine,
     width: u32,
     height: u32,
     reconstructions: bool,
 }
+
+/// How the networks are evaluated.
+#[derive(Debug, Clone)]
+enum Engine {
+    /// Folded and prepared.
+    Prepared(Arc<[Prepared; 2]>),
+    /// As they are, for other types and devices. Boxed, since the other one is small.
+    AsTrained(Box<(Reconstructive, Discriminative)>),
+}
+
+/// Pixels that are evaluated at once at most, as long as there is more than one image: more would need more memory
+/// without being faster.
+const PIXELS_AT_ONCE: u32 = 1 << 17;
 
 impl Draem {
     /// A detector of images of the given width and height in pixels.
@@ -43,9 +62,20 @@ impl Draem {
                 multiple,
             });
         }
+        let kernels_serve = [reconstructive.parameters(), discriminative.parameters()]
+            .iter()
+            .all(|parameters| parameters.device().is_cpu() && parameters.dtype() == DType::F32);
+        let engine = if kernels_serve {
+            let size = (height as usize, width as usize);
+            Engine::Prepared(Arc::new([
+                reconstructive.prepare(size)?,
+                discriminative.prepare(size)?,
+            ]))
+        } else {
+            Engine::AsTrained(Box::new((reconstructive.frozen()?, discriminative.frozen()?)))
+        };
         Ok(Self {
-            reconstructive: reconstructive.frozen()?,
-            discriminative: discriminative.frozen()?,
+            engine,
             width,
             height,
             reconstructions: false,
@@ -59,40 +89,75 @@ impl Draem {
         self
     }
 
-    /// The reconstruction (N, H, W, 3) and anomaly probabilities (N, H, W) of images (N, H, W, 3) in \[0, 1\].
-    ///
-    /// # Errors
-    /// Another shape, or a failed tensor operation.
-    pub fn infer(&self, images: &Tensor) -> Result<(Tensor, Tensor), ModelError> {
-        let reconstruction = self.reconstructive.forward(images, Mode::Eval)?;
-        let joined = concat(&reconstruction, images)?; // reconstruction first (DRAEM's code)
-        let logits = self.discriminative.forward(&joined, Mode::Eval)?;
-        let map = softmax(&logits)?.narrow(D::Minus1, 1, 1)?.squeeze(D::Minus1)?;
-        Ok((reconstruction, map))
+    /// What one pass through both networks gives for images of one size.
+    fn infer(&self, images: &[&RgbImage]) -> Result<Inferred, ModelError> {
+        match &self.engine {
+            Engine::Prepared(networks) => {
+                let [reconstructive, discriminative] = &**networks;
+                let (width, height) = (self.width as usize, self.height as usize);
+                let bytes = images.iter().flat_map(|image| image.as_raw());
+                let values: Vec<f32> = bytes.map(|&byte| f32::from(byte) / 255.0).collect();
+                let input = Activations::from_slice(&values, (images.len(), height, width, 3))?;
+                let reconstruction = reconstructive.forward(&input)?;
+                let joined = inference::concat(&reconstruction, &input)?; // reconstruction first (DRAEM's code)
+                let probabilities = inference::softmax(&discriminative.forward(&joined)?);
+                Ok(Inferred {
+                    reconstruction: reconstruction.values().to_vec(),
+                    map: probabilities.into_iter().skip(1).step_by(2).collect(),
+                })
+            }
+            Engine::AsTrained(networks) => {
+                let (reconstructive, discriminative) = &**networks;
+                let parameters = reconstructive.parameters();
+                let input = bytes_to_tensor(images, parameters.device())?.to_dtype(parameters.dtype())?;
+                let reconstruction = reconstructive.forward(&input, Mode::Eval)?;
+                let joined = concat(&reconstruction, &input)?;
+                let logits = discriminative.forward(&joined, Mode::Eval)?;
+                let map = softmax(&logits)?.narrow(D::Minus1, 1, 1)?;
+                Ok(Inferred {
+                    reconstruction: values(&reconstruction)?,
+                    map: values(&map)?,
+                })
+            }
+        }
     }
 
-    fn detect_one(&self, image: &RgbImage) -> Result<Detection, ModelError> {
-        let input = bytes_to_tensor(&[image], self.reconstructive.parameters().device())?;
-        let input = input.to_dtype(self.reconstructive.parameters().dtype())?;
-        let (reconstruction, map) = self.infer(&input)?;
-        let scores = values(&map)?;
-        let reconstruction = match self.reconstructions {
-            true => {
-                let bytes = values(&reconstruction)?.into_iter().map(to_byte).collect();
+    /// Images that are evaluated at once.
+    fn batch(&self) -> usize {
+        match self.engine {
+            // Each image gets the same numbers alone and beside others.
+            Engine::Prepared(_) => (PIXELS_AT_ONCE / (self.width * self.height)).max(1) as usize,
+            // Kernels may choose their algorithm by the size of a batch.
+            Engine::AsTrained(_) => 1,
+        }
+    }
+
+    fn detections(&self, inferred: &Inferred) -> impl Iterator<Item = Detection> {
+        let pixels = self.width as usize * self.height as usize;
+        let maps = inferred.map.chunks_exact(pixels);
+        let reconstructions = inferred.reconstruction.chunks_exact(3 * pixels);
+        maps.zip(reconstructions).map(|(scores, reconstruction)| {
+            let picture = || {
+                let bytes = reconstruction.iter().copied().map(to_byte).collect();
                 RgbImage::from_raw(self.width, self.height, bytes)
+            };
+            Detection {
+                score: image_score(scores, self.width as usize, self.height as usize),
+                map: AnomalyMap {
+                    width: self.width,
+                    height: self.height,
+                    scores: scores.to_vec(),
+                },
+                reconstruction: self.reconstructions.then(picture).flatten(),
             }
-            false => None,
-        };
-        Ok(Detection {
-            score: image_score(&scores, self.width as usize, self.height as usize),
-            map: AnomalyMap {
-                width: self.width,
-                height: self.height,
-                scores,
-            },
-            reconstruction,
         })
     }
+}
+
+/// Reconstructions (N, H, W, 3) and anomaly probabilities (N, H, W).
+struct Inferred {
+    reconstruction: Vec<f32>,
+    map: Vec<f32>,
 }
 
 impl Detector for Draem {
@@ -112,17 +177,16 @@ impl Detector for Draem {
                 });
             }
         }
-        // One at a time: kernels may choose their algorithm by the size of a batch, and an image's score must not depend
-        // on its neighbours.
-        images.iter().map(|image| self.detect_one(image)).collect()
+        let mut detections = Vec::with_capacity(images.len());
+        for images in images.chunks(self.batch()) {
+            detections.extend(self.detections(&self.infer(images)?));
+        }
+        Ok(detections)
     }
 }
 
 fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
-    Ok(tensor
-        .to_dtype(candle_core::DType::F32)?
-        .flatten_all()?
-        .to_vec1()?)
+    Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }
 
 fn to_byte(value: f32) -> u8 {

@@ -1,6 +1,8 @@
 //! The few layers both networks are made of, and the list of tensors each owns.
 
 use candle_core::Tensor;
+use flawforge_ops::cpu::Isa;
+use flawforge_ops::cpu::conv::{Algorithm, ConvShape, PreparedConv};
 use flawforge_ops::{BatchNorm, Mode, batch_norm_relu, conv3x3, upsample2};
 
 use crate::{ModelError, ParameterSpec, Parameters, Role};
@@ -78,6 +80,31 @@ impl Conv {
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         Ok(conv3x3(x, &self.weight, &self.bias)?)
     }
+
+    /// The convolution, and `norm` after it if there is one, prepared for images of the given height and width.
+    pub(crate) fn prepare(
+        &self,
+        norm: Option<&BatchNorm>,
+        (h, w): (usize, usize),
+    ) -> Result<PreparedConv, ModelError> {
+        let (co, ci, ..) = self.weight.dims4()?;
+        let (mut weight, mut bias) = (numbers(&self.weight)?, numbers(&self.bias)?);
+        if let Some(norm) = norm {
+            (weight, bias) = norm.fold(&weight, &bias)?;
+        }
+        let shape = ConvShape { n: 1, h, w, ci, co };
+        Ok(PreparedConv::new(
+            &weight,
+            &bias,
+            shape,
+            Algorithm::Auto,
+            Isa::detect(),
+        ))
+    }
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
+    Ok(tensor.flatten_all()?.to_vec1()?)
 }
 
 /// Convolution, batch norm, ReLU.
@@ -108,6 +135,10 @@ impl ConvNorm {
         })
     }
 
+    fn prepare(&self, size: (usize, usize)) -> Result<PreparedConv, ModelError> {
+        self.conv.prepare(Some(&self.norm), size)
+    }
+
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         Ok(batch_norm_relu(&self.conv.forward(x)?, &self.norm, mode)?)
     }
@@ -125,6 +156,10 @@ impl Pair {
         ))
     }
 
+    pub(crate) fn prepare(&self, size: (usize, usize)) -> Result<[PreparedConv; 2], ModelError> {
+        Ok([self.0.prepare(size)?, self.1.prepare(size)?])
+    }
+
     /// Takes its input, so that an untracked one is freed as soon as it has been read.
     pub(crate) fn forward(&self, x: Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         let between = self.0.forward(&x, mode)?;
@@ -140,6 +175,10 @@ pub(crate) struct Up(ConvNorm);
 impl Up {
     pub(crate) fn new(parameters: &Parameters, prefix: &str, tracking: Tracking) -> Result<Self, ModelError> {
         Ok(Self(ConvNorm::new(parameters, prefix, 1, tracking)?))
+    }
+
+    pub(crate) fn prepare(&self, size: (usize, usize)) -> Result<PreparedConv, ModelError> {
+        self.0.prepare(size)
     }
 
     pub(crate) fn forward(&self, x: Tensor, mode: Mode) -> Result<Tensor, ModelError> {

@@ -14,7 +14,7 @@
 //!
 //! [`NsaNetwork`] marks anomalies in one pass; [`ResNet`] computes the features of residual networks.
 //!
-//! [`Draem`] joins two frozen networks into a detector:
+//! [`Draem`] joins two networks into a detector, their batch norms folded into the convolutions:
 //!
 //! ```
 //! use candle_core::Device;
@@ -48,6 +48,7 @@ mod nsa;
 mod nsa_detector;
 mod parameters;
 pub mod patchcore;
+mod prepared;
 pub mod pytorch;
 mod reconstructive;
 mod residual;

@@ -7,6 +7,7 @@ use flawforge_ops::{Mode, max_pool2};
 use rand::Rng;
 
 use crate::layers::{Conv, Pair, Plan, Tracking, Up, check_input};
+use crate::prepared::Prepared;
 use crate::{ModelError, ParameterSpec, Parameters};
 
 /// Channels of the five encoder blocks, in widths.
@@ -136,6 +137,11 @@ impl Reconstructive {
             self.parameters.count_batch();
         }
         Ok(x)
+    }
+
+    /// The network for inference on images of the given height and width, with its present weights.
+    pub(crate) fn prepare(&self, size: (usize, usize)) -> Result<Prepared, ModelError> {
+        Prepared::new(&self.encoder, &self.decoder, &self.last, false, size)
     }
 
     /// The weights; a handle that shares them.

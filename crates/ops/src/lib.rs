@@ -84,6 +84,7 @@ pub mod cpu;
 pub mod cuda;
 mod dispatch;
 mod general_convolution;
+pub mod inference;
 mod loss;
 mod overlapping_pooling;
 mod pooling;

@@ -15,6 +15,8 @@ pub mod augment;
 pub mod process;
 pub mod rows;
 pub mod serve;
+pub mod torch;
+mod torch_ours;
 pub mod venv;
 
 use anyhow::Result;
@@ -46,6 +48,8 @@ pub struct Common {
 enum What {
     /// Simulating anomalies, beside numpy, OpenCV, imgaug and scikit-image
     Augment(augment::AugmentArgs),
+    /// Training steps and inference of the networks, beside PyTorch and onnxruntime
+    Torch(torch::TorchArgs),
 }
 
 /// Runs a comparison.
@@ -55,5 +59,6 @@ enum What {
 pub fn run(args: CompareArgs) -> Result<()> {
     match args.what {
         What::Augment(args) => augment::run(&args),
+        What::Torch(args) => torch::run(&args),
     }
 }

@@ -4,7 +4,8 @@ use std::mem::MaybeUninit;
 
 use super::Isa;
 use super::multiversion::multiversioned;
-use super::parallel::{CHUNK, filled, rows_per_chunk};
+use super::pages;
+use super::parallel::{CHUNK, fill_pieces, filled, rows_per_chunk};
 
 /// `max(x, 0)`, NaN kept.
 pub(crate) fn relu(x: &[f32], isa: Isa) -> Vec<f32> {
@@ -72,18 +73,25 @@ pub(crate) fn softmax_backward(y: &[f32], dy: &[f32], classes: usize) -> Vec<f32
 
 /// Rows of `ca` and `cb` numbers side by side.
 pub(crate) fn concat(a: &[f32], b: &[f32], ca: usize, cb: usize) -> Vec<f32> {
-    let (both, rows) = (ca + cb, rows_per_chunk(ca + cb));
+    let len = a.len() + b.len();
+    let mut y = pages::vector(len);
+    concat_into(a, b, ca, cb, &mut y.spare_capacity_mut()[..len]);
     // SAFETY: both parts of every row are written.
-    unsafe {
-        filled(a.len() + b.len(), rows * both, |index, y| {
-            let a = a[index * rows * ca..].chunks_exact(ca);
-            let b = b[index * rows * cb..].chunks_exact(cb);
-            for ((y, a), b) in y.chunks_exact_mut(both).zip(a).zip(b) {
-                y[..ca].write_copy_of_slice(a);
-                y[ca..].write_copy_of_slice(b);
-            }
-        })
-    }
+    unsafe { y.set_len(len) };
+    y
+}
+
+/// As [`concat`], into memory that is there.
+pub(crate) fn concat_into(a: &[f32], b: &[f32], ca: usize, cb: usize, y: &mut [MaybeUninit<f32>]) {
+    let (both, rows) = (ca + cb, rows_per_chunk(ca + cb));
+    fill_pieces(y, rows * both, |index, y| {
+        let a = a[index * rows * ca..].chunks_exact(ca);
+        let b = b[index * rows * cb..].chunks_exact(cb);
+        for ((y, a), b) in y.chunks_exact_mut(both).zip(a).zip(b) {
+            y[..ca].write_copy_of_slice(a);
+            y[ca..].write_copy_of_slice(b);
+        }
+    });
 }
 
 /// The columns `from..from + count` of rows of `channels` numbers.

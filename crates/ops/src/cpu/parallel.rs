@@ -39,13 +39,22 @@ pub(crate) unsafe fn filled(
     fill: impl Fn(usize, &mut [MaybeUninit<f32>]) + Send + Sync,
 ) -> Vec<f32> {
     let mut values = pages::vector(len);
-    values.spare_capacity_mut()[..len]
-        .par_chunks_mut(piece)
-        .enumerate()
-        .for_each(|(index, piece)| fill(index, piece));
+    fill_pieces(&mut values.spare_capacity_mut()[..len], piece, fill);
     // SAFETY: the caller's promise.
     unsafe { values.set_len(len) };
     values
+}
+
+/// As [`filled`], into memory that is there.
+pub(crate) fn fill_pieces(
+    values: &mut [MaybeUninit<f32>],
+    piece: usize,
+    fill: impl Fn(usize, &mut [MaybeUninit<f32>]) + Send + Sync,
+) {
+    values
+        .par_chunks_mut(piece)
+        .enumerate()
+        .for_each(|(index, piece)| fill(index, piece));
 }
 
 /// The values that `f` returns for the chunks `0..count`, in order.

@@ -5,18 +5,31 @@ use std::mem::MaybeUninit;
 use super::Isa;
 use super::blocks::in_blocks;
 use super::multiversion::multiversioned;
-use super::parallel::filled;
+use super::pages;
+use super::parallel::{fill_pieces, filled};
 
 /// Maxima; `width` and the number of rows of `x` are even, `channels` numbers a pixel.
 pub(crate) fn forward(x: &[f32], width: usize, channels: usize, isa: Isa) -> Vec<f32> {
+    let mut y = pages::vector(x.len() / 4);
+    forward_into(
+        x,
+        width,
+        channels,
+        isa,
+        &mut y.spare_capacity_mut()[..x.len() / 4],
+    );
+    // SAFETY: `forward_into` writes every pixel.
+    unsafe { y.set_len(x.len() / 4) };
+    y
+}
+
+/// As [`forward`], into memory that is there.
+pub(crate) fn forward_into(x: &[f32], width: usize, channels: usize, isa: Isa, y: &mut [MaybeUninit<f32>]) {
     let row = width * channels;
-    // SAFETY: `maxima` writes every pixel of its row.
-    unsafe {
-        filled(x.len() / 4, row / 2, |index, y| {
-            let (upper, lower) = x[index * 2 * row..][..2 * row].split_at(row);
-            maxima(isa, upper, lower, channels, y);
-        })
-    }
+    fill_pieces(y, row / 2, |index, y| {
+        let (upper, lower) = x[index * 2 * row..][..2 * row].split_at(row);
+        maxima(isa, upper, lower, channels, y);
+    });
 }
 
 /// Gradient of the input: every `dy` goes to the first maximum of its window.

@@ -3,6 +3,7 @@
 //! Fresh memory costs a page fault per 4 KiB on first touch, which for the buffers of a convolution is as much
 //! time as its arithmetic. Buffers are therefore handed back to one process-wide pool when they are dropped.
 
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,6 +15,7 @@ const KEPT_FLOATS: usize = 256 << 20;
 static POOL: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
 /// A borrowed buffer of `len` floats with unspecified (but initialised) contents; returns to the pool on drop.
+#[derive(Debug)]
 pub(crate) struct Scratch {
     buffer: Vec<f32>,
     len: usize,
@@ -50,6 +52,15 @@ impl Scratch {
             scratch.fill(f32::NAN); // whoever reads what it has not written shall notice
         }
         scratch
+    }
+}
+
+impl Scratch {
+    /// The buffer as an output that a kernel writes.
+    pub(crate) fn output(&mut self) -> &mut [MaybeUninit<f32>] {
+        let values: &mut [f32] = self;
+        // SAFETY: the same numbers, of which the kernels overwrite each with a number.
+        unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<f32>]) }
     }
 }
 

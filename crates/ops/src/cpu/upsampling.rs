@@ -5,7 +5,8 @@ use std::mem::MaybeUninit;
 use super::Isa;
 use super::blocks::in_blocks;
 use super::multiversion::multiversioned;
-use super::parallel::filled;
+use super::pages;
+use super::parallel::{fill_pieces, filled};
 use super::scratch::Scratch;
 use crate::upsampling::interpolation;
 
@@ -54,23 +55,34 @@ fn spreads(size: usize) -> Vec<Spread> {
 }
 
 /// (n·2h, 2w, c) from (n·h, w, c).
-pub(crate) fn forward(x: &[f32], (h, w, c): (usize, usize, usize), isa: Isa) -> Vec<f32> {
+pub(crate) fn forward(x: &[f32], size: (usize, usize, usize), isa: Isa) -> Vec<f32> {
+    let mut y = pages::vector(4 * x.len());
+    forward_into(x, size, isa, &mut y.spare_capacity_mut()[..4 * x.len()]);
+    // SAFETY: `forward_into` writes every pixel.
+    unsafe { y.set_len(4 * x.len()) };
+    y
+}
+
+/// As [`forward`], into memory that is there.
+pub(crate) fn forward_into(
+    x: &[f32],
+    (h, w, c): (usize, usize, usize),
+    isa: Isa,
+    y: &mut [MaybeUninit<f32>],
+) {
     let (rows, columns) = (blends(h), blends(w));
     let row = w * c;
-    // SAFETY: `widened` writes every pixel of its row.
-    unsafe {
-        filled(4 * x.len(), 2 * row, |index, y| {
-            let (image, blend) = (index / (2 * h), rows[index % (2 * h)]);
-            let image = &x[image * h * row..][..h * row];
-            let (a, b) = (
-                &image[blend.lower * row..][..row],
-                &image[blend.upper * row..][..row],
-            );
-            let mut between = Scratch::take(row);
-            blended(isa, a, b, blend.fraction, &mut between);
-            widened(isa, &between, &columns, c, y);
-        })
-    }
+    fill_pieces(y, 2 * row, |index, y| {
+        let (image, blend) = (index / (2 * h), rows[index % (2 * h)]);
+        let image = &x[image * h * row..][..h * row];
+        let (a, b) = (
+            &image[blend.lower * row..][..row],
+            &image[blend.upper * row..][..row],
+        );
+        let mut between = Scratch::take(row);
+        blended(isa, a, b, blend.fraction, &mut between);
+        widened(isa, &between, &columns, c, y);
+    });
 }
 
 /// Gradient (n·h, w, c) of the input from `dy` (n·2h, 2w, c).

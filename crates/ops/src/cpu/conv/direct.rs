@@ -8,9 +8,9 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::ConvShape;
-use super::pack::{Filter, Panels, pad_bias};
+use super::pack::Panels;
 use super::product::{Product, Start};
+use super::{ConvShape, Prepared};
 use crate::cpu::lanes::Lanes;
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
@@ -34,17 +34,19 @@ pub(super) fn pad_rows(image: &[f32], h: usize, w: usize, c: usize, first: isize
     }
 }
 
-/// `y = x * filter + bias` for `x` of `[n, h, w, ci]` and `y` of `[n, h, w, co]`.
+/// `y = x * filter + bias` for `x` of `[n, h, w, ci]` and `y` of `[n, h, w, co]`; the filter is packed.
 pub(super) fn convolve<V: Lanes>(
     x: &[f32],
     shape: ConvShape,
-    filter: Filter<'_>,
-    bias: Option<&[f32]>,
+    filter: Prepared<'_>,
     y: &mut [MaybeUninit<f32>],
 ) {
     let ConvShape { n, h, w, ci, co } = shape;
-    let packed = filter.pack::<V>();
-    let bias = pad_bias::<V>(bias, co);
+    let Prepared {
+        weights: packed,
+        bias,
+        positive,
+    } = filter;
     let panels = Panels::new::<V>(co);
     // At least sixteen tasks where the image has the rows for it, whatever the number of threads.
     let rows = (TASK_PIXELS / w).min((n * h).div_ceil(16)).clamp(1, h);
@@ -82,6 +84,7 @@ pub(super) fn convolve<V: Lanes>(
                 c_row: co,
                 columns: panels.columns(panel),
                 start: Start::Row(bias[panels.first(panel)..].as_ptr()),
+                positive,
             };
             if whole {
                 for row in 0..rows {
@@ -95,6 +98,7 @@ pub(super) fn convolve<V: Lanes>(
                         part.segments = 1;
                         part.a = padded[(row + tap_row) * stride..].as_ptr();
                         part.b = packed[9 * ci * panels.first(panel) + tap_row * run * width..].as_ptr();
+                        part.positive = positive && tap_row == 2; // once the sum is complete
                         if tap_row > 0 {
                             part.start = Start::Accumulate;
                         }

@@ -8,6 +8,7 @@ mod choice;
 mod direct;
 pub mod general;
 mod pack;
+mod prepared;
 pub(crate) mod product;
 mod shape;
 #[cfg(test)]
@@ -17,13 +18,15 @@ mod winograd;
 
 use std::mem::MaybeUninit;
 
+pub use self::prepared::PreparedConv;
 pub use self::shape::ConvShape;
 
 use self::choice::{winograd_gradient_pays, winograd_pays};
-use self::pack::Filter;
+use self::pack::{Filter, pad_bias};
 use crate::cpu::isa::Isa;
-use crate::cpu::lanes::with_lanes;
+use crate::cpu::lanes::{Lanes, with_lanes};
 use crate::cpu::pages;
+use crate::cpu::scratch::Scratch;
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -157,12 +160,47 @@ fn convolve(
         Algorithm::Winograd => true,
     };
     with_lanes!(isa, V => {
-        if winograd {
-            winograd::convolve::<V>(x, shape, filter, bias, y);
-        } else {
-            direct::convolve::<V>(x, shape, filter, bias, y);
-        }
+        let (weights, bias) = (arrange::<V>(filter, winograd), pad_bias::<V>(bias, shape.co));
+        let filter = Prepared {
+            weights: &weights,
+            bias: &bias,
+            positive: false,
+        };
+        convolve_prepared::<V>(x, shape, filter, winograd, y);
     });
+}
+
+/// A filter in the order that an algorithm wants, and what is done to the sums at the end.
+#[derive(Clone, Copy)]
+struct Prepared<'a> {
+    /// From [`arrange`].
+    weights: &'a [f32],
+    /// From [`pad_bias`].
+    bias: &'a [f32],
+    /// Whether negative results become zero: a ReLU.
+    positive: bool,
+}
+
+fn arrange<V: Lanes>(filter: Filter<'_>, winograd: bool) -> Scratch {
+    if winograd {
+        winograd::transform_filter::<V>(filter)
+    } else {
+        filter.pack::<V>()
+    }
+}
+
+fn convolve_prepared<V: Lanes>(
+    x: &[f32],
+    shape: ConvShape,
+    filter: Prepared<'_>,
+    winograd: bool,
+    y: &mut [MaybeUninit<f32>],
+) {
+    if winograd {
+        winograd::convolve::<V>(x, shape, filter, y);
+    } else {
+        direct::convolve::<V>(x, shape, filter, y);
+    }
 }
 
 fn gradient(

@@ -34,6 +34,8 @@ pub(crate) struct Product {
     /// Columns of C that are written: at most two vectors.
     pub(crate) columns: usize,
     pub(crate) start: Start,
+    /// Whether negative sums are stored as zero: a ReLU.
+    pub(crate) positive: bool,
 }
 
 impl Product {
@@ -134,6 +136,13 @@ impl<const R: usize, const W: usize> Kernel for Tile<R, W> {
                 }
                 a_start = a_start.wrapping_add(p.a_segment);
                 b_start = b_start.wrapping_add(p.b_segment);
+            }
+            if p.positive {
+                for sums in &mut sums {
+                    for sum in sums {
+                        *sum = sum.positive();
+                    }
+                }
             }
             for (i, sums) in sums.iter().enumerate() {
                 let c = p.c.add(i * p.c_row);

@@ -108,6 +108,7 @@ fn tap_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape) -> Scratch {
                         c_row: padded_co,
                         columns: panels.width(panel),
                         start: Start::Accumulate,
+                        positive: false,
                     };
                     // SAFETY: the strides stay within the padded rows, the gradient's rows and the task's own sums.
                     unsafe { product.run::<V>(run) };

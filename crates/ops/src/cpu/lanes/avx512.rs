@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::{
     __m512, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::{Kernel, Lanes};
@@ -87,6 +87,13 @@ impl Lanes for Avx512 {
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
         // SAFETY: the caller's promise.
         Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, term.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn positive(self) -> Self {
+        // The second operand is the result when one is NaN.
+        // SAFETY: the caller's promise.
+        Self(unsafe { _mm512_max_ps(_mm512_setzero_ps(), self.0) })
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     unsafe fn mul(self, other: Self) -> Self;
     /// `self * factor + term`, rounded once where the instruction set can.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// `max(self, 0)`, NaN kept.
+    unsafe fn positive(self) -> Self;
 }
 
 /// A computation to be compiled for an instruction set; see the module's explanation.

@@ -81,6 +81,14 @@ impl Lanes for Portable {
         let ([a, b, c, d], [e, f, g, h], [p, q, r, s]) = (self.0, factor.0, term.0);
         Self([a * e + p, b * f + q, c * g + r, d * h + s])
     }
+
+    #[inline(always)]
+    unsafe fn positive(self) -> Self {
+        let [a, b, c, d] = self.0;
+        // Written so that NaN is kept.
+        let positive = |x: f32| if x <= 0.0 { 0.0 } else { x };
+        Self([positive(a), positive(b), positive(c), positive(d)])
+    }
 }
 
 unsafe fn portable<K: Kernel>(kernel: K) -> K::Output {

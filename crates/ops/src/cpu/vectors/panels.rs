@@ -180,6 +180,7 @@ impl Panels {
                         c_row: stride,
                         columns: self.width,
                         start: if from == 0 { Start::Zero } else { Start::Accumulate },
+                        positive: false,
                     };
                     // SAFETY: a and b are whole passes of a tile and a panel, as sliced above; the assertions say that c
                     // has `height` rows of `stride` numbers from its tile on. `with_lanes` checks the processor.

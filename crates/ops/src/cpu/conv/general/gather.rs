@@ -80,6 +80,7 @@ pub(super) fn convolve<V: Lanes>(
                 c_row: co,
                 columns: panels.columns(panel),
                 start: Start::Row(bias[panels.first(panel)..].as_ptr()),
+                positive: false,
             };
             if plain {
                 // Rows of several images are joined only if they are whole images.

@@ -144,6 +144,7 @@ pub(super) fn convolve<V: Lanes>(
                                 c_row: stride * ci,
                                 columns: panels.columns(panel),
                                 start: Start::Zero,
+                                positive: false,
                             };
                             // SAFETY: the strides stay within the padded rows, the phase's weights and the task's own
                             // pixels of this phase.

@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 use super::transform::{filter, transform_output, transform_patch};
 use super::{Layout, POINTS, Tiling};
-use crate::cpu::conv::ConvShape;
-use crate::cpu::conv::pack::{Filter, Panels, pad_bias};
+use crate::cpu::conv::pack::{Filter, Panels};
 use crate::cpu::conv::product::{Product, Start};
+use crate::cpu::conv::{ConvShape, Prepared};
 use crate::cpu::lanes::{Kernel, Lanes};
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
@@ -19,7 +19,7 @@ const WIDE: usize = 8;
 /// last-level cache.
 const WIDE_BLOCK_FLOATS: usize = 5 << 19;
 
-/// As [`direct::convolve`](crate::cpu::conv::direct::convolve).
+/// As [`direct::convolve`](crate::cpu::conv::direct::convolve), with a filter from [`transform_filter`].
 ///
 /// The filters of narrow layers stay in the second-level cache: each task takes a block of tiles all the way. Those of
 /// wide layers would be read again and again from far memory: there, all tiles of a large block are transformed first,
@@ -27,21 +27,18 @@ const WIDE_BLOCK_FLOATS: usize = 5 << 19;
 pub(in crate::cpu::conv) fn convolve<V: Lanes>(
     x: &[f32],
     shape: ConvShape,
-    filter: Filter<'_>,
-    bias: Option<&[f32]>,
+    filter: Prepared<'_>,
     y: &mut [MaybeUninit<f32>],
 ) {
-    let weights = transform_filter::<V>(filter);
-    let bias = pad_bias::<V>(bias, shape.co);
     let y = SharedOutput::new(y.as_mut_ptr().cast());
     if POINTS * shape.ci * shape.co > WIDE * V::CACHED_FLOATS {
-        wide::<V>(x, shape, &weights, &bias, y);
+        wide::<V>(x, shape, filter, y);
     } else {
-        narrow::<V>(x, shape, &weights, &bias, y);
+        narrow::<V>(x, shape, filter, y);
     }
 }
 
-fn narrow<V: Lanes>(x: &[f32], shape: ConvShape, weights: &[f32], bias: &[f32], y: SharedOutput) {
+fn narrow<V: Lanes>(x: &[f32], shape: ConvShape, filter: Prepared<'_>, y: SharedOutput) {
     let ConvShape { n, h, w, ci, .. } = shape;
     let tiling = Tiling::new(h, w);
     let tiles = n * tiling.per_image();
@@ -54,8 +51,9 @@ fn narrow<V: Lanes>(x: &[f32], shape: ConvShape, weights: &[f32], bias: &[f32], 
         let first = task * block;
         let kernel = Block {
             x: x.as_ptr(),
-            weights: weights.as_ptr(),
-            bias: bias.as_ptr(),
+            weights: filter.weights.as_ptr(),
+            bias: filter.bias.as_ptr(),
+            positive: filter.positive,
             y,
             shape,
             tiling,
@@ -87,7 +85,7 @@ const STEP: usize = 8;
 /// Floats of a filter that one task of a wide layer multiplies by.
 const GROUP_FLOATS: usize = 32 << 10;
 
-fn wide<V: Lanes>(x: &[f32], shape: ConvShape, weights: &[f32], bias: &[f32], y: SharedOutput) {
+fn wide<V: Lanes>(x: &[f32], shape: ConvShape, filter: Prepared<'_>, y: SharedOutput) {
     let ConvShape { n, h, w, ci, co } = shape;
     let tiling = Tiling::new(h, w);
     let tiles = n * tiling.per_image();
@@ -105,9 +103,9 @@ fn wide<V: Lanes>(x: &[f32], shape: ConvShape, weights: &[f32], bias: &[f32], y:
     let groups = panels.count().div_ceil(group);
     let (x, weights) = (
         SharedOutput::new(x.as_ptr().cast_mut()), // never written
-        SharedOutput::new(weights.as_ptr().cast_mut()),
+        SharedOutput::new(filter.weights.as_ptr().cast_mut()),
     );
-    let bias = SharedOutput::new(bias.as_ptr().cast_mut());
+    let bias = SharedOutput::new(filter.bias.as_ptr().cast_mut());
     for first in (0..tiles).step_by(block) {
         let count = block.min(tiles - first);
         let steps = count.div_ceil(STEP);
@@ -122,6 +120,7 @@ fn wide<V: Lanes>(x: &[f32], shape: ConvShape, weights: &[f32], bias: &[f32], y:
             x,
             weights,
             bias,
+            positive: filter.positive,
             y,
             patch_buffer,
             product_buffer,
@@ -154,6 +153,7 @@ struct Wide {
     x: SharedOutput,
     weights: SharedOutput,
     bias: SharedOutput,
+    positive: bool,
     y: SharedOutput,
     patch_buffer: SharedOutput,
     product_buffer: SharedOutput,
@@ -214,6 +214,7 @@ impl Kernel for WideProducts {
                     c_row: block.products.tile,
                     columns: width,
                     start: Start::Zero,
+                    positive: false,
                 };
                 product.run::<V>(block.count);
             }
@@ -237,8 +238,8 @@ impl Kernel for WideOutputs {
                 let tile = block.tiling.tile(block.first + index);
                 let image = block.y.at(tile.image * h * w * co);
                 let from = block.product_buffer.at(index * block.products.tile);
-                let bias = block.bias.at(0);
-                transform_output::<V>(from, block.products, bias, image, (co, co), block.tiling, tile);
+                let finish = (block.bias.at(0).cast_const(), block.positive);
+                transform_output::<V>(from, block.products, finish, image, (co, co), block.tiling, tile);
             }
         }
     }
@@ -249,6 +250,7 @@ struct Block {
     x: *const f32,
     weights: *const f32,
     bias: *const f32,
+    positive: bool,
     y: SharedOutput,
     shape: ConvShape,
     tiling: Tiling,
@@ -294,6 +296,7 @@ impl Kernel for Block {
                         c_row: products.tile,
                         columns: width,
                         start: Start::Zero,
+                        positive: false,
                     };
                     product.run::<V>(self.count);
                 }
@@ -301,9 +304,9 @@ impl Kernel for Block {
                     let tile = self.tiling.tile(self.first + index);
                     let image = self.y.at(tile.image * h * w * co + panels.first(panel));
                     let from = self.product_buffer.add(index * products.tile);
-                    let bias = self.bias.add(panels.first(panel));
+                    let finish = (self.bias.add(panels.first(panel)), self.positive);
                     let channels = (co, columns);
-                    transform_output::<V>(from, products, bias, image, channels, self.tiling, tile);
+                    transform_output::<V>(from, products, finish, image, channels, self.tiling, tile);
                 }
             }
         }
@@ -314,7 +317,7 @@ impl Kernel for Block {
 const FILTER_INPUTS: usize = 32;
 
 /// The transformed filter as `[panel][point][ci][width]`.
-fn transform_filter<V: Lanes>(filter: Filter<'_>) -> Scratch {
+pub(in crate::cpu::conv) fn transform_filter<V: Lanes>(filter: Filter<'_>) -> Scratch {
     let packed = filter.pack::<V>();
     let (ci, panels) = (filter.ci, Panels::new::<V>(filter.co));
     let mut weights = Scratch::take(POINTS * ci * panels.padded());

@@ -151,6 +151,7 @@ impl Kernel for Multiply {
                     c: self.sums.add(panels.first(panel)),
                     c_row: panels.padded(),
                     columns: panels.width(panel),
+                    positive: false,
                     start: if self.fresh {
                         Start::Zero
                     } else {

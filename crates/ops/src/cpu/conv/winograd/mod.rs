@@ -11,7 +11,7 @@ mod forward;
 mod gradient;
 mod transform;
 
-pub(super) use forward::convolve;
+pub(super) use forward::{convolve, transform_filter};
 pub(super) use gradient::weight_gradient;
 
 use crate::cpu::lanes::Lanes;

@@ -291,7 +291,8 @@ unsafe fn output_gradient_rows<V: Lanes, const PAIR: usize>(from: Square, to: *m
     }
 }
 
-/// Takes 36 numbers to a tile of output, for a panel of channels, and adds the bias.
+/// Takes 36 numbers to a tile of output, for a panel of channels, and adds the bias;
+/// with `positive`, negative results become zero (ReLU).
 ///
 /// # Safety
 /// `from` is the tile's place in a block of `layout`; `image` is the first channel of the panel in an output of
@@ -300,7 +301,7 @@ unsafe fn output_gradient_rows<V: Lanes, const PAIR: usize>(from: Square, to: *m
 pub(super) unsafe fn transform_output<V: Lanes>(
     from: *const f32,
     layout: Layout,
-    bias: *const f32,
+    (bias, positive): (*const f32, bool),
     image: *mut f32,
     (stride, columns): (usize, usize),
     tiling: Tiling,
@@ -313,16 +314,16 @@ pub(super) unsafe fn transform_output<V: Lanes>(
         // SAFETY: `down` and `across` keep the stores inside the image.
         unsafe {
             let to = image.add((tile.row * tiling.w + tile.column) * stride + channel);
-            let (from, bias) = (from.add(channel), V::load(bias.add(channel)));
+            let (from, finish) = (from.add(channel), (V::load(bias.add(channel)), positive));
             if (down, across, lanes) == (4, 4, V::LANES) {
-                output_rows::<V, 0>(from, layout, bias, to, tiling.w * stride, stride);
-                output_rows::<V, 1>(from, layout, bias, to, tiling.w * stride, stride);
+                output_rows::<V, 0>(from, layout, finish, to, tiling.w * stride, stride);
+                output_rows::<V, 1>(from, layout, finish, to, tiling.w * stride, stride);
             } else {
                 // The whole tile goes to a buffer, from which what exists is copied.
                 let mut copy = [[V::zero(); 4]; 4];
                 let start = copy.as_mut_ptr().cast::<f32>();
-                output_rows::<V, 0>(from, layout, bias, start, 4 * V::LANES, V::LANES);
-                output_rows::<V, 1>(from, layout, bias, start, 4 * V::LANES, V::LANES);
+                output_rows::<V, 0>(from, layout, finish, start, 4 * V::LANES, V::LANES);
+                output_rows::<V, 1>(from, layout, finish, start, 4 * V::LANES, V::LANES);
                 for row in 0..down {
                     for column in 0..across {
                         let pixel = V::load(start.add((row * 4 + column) * V::LANES));
@@ -339,7 +340,7 @@ pub(super) unsafe fn transform_output<V: Lanes>(
 unsafe fn output_rows<V: Lanes, const PAIR: usize>(
     from: *const f32,
     layout: Layout,
-    bias: V,
+    (bias, positive): (V, bool),
     to: *mut f32,
     row_step: usize,
     column_step: usize,
@@ -358,9 +359,9 @@ unsafe fn output_rows<V: Lanes, const PAIR: usize>(
             let [zero, two] = output_pair::<V, 0>(half);
             let [one, three] = output_pair::<V, 1>(half);
             for (column, pixel) in [zero, one, two, three].into_iter().enumerate() {
-                pixel
-                    .add(bias)
-                    .store(to.add(row * row_step + column * column_step));
+                let pixel = pixel.add(bias);
+                let pixel = if positive { pixel.positive() } else { pixel };
+                pixel.store(to.add(row * row_step + column * column_step));
             }
         }
     }

@@ -8,8 +8,11 @@ use crate::table::Table;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::Selection;
-use flawforge::training::{Config, Method, Profile};
+use flawforge::datasets::{Category, Loading};
+use flawforge::training::{Config, Method, Profile, Subject, loading_for};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 
 /// Options of a sweep that ends in a table.
@@ -264,26 +267,32 @@ fn run_waiting(
     }
     let size = plan.profile.image_size;
     let textures = plan.textures.load(size)?;
-    // All images are decoded before the first step: a corrupt file is found now, not in the tenth cell.
-    let mut images = Vec::new();
-    for (index, category) in plan.categories.iter().enumerate() {
-        let needed = waiting.iter().any(|&i| cells[i].category == index);
-        images.push(if needed {
-            Some(plan.data.load(category, size)?)
-        } else {
-            None
-        });
+    // All images are decoded before the first step: a corrupt file is found now, not in the tenth cell. Methods that want
+    // a category alike share it.
+    let mut images: HashMap<(usize, Loading), Category> = HashMap::new();
+    let mut wanted = Vec::new();
+    for &index in waiting {
+        let planned = &cells[index];
+        let config = plan.config(&planned.key.method, planned.key.seed)?;
+        let name = &plan.categories[planned.category];
+        let subject = Subject {
+            category: name,
+            selection: &plan.selections[planned.category],
+        };
+        let key = (planned.category, loading_for(&config, subject));
+        if let Entry::Vacant(place) = images.entry(key) {
+            place.insert(plan.data.load(name, &key.1)?);
+        }
+        wanted.push((config, key));
     }
     let mut jobs = Vec::new();
-    for &index in waiting {
+    for (&index, (config, key)) in waiting.iter().zip(wanted) {
         let planned = &cells[index];
         jobs.push(Job {
             key: planned.key.clone(),
             dir: planned.key.dir(&plan.out),
-            config: plan.config(&planned.key.method, planned.key.seed)?,
-            category: images[planned.category]
-                .as_ref()
-                .context("images of a waiting cell")?,
+            config,
+            category: images.get(&key).context("images of a waiting cell")?,
             selection: &plan.selections[planned.category],
             textures: textures.clone(),
             provenance: planned.provenance.clone(),

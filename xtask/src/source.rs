@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use flawforge::augment::{ProceduralTextures, Selection, Selections, TextureBank, TextureSource};
-use flawforge::datasets::{self, Category, CategoryFiles, Limits, demo};
+use flawforge::datasets::{self, Category, CategoryFiles, Limits, Loading, demo};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,13 +87,13 @@ impl Data {
         Ok(known)
     }
 
-    /// Decodes one category at `size` × `size` pixels.
+    /// Decodes one category as a method wants it.
     ///
     /// # Errors
     /// Every fault of the category's files, one line each.
-    pub fn load(&self, category: &str, size: u32) -> Result<Category> {
+    pub fn load(&self, category: &str, loading: &Loading) -> Result<Category> {
         let dir = match self {
-            Self::Demo => return Ok(demo::category(category, size, DEMO_SEED)?),
+            Self::Demo => return Ok(demo::category_as(category, loading, DEMO_SEED)?),
             Self::Root(root) => root.join(category),
             Self::Single(dir) => dir.clone(),
         };
@@ -106,7 +106,7 @@ impl Data {
             );
         }
         files.name = category.into();
-        Ok(Category::load(&files, size, size, &Limits::default())?)
+        Ok(Category::load_as(&files, loading, &Limits::default())?)
     }
 
     /// The selections to look categories up in: the user's file first, then those of the data set.

@@ -7,9 +7,9 @@ use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
 
 use crate::layout::GOOD;
-use crate::{CategoryFiles, DatasetError, Limits, TestFile, files, load_gray, load_rgb, resize};
+use crate::{CategoryFiles, DatasetError, Limits, Loading, TestFile, files, load_gray, load_rgb, resize};
 
-/// The images of one category, all of one size.
+/// The images of one category, all of one size, with ground truth of one size.
 #[derive(Clone, Debug)]
 pub struct Category {
     /// Name of the category.
@@ -65,7 +65,17 @@ impl Category {
         height: u32,
         limits: &Limits,
     ) -> Result<Self, DatasetError> {
-        check_target(width, height)?;
+        Self::load_as(files, &Loading::opencv(width, height), limits)
+    }
+
+    /// As [`Self::load`], with images and masks at the sizes, and by the resampling, that a method asks for.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_as(files: &CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
+        for (width, height) in [loading.image, loading.mask] {
+            check_target(width, height)?;
+        }
         if files.train.is_empty() {
             const NEEDED: &str = "normal images to train on";
             return Err(DatasetError::NoImages {
@@ -77,7 +87,7 @@ impl Category {
             .train
             .par_iter()
             .map(|path| {
-                let image = resize::bilinear_rgb(&load_rgb(path, limits)?, width, height);
+                let image = loading.resized(&load_rgb(path, limits)?);
                 Ok(TrainImage {
                     name: files::stem(path),
                     image,
@@ -87,7 +97,7 @@ impl Category {
         let test: Vec<_> = files
             .test
             .par_iter()
-            .map(|file| load_test(file, width, height, limits))
+            .map(|file| load_test(file, loading, limits))
             .collect();
         match (all_or_faults(train), all_or_faults(test)) {
             (Ok(train), Ok(test)) => Ok(Self {
@@ -116,7 +126,8 @@ impl Category {
     }
 }
 
-fn load_test(file: &TestFile, width: u32, height: u32, limits: &Limits) -> Result<TestImage, DatasetError> {
+fn load_test(file: &TestFile, loading: &Loading, limits: &Limits) -> Result<TestImage, DatasetError> {
+    let (width, height) = loading.mask;
     let image = load_rgb(&file.path, limits);
     let truth = file
         .mask
@@ -153,7 +164,7 @@ fn load_test(file: &TestFile, width: u32, height: u32, limits: &Limits) -> Resul
     Ok(TestImage {
         name: format!("{}/{}", file.defect, files::stem(&file.path)),
         defect: file.defect.clone(),
-        image: resize::bilinear_rgb(&image, width, height),
+        image: loading.resized(&image),
         mask,
         mask_half,
     })

@@ -40,6 +40,7 @@ mod error;
 mod files;
 mod layout;
 mod limits;
+mod loading;
 mod split;
 mod textures;
 
@@ -49,5 +50,6 @@ pub use error::DatasetError;
 pub use flawforge_resample::resize;
 pub use layout::{CategoryFiles, GOOD, TestFile, categories};
 pub use limits::Limits;
+pub use loading::{Loading, Resampling};
 pub use split::parity_split;
 pub use textures::load_textures;

@@ -16,6 +16,8 @@ pub struct Part {
     pub samples: Vec<Sample>,
     /// Names of the training images that they were made of.
     pub names: Vec<String>,
+    /// How anomalous each pixel is, row-major, where that is finer than the masks; in the order of the samples, or empty.
+    pub labels: Vec<Vec<f32>>,
 }
 
 /// What one step consumes.
@@ -123,6 +125,7 @@ impl BatchSource for SimulatedBatches<'_> {
             parts.push(Part {
                 samples: self.simulation.batch(&normals, &streams),
                 names: drawn.iter().map(|image| image.name.clone()).collect(),
+                labels: Vec::new(),
             });
             first += pool.batch;
         }

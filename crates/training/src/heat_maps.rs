@@ -4,6 +4,7 @@ use std::path::Path;
 
 use flawforge_datasets::{Category, TestImage};
 use flawforge_models::Detection;
+use image::imageops::{FilterType, resize};
 use image::{Rgb, RgbImage};
 
 use crate::error::Result;
@@ -60,7 +61,9 @@ fn row(test: &TestImage, detection: &Detection) -> [Cell; 5] {
         scale: Scale::UNIT,
     };
     let truth = test.mask_half.to_luma8();
-    let mut overlay = map.over(&test.image, OPACITY);
+    // The image may be of another size than its ground truth.
+    let (width, height) = truth.dimensions();
+    let mut overlay = map.over(&resize(&test.image, width, height, FilterType::Triangle), OPACITY);
     outline(&mut overlay, &truth, OUTLINE);
     let (width, height) = test.image.dimensions();
     let reconstruction = detection

@@ -13,7 +13,7 @@
 //! * [`train`] checks everything, then runs the loop. What a batch holds depends only on the seed and the number of its
 //!   step, so that a run which was killed and resumed ends, on the CPU, bit for bit as an unbroken one.
 //! * [`Recipe`] is what a method must say about itself; [`TwoNetworks`] is the recipe of DRAEM and of Lin & Yan, whose
-//!   ablations are settings.
+//!   ablations are settings. [`recipe_for`] makes a method's recipe, [`loading_for`] says how it wants its images.
 //! * [`evaluate`] scores a detector by the published protocol; nothing is ever chosen on test images.
 //!
 //! ```
@@ -36,6 +36,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod assembly;
 mod atomic;
 mod batch;
 mod calibrate;
@@ -59,6 +60,7 @@ mod simulation;
 mod trainer;
 mod two_networks;
 
+pub use assembly::{Subject, loading_for, recipe_for};
 pub use atomic::write as write_atomically;
 pub use batch::{Batch, BatchSource, Part, Pool, SimulatedBatches};
 pub use calibrate::Threshold;

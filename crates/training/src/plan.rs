@@ -5,6 +5,7 @@ use flawforge_datasets::{Category, parity_split};
 use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
 
+use crate::assembly::{Subject, loading_for};
 use crate::batch::Pool;
 use crate::config::{Config, Simulator};
 use crate::error::{Result, TrainingError};
@@ -32,7 +33,11 @@ impl Plan {
             category: category.name.clone(),
             fault,
         };
-        check_images(config, category).map_err(data)?;
+        let subject = Subject {
+            category: &category.name,
+            selection,
+        };
+        check_images(category, loading_for(config, subject).image).map_err(data)?;
         if config.simulation.simulator == Simulator::Selected && !enables_any(selection) {
             let fault = "its selection enables no kind of anomaly; enable at least one";
             return Err(data(fault.to_owned()));
@@ -74,18 +79,17 @@ fn enables_any(selection: &Selection) -> bool {
         .any(|kind| selection.enables(kind) && selection.weights.of(kind) > 0.0)
 }
 
-fn check_images(config: &Config, category: &Category) -> Result<(), String> {
+fn check_images(category: &Category, (width, height): (u32, u32)) -> Result<(), String> {
     if category.train.is_empty() {
         return Err("has no normal images to train on".to_owned());
     }
-    let side = config.image_size;
     let train = category.train.iter().map(|image| (&image.name, &image.image));
     let test = category.test.iter().map(|image| (&image.name, &image.image));
     for (name, image) in train.chain(test) {
-        if image.dimensions() != (side, side) {
-            let (width, height) = image.dimensions();
+        if image.dimensions() != (width, height) {
+            let (found_width, found_height) = image.dimensions();
             return Err(format!(
-                "image {name} was loaded at {width}x{height}, but image_size is {side}"
+                "image {name} was loaded at {found_width}x{found_height}, but the method wants {width}x{height}"
             ));
         }
     }

@@ -43,9 +43,23 @@ pub trait Recipe {
     /// If a tensor is missing, superfluous or of another shape.
     fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()>;
 
+    /// Takes back as much of it as detecting needs.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()>;
+
     /// A detector with the present weights, in inference mode.
     ///
     /// # Errors
     /// If it cannot be built.
     fn detector(&self) -> Result<Box<dyn Detector>>;
+
+    /// A detector for the inputs of a batch, where these are no whole images but parts of them.
+    ///
+    /// # Errors
+    /// As [`detector`](Self::detector).
+    fn batch_detector(&self) -> Result<Box<dyn Detector>> {
+        self.detector()
+    }
 }

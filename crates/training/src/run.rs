@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::Selection;
+use flawforge_datasets::Loading;
 use flawforge_models::Detector;
 
+use crate::assembly::{Subject, detector_for, loading_for};
 use crate::calibrate::Threshold;
 use crate::checkpoint::{self, Header};
 use crate::config::Config;
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
-use crate::two_networks::TwoNetworks;
 
 /// The files of a run directory.
 #[derive(Debug, Clone)]
@@ -112,8 +113,20 @@ impl Run {
     /// # Errors
     /// If the weights do not fit the settings.
     pub fn detector(&self) -> Result<Box<dyn Detector>> {
-        TwoNetworks::detector_of(&self.header.config, &self.tensors, &self.device)
+        detector_for(&self.header.config, self.subject(), &self.tensors, &self.device)
             .map_err(|fault| TrainingError::checkpoint(&self.files.checkpoint(), fault.to_string()))
+    }
+
+    /// The sizes and the filter by which images are to be loaded.
+    pub fn loading(&self) -> Loading {
+        loading_for(&self.header.config, self.subject())
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            category: &self.header.category,
+            selection: &self.header.selection,
+        }
     }
 
     /// The settings.

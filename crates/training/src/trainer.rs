@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::Device;
-use flawforge_augment::{Selection, Simulation, TextureSource};
+use flawforge_augment::{Selection, TextureSource};
 use flawforge_datasets::Category;
 
+use crate::assembly::{Data, Subject, calibration_for, recipe_for, source_for};
 use crate::atomic;
-use crate::batch::{Batch, SimulatedBatches};
+use crate::batch::Batch;
 use crate::calibrate::{Threshold, calibrate};
 use crate::checkpoint::{self, Header};
 use crate::config::Config;
@@ -23,8 +24,6 @@ use crate::prefetch::with_batches;
 use crate::progress::{Display, ProgressStyle};
 use crate::recipe::{Losses, Recipe};
 use crate::run::{RunFiles, read_threshold};
-use crate::simulation::simulation;
-use crate::two_networks::TwoNetworks;
 
 /// How to train, without influence on what is learnt.
 #[derive(Debug, Clone)]
@@ -94,7 +93,11 @@ pub fn train(
     let total = config.steps(category.train.len());
     let files = RunFiles::new(run_dir);
     let mut header = Header::new(config, &category.name, &plan.data, selection, total);
-    let mut recipe = TwoNetworks::new(config, &options.device)?;
+    let subject = Subject {
+        category: &category.name,
+        selection,
+    };
+    let mut recipe = recipe_for(config, subject, &options.device)?;
 
     let resuming = files.checkpoint().exists();
     if resuming && !options.resume {
@@ -106,28 +109,30 @@ pub fn train(
     fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
     atomic::remove_leftovers(run_dir);
     if resuming {
-        restore(&files, &mut header, &mut recipe, &options.device)?;
+        restore(&files, &mut header, recipe.as_mut(), &options.device)?;
     } else {
         remove(&files.threshold())?;
     }
     atomic::write(&files.config(), config.to_toml()?.as_bytes())?;
 
-    let source = SimulatedBatches {
-        images: &category.train,
-        pools: plan.pools(),
-        draw: config.batch.draw,
-        simulation: simulation(config, textures, selection),
-        seed: config.seed,
+    let data = Data {
+        category,
+        textures,
+        selection,
+        plan: &plan,
     };
     let resumed_from = header.step;
     let mut session = Session::start(config, &files, header, options)?;
     if resumed_from < session.last_step {
         let steps = resumed_from..session.last_step;
-        with_batches(&source, steps, |batches| session.train(&mut recipe, batches))?;
+        let source = source_for(config, &data);
+        with_batches(source.as_ref(), steps, |batches| {
+            session.train(recipe.as_mut(), batches)
+        })?;
     }
     let finished = session.header.step == total;
     let threshold = if finished {
-        finish(config, &files, category, &plan, &source.simulation, &recipe)?
+        finish(config, &files, &data, recipe.as_ref())?
     } else {
         None
     };
@@ -139,7 +144,7 @@ pub fn train(
         train_seconds: lines.last().map_or(0.0, |line| line.seconds),
         last: lines.into_iter().last(),
         config_hash: config.hash(),
-        data_hash: plan.data,
+        data_hash: plan.data.clone(),
         threshold,
     })
 }
@@ -180,9 +185,7 @@ fn restore(files: &RunFiles, header: &mut Header, recipe: &mut dyn Recipe, devic
 fn finish(
     config: &Config,
     files: &RunFiles,
-    category: &Category,
-    plan: &Plan,
-    simulation: &Simulation,
+    data: &Data<'_>,
     recipe: &dyn Recipe,
 ) -> Result<Option<Threshold>> {
     if let Some(known) = read_threshold(files)? {
@@ -191,15 +194,15 @@ fn finish(
     if config.calibration.images == 0 {
         return Ok(None);
     }
-    let held_out = !plan.held_out.is_empty();
-    let all: Vec<usize> = (0..category.train.len()).collect();
-    let chosen = if held_out { &plan.held_out } else { &all };
+    let held_out = !data.plan.held_out.is_empty();
+    let all: Vec<usize> = (0..data.category.train.len()).collect();
+    let chosen = if held_out { &data.plan.held_out } else { &all };
     let detector = recipe.detector()?;
     let found = calibrate(
         config,
         detector.as_ref(),
-        simulation,
-        &category.train,
+        &calibration_for(config, data),
+        &data.category.train,
         chosen,
         held_out,
     )?;
@@ -297,7 +300,7 @@ impl<'a> Session<'a> {
         fs::create_dir_all(&directory).map_err(TrainingError::io(&directory))?;
         let step = self.header.step;
         let title = format!("{} {} step {step}", self.config.method, self.header.category);
-        let detector = recipe.detector()?;
+        let detector = recipe.batch_detector()?;
         let picture = panel(detector.as_ref(), batch, title)?;
         write_png(&directory.join(format!("step-{step:06}.png")), &picture)
     }

@@ -77,20 +77,6 @@ impl TwoNetworks {
         })
     }
 
-    /// Both networks as a detector, with the weights of a checkpoint.
-    ///
-    /// # Errors
-    /// If a weight is missing or has another shape.
-    pub(crate) fn detector_of(
-        config: &Config,
-        state: &HashMap<String, Tensor>,
-        device: &Device,
-    ) -> Result<Box<dyn Detector>> {
-        let networks = Self::new(config, device)?;
-        networks.restore_networks(state)?;
-        networks.detector()
-    }
-
     fn reconstruction_losses(&self, part: &Part) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
         let input = self.images(part, |sample| &sample.image)?;
         let target = self.images(part, |sample| &sample.normal)?;
@@ -149,20 +135,10 @@ impl TwoNetworks {
         let reconstruction = network.forward(&input, mode)?;
         Ok((input, reconstruction))
     }
-
-    fn restore_networks(&self, state: &HashMap<String, Tensor>) -> Result<()> {
-        self.reconstructive
-            .parameters()
-            .load(&below(RECONSTRUCTIVE, state))?;
-        self.discriminative
-            .parameters()
-            .load(&below(DISCRIMINATIVE, state))?;
-        Ok(())
-    }
 }
 
 /// The tensors whose names begin with `prefix.`, without it.
-fn below(prefix: &str, state: &HashMap<String, Tensor>) -> HashMap<String, Tensor> {
+pub(crate) fn below(prefix: &str, state: &HashMap<String, Tensor>) -> HashMap<String, Tensor> {
     let rest = |name: &str| Some(name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned());
     state
         .iter()
@@ -220,8 +196,18 @@ impl Recipe for TwoNetworks {
     }
 
     fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()> {
-        self.restore_networks(state)?;
+        self.restore_weights(state)?;
         self.adam.restore(&below(OPTIMISER, state), steps)?;
+        Ok(())
+    }
+
+    fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+        self.reconstructive
+            .parameters()
+            .load(&below(RECONSTRUCTIVE, state))?;
+        self.discriminative
+            .parameters()
+            .load(&below(DISCRIMINATIVE, state))?;
         Ok(())
     }
 

@@ -38,7 +38,7 @@ use flawforge_masks::Mask;
 use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::{Category, DatasetError, GOOD, TestImage, TrainImage};
+use crate::{Category, DatasetError, GOOD, Loading, TestImage, TrainImage};
 
 mod camera;
 mod canvas;
@@ -94,6 +94,28 @@ pub fn category(name: &str, size: u32, seed: u64) -> Result<Category, DatasetErr
             known: CATEGORIES.join(", "),
         }),
     }
+}
+
+/// As [`category`], with images and masks of the sizes asked for. Pictures are drawn at their size, whatever the filter.
+///
+/// # Errors
+/// As [`category`], for either size; and [`DatasetError::DemoSize`] for a size that is not square.
+pub fn category_as(name: &str, loading: &Loading, seed: u64) -> Result<Category, DatasetError> {
+    let side = |(width, height): (u32, u32)| {
+        let square = width == height;
+        square
+            .then_some(width)
+            .ok_or(DatasetError::DemoSize { size: width })
+    };
+    let (image, mask) = (side(loading.image)?, side(loading.mask)?);
+    let mut category = self::category(name, image, seed)?;
+    if mask != image {
+        let truth = self::category(name, mask, seed)?;
+        for (test, truth) in category.test.iter_mut().zip(truth.test) {
+            (test.mask, test.mask_half) = (truth.mask, truth.mask_half);
+        }
+    }
+    Ok(category)
 }
 
 /// Which simulators and which rotation of normals suit each demo category, in the form of the augment crate's selections.

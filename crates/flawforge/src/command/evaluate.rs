@@ -25,7 +25,7 @@ pub(crate) struct EvaluateArgs {
 /// Runs the command.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
-    let category = args.category.load(run.config().image_size)?;
+    let category = args.category.load(&run.loading())?;
     if run.category() != category.name {
         log::warn!(
             "the run was trained on `{}`, the images are `{}`",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::datasets::{Limits, load_rgb, resize};
+use flawforge::datasets::{Limits, Loading, load_rgb};
 use flawforge::models::{AnomalyMap, Detection, Detector};
 use flawforge::training::sheet::{HeatMap, Scale};
 use flawforge::training::{Run, write_atomically, write_png};
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
                 }
             }
         }
-        let detections = detect(detector.as_ref(), &loaded)?;
+        let detections = detect(detector.as_ref(), &run.loading(), &loaded)?;
         for ((path, image), detection) in loaded.iter().zip(&detections) {
             let name = unique_name(&args.input, path, &mut names);
             write_pictures(&args.out, &name, image, &detection.map)?;
@@ -91,15 +91,15 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     Ok(())
 }
 
-fn detect(detector: &dyn Detector, loaded: &[(&PathBuf, RgbImage)]) -> Result<Vec<Detection>> {
+fn detect(
+    detector: &dyn Detector,
+    loading: &Loading,
+    loaded: &[(&PathBuf, RgbImage)],
+) -> Result<Vec<Detection>> {
     if loaded.is_empty() {
         return Ok(Vec::new());
     }
-    let (width, height) = detector.input_size();
-    let inputs: Vec<RgbImage> = loaded
-        .iter()
-        .map(|(_, image)| resize::bilinear_rgb(image, width, height))
-        .collect();
+    let inputs: Vec<RgbImage> = loaded.iter().map(|(_, image)| loading.resized(image)).collect();
     Ok(detector.detect(&inputs.iter().collect::<Vec<_>>())?)
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use flawforge::augment::{
     Kind, RotateNormals, Sample, Selection, Simulation, Stream, TextureSource, to_bytes,
 };
-use flawforge::datasets::TrainImage;
+use flawforge::datasets::{Loading, TrainImage};
 use flawforge::training::sheet::{Cell, Sheet, mask_image};
 use flawforge::training::write_png;
 use rayon::prelude::*;
@@ -41,7 +41,7 @@ pub(crate) struct SimulateArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
-    let category = args.category.load(args.size)?;
+    let category = args.category.load(&Loading::opencv(args.size, args.size))?;
     let selection = args.anomalies.selection(&category.name)?;
     let textures = args.anomalies.textures(args.size)?;
     let columns: Vec<String> = (1..=args.count).map(|number| number.to_string()).collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use flawforge::augment::{ProceduralTextures, Selection, Selections, TextureBank, TextureSource};
-use flawforge::datasets::{Category, CategoryFiles, Limits, demo, load_textures};
+use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, demo, load_textures};
 
 /// Seed of the generated demo images: fixed, so that every run sees the same ones.
 const DEMO_SEED: u64 = 0;
@@ -25,25 +25,34 @@ pub(crate) struct CategoryArgs {
 }
 
 impl CategoryArgs {
-    /// The images, at `side`×`side` pixels.
-    pub(crate) fn load(&self, side: u32) -> Result<Category> {
+    /// The images, as a method wants them.
+    pub(crate) fn load(&self, loading: &Loading) -> Result<Category> {
         match &self.dir {
-            Some(dir) => load_files(&CategoryFiles::discover(dir)?, side),
-            None => self.demo(side),
+            Some(dir) => load_files(&CategoryFiles::discover(dir)?, loading),
+            None => self.demo(loading),
+        }
+    }
+
+    /// The category's name, before its images are loaded.
+    pub(crate) fn name(&self) -> Result<String> {
+        match &self.dir {
+            Some(dir) => Ok(CategoryFiles::discover(dir)?.name),
+            None => Ok(self.demo.clone().unwrap_or_default()),
         }
     }
 
     /// The normal images to train on alone; test images are not even opened.
     pub(crate) fn load_normals(&self, side: u32) -> Result<Category> {
+        let loading = Loading::opencv(side, side);
         let Some(dir) = &self.dir else {
-            return self.demo(side);
+            return self.demo(&loading);
         };
         let mut files = CategoryFiles::discover(dir)?;
         files.test.clear();
-        load_files(&files, side)
+        load_files(&files, &loading)
     }
 
-    fn demo(&self, side: u32) -> Result<Category> {
+    fn demo(&self, loading: &Loading) -> Result<Category> {
         let name = self.demo.as_deref().unwrap_or_default();
         if !demo::CATEGORIES.contains(&name) {
             bail!(
@@ -51,12 +60,12 @@ impl CategoryArgs {
                 demo::CATEGORIES.join(", ")
             );
         }
-        Ok(demo::category(name, side, DEMO_SEED)?)
+        Ok(demo::category_as(name, loading, DEMO_SEED)?)
     }
 }
 
-fn load_files(files: &CategoryFiles, side: u32) -> Result<Category> {
-    Ok(Category::load(files, side, side, &Limits::default())?)
+fn load_files(files: &CategoryFiles, loading: &Loading) -> Result<Category> {
+    Ok(Category::load_as(files, loading, &Limits::default())?)
 }
 
 /// What anomalies are made of.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use flawforge::training::{Config, Length, Method, Profile, RunFiles, TrainOptions, TrainReport, train};
+use flawforge::training::{
+    Config, Length, Method, Profile, RunFiles, Subject, TrainOptions, TrainReport, loading_for, train,
+};
 
 use super::source::{AnomalyArgs, CategoryArgs};
 
@@ -79,8 +81,13 @@ impl TrainArgs {
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let config = args.settings()?;
-    let category = args.category.load(config.image_size)?;
-    let selection = args.anomalies.selection(&category.name)?;
+    let name = args.category.name()?;
+    let selection = args.anomalies.selection(&name)?;
+    let subject = Subject {
+        category: &name,
+        selection: &selection,
+    };
+    let category = args.category.load(&loading_for(&config, subject))?;
     let textures = args.anomalies.textures(config.image_size)?;
     log::info!(
         "{} on {}: {} normal images, {} steps at {} px, settings {}",

@@ -8,13 +8,16 @@ pub(crate) mod activation;
 pub(crate) mod batch_norm;
 pub(crate) mod blocks;
 pub mod conv;
+pub(crate) mod cross_entropy;
 pub mod isa;
 pub(crate) mod lanes;
 pub(crate) mod loss;
 pub(crate) mod multiversion;
+pub(crate) mod overlapping_pooling;
 pub(crate) mod pages;
 pub(crate) mod parallel;
 pub(crate) mod pooling;
+pub(crate) mod residual;
 pub(crate) mod scratch;
 pub(crate) mod ssim;
 #[cfg(test)]

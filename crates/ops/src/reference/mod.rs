@@ -10,12 +10,16 @@
 mod activation;
 mod batch_norm;
 mod convolution;
+mod general_convolution;
 mod loss;
+mod residual;
 mod sampling;
 mod separable;
 
 pub use activation::{relu, softmax};
 pub use batch_norm::{batch_norm, batch_norm_relu};
 pub use convolution::conv3x3;
+pub use general_convolution::{conv_transpose2d, conv2d};
 pub use loss::{focal_loss, mse_loss, ssim_loss, ssim_map};
+pub use residual::{add, add_relu, bce_loss, max_pool3, sigmoid};
 pub use sampling::{concat, max_pool2, upsample2};

@@ -6,6 +6,7 @@
 
 mod choice;
 mod direct;
+pub mod general;
 mod pack;
 mod product;
 mod shape;

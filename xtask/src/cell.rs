@@ -1,7 +1,7 @@
 //! A cell of a sweep: one method trained and scored on one category with one seed, ending in one atomic `result.json`.
 
 use anyhow::{Context, Result, bail};
-use flawforge::training::write_atomically;
+use flawforge::training::{NativeScores, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,9 @@ pub struct CellResult {
     pub pixel_auroc_half: f64,
     /// Pixel average precision under the same rule.
     pub pixel_ap_half: f64,
+    /// Pixel figures by the method's own protocol, where that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<NativeScores>,
     /// Side of the square input, pixels.
     pub image_size: u32,
     /// Normal images trained on.
@@ -145,6 +148,7 @@ pub(crate) mod tests {
             aupro: score,
             pixel_auroc_half: score,
             pixel_ap_half: score,
+            native: None,
             image_size: 64,
             train_images: 3,
             test_images: 4,

@@ -132,6 +132,7 @@ fn run_one(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult> {
         aupro: given(scores.aupro)?,
         pixel_auroc_half: given(scores.pixel_auroc_half)?,
         pixel_ap_half: given(scores.pixel_ap_half)?,
+        native: evaluation.native,
         image_size: job.config.image_size,
         train_images: job.category.train.len(),
         test_images: job.category.test.len(),

@@ -50,6 +50,14 @@ pub enum ModelError {
     /// A network without channels was asked for.
     #[error("a network's width must be at least 1")]
     NoWidth,
+    /// A network's width cannot be divided as its layers need it.
+    #[error("the network's width must be a multiple of {multiple}, not {width}")]
+    Width {
+        /// The width.
+        width: usize,
+        /// What it must be a multiple of.
+        multiple: usize,
+    },
     /// A weight file could not be read or written.
     #[error("{}: {source}", path.display())]
     File {

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor, safetensors};
 
-use crate::{Discriminative, ModelError, Parameters, Reconstructive};
+use crate::{Discriminative, ModelError, Parameters, Reconstructive, ResNet, ResNetKind};
 
 /// Order of the colour channels that weights were trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,6 +63,21 @@ pub fn read_discriminative(
 ) -> Result<Discriminative, ModelError> {
     let tensors = read(path, order)?;
     Discriminative::from_tensors(&tensors, device).map_err(in_file(path))
+}
+
+/// Reads a residual network up to stage `last` from torchvision's state dict as a safetensors file; later stages and `fc`
+/// may be there or not.
+///
+/// # Errors
+/// As [`read_reconstructive`].
+pub fn read_resnet(
+    path: &Path,
+    kind: ResNetKind,
+    last: usize,
+    device: &Device,
+) -> Result<ResNet, ModelError> {
+    let tensors = read(path, ColourOrder::Rgb)?;
+    ResNet::from_tensors(kind, last, &tensors, device).map_err(in_file(path))
 }
 
 /// Writes a network's weights and running statistics to a safetensors file with DRAEM's names. The file appears whole

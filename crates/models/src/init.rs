@@ -4,6 +4,9 @@
 //! * convolution biases: U(±1/√(9·inputs)), which is PyTorch's default, left as it is by DRAEM;
 //! * batch-norm scale: N(1, 0.02²); shift: 0; running mean 0, running variance 1.
 //!
+//! Residual networks begin as torchvision's and NSA's do: convolutions N(0, 2/fan-out), transposed convolutions PyTorch's
+//! default U(±1/√fan-in), where it takes the fan-in from the outputs, batch-norm scale 1.
+//!
 //! Values are drawn on the host in the order of a network's specification, so that a seed means the same weights on
 //! every device.
 
@@ -33,6 +36,21 @@ pub(crate) fn draw(spec: &ParameterSpec, rng: &mut impl Rng) -> Vec<f32> {
             let bound = 1.0 / ((9 * inputs) as f32).sqrt();
             (0..count).map(|_| rng.random_range(-bound..=bound)).collect()
         }
+        Role::FanOutWeight => {
+            let fan_out = spec.shape[0] * spec.shape[2..].iter().product::<usize>();
+            let spread = (2.0 / fan_out as f32).sqrt();
+            (0..count)
+                .map(|_| {
+                    let z: f32 = StandardNormal.sample(rng);
+                    spread * z
+                })
+                .collect()
+        }
+        Role::TransposedWeight => {
+            let bound = 1.0 / (spec.shape[1..].iter().product::<usize>() as f32).sqrt();
+            (0..count).map(|_| rng.random_range(-bound..=bound)).collect()
+        }
+        Role::UnitNormWeight => vec![1.0; count],
         Role::NormBias | Role::RunningMean => vec![0.0; count],
         Role::RunningVar => vec![1.0; count],
         Role::BatchCount => Vec::new(),

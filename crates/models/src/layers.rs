@@ -52,7 +52,7 @@ impl Plan {
 }
 
 /// A variable's tensor, with or without its place in the graph. Both share the variable's memory.
-fn tensor(parameters: &Parameters, name: &str, tracking: Tracking) -> Result<Tensor, ModelError> {
+pub(crate) fn tensor(parameters: &Parameters, name: &str, tracking: Tracking) -> Result<Tensor, ModelError> {
     let var = parameters.var(name)?;
     Ok(match tracking {
         Tracking::Gradient => var.as_tensor().clone(),

@@ -12,6 +12,8 @@
 //! * where batch norms take their statistics from: [`Mode`](flawforge_ops::Mode), an argument of `forward`;
 //! * whether gradients flow: always, unless the network is a [`frozen`](Reconstructive::frozen) view, which shares the weights.
 //!
+//! [`NsaNetwork`] marks anomalies in one pass; [`ResNet`] computes the features of residual networks.
+//!
 //! [`Draem`] joins two frozen networks into a detector:
 //!
 //! ```
@@ -41,13 +43,20 @@ mod images;
 pub mod import;
 pub mod init;
 mod layers;
+mod nsa;
+mod nsa_detector;
 mod parameters;
 mod reconstructive;
+mod residual;
+mod resnet;
 
-pub use detector::{AnomalyMap, Detection, Detector};
+pub use detector::{AnomalyMap, Detection, Detector, View};
 pub use discriminative::Discriminative;
 pub use draem::Draem;
 pub use error::ModelError;
 pub use images::{bytes_to_tensor, images_to_tensor};
+pub use nsa::NsaNetwork;
+pub use nsa_detector::{NsaDetector, NsaView};
 pub use parameters::{ParameterSpec, Parameters, Role};
 pub use reconstructive::Reconstructive;
+pub use resnet::{IMAGENET_DEVIATION, IMAGENET_MEAN, ResNet, ResNetKind, STAGES, imagenet_normalised};

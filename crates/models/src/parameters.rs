@@ -14,6 +14,10 @@ use crate::{ModelError, init};
 pub enum Role {
     /// Weight of a 3×3 convolution, (out, in, 3, 3).
     ConvWeight,
+    /// Weight of a convolution in a residual network, (out, in, height, width).
+    FanOutWeight,
+    /// Weight of a transposed convolution, (in, out, height, width).
+    TransposedWeight,
     /// Bias of a convolution, (out), and how many channels the convolution reads.
     ConvBias {
         /// Input channels.
@@ -21,6 +25,8 @@ pub enum Role {
     },
     /// Scale of a batch normalisation, (channels).
     NormWeight,
+    /// Scale of a batch normalisation in a residual network, (channels).
+    UnitNormWeight,
     /// Shift of a batch normalisation, (channels).
     NormBias,
     /// Running mean of a batch normalisation, (channels).
@@ -36,7 +42,13 @@ impl Role {
     pub fn is_trainable(self) -> bool {
         matches!(
             self,
-            Self::ConvWeight | Self::ConvBias { .. } | Self::NormWeight | Self::NormBias
+            Self::ConvWeight
+                | Self::FanOutWeight
+                | Self::TransposedWeight
+                | Self::ConvBias { .. }
+                | Self::NormWeight
+                | Self::UnitNormWeight
+                | Self::NormBias
         )
     }
 }

@@ -7,14 +7,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use flawforge_augment::{Selection, Simulation, TextureSource};
+use flawforge_augment::{Choice, Nsa, OnFailure, Selection, Simulation, TextureBank, TextureSource};
 use flawforge_datasets::{Category, Loading};
 use flawforge_models::Detector;
 
-use crate::batch::{BatchSource, SimulatedBatches};
+use crate::batch::{BatchSource, Pool, SimulatedBatches};
 use crate::config::Config;
 use crate::error::Result;
-use crate::method::Method;
+use crate::method::Architecture;
+use crate::nsa::{self, NsaBatches, NsaRecipe, Preparation};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::simulation::simulation;
@@ -30,9 +31,10 @@ pub struct Subject<'a> {
 }
 
 /// The sizes and the filter by which the images of a run are to be loaded.
-pub fn loading_for(config: &Config, _subject: Subject<'_>) -> Loading {
-    match config.method {
-        Method::Draem | Method::LinYan => Loading::opencv(config.image_size, config.image_size),
+pub fn loading_for(config: &Config, subject: Subject<'_>) -> Loading {
+    match config.method.architecture() {
+        Architecture::TwoNetworks => Loading::opencv(config.image_size, config.image_size),
+        Architecture::Nsa => Preparation::of(subject).loading(config.image_size),
     }
 }
 
@@ -40,9 +42,10 @@ pub fn loading_for(config: &Config, _subject: Subject<'_>) -> Loading {
 ///
 /// # Errors
 /// If a tensor cannot be allocated.
-pub fn recipe_for(config: &Config, _subject: Subject<'_>, device: &Device) -> Result<Box<dyn Recipe>> {
-    Ok(match config.method {
-        Method::Draem | Method::LinYan => Box::new(TwoNetworks::new(config, device)?),
+pub fn recipe_for(config: &Config, subject: Subject<'_>, device: &Device) -> Result<Box<dyn Recipe>> {
+    Ok(match config.method.architecture() {
+        Architecture::TwoNetworks => Box::new(TwoNetworks::new(config, device)?),
+        Architecture::Nsa => Box::new(NsaRecipe::new(config, subject, device)?),
     })
 }
 
@@ -69,22 +72,70 @@ pub(crate) struct Data<'a> {
     pub(crate) plan: &'a Plan,
 }
 
+impl<'a> Data<'a> {
+    fn subject(&self) -> Subject<'a> {
+        Subject {
+            category: &self.category.name,
+            selection: self.selection,
+        }
+    }
+}
+
 /// The batches of a run.
 pub(crate) fn source_for<'a>(config: &Config, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
-    match config.method {
-        Method::Draem | Method::LinYan => Box::new(SimulatedBatches {
+    match config.method.architecture() {
+        Architecture::TwoNetworks => Box::new(SimulatedBatches {
             images: &data.category.train,
             pools: data.plan.pools(),
             draw: config.batch.draw,
             simulation: simulation(config, data.textures.clone(), data.selection),
             seed: config.seed,
         }),
+        Architecture::Nsa => {
+            let preparation = Preparation::of(data.subject());
+            let images: Vec<usize> = data
+                .plan
+                .pools()
+                .into_iter()
+                .flat_map(|pool| pool.images)
+                .collect();
+            Box::new(NsaBatches {
+                images: &data.category.train,
+                pool: Pool {
+                    images,
+                    batch: config.batch.size,
+                },
+                draw: config.batch.draw,
+                simulator: nsa::simulator(config, data.subject()),
+                preparation,
+                view: preparation.view(config.image_size),
+                max_degrees: config.nsa.as_ref().map_or(0.0, |nsa| nsa.max_degrees),
+                seed: config.seed,
+            })
+        }
     }
 }
 
 /// The anomalies by which the threshold of verdicts is found.
 pub(crate) fn calibration_for(config: &Config, data: &Data<'_>) -> Simulation {
-    match config.method {
-        Method::Draem | Method::LinYan => simulation(config, data.textures.clone(), data.selection),
+    match config.method.architecture() {
+        Architecture::TwoNetworks => simulation(config, data.textures.clone(), data.selection),
+        Architecture::Nsa => {
+            let normals = data.category.train.iter().map(|image| image.image.clone());
+            let sources = TextureBank::new(normals.collect()).ok();
+            let simulator = Nsa {
+                sources: sources.map(|bank| Arc::new(bank) as Arc<dyn TextureSource>),
+                ..nsa::simulator(config, data.subject())
+            };
+            Simulation {
+                p_clean: 0.0,
+                rotation: None,
+                choices: vec![Choice {
+                    simulator: Arc::new(simulator),
+                    weight: 1.0,
+                    on_failure: OnFailure::Clean,
+                }],
+            }
+        }
     }
 }

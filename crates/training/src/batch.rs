@@ -72,38 +72,28 @@ pub struct SimulatedBatches<'a> {
     pub seed: u64,
 }
 
-impl SimulatedBatches<'_> {
-    /// The image in `slot` of `pool` at `step`; `first` is the number of slots in the pools before it.
-    fn drawn(&self, pool: &Pool, step: u64, slot: usize, first: usize) -> usize {
-        let count = pool.images.len();
-        let position = match self.draw {
-            Draw::WithReplacement => {
-                let index = (first + slot) as u64;
-                let mut rng = Stream {
-                    seed: self.seed,
-                    epoch: step,
-                    index,
-                }
-                .rng("image");
-                rng.random_range(0..count)
-            }
-            Draw::Shuffled => {
-                let place = step as usize * pool.batch + slot;
-                let (epoch, index) = ((place / count) as u64, first as u64);
-                let mut order: Vec<usize> = (0..count).collect();
-                order.shuffle(
-                    &mut Stream {
-                        seed: self.seed,
-                        epoch,
-                        index,
-                    }
-                    .rng("shuffle"),
-                );
-                order[place % count]
-            }
-        };
-        pool.images[position]
-    }
+/// The image in `slot` of `pool` at `step`; `first` is the number of slots in the pools before it.
+pub(crate) fn drawn(draw: Draw, seed: u64, pool: &Pool, step: u64, slot: usize, first: usize) -> usize {
+    let count = pool.images.len();
+    let position = match draw {
+        Draw::WithReplacement => {
+            let index = (first + slot) as u64;
+            let stream = Stream {
+                seed,
+                epoch: step,
+                index,
+            };
+            stream.rng("image").random_range(0..count)
+        }
+        Draw::Shuffled => {
+            let place = step as usize * pool.batch + slot;
+            let (epoch, index) = ((place / count) as u64, first as u64);
+            let mut order: Vec<usize> = (0..count).collect();
+            order.shuffle(&mut Stream { seed, epoch, index }.rng("shuffle"));
+            order[place % count]
+        }
+    };
+    pool.images[position]
 }
 
 impl BatchSource for SimulatedBatches<'_> {
@@ -112,7 +102,7 @@ impl BatchSource for SimulatedBatches<'_> {
         let mut parts = Vec::with_capacity(self.pools.len());
         for pool in &self.pools {
             let drawn: Vec<&TrainImage> = (0..pool.batch)
-                .map(|slot| &self.images[self.drawn(pool, step, slot, first)])
+                .map(|slot| &self.images[drawn(self.draw, self.seed, pool, step, slot, first)])
                 .collect();
             let normals: Vec<&RgbImage> = drawn.iter().map(|image| &image.image).collect();
             let streams: Vec<Stream> = (0..pool.batch)

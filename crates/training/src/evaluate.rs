@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use flawforge_datasets::{Category, TestImage};
+use flawforge_masks::Mask;
 use flawforge_metrics::{AUPRO_LIMIT, ImageScores, PixelMetrics, PixelScores};
-use flawforge_models::{Detection, Detector};
+use flawforge_models::{Detection, Detector, View};
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,18 @@ pub struct Scores {
     pub aupro_half: Option<f64>,
 }
 
+/// Pixel figures in the part of the images that a detector looks at: those of the papers whose networks see the central part
+/// alone. Ground truth counts from half coverage on, which is what their nearest-neighbour resizing comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NativeScores {
+    /// AUROC over the pixels looked at.
+    pub pixel_auroc: f64,
+    /// Average precision over the pixels looked at.
+    pub pixel_ap: f64,
+    /// Area under the per-region overlap up to the same limit.
+    pub aupro: f64,
+}
+
 /// One test image's result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageResult {
@@ -54,6 +67,9 @@ pub struct Evaluation {
     pub category: String,
     /// The figures.
     pub scores: Scores,
+    /// Figures by the method's own protocol, where that differs and the part looked at shows defects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<NativeScores>,
     /// Results in the order of the test images.
     pub images: Vec<ImageResult>,
     /// Seconds that detection took.
@@ -110,9 +126,14 @@ pub fn evaluate_with(
         })
         .collect();
     let scores = score(&category.test, &detections, settings)?;
+    let native = match detector.view() {
+        Some(view) => native(&category.test, &detections, view, settings.aupro_limit)?,
+        None => None,
+    };
     Ok(Evaluation {
         category: category.name.clone(),
         scores,
+        native,
         images,
         detect_seconds,
         detections,
@@ -159,10 +180,7 @@ fn pixel_metrics(
     let mut accumulator = PixelScores::exact();
     let mut anomalous = false;
     for (image, detection) in test.iter().zip(detections) {
-        let mask = match rule {
-            GroundTruth::Full => &image.mask,
-            GroundTruth::Half => &image.mask_half,
-        };
+        let mask = rule.of(image);
         anomalous |= !mask.is_empty();
         let (width, height) = (detection.map.width as usize, detection.map.height as usize);
         accumulator.push(&detection.map.scores, mask.pixels(), width, height)?;
@@ -174,10 +192,53 @@ fn pixel_metrics(
     }
 }
 
+impl GroundTruth {
+    fn of(self, image: &TestImage) -> &Mask {
+        match self {
+            Self::Full => &image.mask,
+            Self::Half => &image.mask_half,
+        }
+    }
+}
+
+/// Pixel figures within a part of the images.
+fn native(
+    test: &[TestImage],
+    detections: &[Detection],
+    view: View,
+    aupro_limit: f64,
+) -> Result<Option<NativeScores>> {
+    let mut accumulator = PixelScores::exact();
+    let mut anomalous = false;
+    for (image, detection) in test.iter().zip(detections) {
+        let (width, height) = (detection.map.width as usize, detection.map.height as usize);
+        let place = |share: f64, length: usize| (share * length as f64).round() as usize;
+        let columns = place(view.left, width)..place(view.right, width).min(width);
+        let rows = place(view.top, height)..place(view.bottom, height).min(height);
+        let mask = GroundTruth::Half.of(image).pixels();
+        let (mut scores, mut truth) = (Vec::new(), Vec::new());
+        for row in rows.clone() {
+            let part = row * width + columns.start..row * width + columns.end;
+            scores.extend_from_slice(&detection.map.scores[part.clone()]);
+            truth.extend_from_slice(&mask[part]);
+        }
+        anomalous |= truth.iter().any(|&set| set != 0);
+        accumulator.push(&scores, &truth, columns.len(), rows.len())?;
+    }
+    if !anomalous {
+        return Ok(None);
+    }
+    let metrics = accumulator.finish(aupro_limit)?;
+    Ok(Some(NativeScores {
+        pixel_auroc: metrics.auroc,
+        pixel_ap: metrics.average_precision,
+        aupro: metrics.aupro,
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flawforge_masks::Mask;
     use flawforge_models::{AnomalyMap, ModelError};
 
     /// Calls an image as anomalous as its red channel is bright.
@@ -249,6 +310,36 @@ mod tests {
         for (name, value) in json.as_object().unwrap() {
             assert!((value.as_f64().unwrap() - 1.0).abs() < 1e-12, "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn the_part_looked_at_has_figures_of_its_own() {
+        struct Upper;
+        impl Detector for Upper {
+            fn input_size(&self) -> (u32, u32) {
+                (8, 8)
+            }
+            fn view(&self) -> Option<View> {
+                Some(View {
+                    left: 0.0,
+                    top: 0.0,
+                    right: 1.0,
+                    bottom: 0.5,
+                })
+            }
+            fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
+                let mut detections = Redness.detect(images)?;
+                for detection in &mut detections {
+                    detection.map.scores[32..].fill(2.0);
+                }
+                Ok(detections)
+            }
+        }
+        let evaluation = evaluate(&Upper, &category(true)).unwrap();
+        let native = evaluation.native.unwrap();
+        assert_eq!((native.pixel_auroc, native.pixel_ap), (1.0, 1.0));
+        assert!(evaluation.scores.pixel_ap.unwrap() < 0.5);
+        assert!(evaluate(&Redness, &category(true)).unwrap().native.is_none());
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! * [`train`] checks everything, then runs the loop. What a batch holds depends only on the seed and the number of its
 //!   step, so that a run which was killed and resumed ends, on the CPU, bit for bit as an unbroken one.
 //! * [`Recipe`] is what a method must say about itself; [`TwoNetworks`] is the recipe of DRAEM and of Lin & Yan, whose
-//!   ablations are settings. [`recipe_for`] makes a method's recipe, [`loading_for`] says how it wants its images.
+//!   ablations are settings, [`NsaRecipe`] that of NSA. [`recipe_for`] makes a method's recipe, [`loading_for`] says how it wants its images.
 //! * [`evaluate`] scores a detector by the published protocol; nothing is ever chosen on test images.
 //!
 //! ```
@@ -48,6 +48,7 @@ mod evaluate;
 mod heat_maps;
 mod journal;
 mod method;
+mod nsa;
 mod panel;
 mod plan;
 mod prefetch;
@@ -66,17 +67,18 @@ pub use batch::{Batch, BatchSource, Part, Pool, SimulatedBatches};
 pub use calibrate::Threshold;
 pub use config::{
     Adam, Batches, Calibration, Config, Decay, Draw, Evaluated, GroundTruth, Intervals, Length,
-    Losses as LossSettings, Networks, NormMode, RotateWhen, Rotation, RotationFill, Schedule, Simulated,
-    Simulator, Split, SsimRange,
+    Losses as LossSettings, Networks, NormMode, Nsa as NsaGroup, RotateWhen, Rotation, RotationFill,
+    Schedule, Simulated, Simulator, Split, SsimRange,
 };
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
-pub use evaluate::{Evaluation, ImageResult, Scores, evaluate, evaluate_with};
+pub use evaluate::{Evaluation, ImageResult, NativeScores, Scores, evaluate, evaluate_with};
 pub use heat_maps::{heat_maps, write_heat_maps};
 pub use journal::{Line, read_journal};
-pub use method::{Method, UnknownMethod};
+pub use method::{Architecture, Method, UnknownMethod};
+pub use nsa::NsaRecipe;
 pub use panel::write_png;
-pub use profile::Profile;
+pub use profile::{NsaBudget, Profile};
 pub use progress::ProgressStyle;
 pub use recipe::{Losses, Recipe};
 pub use run::{Run, RunFiles};

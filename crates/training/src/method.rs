@@ -14,6 +14,8 @@ pub enum Method {
     Draem,
     /// Lin & Yan (AAAI 2024): anomalies selected per category, split training.
     LinYan,
+    /// NSA (Schlüter et al., ECCV 2022): patches of normal images blended in, one network on soft labels.
+    Nsa,
     /// DRAEM without rotation of normals (Lin & Yan, table 4, "D.NoRot").
     DraemNoRotation,
     /// DRAEM's joint training on the selected anomalies, without rotation of normals (table 4, "D.Our").
@@ -22,11 +24,23 @@ pub enum Method {
     SplitDraemSimulation,
 }
 
+/// What a method trains. Methods of one architecture differ in settings alone; each architecture has its recipe
+/// ([`crate::recipe_for`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Architecture {
+    /// A reconstructive and a discriminative network (DRAEM).
+    TwoNetworks,
+    /// An encoder and a decoder (NSA).
+    Nsa,
+}
+
 impl Method {
     /// All methods: those of the paper's main tables, then the ablations in the order of its table 4.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Draem,
         Self::LinYan,
+        Self::Nsa,
         Self::DraemNoRotation,
         Self::DraemOurSimulation,
         Self::SplitDraemSimulation,
@@ -37,9 +51,22 @@ impl Method {
         match self {
             Self::Draem => "draem",
             Self::LinYan => "lin-yan",
+            Self::Nsa => "nsa",
             Self::DraemNoRotation => "draem-no-rotation",
             Self::DraemOurSimulation => "draem-our-simulation",
             Self::SplitDraemSimulation => "split-draem-simulation",
+        }
+    }
+
+    /// What the method trains.
+    pub fn architecture(self) -> Architecture {
+        match self {
+            Self::Draem
+            | Self::LinYan
+            | Self::DraemNoRotation
+            | Self::DraemOurSimulation
+            | Self::SplitDraemSimulation => Architecture::TwoNetworks,
+            Self::Nsa => Architecture::Nsa,
         }
     }
 

@@ -9,6 +9,8 @@ use crate::assembly::{Subject, loading_for};
 use crate::batch::Pool;
 use crate::config::{Config, Simulator};
 use crate::error::{Result, TrainingError};
+use crate::method::Architecture;
+use crate::nsa;
 
 /// The division of a category's training images.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +19,7 @@ pub(crate) struct Plan {
     pub(crate) pools: Vec<(Vec<usize>, usize)>,
     /// Images held out for the threshold.
     pub(crate) held_out: Vec<usize>,
-    /// Digest of images, textures and selection.
+    /// Digest of images, textures, selection and the method's constants of the category.
     pub(crate) data: String,
 }
 
@@ -56,10 +58,14 @@ impl Plan {
             vec![(kept, config.batch.size)]
         };
         let probes = probe_textures(config, textures).map_err(data)?;
+        let constants = match config.method.architecture() {
+            Architecture::Nsa => format!("{:?}", nsa::constants(subject)),
+            Architecture::TwoNetworks => String::new(),
+        };
         Ok(Self {
             pools,
             held_out,
-            data: fingerprint(category, selection, &probes),
+            data: fingerprint(category, selection, &probes, &constants),
         })
     }
 
@@ -138,7 +144,7 @@ fn probe_textures(config: &Config, textures: &dyn TextureSource) -> Result<Vec<u
     Ok(bytes)
 }
 
-fn fingerprint(category: &Category, selection: &Selection, textures: &[u8]) -> String {
+fn fingerprint(category: &Category, selection: &Selection, textures: &[u8], constants: &str) -> String {
     let mut hasher = Sha256::new();
     hasher.update(category.name.as_bytes());
     for image in &category.train {
@@ -153,6 +159,7 @@ fn fingerprint(category: &Category, selection: &Selection, textures: &[u8]) -> S
     };
     hasher.update(format!("{answers:?}"));
     hasher.update(textures);
+    hasher.update(constants);
     hasher
         .finalize()
         .iter()

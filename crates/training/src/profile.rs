@@ -34,12 +34,28 @@ pub struct Profile {
     /// How the rate falls.
     #[serde(default = "milestones")]
     pub decay: Decay,
+    /// What is different for NSA.
+    pub nsa: NsaBudget,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Steps between panels, 0 for none.
     pub panel_every: u64,
+}
+
+/// NSA's share of a profile; image size and intervals are the profile's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NsaBudget {
+    /// Channels of the network's first convolution (64 in NSA's code).
+    pub width: usize,
+    /// Images a step.
+    pub batch: usize,
+    /// Length of the training.
+    pub length: Length,
+    /// Largest learning rate.
+    pub learning_rate: f64,
 }
 
 /// DRAEM's schedule, which profiles have that say nothing else.

@@ -165,7 +165,7 @@ fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap) -
         make_folder(folder)?;
     }
     let (width, height) = image.dimensions();
-    let scores = stretched(map, width, height);
+    let scores = map.resized(width, height).scores;
     let grey = scores
         .iter()
         .map(|score| (score.clamp(0.0, 1.0) * 65535.0).round() as u16)
@@ -188,53 +188,9 @@ fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap) -
     Ok(())
 }
 
-/// The map at another size: bilinear between pixel centres, the border repeated.
-fn stretched(map: &AnomalyMap, width: u32, height: u32) -> Vec<f32> {
-    let columns = positions(map.width, width);
-    let mut scores = Vec::with_capacity(width as usize * height as usize);
-    for (top, bottom, down) in positions(map.height, height) {
-        let row = |y: usize| &map.scores[y * map.width as usize..(y + 1) * map.width as usize];
-        let (above, below) = (row(top), row(bottom));
-        for &(left, right, across) in &columns {
-            let mix = |row: &[f32]| row[left] + (row[right] - row[left]) * across;
-            scores.push(mix(above) + (mix(below) - mix(above)) * down);
-        }
-    }
-    scores
-}
-
-/// For each of `to` places the two of `from` places between which it lies, and how far it is from the first.
-fn positions(from: u32, to: u32) -> Vec<(usize, usize, f32)> {
-    let scale = f64::from(from) / f64::from(to);
-    let last = from.saturating_sub(1);
-    (0..to)
-        .map(|place| {
-            let exact = ((f64::from(place) + 0.5) * scale - 0.5).clamp(0.0, f64::from(last));
-            let first = exact.floor() as u32;
-            (
-                first as usize,
-                (first + 1).min(last) as usize,
-                (exact - f64::from(first)) as f32,
-            )
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_map_is_stretched_between_pixel_centres() {
-        let map = AnomalyMap {
-            width: 2,
-            height: 1,
-            scores: vec![0.0, 1.0],
-        };
-        assert_eq!(stretched(&map, 4, 1), [0.0, 0.25, 0.75, 1.0]);
-        assert_eq!(stretched(&map, 2, 3), [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
-        assert_eq!(stretched(&map, 1, 1), [0.5]);
-    }
 
     #[test]
     fn names_stay_below_the_input_and_do_not_collide() {

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use flawforge_augment::LabelKind;
 use serde::{Deserialize, Serialize};
 
 /// Widths of the two networks.
@@ -125,6 +126,13 @@ pub struct Schedule {
     pub decay_milestones: Vec<f64>,
     /// Factor at a milestone (DRAEM's code: 0.2).
     pub decay_factor: f64,
+    /// Rate at the end of the cosine (NSA's code: 1e-6).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub floor: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Schedule {
@@ -139,7 +147,8 @@ impl Schedule {
             Decay::Milestones => self.learning_rate * self.decay_factor.powi(self.passed(step, total)),
             Decay::Cosine => {
                 let done = (step_middle - warm_up) / (total as f64 - warm_up);
-                self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+                let share = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
+                self.floor + (self.learning_rate - self.floor) * share
             }
         }
     }
@@ -289,6 +298,19 @@ pub struct Split {
     pub batch_y: usize,
 }
 
+/// NSA (Schlüter et al.); its constants per category are in `data/nsa.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nsa {
+    /// Channels of the network's first convolution (NSA's code: 64).
+    pub width: usize,
+    /// Kind of the labels: `logistic` (NSA's main variant) and `binary` are learnt with the binary cross-entropy,
+    /// `continuous` (differences as shares of 255) with the mean squared error.
+    pub label: LabelKind,
+    /// Largest angle by which unaligned objects are turned to either side, in degrees (NSA's code: 5).
+    pub max_degrees: f64,
+}
+
 /// Which ground-truth pixels count as anomalous after the masks were resized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -348,6 +370,7 @@ mod tests {
             decay: Decay::Milestones,
             decay_milestones: vec![0.8, 0.9],
             decay_factor: 0.2,
+            floor: 0.0,
         };
         let rates: Vec<f64> = (0..10).map(|step| schedule.rate(step, 10)).collect();
         assert_eq!(rates[..8], [1.0; 8]);
@@ -363,6 +386,7 @@ mod tests {
             decay: Decay::Cosine,
             decay_milestones: Vec::new(),
             decay_factor: 1.0,
+            floor: 0.0,
         };
         let rate = |step| schedule.rate(step, 100);
         assert!((rate(0) - 0.1).abs() < 1e-12 && (rate(4) - 0.9).abs() < 1e-12);

@@ -5,11 +5,12 @@ mod validate;
 
 pub use groups::{
     Adam, Batches, Calibration, Decay, Draw, Evaluated, GroundTruth, Intervals, Length, Losses, Networks,
-    NormMode, RotateWhen, Rotation, RotationFill, Schedule, Simulated, Simulator, Split, SsimRange,
+    NormMode, Nsa, RotateWhen, Rotation, RotationFill, Schedule, Simulated, Simulator, Split, SsimRange,
 };
 
 use std::path::Path;
 
+use flawforge_augment::LabelKind;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -54,6 +55,9 @@ pub struct Config {
     pub rotation: Rotation,
     /// Split training.
     pub split: Split,
+    /// NSA; of its runs alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nsa: Option<Nsa>,
     /// Scoring.
     pub evaluation: Evaluated,
     /// Threshold of verdicts.
@@ -72,6 +76,7 @@ impl Config {
             Method::DraemOurSimulation => (Simulator::Selected, RotateWhen::Never, false),
             Method::SplitDraemSimulation => (Simulator::Draem, RotateWhen::Always, true),
             Method::LinYan => (Simulator::Selected, RotateWhen::Selected, true),
+            Method::Nsa => return Self::for_nsa(profile, seed),
         };
         Self {
             method,
@@ -93,6 +98,7 @@ impl Config {
                 decay: profile.decay,
                 decay_milestones: vec![0.8, 0.9],
                 decay_factor: 0.2,
+                floor: 0.0,
             },
             adam: Adam {
                 beta1: 0.9,
@@ -127,6 +133,7 @@ impl Config {
                 batch_x: profile.batch,
                 batch_y: profile.batch,
             },
+            nsa: None,
             evaluation: Evaluated {
                 ground_truth: GroundTruth::Full,
                 aupro_limit: 0.3,
@@ -142,6 +149,31 @@ impl Config {
                 panel: profile.panel_every,
             },
         }
+    }
+
+    /// NSA's settings; what it shares with DRAEM's (evaluation, calibration, intervals, Adam's constants) is taken from there.
+    fn for_nsa(profile: &Profile, seed: u64) -> Self {
+        let budget = &profile.nsa;
+        let mut config = Self::for_method(Method::Draem, profile, seed);
+        config.method = Method::Nsa;
+        config.batch = Batches {
+            size: budget.batch,
+            draw: Draw::Shuffled,
+        };
+        config.schedule = Schedule {
+            length: budget.length,
+            learning_rate: budget.learning_rate,
+            warm_up: 0.0,
+            decay: Decay::Cosine,
+            floor: 1e-6,
+            ..config.schedule
+        };
+        config.nsa = Some(Nsa {
+            width: budget.width,
+            label: LabelKind::Logistic,
+            max_degrees: 5.0,
+        });
+        config
     }
 
     /// Reads a complete settings text, such as the `config.toml` of a run.

@@ -1,7 +1,10 @@
 //! Checks of the settings before the first step.
 
+use flawforge_models::NsaNetwork;
+
 use super::Config;
 use crate::error::{Result, TrainingError};
+use crate::method::Method;
 
 /// Poolings of the discriminative network: the input is halved five times.
 const SIZE_MULTIPLE: u32 = 32;
@@ -70,6 +73,20 @@ impl Config {
         )?;
         check("rotation.probability", self.rotation.probability, 0.0, 1.0)?;
         check("rotation.max_degrees", self.rotation.max_degrees, 0.0, 180.0)?;
+        if let Some(nsa) = &self.nsa {
+            check("nsa.width", nsa.width as f64, 4.0, LARGEST_WIDTH as f64)?;
+            if !nsa.width.is_multiple_of(NsaNetwork::WIDTH_MULTIPLE) {
+                let fault = format!(
+                    "{} is not a multiple of {}",
+                    nsa.width,
+                    NsaNetwork::WIDTH_MULTIPLE
+                );
+                return Err(TrainingError::setting("nsa.width", fault));
+            }
+            check("nsa.max_degrees", nsa.max_degrees, 0.0, 180.0)?;
+        } else if self.method == Method::Nsa {
+            return Err(TrainingError::setting("nsa", "is missing, but the method is NSA"));
+        }
         check("evaluation.aupro_limit", self.evaluation.aupro_limit, 1e-6, 1.0)?;
         check("calibration.held_out", self.calibration.held_out, 0.0, 0.5)?;
         check("every.log", self.every.log as f64, 1.0, f64::MAX)?;
@@ -90,6 +107,7 @@ impl Config {
         for &milestone in &schedule.decay_milestones {
             check("schedule.decay_milestones", milestone, 0.0, 1.0)?;
         }
+        check("schedule.floor", schedule.floor, 0.0, schedule.learning_rate)?;
         check("schedule.decay_factor", schedule.decay_factor, 0.0, 1.0)?;
         for (name, beta) in [("adam.beta1", self.adam.beta1), ("adam.beta2", self.adam.beta2)] {
             check(name, beta, 0.0, 1.0)?;
@@ -117,7 +135,7 @@ fn check(name: &str, value: f64, least: f64, most: f64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Length, Method, Profile};
+    use crate::{Length, Profile};
 
     #[test]
     fn defaults_are_valid_and_each_fault_names_its_setting() {

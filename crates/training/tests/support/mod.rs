@@ -9,7 +9,8 @@ use std::sync::Arc;
 use flawforge_augment::{Selection, TextureBank, TextureSource};
 use flawforge_datasets::{Category, TrainImage};
 use flawforge_training::{
-    Config, Length, Method, Profile, ProgressStyle, Result, TrainOptions, TrainReport, train,
+    Config, Length, Method, Profile, ProgressStyle, Result, Subject, TrainOptions, TrainReport, loading_for,
+    train,
 };
 use image::{Rgb, RgbImage};
 
@@ -18,8 +19,13 @@ pub const SIDE: u32 = 32;
 
 /// Striped images that differ in phase and brightness.
 pub fn category(images: usize) -> Category {
+    category_of(images, SIDE)
+}
+
+/// The same at another size.
+pub fn category_of(images: usize, side: u32) -> Category {
     let image = |index: usize| {
-        RgbImage::from_fn(SIDE, SIDE, |x, y| {
+        RgbImage::from_fn(side, side, |x, y| {
             let stripe = (x + 3 * index as u32) % 8 * 16;
             Rgb([60 + stripe as u8, 90 + 2 * y as u8, 40 + 5 * index as u8])
         })
@@ -53,6 +59,9 @@ pub fn config(method: Method, steps: u64) -> Config {
     config.networks.discriminative_width = 2;
     config.batch.size = 3;
     (config.split.batch_x, config.split.batch_y) = (3, 2);
+    if let Some(nsa) = &mut config.nsa {
+        nsa.width = 4;
+    }
     config.schedule.length = Length::Steps(steps);
     config.every.log = 3;
     config.every.checkpoint = 4;
@@ -69,11 +78,17 @@ pub fn quiet() -> TrainOptions {
 }
 
 pub fn run(config: &Config, run_dir: &Path, options: &TrainOptions) -> Result<TrainReport> {
+    let selection = Selection::default();
+    let subject = Subject {
+        category: "stripes",
+        selection: &selection,
+    };
+    let side = loading_for(config, subject).image.0;
     train(
         config,
-        &category(7),
+        &category_of(7, side),
         textures(),
-        &Selection::default(),
+        &selection,
         run_dir,
         options,
     )

@@ -12,14 +12,25 @@ pub(crate) struct Golden(HashMap<String, Tensor>);
 
 impl Golden {
     pub(crate) fn load() -> Result<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/golden.safetensors");
+        Self::read("golden.safetensors")
+    }
+
+    /// Those of `golden/make_residual.py`.
+    pub(crate) fn residual() -> Result<Self> {
+        Self::read("residual.safetensors")
+    }
+
+    fn read(name: &str) -> Result<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/golden")
+            .join(name);
         Ok(Self(safetensors::load(path, &Device::Cpu)?))
     }
 
     pub(crate) fn get(&self, name: &str) -> &Tensor {
         match self.0.get(name) {
             Some(tensor) => tensor,
-            None => panic!("golden.safetensors lacks {name}"),
+            None => panic!("the golden values lack {name}"),
         }
     }
 
@@ -29,7 +40,7 @@ impl Golden {
 }
 
 /// Runs an operator in f32 (kernels) and in f64 (reference) on golden variables; compares output and gradients.
-fn check(
+pub(crate) fn check(
     golden: &Golden,
     prefix: &str,
     arguments: &[(&str, &str)],

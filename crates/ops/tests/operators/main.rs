@@ -7,5 +7,6 @@ mod graph;
 mod kernels;
 mod numbers;
 mod primitives;
+mod residual;
 mod tape;
 mod threads;

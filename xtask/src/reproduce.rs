@@ -332,6 +332,13 @@ fn differences(plan: &Plan, example: Option<&CellResult>) -> Vec<String> {
             "networks: widths {} and {} at {} px (DRAEM: 128 and 64 at 256 px)",
             profile.reconstructive_width, profile.discriminative_width, profile.image_size
         ));
+        if plan.methods.iter().any(|method| method == Method::Nsa.name()) {
+            let nsa = &profile.nsa;
+            lines.push(format!(
+                "NSA: width {}, {} of {} images at learning rate {} (its code: width 64, 320 or 560 epochs of 64 images)",
+                nsa.width, nsa.length, nsa.batch, nsa.learning_rate
+            ));
+        }
     }
     lines.push(format!(
         "seeds: {} (the paper: one run, no spread given)",
@@ -342,6 +349,13 @@ fn differences(plan: &Plan, example: Option<&CellResult>) -> Vec<String> {
          training are not given in the paper; ours are in data/selection.toml and the run's config.toml"
             .into(),
     );
+    if plan.methods.iter().any(|method| method == Method::Nsa.name()) {
+        lines.push(
+            "NSA looks at the central part of its images; the table scores its maps on whole images (0 around that part), \
+             `native` in a cell's result.json on the part alone"
+                .into(),
+        );
+    }
     lines.push("no test image chooses anything: the last checkpoint is scored".into());
     lines
 }

@@ -21,7 +21,7 @@ pub(crate) struct TrainArgs {
     /// Directory of the run
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// Method: draem, lin-yan, or an ablation: draem-no-rotation, draem-our-simulation, split-draem-simulation [default: lin-yan]
+    /// Method: draem, lin-yan, nsa, or an ablation: draem-no-rotation, draem-our-simulation, split-draem-simulation [default: lin-yan]
     #[arg(long)]
     method: Option<Method>,
     /// Budget: smoke, demo, quick or paper [default: quick]

@@ -32,7 +32,12 @@ fn antialiased_is_pillows_within_a_level() {
         let expected = numbers(&case["output"]);
         let out = loading.resized(&image);
         assert_eq!(out.as_raw().len(), expected.len());
-        let worst = out.as_raw().iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max();
+        let worst = out
+            .as_raw()
+            .iter()
+            .zip(&expected)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
         assert!(worst <= Some(1), "{w}x{h} to {target:?}: {worst:?}");
     }
 }

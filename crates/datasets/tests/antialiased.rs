@@ -1,4 +1,4 @@
-//! The antialiased resize against Pillow (`golden/antialiased.py`).
+//! The antialiased resize against Pillow.
 
 use flawforge_datasets::{Loading, Resampling};
 use image::RgbImage;
@@ -19,7 +19,9 @@ fn pair(value: &Value) -> (u32, u32) {
 #[test]
 fn antialiased_is_pillows_within_a_level() {
     let cases: Value = serde_json::from_str(include_str!("golden/antialiased.json")).expect("JSON");
-    for case in cases.as_array().expect("a list") {
+    let cases = cases.as_array().expect("a list");
+    assert_eq!(cases.len(), 5);
+    for case in cases {
         let ((w, h), target) = (pair(&case["source"]), pair(&case["target"]));
         let loading = Loading {
             image: target,

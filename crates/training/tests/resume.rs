@@ -56,7 +56,12 @@ fn five_steps_and_seven_more_equal_twelve() {
         assert_eq!(losses(straight.path()), losses(broken.path()));
         let steps: Vec<u64> = losses(broken.path()).iter().map(|line| line.step).collect();
         assert_eq!(steps, [3, 6, 9, 12]);
-        let threshold = |dir: &Path| fs::read(RunFiles::new(dir).threshold()).unwrap();
+        let threshold = |dir: &Path| fs::read(RunFiles::new(dir).threshold()).ok();
+        // NSA finds no place for a patch in so small an image, and then there is no threshold.
+        assert!(
+            threshold(straight.path()).is_some() || method == Method::Nsa,
+            "{method}"
+        );
         assert_eq!(threshold(straight.path()), threshold(broken.path()));
         assert!(!broken.path().join(".unfinished-abc").exists());
 

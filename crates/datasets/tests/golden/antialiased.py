@@ -1,4 +1,4 @@
-"""Golden values of Pillow's bilinear resize, for crates/datasets/tests/resize_golden.rs.
+"""Golden values of Pillow's bilinear resize, for crates/datasets/tests/antialiased.rs.
 
 Made with Pillow 13.0 and numpy 2.4:
 

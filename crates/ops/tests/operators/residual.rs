@@ -38,8 +38,8 @@ fn the_rest_agrees_with_pytorch() -> Result<()> {
         check(&golden, tag, &[("x", "dx")], 1e-7, &|t| ops::max_pool3(&t[0]))?;
     }
     let both = [("a", "da"), ("b", "db")];
-    check(&golden, "add", &both, 0.0, &|t| ops::add(&t[0], &t[1]))?;
-    check(&golden, "add_relu", &both, 0.0, &|t| ops::add_relu(&t[0], &t[1]))?;
+    check(&golden, "add", &both, 1e-7, &|t| ops::add(&t[0], &t[1]))?;
+    check(&golden, "add_relu", &both, 1e-7, &|t| ops::add_relu(&t[0], &t[1]))?;
     check(&golden, "sigmoid", &[("x", "dx")], 2e-6, &|t| ops::sigmoid(&t[0]))?;
     check(&golden, "bce", &[("p", "dp")], 1e-5, &|t| {
         ops::bce_loss(&t[0], &golden.get("bce.t").to_dtype(t[0].dtype())?)

@@ -398,6 +398,10 @@ mod tests {
             Ok(())
         }
 
+        fn restore_weights(&mut self, _: &HashMap<String, Tensor>) -> Result<()> {
+            Ok(())
+        }
+
         fn detector(&self) -> Result<Box<dyn Detector>> {
             Err(TrainingError::Batches("no panels are drawn here".to_owned()))
         }
@@ -420,6 +424,7 @@ mod tests {
             step,
             parts: vec![Part {
                 samples: Vec::new(),
+                labels: Vec::new(),
                 names: vec![format!("image {step}")],
             }],
         });

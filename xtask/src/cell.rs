@@ -23,6 +23,11 @@ impl CellKey {
         format!("{}-{}-s{}", self.method, self.category, self.seed)
     }
 
+    /// What names of cells of this method and seed begin and end with.
+    pub fn affixes(&self) -> (String, String) {
+        (format!("{}-", self.method), format!("-s{}", self.seed))
+    }
+
     /// The cell's folder below the sweep's output folder.
     pub fn dir(&self, out: &Path) -> PathBuf {
         out.join("cells").join(self.name())
@@ -73,6 +78,19 @@ pub struct CellResult {
     pub textures: String,
     /// SHA-256 of all settings that decide the figures, selection included.
     pub config_hash: String,
+}
+
+/// Figures by a method's own protocol (its crop, its masks, its map), fractions in [0, 1].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NativeScores {
+    /// Image AUROC.
+    pub image_auroc: Option<f64>,
+    /// Image average precision.
+    pub image_ap: Option<f64>,
+    /// Pixel AUROC.
+    pub pixel_auroc: Option<f64>,
+    /// Pixel average precision.
+    pub pixel_ap: Option<f64>,
 }
 
 /// What a cell is made from; a finished cell counts only when it was made from the same.

@@ -5,12 +5,17 @@ pub mod cell;
 pub mod compare;
 #[cfg(unix)]
 pub mod cuda_toolchain;
+mod differences;
 pub mod download;
+pub mod export_maps;
+pub mod figure4;
+pub mod plan;
 pub mod published;
 pub mod reproduce;
+pub mod simulated;
 pub mod source;
 pub mod sweep;
-pub mod table;
+pub mod tables;
 
 use anyhow::Result;
 use flawforge::datasets::demo;

@@ -4,6 +4,11 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use xtask::export_maps::{ExportMapsArgs, export_maps};
+use xtask::plan::SweepArgs;
+use xtask::reproduce::FigureArgs;
+use xtask::simulated::{SimulateDatasetArgs, simulate_dataset};
+use xtask::tables::PaperTable;
 use xtask::{compare, demo_data, download, reproduce};
 
 /// Downloads data, runs sweeps and regenerates the paper's tables.
@@ -16,8 +21,22 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train and score DRAEM and the paper's method, and print Table 2 beside the paper's values
-    ReproduceTable2(reproduce::ReproduceArgs),
+    /// Table 1: image AUROC and AP of every method
+    ReproduceTable1(SweepArgs),
+    /// Table 2: pixel AUROC and AP of every method
+    ReproduceTable2(SweepArgs),
+    /// Table 3: pixel AUROC and AP on simulated anomalies, by kind
+    ReproduceTable3(SweepArgs),
+    /// Table 4: the ablation of rotation, simulation and split training
+    ReproduceTable4(SweepArgs),
+    /// Figure 4: reconstructions and anomaly maps of two methods on the hardest test images
+    ReproduceFigure4(FigureArgs),
+    /// All four tables and the figure from one set of cells
+    ReproduceAll(FigureArgs),
+    /// Write the simulated dataset of table 3 as image files in MVTec layout
+    SimulateDataset(SimulateDatasetArgs),
+    /// Write anomaly maps as TIFF files for MVTec's own evaluation script
+    ExportMaps(ExportMapsArgs),
     /// Fetch MVTec AD and the textures of DTD
     Download(download::DownloadArgs),
     /// Measure this project beside others: time and memory, alternately in one run
@@ -44,7 +63,14 @@ fn main() -> ExitCode {
         .format_timestamp(None)
         .init();
     let outcome: Result<()> = match Arguments::parse().command {
-        Command::ReproduceTable2(args) => reproduce::table2(&args),
+        Command::ReproduceTable1(args) => reproduce::table(PaperTable::One, &args),
+        Command::ReproduceTable2(args) => reproduce::table(PaperTable::Two, &args),
+        Command::ReproduceTable3(args) => reproduce::table(PaperTable::Three, &args),
+        Command::ReproduceTable4(args) => reproduce::table(PaperTable::Four, &args),
+        Command::ReproduceFigure4(args) => reproduce::figure4(&args),
+        Command::ReproduceAll(args) => reproduce::all(&args),
+        Command::SimulateDataset(args) => simulate_dataset(&args),
+        Command::ExportMaps(args) => export_maps(&args),
         Command::Download(args) => download::run(args),
         Command::Compare(args) => compare::run(args),
         #[cfg(unix)]

@@ -1,20 +1,52 @@
 //! The numbers printed in the paper (`data/published.toml`), with its slips corrected and marked.
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const FACTS: &str = include_str!("../../data/published.toml");
 
-/// An `[AUROC, AP]` pair in percent, and whether the printed value was corrected.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Whether a value of the paper is as printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// As printed.
+    None,
+    /// The paper prints another value here; see [`Published::reasons`].
+    Corrected,
+    /// The paper prints no value here, but implies it.
+    Inferred,
+}
+
+impl Mark {
+    /// What stands behind the value in a table.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Corrected => " ‡",
+            Self::Inferred => " ◊",
+        }
+    }
+
+    /// What stands in its column of a CSV file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Corrected => "corrected",
+            Self::Inferred => "inferred",
+        }
+    }
+}
+
+/// An `[AUROC, AP]` pair in percent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Printed {
     /// Area under the ROC curve, percent.
     pub auroc: f64,
     /// Average precision, percent.
     pub ap: f64,
-    /// The paper prints another value here; see [`Published::reasons`].
-    pub corrected: bool,
+    /// Whether it is as printed.
+    pub mark: Mark,
 }
 
 #[derive(Deserialize)]
@@ -40,10 +72,19 @@ struct Correction {
     reason: String,
 }
 
+/// A row that the paper does not print.
+#[derive(Deserialize)]
+struct Inferred {
+    table: String,
+    category: String,
+    reason: String,
+}
+
 #[derive(Deserialize)]
 struct Raw {
     order: Vec<String>,
     corrections: Vec<Correction>,
+    inferred: Vec<Inferred>,
     #[serde(flatten)]
     tables: BTreeMap<String, RawTable>,
 }
@@ -68,7 +109,8 @@ impl Published {
         &self.raw.order
     }
 
-    /// The cell of `table` (`"table1"`, `"table2"`) for a method and a category, or the column's `"average"`.
+    /// The cell of `table` (`"table1"` to `"table4"`) for a method and a category (in table 3, a kind of anomaly), or the
+    /// column's `"average"`.
     pub fn cell(&self, table: &str, method: &str, category: &str) -> Option<Printed> {
         let [auroc, ap] = *self
             .raw
@@ -80,11 +122,13 @@ impl Published {
             .get(category)?;
         let fix = self.correction(table, method, category);
         let [auroc, ap] = fix.map_or([auroc, ap], |c| c.value);
-        Some(Printed {
-            auroc,
-            ap,
-            corrected: fix.is_some(),
-        })
+        let inferred = |row: &Inferred| row.table == table && row.category == category;
+        let mark = match fix {
+            Some(_) => Mark::Corrected,
+            None if self.raw.inferred.iter().any(inferred) => Mark::Inferred,
+            None => Mark::None,
+        };
+        Some(Printed { auroc, ap, mark })
     }
 
     fn correction(&self, table: &str, method: &str, category: &str) -> Option<&Correction> {
@@ -94,32 +138,47 @@ impl Published {
             .find(|c| c.table == table && c.method == method && c.category == category)
     }
 
-    /// Why cells of `table` were corrected, one sentence each, for the methods shown.
+    /// Why cells of `table` are not as printed, one sentence each, for the methods shown.
     pub fn reasons(&self, table: &str, methods: &[String]) -> Vec<String> {
         let shown = |c: &&Correction| c.table == table && methods.contains(&c.method);
         let sentence = |c: &Correction| format!("{}, {}: {}", c.method, c.category, c.reason);
-        self.raw.corrections.iter().filter(shown).map(sentence).collect()
+        let corrected = self.raw.corrections.iter().filter(shown).map(sentence);
+        let inferred = self.raw.inferred.iter().filter(|row| row.table == table);
+        corrected
+            .chain(inferred.map(|row| format!("{}: {}", row.category, row.reason)))
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulated::KINDS;
+    use crate::tables::PaperTable;
 
     /// Every corrected column must reproduce its (corrected) printed mean to the printed digit: this is what shows
     /// that the corrections are right and that no cell was mistyped.
     #[test]
     fn corrected_columns_reproduce_their_means() {
         let published = Published::load().unwrap();
-        for table in ["table1", "table2"] {
-            for method in ["draem", "nsa", "patchcore", "lin-yan"] {
-                let cells: Vec<_> = published
-                    .order()
+        for table in PaperTable::ALL {
+            let rows: Vec<String> = match table {
+                PaperTable::Three => KINDS.iter().map(|kind| kind.name().to_owned()).collect(),
+                _ => published.order().to_vec(),
+            };
+            let table = table.name();
+            let methods: Vec<&String> = published.raw.tables[table].methods.keys().collect();
+            assert_eq!(methods.len(), 4, "{table}");
+            for method in methods {
+                let cells: Vec<_> = rows
                     .iter()
-                    .map(|category| published.cell(table, method, category).unwrap())
+                    .map(|row| published.cell(table, method, row).unwrap())
                     .collect();
-                assert_eq!(cells.len(), 15);
-                let mean = |f: fn(&Printed) -> f64| cells.iter().map(f).sum::<f64>() / 15.0;
+                assert_eq!(
+                    published.raw.tables[table].methods[method].cells.len(),
+                    cells.len() + 1
+                );
+                let mean = |f: fn(&Printed) -> f64| cells.iter().map(f).sum::<f64>() / cells.len() as f64;
                 let average = published.cell(table, method, "average").unwrap();
                 let (auroc, ap) = (mean(|c| c.auroc), mean(|c| c.ap));
                 assert!(
@@ -137,6 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn the_ablation_ends_in_the_column_of_table_2() {
+        let published = Published::load().unwrap();
+        for category in published.order() {
+            let of = |table| published.cell(table, "lin-yan", category).unwrap();
+            assert_eq!(of("table2"), of("table4"), "{category}");
+        }
+    }
+
+    #[test]
+    fn columns_are_those_of_methods() {
+        let published = Published::load().unwrap();
+        for table in PaperTable::ALL {
+            for method in table.methods() {
+                assert!(
+                    published.cell(table.name(), method.name(), "average").is_some(),
+                    "{method}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_slip_is_corrected_and_marked() {
         let published = Published::load().unwrap();
         let leather = published.cell("table2", "draem", "leather").unwrap();
@@ -145,10 +226,13 @@ mod tests {
             Printed {
                 auroc: 98.6,
                 ap: 75.3,
-                corrected: true
+                mark: Mark::Corrected
             }
         );
+        let implied = published.cell("table3", "draem", "near-distribution").unwrap();
+        assert_eq!(implied.mark, Mark::Inferred);
         assert!(published.cell("table2", "draem", "connector").is_none());
         assert_eq!(published.reasons("table2", &["draem".into()]).len(), 1);
+        assert_eq!(published.reasons("table3", &[]).len(), 1);
     }
 }

@@ -1,231 +1,62 @@
-//! `reproduce-table2`: plan the cells, check everything, train and score what is missing, write the table.
+//! `reproduce-table1` to `-table4`, `reproduce-figure4`, `reproduce-all`: plan the cells, check everything, train and score
+//! what is missing, write what was asked for.
 
-use crate::backbone::{BackboneArgs, SweepBackbone};
-use crate::cell::{self, CellKey, CellResult, Provenance};
+use crate::cell::CellResult;
+use crate::differences::differences;
+use crate::figure4;
+use crate::plan::{Plan, Planned, SweepArgs};
 use crate::published::Published;
-use crate::source::{self, Data, Textures};
+use crate::simulated::SimulatedResult;
+use crate::source::Data;
 use crate::sweep::{self, Job};
-use crate::table::Table;
+use crate::tables::{self, Finished, PaperTable};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::augment::Selection;
 use flawforge::datasets::{Category, Loading};
-use flawforge::training::{Config, Method, Profile, Subject, loading_for};
-use sha2::{Digest, Sha256};
+use flawforge::training::Method;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::PathBuf;
 
-/// Options of a sweep that ends in a table.
+/// Options of `reproduce-figure4` and `reproduce-all`.
 #[derive(Args, Debug, Clone)]
-pub struct ReproduceArgs {
-    /// Budget of a cell: smoke, demo, quick or paper [default: demo on the demo data; on real data quick, or paper with a GPU]
-    #[arg(long)]
-    pub profile: Option<String>,
-    /// Data set in MVTec layout, or one category's folder [default: the downloaded MVTec AD, else the demo data]
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// Folder of texture images [default: the downloaded DTD, else procedural textures]
-    #[arg(long, value_name = "DIR")]
-    pub textures: Option<PathBuf>,
-    /// Selections of anomaly kinds for categories of your own (TOML, as data/selection.toml)
-    #[arg(long, value_name = "FILE")]
-    pub selection: Option<PathBuf>,
-    /// Categories, separated by commas [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
-    pub categories: Vec<String>,
-    /// Methods, separated by commas
-    #[arg(
-        long,
-        value_delimiter = ',',
-        value_name = "A,B",
-        default_value = "draem,lin-yan"
-    )]
-    pub methods: Vec<String>,
-    /// Seeds per method and category
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
-    pub seeds: u64,
-    /// Cells trained at the same time; the cores are shared among them
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub jobs: u16,
-    /// Run only every N-th cell, starting with the I-th (from 0): for job arrays
-    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
-    pub shard: Option<Shard>,
-    /// Folder of cells and tables [default: out/PROFILE]
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// The network of PatchCore
+pub struct FigureArgs {
+    /// Options of the sweep.
     #[command(flatten)]
-    pub backbone: BackboneArgs,
-    /// Folder that `cargo xtask download` fills
-    #[arg(long, value_name = "DIR", default_value = crate::download::DEFAULT_DIR)]
-    pub downloads: PathBuf,
+    pub sweep: SweepArgs,
+    /// Test images in figure 4, for each category
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub hardest: u16,
 }
 
-/// Every `count`-th cell from `index` on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    index: usize,
-    count: usize,
-}
-
-fn parse_shard(text: &str) -> Result<Shard, String> {
-    let parse = || {
-        let (index, count) = text.split_once('/')?;
-        let shard = Shard {
-            index: index.parse().ok()?,
-            count: count.parse().ok()?,
-        };
-        (shard.index < shard.count).then_some(shard)
-    };
-    parse().ok_or_else(|| format!("{text:?} is not I/N with I below N"))
-}
-
-/// Everything that a sweep will do, decided and checked before it starts.
-struct Plan {
-    data: Data,
-    textures: Textures,
-    profile: Profile,
-    out: PathBuf,
-    methods: Vec<String>,
-    categories: Vec<String>,
-    selections: Vec<Selection>,
-    seeds: u64,
-    backbone: Option<SweepBackbone>,
-}
-
-impl Plan {
-    fn new(args: &ReproduceArgs, published: &Published) -> Result<Self> {
-        for method in &args.methods {
-            method.parse::<Method>()?;
-        }
-        let data = Data::resolve(args.data.as_deref(), &args.downloads)?;
-        let textures = Textures::resolve(args.textures.as_deref(), &args.downloads)?;
-        let profile = Profile::builtin(args.profile.as_deref().unwrap_or_else(|| default_profile(&data)))?;
-        let categories = data.categories(&dedup(&args.categories), published.order())?;
-        let known = data.selections(args.selection.as_deref())?;
-        let mut selections = Vec::new();
-        for category in &categories {
-            let found = source::select(&known, category);
-            if found.is_none() && args.methods.iter().any(|m| m == Method::LinYan.name()) {
-                eprintln!(
-                    "note: no selection names {category}; the default is used (every kind, no rotation). \
-                     Give one with --selection FILE; `flawforge simulate` shows what it makes"
-                );
-            }
-            selections.push(found.cloned().unwrap_or_default());
-        }
-        let out = args
-            .out
-            .clone()
-            .unwrap_or_else(|| PathBuf::from("out").join(&profile.name));
-        let methods = dedup(&args.methods);
-        let parsed: Vec<Method> = methods
-            .iter()
-            .map(|name| name.parse())
-            .collect::<Result<_, _>>()?;
-        let folder = match &textures {
-            Textures::Folder(folder) => Some(folder.as_path()),
-            Textures::Procedural => None,
-        };
-        let backbone =
-            SweepBackbone::settle(&args.backbone, &parsed, &profile, folder, &args.downloads, &out)?;
-        Ok(Self {
-            data,
-            textures,
-            profile,
-            out,
-            methods,
-            categories,
-            selections,
-            seeds: args.seeds,
-            backbone,
-        })
-    }
-
-    fn config(&self, method: &str, seed: u64) -> Result<Config> {
-        let mut config = Config::for_method(method.parse()?, &self.profile, seed);
-        if let Some(backbone) = &self.backbone {
-            backbone.apply(&mut config);
-        }
-        Ok(config)
-    }
-
-    /// Settings and selection as one SHA-256, and where images and textures come from.
-    fn provenance(&self, key: &CellKey, selection: &Selection) -> Result<Provenance> {
-        let config = self.config(&key.method, key.seed)?;
-        let mut hash = Sha256::new();
-        for part in [&config.hash(), &serde_json::to_string(selection)?, &key.category] {
-            hash.update(part.as_bytes());
-            hash.update([0]);
-        }
-        let config_hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Provenance {
-            config_hash,
-            data: self.data.describe(),
-            textures: self.textures.describe(),
-        })
-    }
-
-    /// All cells: seeds outermost, so that a first table over every method and category is there early.
-    fn cells(&self) -> Result<Vec<Planned>> {
-        let mut cells = Vec::new();
-        for seed in 0..self.seeds {
-            for (index, category) in self.categories.iter().enumerate() {
-                for method in &self.methods {
-                    let key = CellKey {
-                        method: method.clone(),
-                        category: category.clone(),
-                        seed,
-                    };
-                    let provenance = self.provenance(&key, &self.selections[index])?;
-                    let result = cell::finished(&key.dir(&self.out), &provenance)?;
-                    cells.push(Planned {
-                        key,
-                        category: index,
-                        provenance,
-                        result,
-                    });
-                }
-            }
-        }
-        Ok(cells)
-    }
-}
-
-/// A cell of the plan, with its result when it is finished.
-struct Planned {
-    key: CellKey,
-    category: usize,
-    provenance: Provenance,
-    result: Option<CellResult>,
-}
-
-fn default_profile(data: &Data) -> &'static str {
-    match data {
-        Data::Demo => "demo",
-        _ if flawforge::training::gpu_available() => "paper",
-        _ => "quick",
-    }
-}
-
-fn dedup(names: &[String]) -> Vec<String> {
-    let mut seen = Vec::new();
-    for name in names {
-        if !seen.contains(name) {
-            seen.push(name.clone());
-        }
-    }
-    seen
-}
-
-/// Runs `reproduce-table2`.
+/// Runs `reproduce-tableN`.
 ///
 /// # Errors
 /// Bad input before anything is trained; afterwards, the cells that failed (the others are finished and tabled).
-pub fn table2(args: &ReproduceArgs) -> Result<()> {
+pub fn table(table: PaperTable, args: &SweepArgs) -> Result<()> {
+    reproduce(args, &[table], None)
+}
+
+/// Runs `reproduce-figure4`.
+///
+/// # Errors
+/// As [`table`].
+pub fn figure4(args: &FigureArgs) -> Result<()> {
+    reproduce(&args.sweep, &[], Some(args.hardest.into()))
+}
+
+/// Runs `reproduce-all`: four tables and the figure from one set of cells.
+///
+/// # Errors
+/// As [`table`].
+pub fn all(args: &FigureArgs) -> Result<()> {
+    reproduce(&args.sweep, &PaperTable::ALL, Some(args.hardest.into()))
+}
+
+/// Tables and figure from one plan. `hardest` asks for the figure, with so many images of each category.
+fn reproduce(args: &SweepArgs, wanted: &[PaperTable], hardest: Option<usize>) -> Result<()> {
     let published = Published::load()?;
-    let plan = Plan::new(args, &published)?;
+    let columns = Columns::new(args, wanted, hardest.is_some())?;
+    let plan = Plan::new(args, columns.all(), columns.on_simulated(), &published)?;
     if matches!(plan.data, Data::Demo) {
         eprintln!(
             "Using the generated demo data: no MVTec AD was downloaded and no --data given.\n\
@@ -233,38 +64,27 @@ pub fn table2(args: &ReproduceArgs) -> Result<()> {
         );
     }
     let mut cells = plan.cells()?;
-    let chosen = |index: usize| args.shard.is_none_or(|s| index % s.count == s.index);
     let waiting: Vec<usize> = (0..cells.len())
-        .filter(|&i| chosen(i) && cells[i].result.is_none())
+        .filter(|&place| args.shard.is_none_or(|shard| shard.has(place)) && cells[place].waits())
         .collect();
-    let done = cells.iter().filter(|c| c.result.is_some()).count();
-    eprintln!(
-        "{} cells ({} finished, {} to run): {} × {} × {} seed(s), profile {}, {} px, textures {} -> {}",
-        cells.len(),
-        done,
-        waiting.len(),
-        plan.methods.join("+"),
-        plan.categories.join("+"),
-        plan.seeds,
-        plan.profile.name,
-        plan.profile.image_size,
-        plan.textures.describe(),
-        plan.out.display(),
-    );
-
+    announce(&plan, &cells, waiting.len());
     let failures = run_waiting(args, &plan, &mut cells, &waiting)?;
-    let finished: Vec<CellResult> = cells.into_iter().filter_map(|c| c.result).collect();
-    if finished.is_empty() {
+    let results: Vec<CellResult> = cells.iter().filter_map(|cell| cell.result.clone()).collect();
+    let simulated: Vec<SimulatedResult> = cells.iter().filter_map(|cell| cell.simulated.clone()).collect();
+    if results.is_empty() {
         bail!("no cell finished:\n{}", failures.join("\n"));
     }
-    let differences = differences(&plan, finished.first());
-    let table = Table::build(&published, &plan.methods, &plan.categories, finished, differences);
-    table.write(&plan.out, "table2")?;
-    println!("{}", table.markdown());
-    eprintln!(
-        "written: {0}/table2.md, {0}/table2.csv, {0}/table2.json",
-        plan.out.display()
-    );
+    for &(table, ref methods) in &columns.tables {
+        write_table(table, methods, &plan, &published, &results, &simulated)?;
+    }
+    if let Some(hardest) = hardest.filter(|_| columns.figure) {
+        match figure4::draw(&plan, &cells, hardest)? {
+            true => eprintln!("written: {0}/figure4.png, {0}/figure4.json", plan.out.display()),
+            false => eprintln!(
+                "figure 4 was left out: no category has finished cells of both its methods with seed 0"
+            ),
+        }
+    }
     if !failures.is_empty() {
         bail!(
             "{} cell(s) failed; the same command runs them again:\n{}",
@@ -275,9 +95,125 @@ pub fn table2(args: &ReproduceArgs) -> Result<()> {
     Ok(())
 }
 
+/// Which methods each table shows, and whether the figure can be drawn.
+struct Columns {
+    tables: Vec<(PaperTable, Vec<Method>)>,
+    figure: bool,
+}
+
+impl Columns {
+    /// The columns of the paper's tables, less the methods that were not asked for. A single table shows all that were
+    /// asked for, columns of the paper or not.
+    fn new(args: &SweepArgs, wanted: &[PaperTable], figure: bool) -> Result<Self> {
+        let asked = args.methods_or(&[])?;
+        let mut tables = Vec::new();
+        for &table in wanted {
+            let mut methods = table.methods().to_vec();
+            match (asked.is_empty(), wanted) {
+                (true, _) => {}
+                (false, [_]) => methods.clone_from(&asked),
+                (false, _) => methods.retain(|method| asked.contains(method)),
+            }
+            if !methods.is_empty() {
+                tables.push((table, methods));
+            }
+        }
+        let drawable = asked.is_empty() || figure4::METHODS.iter().all(|method| asked.contains(method));
+        if figure && !drawable {
+            let [first, second] = figure4::METHODS;
+            if wanted.is_empty() {
+                bail!("figure 4 needs both {first} and {second} among --methods");
+            }
+            eprintln!("note: no figure 4, which needs both {first} and {second} among --methods");
+        }
+        Ok(Self {
+            tables,
+            figure: figure && drawable,
+        })
+    }
+
+    /// Every method that is needed, in the order of the first column that needs it.
+    fn all(&self) -> Vec<Method> {
+        let of_figure = self.figure.then_some(figure4::METHODS).into_iter().flatten();
+        let of_tables = self
+            .tables
+            .iter()
+            .flat_map(|(_, methods)| methods.iter().copied());
+        let mut all = Vec::new();
+        for method in of_tables.chain(of_figure) {
+            if !all.contains(&method) {
+                all.push(method);
+            }
+        }
+        all
+    }
+
+    /// Those that are scored on the simulated dataset.
+    fn on_simulated(&self) -> Vec<Method> {
+        let third = self.tables.iter().find(|(table, _)| *table == PaperTable::Three);
+        third.map_or_else(Vec::new, |(_, methods)| methods.clone())
+    }
+}
+
+fn announce(plan: &Plan, cells: &[Planned], waiting: usize) {
+    let methods: Vec<&str> = plan.methods.iter().map(|method| method.name()).collect();
+    eprintln!(
+        "{} cells ({} finished, {} to run): {} × {} × {} seed(s), profile {}, {} px, textures {} -> {}",
+        cells.len(),
+        cells.iter().filter(|cell| !cell.waits()).count(),
+        waiting,
+        methods.join("+"),
+        plan.categories.join("+"),
+        plan.seeds,
+        plan.profile.name,
+        plan.profile.image_size,
+        plan.textures.describe(),
+        plan.out.display(),
+    );
+}
+
+fn write_table(
+    table: PaperTable,
+    methods: &[Method],
+    plan: &Plan,
+    published: &Published,
+    results: &[CellResult],
+    simulated: &[SimulatedResult],
+) -> Result<()> {
+    let bendable: Vec<String> = plan
+        .categories
+        .iter()
+        .zip(&plan.selections)
+        .filter(|(_, selection)| selection.near_distribution)
+        .map(|(category, _)| category.clone())
+        .collect();
+    let finished = Finished {
+        methods,
+        categories: &plan.categories,
+        bendable: &bendable,
+        paper_categories: !matches!(plan.data, Data::Demo),
+        cells: results,
+        simulated,
+        differences: differences(table, plan, results),
+    };
+    let built = tables::build(table, published, finished);
+    built.write(&plan.out)?;
+    // A closed pipe behind this command is no fault of it.
+    let _ = std::io::Write::write_all(
+        &mut std::io::stdout(),
+        format!("{}\n", built.markdown()).as_bytes(),
+    );
+    let name = table.name();
+    eprintln!(
+        "written: {0}/{name}.md, {0}/{name}.csv, {0}/{name}.json",
+        plan.out.display()
+    );
+    Ok(())
+}
+
 /// Loads what the waiting cells need, then trains and scores them; returns one line per failure.
 fn run_waiting(
-    args: &ReproduceArgs,
+    args: &SweepArgs,
     plan: &Plan,
     cells: &mut [Planned],
     waiting: &[usize],
@@ -285,117 +221,109 @@ fn run_waiting(
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
-    let size = plan.profile.image_size;
-    let textures = plan.textures.load(size)?;
-    // All images are decoded before the first step: a corrupt file is found now, not in the tenth cell. Methods that want
-    // a category alike share it.
+    let textures = plan.textures.load(plan.profile.image_size)?;
+    // All images are decoded before the first step: a corrupt file is found now, not in the tenth cell.
+    // Methods that want a category alike share it.
     let mut images: HashMap<(usize, Loading), Category> = HashMap::new();
-    let mut wanted = Vec::new();
-    for &index in waiting {
-        let planned = &cells[index];
-        let config = plan.config(&planned.key.method, planned.key.seed)?;
-        let name = &plan.categories[planned.category];
-        let subject = Subject {
-            category: name,
-            selection: &plan.selections[planned.category],
-        };
-        let key = (planned.category, loading_for(&config, subject));
-        if let Entry::Vacant(place) = images.entry(key) {
-            place.insert(plan.data.load(name, &key.1)?);
+    for &place in waiting {
+        let cell = &cells[place];
+        let common = cell.set.as_ref().map(|_| plan.common_loading());
+        for loading in [Some(cell.loading), common].into_iter().flatten() {
+            if let Entry::Vacant(entry) = images.entry((cell.category, loading)) {
+                entry.insert(plan.data.load(&plan.categories[cell.category], &loading)?);
+            }
         }
-        wanted.push((config, key));
     }
     let mut jobs = Vec::new();
-    for (&index, (config, key)) in waiting.iter().zip(wanted) {
-        let planned = &cells[index];
+    for &place in waiting {
+        let planned = &cells[place];
         jobs.push(Job {
-            key: planned.key.clone(),
+            planned,
             dir: planned.key.dir(&plan.out),
-            config,
-            category: images.get(&key).context("images of a waiting cell")?,
+            category: images
+                .get(&(planned.category, planned.loading))
+                .context("images of a waiting cell")?,
+            common: images.get(&(planned.category, plan.common_loading())),
             selection: &plan.selections[planned.category],
             textures: textures.clone(),
-            backbone: plan.backbone.as_ref().and_then(SweepBackbone::weights),
-            provenance: planned.provenance.clone(),
         });
     }
+    let outcomes = sweep::run(&jobs, usize::from(args.jobs));
     let mut failures = Vec::new();
-    for (&index, outcome) in waiting.iter().zip(sweep::run(&jobs, usize::from(args.jobs))) {
-        match outcome {
-            Ok(result) => cells[index].result = Some(result),
-            Err(error) => failures.push(format!("{}: {error:#}", cells[index].key.name())),
+    for (&place, outcome) in waiting.iter().zip(outcomes) {
+        if let Some(result) = outcome.result {
+            cells[place].result = Some(result);
+        }
+        if let Some(simulated) = outcome.simulated {
+            cells[place].simulated = Some(simulated);
+        }
+        if let Some(fault) = outcome.fault {
+            failures.push(format!("{}: {fault:#}", cells[place].key.name()));
         }
     }
     Ok(failures)
 }
 
-/// Where this sweep's setting differs from the paper's.
-fn differences(plan: &Plan, example: Option<&CellResult>) -> Vec<String> {
-    let profile = &plan.profile;
-    let mut lines = Vec::new();
-    match &plan.data {
-        Data::Demo => {
-            lines.push("images: the generated demo data, not MVTec AD; the paper has no value for it".into())
-        }
-        data => lines.push(format!("images: {}", data.describe())),
-    }
-    lines.push(match &plan.textures {
-        Textures::Procedural => "textures: procedural noise (the paper: 5640 images of DTD)".into(),
-        Textures::Folder(dir) => format!("textures: {} (the paper: 5640 images of DTD)", dir.display()),
-    });
-    if profile.name != "paper" {
-        let steps = example.map_or(0, |cell| cell.steps);
-        lines.push(format!(
-            "budget: profile {}, {} steps of {} images at learning rate {} (DRAEM: 700 epochs, 18,900 steps for bottle, at 0.0001)",
-            profile.name, steps, profile.batch, profile.learning_rate
-        ));
-        lines.push(format!(
-            "networks: widths {} and {} at {} px (DRAEM: 128 and 64 at 256 px)",
-            profile.reconstructive_width, profile.discriminative_width, profile.image_size
-        ));
-        if plan.methods.iter().any(|method| method == Method::Nsa.name()) {
-            let nsa = &profile.nsa;
-            lines.push(format!(
-                "NSA: width {}, {} of {} images at learning rate {} (its code: width 64, 320 or 560 epochs of 64 images)",
-                nsa.width, nsa.length, nsa.batch, nsa.learning_rate
-            ));
-        }
-    }
-    lines.push(format!(
-        "seeds: {} (the paper: one run, no spread given)",
-        plan.seeds
-    ));
-    lines.push(
-        "selection per category, constants of the near-distribution simulation, mixing of kinds and details of split \
-         training are not given in the paper; ours are in data/selection.toml and the run's config.toml"
-            .into(),
-    );
-    if plan.methods.iter().any(|method| method == Method::Nsa.name()) {
-        lines.push(
-            "NSA looks at the central part of its images; the table scores its maps on whole images (0 around that part), \
-             `native` in a cell's result.json on the part alone"
-                .into(),
-        );
-    }
-    lines.push("no test image chooses anything: the last checkpoint is scored".into());
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
 
-    #[test]
-    fn shards_are_parsed_and_bounded() {
-        assert_eq!(parse_shard("2/5"), Ok(Shard { index: 2, count: 5 }));
-        for wrong in ["5/5", "1", "a/b", "1/0", ""] {
-            assert!(parse_shard(wrong).is_err(), "{wrong}");
-        }
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: SweepArgs,
+    }
+
+    fn columns(line: &[&str], wanted: &[PaperTable], figure: bool) -> Result<Columns> {
+        let args = Line::parse_from([&["test"], line].concat()).args;
+        Columns::new(&args, wanted, figure)
     }
 
     #[test]
-    fn names_are_taken_once() {
-        let names = ["b".to_string(), "a".into(), "b".into()];
-        assert_eq!(dedup(&names), ["b", "a"]);
+    fn every_method_is_trained_once_for_all_tables() {
+        let all = columns(&[], &PaperTable::ALL, true).unwrap();
+        let mut methods = all.all();
+        assert!(
+            PaperTable::ALL
+                .iter()
+                .all(|t| t.methods().iter().all(|m| methods.contains(m)))
+        );
+        let count = methods.len();
+        methods.sort();
+        methods.dedup();
+        assert_eq!(methods.len(), count);
+        assert_eq!(all.on_simulated(), PaperTable::Three.methods());
+        assert!(
+            columns(&[], &[PaperTable::Two], false)
+                .unwrap()
+                .on_simulated()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn methods_asked_for_narrow_all_and_decide_one() {
+        let some = columns(&["--methods", "draem"], &PaperTable::ALL, true).unwrap();
+        let names: Vec<&str> = some.tables.iter().map(|(table, _)| table.name()).collect();
+        assert_eq!(
+            names,
+            ["table1", "table2", "table3"],
+            "DRAEM itself is no column of table 4"
+        );
+        assert!(!some.figure);
+        let one = columns(
+            &["--methods", "draem-no-rotation,draem"],
+            &[PaperTable::Two],
+            false,
+        )
+        .unwrap();
+        assert_eq!(one.all(), [Method::DraemNoRotation, Method::Draem]);
+        let fault = columns(&["--methods", "draem"], &[], true)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(fault.contains("lin-yan"), "{fault}");
+        assert!(columns(&["--methods", "dream"], &[PaperTable::Two], false).is_err());
     }
 }

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use flawforge::augment::{ProceduralTextures, Selection, Selections, TextureBank, TextureSource};
-use flawforge::datasets::{self, Category, CategoryFiles, Limits, Loading, demo};
+use flawforge::datasets::{self, Category, CategoryFiles, GOOD, Limits, Loading, TestFile, demo, load_rgb};
+use rayon::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,21 +93,57 @@ impl Data {
     /// # Errors
     /// Every fault of the category's files, one line each.
     pub fn load(&self, category: &str, loading: &Loading) -> Result<Category> {
-        let dir = match self {
-            Self::Demo => return Ok(demo::category_as(category, loading, DEMO_SEED)?),
-            Self::Root(root) => root.join(category),
-            Self::Single(dir) => dir.clone(),
+        let Some(files) = self.files(category)? else {
+            return Ok(demo::category_as(category, loading, DEMO_SEED)?);
         };
-        let mut files = CategoryFiles::discover(&dir)?;
-        let normal = files.test.iter().filter(|test| test.defect == "good").count();
+        let normal = files.test.iter().filter(|test| test.defect == GOOD).count();
         if normal == 0 || normal == files.test.len() {
             bail!(
                 "{}: scores need test images of both sorts, normal (test/good) and defective",
-                dir.display()
+                self.folder(category).display()
             );
         }
-        files.name = category.into();
         Ok(Category::load_as(&files, loading, &Limits::default())?)
+    }
+
+    /// As [`load`](Self::load), for work that needs no scores: any test images will do.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn read(&self, category: &str, loading: &Loading) -> Result<Category> {
+        Ok(match self.files(category)? {
+            Some(files) => Category::load_as(&files, loading, &Limits::default())?,
+            None => demo::category_as(category, loading, DEMO_SEED)?,
+        })
+    }
+
+    /// Width and height of the files of a category's test images, in order; `None` for generated ones, which have no files.
+    ///
+    /// # Errors
+    /// When a file cannot be decoded.
+    pub fn test_sizes(&self, category: &str) -> Result<Option<Vec<(u32, u32)>>> {
+        let size = |file: &TestFile| Ok(load_rgb(&file.path, &Limits::default())?.dimensions());
+        self.files(category)?
+            .map(|files| files.test.par_iter().map(size).collect())
+            .transpose()
+    }
+
+    /// A category's files; `None` for generated ones.
+    fn files(&self, category: &str) -> Result<Option<CategoryFiles>> {
+        if matches!(self, Self::Demo) {
+            return Ok(None);
+        }
+        let mut files = CategoryFiles::discover(&self.folder(category))?;
+        files.name = category.into();
+        Ok(Some(files))
+    }
+
+    fn folder(&self, category: &str) -> PathBuf {
+        match self {
+            Self::Demo => PathBuf::new(),
+            Self::Root(root) => root.join(category),
+            Self::Single(dir) => dir.clone(),
+        }
     }
 
     /// The selections to look categories up in: the user's file first, then those of the data set.

@@ -1,40 +1,51 @@
-//! Running cells: train, score, draw, and leave one `result.json`; several at a time when asked.
+//! Running cells: train, score, draw, and leave one `result.json` (and one `simulated.json` where it is wanted); several
+//! at a time when asked.
 
-use crate::cell::{self, CellKey, CellResult, Provenance};
+use crate::cell::{self, CellResult};
+use crate::plan::Planned;
+use crate::simulated::{self, SimulatedResult, SimulatedSet};
 use anyhow::{Context, Result, anyhow};
 use flawforge::augment::{Selection, TextureSource};
 use flawforge::datasets::Category;
-use flawforge::training::backbone::Weights;
-use flawforge::training::{self, Config, ProgressStyle, Run, TrainOptions};
+use flawforge::models::Detector;
+use flawforge::training::{self, HeatMapSheet, ProgressStyle, Run, TrainOptions};
 use indicatif::MultiProgress;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// One cell with all that it needs.
 pub struct Job<'a> {
-    /// Which cell.
-    pub key: CellKey,
+    /// Which cell, with what is finished of it.
+    pub planned: &'a Planned,
     /// Its folder, which is also the run directory.
     pub dir: PathBuf,
-    /// Settings of the run.
-    pub config: Config,
-    /// The category's images.
+    /// The category's images, as the method wants them.
     pub category: &'a Category,
+    /// The category's images at the size of the masks, if the cell is to be scored on the simulated dataset.
+    pub common: Option<&'a Category>,
     /// The category's selection of anomaly kinds.
     pub selection: &'a Selection,
     /// Textures.
     pub textures: Arc<dyn TextureSource>,
-    /// Weights of PatchCore's network.
-    pub backbone: Option<Arc<Weights>>,
-    /// What the result says it was made from.
-    pub provenance: Provenance,
+}
+
+/// What became of a cell.
+#[derive(Default)]
+pub struct Outcome {
+    /// The figures on the test images, if they were made now.
+    pub result: Option<CellResult>,
+    /// The figures on the simulated dataset, if they were made now.
+    pub simulated: Option<SimulatedResult>,
+    /// What stopped it.
+    pub fault: Option<anyhow::Error>,
 }
 
 /// Runs all jobs, `parallel` at a time, each with an equal share of the cores; the outcome stands in the place of its job.
 ///
 /// A cell's figures do not depend on `parallel`: results are the same for any number of threads.
-pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Result<CellResult>> {
+pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Outcome> {
     let parallel = parallel.clamp(1, jobs.len().max(1));
     let progress = if parallel > 1 {
         ProgressStyle::Among(MultiProgress::new())
@@ -43,31 +54,16 @@ pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Result<CellResult>> {
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
-    let outcomes: Vec<Mutex<Option<Result<CellResult>>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    let outcomes: Vec<Mutex<Option<Outcome>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
     let work = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(index) else { break };
-            eprintln!("[{}/{}] {}", index + 1, jobs.len(), job.key.name());
-            let outcome = run_one(job, progress.clone());
-            match &outcome {
-                Ok(r) => eprintln!(
-                    "[{}/{}] {}: image AUROC {:.1}, pixel AUROC {:.1}, pixel AP {:.1}, AUPRO {:.1} after {:.0} s",
-                    index + 1,
-                    jobs.len(),
-                    job.key.name(),
-                    100.0 * r.image_auroc,
-                    100.0 * r.pixel_auroc,
-                    100.0 * r.pixel_ap,
-                    100.0 * r.aupro,
-                    r.train_seconds
-                ),
-                Err(error) => eprintln!(
-                    "[{}/{}] {} failed: {error:#}",
-                    index + 1,
-                    jobs.len(),
-                    job.key.name()
-                ),
+            let place = format!("[{}/{}] {}", index + 1, jobs.len(), job.planned.key.name());
+            eprintln!("{place}");
+            let outcome = run_one(job, &place, progress.clone());
+            if let Some(fault) = &outcome.fault {
+                eprintln!("{place} failed: {fault:#}");
             }
             if let Ok(mut slot) = outcomes[index].lock() {
                 *slot = Some(outcome);
@@ -92,41 +88,88 @@ pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Result<CellResult>> {
             }
         });
     }
-    let lost = || Err(anyhow!("the cell ended without an outcome"));
+    let lost = || Outcome {
+        fault: Some(anyhow!("the cell ended without an outcome")),
+        ..Outcome::default()
+    };
     outcomes
         .into_iter()
         .map(|slot| slot.into_inner().ok().flatten().unwrap_or_else(lost))
         .collect()
 }
 
-fn run_one(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult> {
+fn run_one(job: &Job<'_>, place: &str, progress: ProgressStyle) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.fault = (|| {
+        if job.planned.result.is_none() {
+            let result = train_and_score(job, progress)?;
+            eprintln!(
+                "{place}: image AUROC {:.1}, pixel AUROC {:.1}, pixel AP {:.1}, AUPRO {:.1} after {:.0} s",
+                100.0 * result.image_auroc,
+                100.0 * result.pixel_auroc,
+                100.0 * result.pixel_ap,
+                100.0 * result.aupro,
+                result.train_seconds
+            );
+            outcome.result = Some(result);
+        }
+        if job.planned.set.is_some() && job.planned.simulated.is_none() {
+            let began = Instant::now();
+            outcome.simulated = Some(score_on_simulated(job)?);
+            eprintln!(
+                "{place}: scored on the simulated dataset in {:.0} s",
+                began.elapsed().as_secs_f64()
+            );
+        }
+        anyhow::Ok(())
+    })()
+    .err();
+    outcome
+}
+
+fn detector(job: &Job<'_>) -> Result<Box<dyn Detector>> {
+    Ok(Run::open_on(&job.dir, &training::default_device())?.detector()?)
+}
+
+fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult> {
+    let Planned {
+        key,
+        config,
+        provenance,
+        ..
+    } = job.planned;
     let options = TrainOptions {
         progress,
-        label: job.key.name(),
+        label: key.name(),
         device: training::default_device(),
         resume: true,
-        backbone: job.backbone.clone(),
         ..TrainOptions::default()
     };
     let report = training::train(
-        &job.config,
+        config,
         job.category,
         job.textures.clone(),
         job.selection,
         &job.dir,
         &options,
     )?;
-    let detector = Run::open_on(&job.dir, &options.device)?.detector()?;
-    let evaluation = training::evaluate(&*detector, job.category)?;
-    training::write_heat_maps(&job.dir.join("heatmaps.png"), &evaluation, job.category)
+    let mut sheet = HeatMapSheet::new(job.category);
+    let evaluation = training::evaluate_each(
+        &*detector(job)?,
+        job.category,
+        &config.evaluation,
+        &mut |position, detection| sheet.add(position, detection),
+    )?;
+    sheet
+        .write(&job.dir.join("heatmaps.png"), &evaluation)
         .context("heat-map sheet")?;
     let scores = &evaluation.scores;
     let given = |score: Option<f64>| score.context("a score is not defined on these test images");
     let result = CellResult {
-        method: job.key.method.clone(),
-        category: job.key.category.clone(),
-        seed: job.key.seed,
-        profile: job.config.profile.clone(),
+        method: key.method.clone(),
+        category: key.category.clone(),
+        seed: key.seed,
+        profile: config.profile.clone(),
         steps: report.steps,
         train_seconds: report.train_seconds,
         image_auroc: given(scores.image_auroc)?,
@@ -136,14 +179,33 @@ fn run_one(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult> {
         aupro: given(scores.aupro)?,
         pixel_auroc_half: given(scores.pixel_auroc_half)?,
         pixel_ap_half: given(scores.pixel_ap_half)?,
-        native: evaluation.native,
-        image_size: job.config.image_size,
+        native: None,
+        image_size: config.image_size,
         train_images: job.category.train.len(),
         test_images: job.category.test.len(),
-        data: job.provenance.data.clone(),
-        textures: job.provenance.textures.clone(),
-        config_hash: job.provenance.config_hash.clone(),
+        data: provenance.data.clone(),
+        textures: provenance.textures.clone(),
+        config_hash: provenance.config_hash.clone(),
     };
     cell::finish(&job.dir, &result)?;
     Ok(result)
+}
+
+fn score_on_simulated(job: &Job<'_>) -> Result<SimulatedResult> {
+    let settings = job
+        .planned
+        .set
+        .clone()
+        .context("settings of the simulated dataset")?;
+    let common = job.common.context("images for the simulated dataset")?;
+    let set = SimulatedSet::new(common, job.textures.clone(), settings);
+    simulated::score(
+        &job.dir,
+        &job.planned.key,
+        &job.planned.provenance,
+        &*detector(job)?,
+        &set,
+        &job.planned.loading,
+        &job.planned.config.evaluation,
+    )
 }

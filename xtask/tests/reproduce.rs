@@ -1,25 +1,43 @@
-//! `cargo xtask reproduce-table2` as a user meets it: the whole run, the interrupted run, and bad input.
+//! `cargo xtask reproduce-…` as a user meets it: the whole run, the interrupted run, and bad input.
 
+use flawforge::datasets::{Category, Limits, demo};
+use flawforge::metrics::{AUPRO_LIMIT, PixelScores};
+use flawforge::training::{Run, evaluate};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use tiff::decoder::{Decoder, DecodingResult};
 
 const DEMO: &str = "weave";
 
-fn command(out: &Path, arguments: &[&str]) -> Command {
+/// A sweep of the smoke profile into `out`.
+fn command(what: &str, out: &Path, arguments: &[&str]) -> Command {
+    let mut command = xtask(what, out, arguments);
+    command.args(["--profile", "smoke"]);
+    command
+}
+
+/// Any command with an `--out`.
+fn xtask(what: &str, out: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     // An empty folder of downloads: the tests must not find what the machine has.
-    command
-        .args(["reproduce-table2", "--profile", "smoke", "--downloads"])
-        .arg(out.join("downloads"));
+    command.arg(what).arg("--downloads").arg(out.join("downloads"));
     command.arg("--out").arg(out).args(arguments).stdin(Stdio::null());
     command
 }
 
 fn run(out: &Path, arguments: &[&str]) -> Output {
-    command(out, arguments).output().unwrap()
+    command("reproduce-table2", out, arguments).output().unwrap()
+}
+
+/// The output of a command that must succeed: what it printed, and what it said beside.
+fn succeed(mut command: Command) -> (String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
+    (text(&output.stdout), text(&output.stderr))
 }
 
 fn read(path: PathBuf) -> Value {
@@ -38,7 +56,7 @@ fn figures(out: &Path, cell: &str) -> Value {
 #[test]
 fn two_methods_are_trained_scored_and_tabled_once() {
     let dir = tempfile::tempdir().unwrap();
-    let first = run(dir.path(), &["--categories", DEMO]);
+    let first = run(dir.path(), &["--categories", DEMO, "--methods", "draem,lin-yan"]);
     let errors = String::from_utf8_lossy(&first.stderr).into_owned();
     assert!(first.status.success(), "{errors}");
     assert!(
@@ -98,7 +116,7 @@ fn two_methods_are_trained_scored_and_tabled_once() {
             .unwrap()
     };
     let before = stamp(&format!("draem-{DEMO}-s0"));
-    let again = run(dir.path(), &["--categories", DEMO]);
+    let again = run(dir.path(), &["--categories", DEMO, "--methods", "draem,lin-yan"]);
     assert!(again.status.success());
     assert!(String::from_utf8_lossy(&again.stderr).contains("2 finished, 0 to run"));
     assert_eq!(stamp(&format!("draem-{DEMO}-s0")), before);
@@ -109,19 +127,14 @@ fn a_killed_run_ends_with_the_same_figures_whatever_the_parallelism() {
     let whole = tempfile::tempdir().unwrap();
     let broken = tempfile::tempdir().unwrap();
     let arguments = ["--categories", DEMO, "--methods", "lin-yan", "--seeds", "2"];
-    let unbroken = run(whole.path(), &arguments);
-    assert!(
-        unbroken.status.success(),
-        "{}",
-        String::from_utf8_lossy(&unbroken.stderr)
-    );
+    succeed(command("reproduce-table3", whole.path(), &arguments));
 
     // Killed as soon as the first checkpoint is there, and once more a moment later: SIGKILL leaves no time to tidy up.
     let checkpoint = broken
         .path()
         .join(format!("cells/lin-yan-{DEMO}-s0/checkpoint.safetensors"));
     for wait in [Duration::ZERO, Duration::from_millis(150)] {
-        let mut child = command(broken.path(), &arguments)
+        let mut child = command("reproduce-table3", broken.path(), &arguments)
             .stderr(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -136,25 +149,151 @@ fn a_killed_run_ends_with_the_same_figures_whatever_the_parallelism() {
         child.wait().unwrap();
     }
     assert!(
-        !broken.path().join("table2.md").exists(),
+        !broken.path().join("table3.md").exists(),
         "killed too late to show anything"
     );
     let mut arguments = arguments.to_vec();
     arguments.extend(["--jobs", "2"]);
-    let resumed = run(broken.path(), &arguments);
-    assert!(
-        resumed.status.success(),
-        "{}",
-        String::from_utf8_lossy(&resumed.stderr)
-    );
+    succeed(command("reproduce-table3", broken.path(), &arguments));
     for seed in 0..2 {
         let cell = format!("lin-yan-{DEMO}-s{seed}");
         assert_eq!(figures(whole.path(), &cell), figures(broken.path(), &cell));
+        let simulated = |out: &Path| read(out.join("cells").join(&cell).join("simulated.json"));
+        assert_eq!(simulated(whole.path()), simulated(broken.path()));
     }
     assert_ne!(
         figures(whole.path(), &format!("lin-yan-{DEMO}-s0"))["pixel_ap"],
         figures(whole.path(), &format!("lin-yan-{DEMO}-s1"))["pixel_ap"],
         "seeds must matter"
+    );
+}
+
+#[test]
+fn one_set_of_cells_serves_all_tables_and_the_figure() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path();
+    let (printed, _) = succeed(command(
+        "reproduce-all",
+        out,
+        &["--categories", DEMO, "--hardest", "1"],
+    ));
+    for table in ["table1", "table2", "table3", "table4"] {
+        let text = fs::read_to_string(out.join(format!("{table}.md"))).unwrap();
+        assert!(printed.contains(text.trim_end()), "{table}");
+        let json = read(out.join(format!("{table}.json")));
+        let grid = &json["grids"][0];
+        let (methods, rows) = (
+            grid["methods"].as_array().unwrap(),
+            grid["rows"].as_array().unwrap(),
+        );
+        assert_eq!(
+            grid["entries"].as_array().unwrap().len(),
+            methods.len() * rows.len(),
+            "{table}: a cell is empty\n{text}"
+        );
+    }
+    assert_eq!(
+        read(out.join("table4.json"))["methods"].as_array().unwrap().len(),
+        4
+    );
+    let figure = image::open(out.join("figure4.png")).unwrap();
+    assert!(figure.width() > 6 * 192 && figure.height() > 192);
+    let rows = read(out.join("figure4.json"));
+    assert_eq!(rows["rows"].as_array().unwrap().len(), 1);
+
+    // Nothing is left to do for any single table, and what is lost of a cell alone is made again.
+    let cell = out.join("cells").join(format!("lin-yan-{DEMO}-s0"));
+    let before = read(cell.join("simulated.json"));
+    fs::remove_file(cell.join("simulated.json")).unwrap();
+    let (_, said) = succeed(command("reproduce-table4", out, &["--categories", DEMO]));
+    assert!(said.contains("0 to run"), "{said}");
+    let (_, said) = succeed(command("reproduce-table3", out, &["--categories", DEMO]));
+    assert!(
+        said.contains("1 to run") && !said.contains("image AUROC"),
+        "{said}"
+    );
+    assert_eq!(before, read(cell.join("simulated.json")));
+
+    exported_set_gives_the_same_figures(out, &before);
+    exported_maps_give_the_same_figures(out);
+}
+
+/// The same figure, but for the last bits, which a number loses on its way through JSON.
+fn same(written: &Value, value: f64) {
+    let written = written.as_f64().unwrap();
+    assert!((written - value).abs() < 1e-12, "{written} {value}");
+}
+
+/// `simulate-dataset` writes the very pictures that table 3 was scored on.
+fn exported_set_gives_the_same_figures(out: &Path, simulated: &Value) {
+    let set = out.join("set");
+    let arguments = ["--categories", DEMO, "--size", "64"];
+    succeed(xtask("simulate-dataset", &set, &arguments));
+    let category = Category::open(&set.join(DEMO), 64, 64, &Limits::default()).unwrap();
+    let detector = Run::open(&out.join("cells").join(format!("lin-yan-{DEMO}-s0")))
+        .unwrap()
+        .detector()
+        .unwrap();
+    let kinds = simulated["kinds"].as_array().unwrap();
+    assert_eq!(kinds.len(), 5);
+    for kind in kinds {
+        let name = kind["kind"].as_str().unwrap();
+        let mut of_kind = category.clone();
+        of_kind
+            .test
+            .retain(|test| !test.is_defective() || test.defect == name);
+        assert_eq!(
+            kind["normal"].as_u64().unwrap() + kind["anomalous"].as_u64().unwrap(),
+            of_kind.test.len() as u64
+        );
+        let scores = evaluate(&*detector, &of_kind).unwrap().scores;
+        for (figure, value) in [
+            ("pixel_auroc", scores.pixel_auroc),
+            ("pixel_ap", scores.pixel_ap),
+            ("image_auroc", scores.image_auroc),
+        ] {
+            same(&kind[figure], value.unwrap());
+        }
+    }
+    let refused = xtask("simulate-dataset", &set, &arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && said.contains("is not empty"),
+        "{said}"
+    );
+}
+
+/// `export-maps` writes the maps that a cell was scored by.
+fn exported_maps_give_the_same_figures(out: &Path) {
+    let maps = out.join("maps");
+    let cells = out.to_str().unwrap();
+    succeed(xtask(
+        "export-maps",
+        &maps,
+        &["--cells", cells, "--method", "draem"],
+    ));
+    let category = demo::category(DEMO, 64, 0).unwrap();
+    let mut scores = PixelScores::exact();
+    for test in &category.test {
+        let path = maps.join(DEMO).join("test").join(format!("{}.tiff", test.name));
+        let mut decoder = Decoder::new(fs::File::open(&path).unwrap()).unwrap();
+        assert_eq!(decoder.dimensions().unwrap(), (64, 64));
+        match decoder.read_image().unwrap() {
+            DecodingResult::F32(map) => scores.push(&map, test.mask.pixels(), 64, 64).unwrap(),
+            _ => panic!("{}: not 32-bit floats", path.display()),
+        }
+    }
+    let metrics = scores.finish(AUPRO_LIMIT).unwrap();
+    let result = figures(out, &format!("draem-{DEMO}-s0"));
+    same(&result["pixel_auroc"], metrics.auroc);
+    same(&result["aupro"], metrics.aupro);
+    let unknown = xtask("export-maps", &maps, &["--cells", cells, "--seed", "7"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(
+        !unknown.status.success() && said.contains("no finished cell of lin-yan with seed 7"),
+        "{said}"
     );
 }
 

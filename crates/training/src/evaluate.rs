@@ -3,11 +3,9 @@
 use std::time::Instant;
 
 use flawforge_datasets::{Category, TestImage};
-use flawforge_masks::Mask;
 use flawforge_metrics::{AUPRO_LIMIT, ImageScores, PixelMetrics, PixelScores};
 use flawforge_models::{Detection, Detector, View};
 use image::RgbImage;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Evaluated, GroundTruth};
@@ -74,12 +72,6 @@ pub struct Evaluation {
     pub images: Vec<ImageResult>,
     /// Seconds that detection took.
     pub detect_seconds: f64,
-    /// Anomaly maps and reconstructions in the order of the test images; not saved.
-    #[serde(skip)]
-    pub detections: Vec<Detection>,
-    /// The score that pictures show as fully anomalous ([`Detector::full_scale`]); not saved.
-    #[serde(skip)]
-    pub full_scale: f32,
 }
 
 /// [`evaluate_with`] the published protocol: ground truth by DRAEM's rule, AUPRO up to 0.3.
@@ -104,145 +96,192 @@ pub fn evaluate_with(
     category: &Category,
     settings: &Evaluated,
 ) -> Result<Evaluation> {
+    evaluate_each(detector, category, settings, &mut |_, _| ())
+}
+
+/// As [`evaluate_with`], and shows every detection to `each`, with the position of its test image. Afterwards the detection
+/// is dropped: what is held grows by the scores of the pixels alone.
+///
+/// # Errors
+/// As [`evaluate_with`].
+pub fn evaluate_each(
+    detector: &dyn Detector,
+    category: &Category,
+    settings: &Evaluated,
+    each: &mut dyn FnMut(usize, &Detection),
+) -> Result<Evaluation> {
     if category.test.is_empty() {
         return Err(TrainingError::Data {
             category: category.name.clone(),
             fault: "has no test images to score".to_owned(),
         });
     }
-    let began = Instant::now();
-    let mut detections = Vec::with_capacity(category.test.len());
-    for chunk in category.test.chunks(settings.batch.max(1)) {
-        let images: Vec<&RgbImage> = chunk.iter().map(|test| &test.image).collect();
-        detections.extend(detector.detect(&images)?);
+    let batch = settings.batch.max(1);
+    let mut scorer = Scorer::new(settings, detector.view());
+    let mut images = Vec::with_capacity(category.test.len());
+    let mut detect_seconds = 0.0;
+    for (chunk, tests) in category.test.chunks(batch).enumerate() {
+        let pictures: Vec<&RgbImage> = tests.iter().map(|test| &test.image).collect();
+        let began = Instant::now();
+        let detections = detector.detect(&pictures)?;
+        detect_seconds += began.elapsed().as_secs_f64();
+        for (place, (test, detection)) in tests.iter().zip(&detections).enumerate() {
+            scorer.push(test, detection)?;
+            each(chunk * batch + place, detection);
+            images.push(ImageResult {
+                name: test.name.clone(),
+                defect: test.defect.clone(),
+                defective: test.is_defective(),
+                score: detection.score,
+            });
+        }
     }
-    let detect_seconds = began.elapsed().as_secs_f64();
-    let images = category
-        .test
-        .iter()
-        .zip(&detections)
-        .map(|(test, detection)| ImageResult {
-            name: test.name.clone(),
-            defect: test.defect.clone(),
-            defective: test.is_defective(),
-            score: detection.score,
-        })
-        .collect();
-    let scores = score(&category.test, &detections, settings)?;
-    let native = match detector.view() {
-        Some(view) => native(&category.test, &detections, view, settings.aupro_limit)?,
-        None => None,
-    };
+    let (scores, native) = scorer.finish()?;
     Ok(Evaluation {
         category: category.name.clone(),
         scores,
         native,
         images,
         detect_seconds,
-        detections,
-        full_scale: detector.full_scale(),
     })
 }
 
-fn score(test: &[TestImage], detections: &[Detection], settings: &Evaluated) -> Result<Scores> {
-    let mut scores = Scores::default();
-    let defective = test.iter().filter(|image| image.is_defective()).count();
-    if defective > 0 && defective < test.len() {
-        let mut accumulator = ImageScores::new();
-        for (image, detection) in test.iter().zip(detections) {
-            accumulator.push(detection.score, image.is_defective())?;
-        }
-        let metrics = accumulator.finish()?;
-        scores.image_auroc = Some(metrics.auroc);
-        scores.image_ap = Some(metrics.average_precision);
-    }
-    let rules = [settings.ground_truth, GroundTruth::Half];
-    let mut pixels: Vec<Option<PixelMetrics>> = rules
-        .par_iter()
-        .map(|rule| pixel_metrics(test, detections, *rule, settings.aupro_limit))
-        .collect::<Result<_>>()?;
-    if let Some(half) = pixels.pop().flatten() {
-        scores.pixel_auroc_half = Some(half.auroc);
-        scores.pixel_ap_half = Some(half.average_precision);
-        scores.aupro_half = Some(half.aupro);
-    }
-    if let Some(main) = pixels.pop().flatten() {
-        scores.pixel_auroc = Some(main.auroc);
-        scores.pixel_ap = Some(main.average_precision);
-        scores.aupro = Some(main.aupro);
-    }
-    Ok(scores)
+/// Scores a detector image by image. It holds the scores of the pixels, and no image, map or picture.
+#[derive(Debug, Clone)]
+pub struct Scorer {
+    aupro_limit: f64,
+    images: ImageScores,
+    normal: usize,
+    defective: usize,
+    main: Pixels,
+    half: Pixels,
+    /// Of the part that the detector looks at, where that is not all.
+    native: Option<Pixels>,
 }
 
-/// Pixel metrics by one rule, or nothing where no pixel of the ground truth is anomalous.
-fn pixel_metrics(
-    test: &[TestImage],
-    detections: &[Detection],
+impl Scorer {
+    /// A scorer that has seen nothing yet; `view` is the part of the images that the detector looks at, if not all.
+    pub fn new(settings: &Evaluated, view: Option<View>) -> Self {
+        Self {
+            aupro_limit: settings.aupro_limit,
+            images: ImageScores::new(),
+            normal: 0,
+            defective: 0,
+            main: Pixels::new(settings.ground_truth, None),
+            half: Pixels::new(GroundTruth::Half, None),
+            native: view.map(|view| Pixels::new(GroundTruth::Half, Some(view))),
+        }
+    }
+
+    /// Adds what a detector says of a test image.
+    ///
+    /// # Errors
+    /// A map of another size than the image's mask, a score that is not a number.
+    pub fn push(&mut self, test: &TestImage, detection: &Detection) -> Result<()> {
+        self.images.push(detection.score, test.is_defective())?;
+        match test.is_defective() {
+            true => self.defective += 1,
+            false => self.normal += 1,
+        }
+        self.main.push(test, detection)?;
+        self.half.push(test, detection)?;
+        match &mut self.native {
+            Some(native) => native.push(test, detection),
+            None => Ok(()),
+        }
+    }
+
+    /// The figures of all images so far. One is absent where it is not defined: without both normal and defective images,
+    /// without an anomalous pixel.
+    ///
+    /// # Errors
+    /// When a metric cannot be computed.
+    pub fn finish(self) -> Result<(Scores, Option<NativeScores>)> {
+        let mut scores = Scores::default();
+        if self.defective > 0 && self.normal > 0 {
+            let metrics = self.images.finish()?;
+            scores.image_auroc = Some(metrics.auroc);
+            scores.image_ap = Some(metrics.average_precision);
+        }
+        let limit = self.aupro_limit;
+        let (main, half) = rayon::join(|| self.main.finish(limit), || self.half.finish(limit));
+        if let Some(main) = main? {
+            scores.pixel_auroc = Some(main.auroc);
+            scores.pixel_ap = Some(main.average_precision);
+            scores.aupro = Some(main.aupro);
+        }
+        if let Some(half) = half? {
+            scores.pixel_auroc_half = Some(half.auroc);
+            scores.pixel_ap_half = Some(half.average_precision);
+            scores.aupro_half = Some(half.aupro);
+        }
+        let native = match self.native {
+            Some(native) => native.finish(limit)?,
+            None => None,
+        };
+        let native = native.map(|metrics| NativeScores {
+            pixel_auroc: metrics.auroc,
+            pixel_ap: metrics.average_precision,
+            aupro: metrics.aupro,
+        });
+        Ok((scores, native))
+    }
+}
+
+/// Pixel scores by one rule for the ground truth, of whole images or of a part of each.
+#[derive(Debug, Clone)]
+struct Pixels {
     rule: GroundTruth,
-    aupro_limit: f64,
-) -> Result<Option<PixelMetrics>> {
-    let mut accumulator = PixelScores::exact();
-    let mut anomalous = false;
-    for (image, detection) in test.iter().zip(detections) {
-        let mask = rule.of(image);
-        anomalous |= !mask.is_empty();
-        let (width, height) = (detection.map.width as usize, detection.map.height as usize);
-        accumulator.push(&detection.map.scores, mask.pixels(), width, height)?;
-    }
-    if anomalous {
-        Ok(Some(accumulator.finish(aupro_limit)?))
-    } else {
-        Ok(None)
-    }
+    part: Option<View>,
+    scores: PixelScores,
+    anomalous: bool,
 }
 
-impl GroundTruth {
-    fn of(self, image: &TestImage) -> &Mask {
-        match self {
-            Self::Full => &image.mask,
-            Self::Half => &image.mask_half,
+impl Pixels {
+    fn new(rule: GroundTruth, part: Option<View>) -> Self {
+        Self {
+            rule,
+            part,
+            scores: PixelScores::exact(),
+            anomalous: false,
         }
     }
-}
 
-/// Pixel figures within a part of the images.
-fn native(
-    test: &[TestImage],
-    detections: &[Detection],
-    view: View,
-    aupro_limit: f64,
-) -> Result<Option<NativeScores>> {
-    let mut accumulator = PixelScores::exact();
-    let mut anomalous = false;
-    for (image, detection) in test.iter().zip(detections) {
+    fn push(&mut self, test: &TestImage, detection: &Detection) -> Result<()> {
+        let mask = match self.rule {
+            GroundTruth::Full => &test.mask,
+            GroundTruth::Half => &test.mask_half,
+        };
         let (width, height) = (detection.map.width as usize, detection.map.height as usize);
+        let Some(view) = self.part else {
+            self.anomalous |= !mask.is_empty();
+            self.scores.push(&detection.map.scores, mask.pixels(), width, height)?;
+            return Ok(());
+        };
         let place = |share: f64, length: usize| (share * length as f64).round() as usize;
         let columns = place(view.left, width)..place(view.right, width).min(width);
         let rows = place(view.top, height)..place(view.bottom, height).min(height);
-        let mask = GroundTruth::Half.of(image).pixels();
         let (mut scores, mut truth) = (Vec::new(), Vec::new());
         for row in rows.clone() {
             let part = row * width + columns.start..row * width + columns.end;
             scores.extend_from_slice(&detection.map.scores[part.clone()]);
-            truth.extend_from_slice(&mask[part]);
+            truth.extend_from_slice(&mask.pixels()[part]);
         }
-        anomalous |= truth.iter().any(|&set| set != 0);
-        accumulator.push(&scores, &truth, columns.len(), rows.len())?;
+        self.anomalous |= truth.iter().any(|&set| set != 0);
+        self.scores.push(&scores, &truth, columns.len(), rows.len())?;
+        Ok(())
     }
-    if !anomalous {
-        return Ok(None);
+
+    /// The metrics, or nothing where no pixel of the ground truth is anomalous.
+    fn finish(self, aupro_limit: f64) -> Result<Option<PixelMetrics>> {
+        self.anomalous.then(|| Ok(self.scores.finish(aupro_limit)?)).transpose()
     }
-    let metrics = accumulator.finish(aupro_limit)?;
-    Ok(Some(NativeScores {
-        pixel_auroc: metrics.auroc,
-        pixel_ap: metrics.average_precision,
-        aupro: metrics.aupro,
-    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flawforge_masks::Mask;
     use flawforge_models::{AnomalyMap, ModelError};
 
     /// Calls an image as anomalous as its red channel is bright.
@@ -344,6 +383,24 @@ mod tests {
         assert_eq!((native.pixel_auroc, native.pixel_ap), (1.0, 1.0));
         assert!(evaluation.scores.pixel_ap.unwrap() < 0.5);
         assert!(evaluate(&Redness, &category(true)).unwrap().native.is_none());
+    }
+
+    #[test]
+    fn every_detection_is_shown_once_with_its_image() {
+        let category = category(true);
+        let mut seen = Vec::new();
+        let settings = Evaluated {
+            ground_truth: GroundTruth::Full,
+            aupro_limit: AUPRO_LIMIT,
+            batch: 2,
+        };
+        let evaluation = evaluate_each(&Redness, &category, &settings, &mut |place, detection| {
+            seen.push((place, detection.score));
+        })
+        .unwrap();
+        let expected: Vec<(usize, f32)> = evaluation.images.iter().map(|image| image.score).enumerate().collect();
+        assert_eq!(seen, expected);
+        assert!(seen[0].1 < 1.0 && seen[2].1 == 1.0);
     }
 
     #[test]

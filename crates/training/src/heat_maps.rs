@@ -1,5 +1,6 @@
 //! A sheet of test images with what a detector says about them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use flawforge_datasets::{Category, TestImage};
@@ -22,39 +23,72 @@ const SIDE: u32 = 128;
 const OPACITY: f32 = 0.7;
 
 /// Image, ground truth, reconstruction, anomaly map and overlay for some test images of each defect type, evenly spaced.
-pub fn heat_maps(evaluation: &Evaluation, category: &Category) -> RgbImage {
-    let mut sheet = Sheet::new(&[
-        "image",
-        "ground truth",
-        "reconstruction",
-        "anomaly map",
-        "overlay",
-    ]);
-    // Enlarged by whole pixels, small images stay honest and captions fit; large ones are reduced.
-    sheet.side = Some(SIDE);
-    sheet.title(format!(
-        "{}: image AUROC {}, pixel AUROC {}, pixel AP {}",
-        evaluation.category,
-        percent(evaluation.scores.image_auroc),
-        percent(evaluation.scores.pixel_auroc),
-        percent(evaluation.scores.pixel_ap),
-    ));
-    let scale = Scale {
-        low: 0.0,
-        high: evaluation.full_scale,
-    };
-    for (test, detection) in shown(evaluation, category) {
-        sheet.row(test.name.clone(), row(test, detection, scale));
-    }
-    sheet.render()
+/// Detections are added as they come, those that are not shown are passed over.
+pub struct HeatMapSheet<'a> {
+    category: &'a Category,
+    scale: Scale,
+    /// Position of each test image that is shown, with its row as soon as it is there.
+    rows: BTreeMap<usize, Option<[Cell; 5]>>,
 }
 
-/// Writes [`heat_maps`] as PNG.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_heat_maps(path: &Path, evaluation: &Evaluation, category: &Category) -> Result<()> {
-    write_png(path, &heat_maps(evaluation, category))
+impl<'a> HeatMapSheet<'a> {
+    /// A sheet for the test images of `category`, whose maps show a score of `full_scale` as fully anomalous
+    /// ([`flawforge_models::Detector::full_scale`]).
+    pub fn new(category: &'a Category, full_scale: f32) -> Self {
+        let positions: Vec<usize> = (0..category.test.len()).collect();
+        let mut rows = BTreeMap::new();
+        // Test images come ordered by defect type.
+        for group in positions.chunk_by(|&a, &b| category.test[a].defect == category.test[b].defect) {
+            let count = group.len().min(PER_DEFECT);
+            rows.extend((0..count).map(|i| (group[i * group.len() / count], None)));
+        }
+        let scale = Scale {
+            low: 0.0,
+            high: full_scale,
+        };
+        Self { category, scale, rows }
+    }
+
+    /// Adds what a detector says of the test image at a position.
+    pub fn add(&mut self, position: usize, detection: &Detection) {
+        if let Some(place) = self.rows.get_mut(&position) {
+            *place = Some(row(&self.category.test[position], detection, self.scale));
+        }
+    }
+
+    /// The sheet of the rows that are there.
+    pub fn render(&self, evaluation: &Evaluation) -> RgbImage {
+        let mut sheet = Sheet::new(&[
+            "image",
+            "ground truth",
+            "reconstruction",
+            "anomaly map",
+            "overlay",
+        ]);
+        // Enlarged by whole pixels, small images stay honest and captions fit; large ones are reduced.
+        sheet.side = Some(SIDE);
+        sheet.title(format!(
+            "{}: image AUROC {}, pixel AUROC {}, pixel AP {}",
+            evaluation.category,
+            percent(evaluation.scores.image_auroc),
+            percent(evaluation.scores.pixel_auroc),
+            percent(evaluation.scores.pixel_ap),
+        ));
+        for (&position, row) in &self.rows {
+            if let Some(row) = row {
+                sheet.row(self.category.test[position].name.clone(), row.clone());
+            }
+        }
+        sheet.render()
+    }
+
+    /// Writes [`render`](Self::render) as PNG.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path, evaluation: &Evaluation) -> Result<()> {
+        write_png(path, &self.render(evaluation))
+    }
 }
 
 fn row(test: &TestImage, detection: &Detection, scale: Scale) -> [Cell; 5] {
@@ -81,17 +115,6 @@ fn row(test: &TestImage, detection: &Detection, scale: Scale) -> [Cell; 5] {
         Cell::new(map.colours(), format!("score {:.3}", detection.score)),
         Cell::from(overlay),
     ]
-}
-
-fn shown<'a>(evaluation: &'a Evaluation, category: &'a Category) -> Vec<(&'a TestImage, &'a Detection)> {
-    let all: Vec<_> = category.test.iter().zip(&evaluation.detections).collect();
-    let mut shown = Vec::new();
-    // Test images come ordered by defect type.
-    for group in all.chunk_by(|(a, _), (b, _)| a.defect == b.defect) {
-        let count = group.len().min(PER_DEFECT);
-        shown.extend((0..count).map(|i| group[i * group.len() / count]));
-    }
-    shown
 }
 
 fn percent(value: Option<f64>) -> String {

@@ -74,8 +74,10 @@ pub use config::{
 };
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
-pub use evaluate::{Evaluation, ImageResult, NativeScores, Scores, evaluate, evaluate_with};
-pub use heat_maps::{heat_maps, write_heat_maps};
+pub use evaluate::{
+    Evaluation, ImageResult, NativeScores, Scorer, Scores, evaluate, evaluate_each, evaluate_with,
+};
+pub use heat_maps::HeatMapSheet;
 pub use journal::{Line, read_journal};
 pub use method::{Architecture, Method, UnknownMethod};
 pub use nsa::NsaRecipe;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use flawforge::training::{Evaluation, Run, evaluate_with, write_atomically, write_heat_maps};
+use flawforge::training::{Evaluation, HeatMapSheet, Run, evaluate_each, write_atomically};
 
 use super::source::{CategoryArgs, make_folder};
 
@@ -41,13 +41,22 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         );
     }
     let detector = run.detector()?;
-    let evaluation = evaluate_with(detector.as_ref(), &category, &run.config().evaluation)?;
+    let mut sheet = HeatMapSheet::new(&category, detector.full_scale());
+    let settings = &run.config().evaluation;
+    let evaluation = evaluate_each(
+        detector.as_ref(),
+        &category,
+        settings,
+        &mut |position, detection| {
+            sheet.add(position, detection);
+        },
+    )?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("evaluation"));
     make_folder(&out)?;
     let json = serde_json::to_vec_pretty(&evaluation).context("evaluation.json")?;
     write_atomically(&out.join("evaluation.json"), &json)?;
     write_scores(&out.join("scores.csv"), &evaluation)?;
-    write_heat_maps(&out.join("heatmaps.png"), &evaluation, &category)?;
+    sheet.write(&out.join("heatmaps.png"), &evaluation)?;
     // A closed pipe behind this command is no fault of it.
     let _ = std::io::stdout().write_all(summary(&evaluation).as_bytes());
     log::info!("details in {}", out.display());

@@ -1,0 +1,418 @@
+//! The paper's four tables: their columns, and how finished cells become one of them.
+
+mod document;
+mod grid;
+mod observation;
+mod spread;
+
+pub use document::Table;
+pub use grid::{Entry, Grid};
+pub use observation::{Figure, Observation};
+pub use spread::Spread;
+
+use crate::cell::CellResult;
+use crate::published::Published;
+use crate::simulated::{KINDS, SimulatedResult};
+use flawforge::augment::Kind;
+use flawforge::training::Method;
+use grid::Rows;
+
+/// One of the paper's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaperTable {
+    /// Detection: image AUROC and AP.
+    One,
+    /// Localisation: pixel AUROC and AP.
+    Two,
+    /// Localisation on the simulated dataset, a row for each kind of anomaly.
+    Three,
+    /// The ablation: localisation with rotation, simulation and split training parted.
+    Four,
+}
+
+impl PaperTable {
+    /// All tables, in order.
+    pub const ALL: [Self; 4] = [Self::One, Self::Two, Self::Three, Self::Four];
+
+    /// `table1` to `table4`: the name of its files, and its key among the published numbers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::One => "table1",
+            Self::Two => "table2",
+            Self::Three => "table3",
+            Self::Four => "table4",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::One => "Table 1: detection, image AUROC / AP in percent",
+            Self::Two => "Table 2: localisation, pixel AUROC / AP in percent",
+            Self::Three => "Table 3: localisation on the simulated dataset, pixel AUROC / AP in percent",
+            Self::Four => "Table 4: ablation, pixel AUROC / AP in percent",
+        }
+    }
+
+    /// The paper's columns.
+    pub fn methods(self) -> &'static [Method] {
+        match self {
+            Self::One | Self::Two | Self::Three => &[Method::Draem, Method::LinYan],
+            Self::Four => &[
+                Method::DraemNoRotation,
+                Method::DraemOurSimulation,
+                Method::SplitDraemSimulation,
+                Method::LinYan,
+            ],
+        }
+    }
+}
+
+/// What a sweep left behind, and over what it went.
+pub struct Finished<'a> {
+    /// The methods to show, in the order of the columns.
+    pub methods: &'a [Method],
+    /// The categories, in the order of the rows.
+    pub categories: &'a [String],
+    /// Of them, those whose selection has near-distribution anomalies.
+    pub bendable: &'a [String],
+    /// Whether a category's name means the paper's category of that name. The demo data's `leather` does not.
+    pub paper_categories: bool,
+    /// The figures on the test images.
+    pub cells: &'a [CellResult],
+    /// The figures on the simulated dataset.
+    pub simulated: &'a [SimulatedResult],
+    /// Where the setting differs from the paper's, one sentence each.
+    pub differences: Vec<String>,
+}
+
+/// Builds one of the paper's tables from finished cells. Methods without a cell are left out.
+pub fn build(table: PaperTable, published: &Published, finished: Finished<'_>) -> Table {
+    let names: Vec<String> = finished
+        .methods
+        .iter()
+        .map(|method| method.name().to_owned())
+        .collect();
+    let shown = |method: &String| names.contains(method);
+    let cells: Vec<CellResult> = finished
+        .cells
+        .iter()
+        .filter(|c| shown(&c.method))
+        .cloned()
+        .collect();
+    let simulated: Vec<SimulatedResult> = finished
+        .simulated
+        .iter()
+        .filter(|c| shown(&c.method))
+        .cloned()
+        .collect();
+    let grids = match table {
+        PaperTable::Three => on_simulated(published, &names, &finished, &simulated),
+        _ => on_test_images(table, published, &names, &finished, &cells),
+    };
+    Table {
+        name: table.name(),
+        title: table.title(),
+        corrections: published.reasons(table.name(), &names),
+        methods: names,
+        categories: finished.categories.to_vec(),
+        grids,
+        differences: finished.differences,
+        cells,
+        simulated: match table {
+            PaperTable::Three => simulated,
+            _ => Vec::new(),
+        },
+    }
+}
+
+fn on_test_images(
+    table: PaperTable,
+    published: &Published,
+    methods: &[String],
+    finished: &Finished<'_>,
+    cells: &[CellResult],
+) -> Vec<Grid> {
+    use Figure::{
+        Aupro, ImageAp, ImageAuroc, NativeImageAp, NativeImageAuroc, NativePixelAp, NativePixelAuroc,
+        PixelAp, PixelApHalf, PixelAuroc, PixelAurocHalf, TrainSeconds,
+    };
+    let observations: Vec<Observation> = cells.iter().map(Observation::of_cell).collect();
+    let grid = |heading: &str, figures: &[Figure], paper: Option<&str>| {
+        let rows = Rows {
+            heading: "category",
+            names: finished.categories,
+            extra: &[],
+            of_paper: finished.paper_categories,
+        };
+        Grid::new(heading, figures, methods, &rows, &observations, published, paper)
+    };
+    let mut grids = match table {
+        PaperTable::One => vec![grid("", &[ImageAuroc, ImageAp], Some("table1"))],
+        PaperTable::Two => vec![
+            grid("", &[PixelAuroc, PixelAp], Some("table2")),
+            grid(
+                "Detection: image AUROC / AP in percent",
+                &[ImageAuroc, ImageAp],
+                Some("table1"),
+            ),
+        ],
+        _ => vec![
+            grid("", &[PixelAuroc, PixelAp], Some("table4")),
+            grid(
+                "Beyond the paper: image AUROC / AP in percent",
+                &[ImageAuroc, ImageAp],
+                None,
+            ),
+        ],
+    };
+    if table != PaperTable::One {
+        let heading = "Beyond the paper: AUPRO up to 30 % false positives; pixel AUROC / AP when half-covered pixels count";
+        grids.push(grid(heading, &[Aupro, PixelAurocHalf, PixelApHalf], None));
+    }
+    let native: &[Figure] = match table {
+        PaperTable::One => &[NativeImageAuroc, NativeImageAp],
+        _ => &[NativePixelAuroc, NativePixelAp],
+    };
+    let heading = "Each method by its own protocol (crop, masks and map as in its code)";
+    grids.push(grid(heading, native, None));
+    grids.push(grid("Training of one cell, seconds", &[TrainSeconds], None));
+    grids.retain(|grid| !grid.entries.is_empty());
+    grids
+}
+
+fn on_simulated(
+    published: &Published,
+    methods: &[String],
+    finished: &Finished<'_>,
+    results: &[SimulatedResult],
+) -> Vec<Grid> {
+    let names: Vec<String> = KINDS.iter().map(|kind| kind.name().to_owned()).collect();
+    let bent = Kind::NearDistribution;
+    let selected = format!("{bent}, selected categories");
+    let mut observations = Vec::new();
+    for method in methods {
+        for kind in KINDS {
+            observations.extend(Observation::of_kind(
+                results,
+                method,
+                kind,
+                kind.name(),
+                finished.categories,
+            ));
+        }
+        observations.extend(Observation::of_kind(
+            results,
+            method,
+            bent,
+            &selected,
+            finished.bendable,
+        ));
+    }
+    // The same average with near-distribution anomalies only where the selection has them.
+    let mut second = names.clone();
+    second.retain(|name| name != bent.name());
+    second.push(selected.clone());
+    let extra = [(selected, None), ("average with it".to_owned(), Some(second))];
+    let rows = Rows {
+        heading: "kind",
+        names: &names,
+        extra: if finished.bendable.is_empty() { &[] } else { &extra },
+        of_paper: true,
+    };
+    let grid = |heading: &str, figures: &[Figure], paper: Option<&str>| {
+        Grid::new(heading, figures, methods, &rows, &observations, published, paper)
+    };
+    let mut grids = vec![
+        grid("", &[Figure::PixelAuroc, Figure::PixelAp], Some("table3")),
+        grid(
+            "Beyond the paper: image AUROC / AP; AUPRO up to 30 % false positives",
+            &[Figure::ImageAuroc, Figure::ImageAp, Figure::Aupro],
+            None,
+        ),
+    ];
+    grids.retain(|grid| !grid.entries.is_empty());
+    grids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::tests::result;
+    use crate::simulated::KindScores;
+
+    fn finished<'a>(
+        methods: &'a [Method],
+        categories: &'a [String],
+        cells: &'a [CellResult],
+    ) -> Finished<'a> {
+        Finished {
+            methods,
+            categories,
+            bendable: &[],
+            paper_categories: true,
+            cells,
+            simulated: &[],
+            differences: vec!["only a test".into()],
+        }
+    }
+
+    fn table(methods: &[Method], paper_categories: bool) -> Table {
+        let cells = [
+            result("draem", "leather", 0, 0.5),
+            result("draem", "leather", 1, 0.7),
+            result("draem", "bottle", 0, 0.9),
+            result("lin-yan", "bottle", 0, 0.25),
+        ];
+        let categories = ["bottle".to_string(), "leather".into()];
+        let finished = Finished {
+            paper_categories,
+            ..finished(methods, &categories, &cells)
+        };
+        build(PaperTable::Two, &Published::load().unwrap(), finished)
+    }
+
+    const BOTH: [Method; 2] = [Method::Draem, Method::LinYan];
+
+    #[test]
+    fn means_spreads_and_averages() {
+        let table = table(&BOTH, true);
+        let leather = table.grids[0].entry("draem", "leather").unwrap();
+        assert!((leather.ours[1].mean - 60.0).abs() < 1e-9);
+        assert!((leather.ours[1].deviation.unwrap() - 200f64.sqrt()).abs() < 1e-9);
+        // Only seed 0 has every category, so the average is that of one run.
+        let average = table.grids[0].entry("draem", "average").unwrap();
+        assert_eq!((average.seeds, average.ours[1].deviation), (1, None));
+        assert!((average.ours[1].mean - 70.0).abs() < 1e-9);
+        let paper = average.paper.unwrap();
+        assert!(
+            (paper.auroc - 98.85).abs() < 1e-9,
+            "the mean of the paper's values in the rows shown"
+        );
+        assert!(
+            table.grids[0].entry("lin-yan", "average").is_none(),
+            "leather is missing for this method"
+        );
+    }
+
+    #[test]
+    fn ours_stands_beside_the_paper() {
+        let table = table(&BOTH, true);
+        let markdown = table.markdown();
+        for line in [
+            "| category | draem | paper | lin-yan | paper |",
+            "| leather | 60.0±14.1 / 60.0±14.1 | 98.6 / 75.3 ‡ | – | – |",
+            "| bottle | 90.0 / 90.0 | 99.1 / 86.5 | 25.0 / 25.0 | 98.7 / 86.2 |",
+            "| average | 70.0 / 70.0 | 98.85 / 80.90 | – | – |",
+            "| average printed in the paper | | 97.3 / 68.4 | | 98.1 / 70.9 ‡ |",
+            "only a test",
+        ] {
+            assert!(markdown.contains(line), "{line}\n{markdown}");
+        }
+        let csv = table.csv().unwrap();
+        let mut lines = csv.lines();
+        let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+        let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+        assert_eq!(rows.len(), 4);
+        let at = |name: &str| header.iter().position(|found| *found == name).unwrap();
+        assert_eq!(rows[1][..3], ["draem", "leather", "2"]);
+        assert_eq!(rows[1][at("pixel_ap_sd")], "14.1421");
+        assert_eq!(rows[1][at("paper_pixel_auroc")], "98.60");
+        assert_eq!(rows[1][at("paper_pixel_auroc_mark")], "corrected");
+        assert!(rows.iter().all(|row| row.len() == header.len()));
+    }
+
+    #[test]
+    fn a_category_of_the_same_name_is_not_the_papers() {
+        let table = table(&BOTH, false);
+        let markdown = table.markdown();
+        assert!(
+            markdown.contains("| leather | 60.0±14.1 / 60.0±14.1 | – | – | – |"),
+            "{markdown}"
+        );
+        assert!(
+            markdown.contains("97.3 / 68.4"),
+            "the printed average stays: {markdown}"
+        );
+    }
+
+    #[test]
+    fn native_figures_are_shown_where_they_are() {
+        let mut cells = [
+            result("draem", "bottle", 0, 0.5),
+            result("lin-yan", "bottle", 0, 0.5),
+        ];
+        let categories = ["bottle".to_string()];
+        let build_one = |cells: &[CellResult]| {
+            let published = Published::load().unwrap();
+            build(PaperTable::One, &published, finished(&BOTH, &categories, cells)).markdown()
+        };
+        assert!(!build_one(&cells).contains("own protocol"));
+        cells[1].native = Some(crate::cell::NativeScores {
+            image_auroc: Some(0.75),
+            image_ap: Some(0.5),
+            ..Default::default()
+        });
+        let markdown = build_one(&cells);
+        assert!(
+            markdown.contains("own protocol") && markdown.contains("| bottle | – | 75.0 / 50.0 |"),
+            "{markdown}"
+        );
+    }
+
+    fn simulated(method: &str, category: &str, score: impl Fn(Kind) -> Option<f64>) -> SimulatedResult {
+        let kinds = KINDS.map(|kind| KindScores {
+            kind,
+            normal: 2,
+            anomalous: 6,
+            pixel_auroc: score(kind),
+            pixel_ap: score(kind),
+            aupro: score(kind),
+            image_auroc: score(kind),
+            image_ap: score(kind),
+        });
+        SimulatedResult {
+            method: method.into(),
+            category: category.into(),
+            seed: 0,
+            config_hash: "h".into(),
+            set_hash: "s".into(),
+            data: "test".into(),
+            textures: "test".into(),
+            draws: 3,
+            set_seed: 0,
+            kinds: kinds.to_vec(),
+        }
+    }
+
+    #[test]
+    fn table_3_averages_categories_and_then_kinds() {
+        let bent = Kind::NearDistribution;
+        let results = [
+            simulated("draem", "grid", |kind| Some(if kind == bent { 0.5 } else { 1.0 })),
+            simulated("draem", "tile", |kind| {
+                (kind != Kind::Nsa).then_some(if kind == bent { 0.0 } else { 0.5 })
+            }),
+            simulated("lin-yan", "grid", |_| Some(0.25)),
+        ];
+        let categories = ["grid".to_string(), "tile".into()];
+        let finished = Finished {
+            simulated: &results,
+            bendable: &categories[..1],
+            ..finished(&BOTH, &categories, &[])
+        };
+        let table = build(PaperTable::Three, &Published::load().unwrap(), finished);
+        let markdown = table.markdown();
+        for line in [
+            "| cut-paste | 75.0 / 75.0 | 86.8 / 58.1 | – | – |",
+            "| nsa | 100.0 / 100.0 | 97.9 / 82.6 | – | – |",
+            "| near-distribution | 25.0 / 25.0 | 96.3 / 66.9 ◊ | – | – |",
+            "| average | 70.0 / 70.0 | 96.20 / 81.40 ◊ | – | – |",
+            "| near-distribution, selected categories | 50.0 / 50.0 | – | 25.0 / 25.0 | – |",
+            "| average with it | 75.0 / 75.0 | – | – | – |",
+            "| average printed in the paper | | 96.2 / 81.4 | | 96.5 / 82.7 |",
+        ] {
+            assert!(markdown.contains(line), "{line}\n{markdown}");
+        }
+        assert_eq!(table.csv().unwrap().lines().count(), 1 + 8 + 1);
+    }
+}

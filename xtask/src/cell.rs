@@ -80,17 +80,15 @@ pub struct CellResult {
     pub config_hash: String,
 }
 
-/// Figures by a method's own protocol (its crop, its masks, its map), fractions in [0, 1].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Pixel figures by a method's own protocol, fractions in [0, 1]: in the part of the images that it looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NativeScores {
-    /// Image AUROC.
-    pub image_auroc: Option<f64>,
-    /// Image average precision.
-    pub image_ap: Option<f64>,
     /// Pixel AUROC.
-    pub pixel_auroc: Option<f64>,
+    pub pixel_auroc: f64,
     /// Pixel average precision.
-    pub pixel_ap: Option<f64>,
+    pub pixel_ap: f64,
+    /// Area under the per-region overlap up to 30 % false positives.
+    pub aupro: f64,
 }
 
 /// What a cell is made from; a finished cell counts only when it was made from the same.

@@ -51,6 +51,13 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
         ),
         PaperTable::One | PaperTable::Two => {}
     }
+    if table == PaperTable::One {
+        lines.push(
+            "image scores are each method's own: DRAEM and its relatives the largest mean of the map over 21 × 21 pixels, NSA the \
+             mean of the map, PatchCore the largest distance of a patch"
+                .into(),
+        );
+    }
     lines.push(format!(
         "masks: every method is scored on the same ones, resized to {} px, a pixel being anomalous where it is fully covered \
          (DRAEM's rule); the paper does not say which protocol its baselines used",

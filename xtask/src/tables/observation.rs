@@ -22,14 +22,12 @@ pub enum Figure {
     PixelAurocHalf,
     /// Pixel average precision by that rule.
     PixelApHalf,
-    /// Image AUROC by the method's own protocol.
-    NativeImageAuroc,
-    /// Image average precision by the method's own protocol.
-    NativeImageAp,
     /// Pixel AUROC by the method's own protocol.
     NativePixelAuroc,
     /// Pixel average precision by the method's own protocol.
     NativePixelAp,
+    /// AUPRO by the method's own protocol.
+    NativeAupro,
     /// Training time of one cell.
     TrainSeconds,
 }
@@ -45,10 +43,9 @@ impl Figure {
             Self::Aupro => "aupro",
             Self::PixelAurocHalf => "pixel_auroc_half",
             Self::PixelApHalf => "pixel_ap_half",
-            Self::NativeImageAuroc => "native_image_auroc",
-            Self::NativeImageAp => "native_image_ap",
             Self::NativePixelAuroc => "native_pixel_auroc",
             Self::NativePixelAp => "native_pixel_ap",
+            Self::NativeAupro => "native_aupro",
             Self::TrainSeconds => "train_seconds",
         }
     }
@@ -80,18 +77,13 @@ impl Observation {
             (Figure::PixelApHalf, 100.0 * cell.pixel_ap_half),
             (Figure::TrainSeconds, cell.train_seconds),
         ]);
-        let native = cell.native.unwrap_or_default();
-        let native = [
-            (Figure::NativeImageAuroc, native.image_auroc),
-            (Figure::NativeImageAp, native.image_ap),
-            (Figure::NativePixelAuroc, native.pixel_auroc),
-            (Figure::NativePixelAp, native.pixel_ap),
-        ];
-        values.extend(
-            native
-                .into_iter()
-                .filter_map(|(figure, value)| Some((figure, 100.0 * value?))),
-        );
+        if let Some(native) = cell.native {
+            values.extend([
+                (Figure::NativePixelAuroc, 100.0 * native.pixel_auroc),
+                (Figure::NativePixelAp, 100.0 * native.pixel_ap),
+                (Figure::NativeAupro, 100.0 * native.aupro),
+            ]);
+        }
         Self {
             method: cell.method.clone(),
             row: cell.category.clone(),

@@ -80,17 +80,6 @@ pub struct CellResult {
     pub config_hash: String,
 }
 
-/// Pixel figures by a method's own protocol, fractions in [0, 1]: in the part of the images that it looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NativeScores {
-    /// Pixel AUROC.
-    pub pixel_auroc: f64,
-    /// Pixel average precision.
-    pub pixel_ap: f64,
-    /// Area under the per-region overlap up to 30 % false positives.
-    pub aupro: f64,
-}
-
 /// What a cell is made from; a finished cell counts only when it was made from the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {

@@ -1,10 +1,12 @@
 //! Where a sweep's setting differs from the paper's, in sentences.
 
+use crate::backbone::SweepBackbone;
 use crate::cell::CellResult;
 use crate::plan::Plan;
 use crate::source::{Data, Textures};
 use crate::tables::PaperTable;
 use flawforge::augment::NsaSettings;
+use flawforge::training::Method;
 
 /// One sentence for each difference that matters in `table`.
 pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) -> Vec<String> {
@@ -33,6 +35,21 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
             profile.reconstructive_width, profile.discriminative_width, profile.image_size
         ));
     }
+    if plan.methods.contains(&Method::Nsa) {
+        if profile.name != "paper" {
+            let nsa = &profile.nsa;
+            lines.push(format!(
+                "NSA: width {}, {} of {} images at learning rate {} (its code: width 64, 320 or 560 epochs of 64 images)",
+                nsa.width, nsa.length, nsa.batch, nsa.learning_rate
+            ));
+        }
+        lines.push(
+            "NSA looks at the central part of its images; its maps are scored on whole images (0 around that part), and in a \
+             grid of their own on the part alone"
+                .into(),
+        );
+    }
+    lines.extend(plan.backbone.as_ref().and_then(SweepBackbone::difference));
     lines.push(format!(
         "seeds: {} (the paper: one run, no spread given)",
         plan.seeds

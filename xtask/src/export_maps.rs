@@ -93,7 +93,7 @@ pub fn export_maps(args: &ExportMapsArgs) -> Result<()> {
         for (index, test) in category.test.iter().enumerate() {
             for detection in detector.detect(&[&test.image])? {
                 let map = match &sizes {
-                    Some(sizes) => detection.map.stretched(sizes[index].0, sizes[index].1),
+                    Some(sizes) => detection.map.resized(sizes[index].0, sizes[index].1),
                     None => detection.map,
                 };
                 write_map(&map_path(&args.out, &name, &test.name), &map)?;

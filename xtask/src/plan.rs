@@ -1,5 +1,6 @@
 //! What a sweep will do, decided and checked before it starts: methods, categories, seeds, and where everything comes from.
 
+use crate::backbone::{BackboneArgs, SweepBackbone};
 use crate::cell::{self, CellKey, CellResult, Provenance};
 use crate::published::Published;
 use crate::simulated::{self, SetSettings, SimulatedResult};
@@ -45,6 +46,9 @@ pub struct SweepArgs {
     /// Folder of cells and tables, shared by all tables [default: out/PROFILE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// The network of PatchCore
+    #[command(flatten)]
+    pub backbone: BackboneArgs,
     /// Folder that `cargo xtask download` fills
     #[arg(long, value_name = "DIR", default_value = crate::download::DEFAULT_DIR)]
     pub downloads: PathBuf,
@@ -122,8 +126,10 @@ pub struct Plan {
     pub categories: Vec<String>,
     /// The selection of each category.
     pub selections: Vec<Selection>,
-    /// Seeds 0 to this are run.
+    /// As many seeds are run, from 0 on.
     pub seeds: u64,
+    /// The weights of PatchCore's network, where it is among the methods.
+    pub backbone: Option<SweepBackbone>,
 }
 
 impl Plan {
@@ -158,6 +164,12 @@ impl Plan {
             .out
             .clone()
             .unwrap_or_else(|| PathBuf::from("out").join(&profile.name));
+        let folder = match &textures {
+            Textures::Folder(folder) => Some(folder.as_path()),
+            Textures::Procedural => None,
+        };
+        let backbone =
+            SweepBackbone::settle(&args.backbone, &methods, &profile, folder, &args.downloads, &out)?;
         Ok(Self {
             data,
             textures,
@@ -168,12 +180,21 @@ impl Plan {
             categories,
             selections,
             seeds: args.seeds,
+            backbone,
         })
     }
 
     /// Images as the simulated dataset is made of, at the size of the masks: the same for every method.
     pub fn common_loading(&self) -> Loading {
         Loading::opencv(self.profile.image_size, self.profile.image_size)
+    }
+
+    fn config(&self, method: Method, seed: u64) -> Config {
+        let mut config = Config::for_method(method, &self.profile, seed);
+        if let Some(backbone) = &self.backbone {
+            backbone.apply(&mut config);
+        }
+        config
     }
 
     /// Settings and selection as one SHA-256, and where images and textures come from.
@@ -206,7 +227,7 @@ impl Plan {
                         category: category.clone(),
                         seed,
                     };
-                    let config = Config::for_method(method, &self.profile, seed);
+                    let config = self.config(method, seed);
                     let provenance = self.provenance(&config, category, &self.selections[index])?;
                     let subject = Subject {
                         category,

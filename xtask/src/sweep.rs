@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use flawforge::augment::{Selection, TextureSource};
 use flawforge::datasets::Category;
 use flawforge::models::Detector;
+use flawforge::training::backbone::Weights;
 use flawforge::training::{self, HeatMapSheet, ProgressStyle, Run, TrainOptions};
 use indicatif::MultiProgress;
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ pub struct Job<'a> {
     pub selection: &'a Selection,
     /// Textures.
     pub textures: Arc<dyn TextureSource>,
+    /// Weights of PatchCore's network.
+    pub backbone: Option<Arc<Weights>>,
 }
 
 /// What became of a cell.
@@ -143,6 +146,7 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         label: key.name(),
         device: training::default_device(),
         resume: true,
+        backbone: job.backbone.clone(),
         ..TrainOptions::default()
     };
     let report = training::train(
@@ -153,9 +157,10 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         &job.dir,
         &options,
     )?;
-    let mut sheet = HeatMapSheet::new(job.category);
+    let detector = detector(job)?;
+    let mut sheet = HeatMapSheet::new(job.category, detector.full_scale());
     let evaluation = training::evaluate_each(
-        &*detector(job)?,
+        &*detector,
         job.category,
         &config.evaluation,
         &mut |position, detection| sheet.add(position, detection),
@@ -179,7 +184,7 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         aupro: given(scores.aupro)?,
         pixel_auroc_half: given(scores.pixel_auroc_half)?,
         pixel_ap_half: given(scores.pixel_ap_half)?,
-        native: None,
+        native: evaluation.native,
         image_size: config.image_size,
         train_images: job.category.train.len(),
         test_images: job.category.test.len(),

@@ -71,7 +71,7 @@ fn write(root: &Path) {
     for (category, width, height, images) in CATEGORIES {
         for (index, (name, boxes)) in (0u64..).zip(images) {
             let mask = truth(width, height, boxes);
-            let map = found(index + u64::from(width), width, height, &mask).stretched(width, height);
+            let map = found(index + u64::from(width), width, height, &mask).resized(width, height);
             write_map(&map_path(&root.join("maps"), category, name), &map).unwrap();
             if !boxes.is_empty() {
                 let file = root
@@ -112,7 +112,7 @@ fn our_metrics_agree_with_an_independent_reading_of_the_files() {
             let (w, h, map) = read_map(&path);
             assert_eq!((w, h), (width, height), "{name}");
             let mask = truth(width, height, boxes);
-            let written = found(index + u64::from(width), width, height, &mask).stretched(width, height);
+            let written = found(index + u64::from(width), width, height, &mask).resized(width, height);
             assert_eq!(map, written.scores, "{name}: floats must survive to the last bit");
             scores.push(&map, mask.pixels(), w as usize, h as usize).unwrap();
         }

@@ -255,7 +255,8 @@ impl Pixels {
         let (width, height) = (detection.map.width as usize, detection.map.height as usize);
         let Some(view) = self.part else {
             self.anomalous |= !mask.is_empty();
-            self.scores.push(&detection.map.scores, mask.pixels(), width, height)?;
+            self.scores
+                .push(&detection.map.scores, mask.pixels(), width, height)?;
             return Ok(());
         };
         let place = |share: f64, length: usize| (share * length as f64).round() as usize;
@@ -274,7 +275,9 @@ impl Pixels {
 
     /// The metrics, or nothing where no pixel of the ground truth is anomalous.
     fn finish(self, aupro_limit: f64) -> Result<Option<PixelMetrics>> {
-        self.anomalous.then(|| Ok(self.scores.finish(aupro_limit)?)).transpose()
+        self.anomalous
+            .then(|| Ok(self.scores.finish(aupro_limit)?))
+            .transpose()
     }
 }
 
@@ -398,7 +401,12 @@ mod tests {
             seen.push((place, detection.score));
         })
         .unwrap();
-        let expected: Vec<(usize, f32)> = evaluation.images.iter().map(|image| image.score).enumerate().collect();
+        let expected: Vec<(usize, f32)> = evaluation
+            .images
+            .iter()
+            .map(|image| image.score)
+            .enumerate()
+            .collect();
         assert_eq!(seen, expected);
         assert!(seen[0].1 < 1.0 && seen[2].1 == 1.0);
     }

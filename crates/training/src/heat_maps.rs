@@ -46,7 +46,11 @@ impl<'a> HeatMapSheet<'a> {
             low: 0.0,
             high: full_scale,
         };
-        Self { category, scale, rows }
+        Self {
+            category,
+            scale,
+            rows,
+        }
     }
 
     /// Adds what a detector says of the test image at a position.

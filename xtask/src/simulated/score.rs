@@ -112,7 +112,7 @@ pub fn score(
     loading: &Loading,
     settings: &Evaluated,
 ) -> Result<SimulatedResult> {
-    let mut normal = Scorer::new(settings);
+    let mut normal = Scorer::new(settings, None);
     // Pictures are made once, at the size of the masks; a method that looks at another size has them resized.
     let look = |scorer: &mut Scorer, image: &TestImage| -> Result<()> {
         let resized;
@@ -142,7 +142,7 @@ pub fn score(
                 anomalous += 1;
             }
         }
-        let scores = scorer.finish()?;
+        let (scores, _) = scorer.finish()?;
         kinds.push(KindScores {
             kind,
             normal: set.normals().len(),

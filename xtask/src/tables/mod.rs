@@ -56,7 +56,9 @@ impl PaperTable {
     /// The paper's columns.
     pub fn methods(self) -> &'static [Method] {
         match self {
-            Self::One | Self::Two | Self::Three => &[Method::Draem, Method::LinYan],
+            Self::One | Self::Two | Self::Three => {
+                &[Method::Draem, Method::Nsa, Method::PatchCore, Method::LinYan]
+            }
             Self::Four => &[
                 Method::DraemNoRotation,
                 Method::DraemOurSimulation,
@@ -348,7 +350,7 @@ mod tests {
             build(PaperTable::Two, &published, finished(&BOTH, &categories, cells)).markdown()
         };
         assert!(!build_one(&cells).contains("own protocol"));
-        cells[1].native = Some(crate::cell::NativeScores {
+        cells[1].native = Some(flawforge::training::NativeScores {
             pixel_auroc: 0.75,
             pixel_ap: 0.5,
             aupro: 0.25,

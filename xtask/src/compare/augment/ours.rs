@@ -191,7 +191,8 @@ impl serve::Work for Ours {
                     ColorChange::Brightness(1.08),
                     ColorChange::Contrast(0.93),
                     ColorChange::Saturation(1.1),
-                    ColorChange::Hue(0.05),
+                    // Twelve of the 255 steps in which Pillow counts hues.
+                    ColorChange::Hue(12.0 / 255.0),
                 ] {
                     change.apply(&mut pixels);
                 }

@@ -45,7 +45,7 @@ impl NsaDetector {
     pub fn new(network: &NsaNetwork, view: NsaView) -> Result<Self, ModelError> {
         let multiple = NsaNetwork::MULTIPLE;
         let side = view.crop as usize;
-        if side == 0 || side % multiple != 0 || view.crop > view.image || view.map == 0 {
+        if side == 0 || !side.is_multiple_of(multiple) || view.crop > view.image || view.map == 0 {
             return Err(ModelError::Size {
                 width: side,
                 height: side,

@@ -77,7 +77,7 @@ pub fn conv3x3(x: &Activations, conv: &PreparedConv, relu: bool) -> Result<Activ
 /// # Errors
 /// When height or width is odd.
 pub fn max_pool2(x: &Activations) -> Result<Activations> {
-    if x.h % 2 != 0 || x.w % 2 != 0 {
+    if !x.h.is_multiple_of(2) || !x.w.is_multiple_of(2) {
         bail!("max_pool2: height {} and width {} must be even", x.h, x.w);
     }
     let mut y = Activations::empty(x.n, x.h / 2, x.w / 2, x.c);

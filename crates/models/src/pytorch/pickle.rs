@@ -212,7 +212,7 @@ impl Machine<'_> {
                 self.stack.push(empty);
             }
             b't' => {
-                let values = self.to_mark()?;
+                let values = self.take_to_mark()?;
                 let tuple = self.objects.add_tuple(values);
                 self.stack.push(tuple);
             }
@@ -232,7 +232,7 @@ impl Machine<'_> {
                 self.append(vec![value])?;
             }
             b'e' => {
-                let values = self.to_mark()?;
+                let values = self.take_to_mark()?;
                 self.append(values)?;
             }
             b'}' => self.new_dict(),
@@ -241,7 +241,7 @@ impl Machine<'_> {
                 self.insert(vec![key, value])?;
             }
             b'u' => {
-                let values = self.to_mark()?;
+                let values = self.take_to_mark()?;
                 self.insert(values)?;
             }
             b'q' => {
@@ -343,7 +343,7 @@ impl Machine<'_> {
             .ok_or_else(|| "its pickle leaves nothing".to_owned())
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Value>, Fault> {
+    fn take_to_mark(&mut self) -> Result<Vec<Value>, Fault> {
         let mark = self.marks.pop().ok_or("its pickle lacks a mark")?;
         Ok(self.stack.split_off(mark))
     }

@@ -59,8 +59,8 @@ pub fn farthest_first(vectors: &[f32], length: usize, distances: &mut [f32], pic
     let mut maxima: Vec<f32> = distances.chunks(RUN).map(|run| largest(isa, run)).collect();
     while chosen.len() < picks {
         let maximum = largest(isa, &maxima);
-        // Written so that distances that are no numbers end it too.
-        if !(maximum > 0.0) {
+        // Distances that are no numbers end it too.
+        if maximum.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) {
             break;
         }
         let run = position(isa, &maxima, maximum);

@@ -12,6 +12,7 @@
 
 pub mod alternate;
 pub mod augment;
+pub mod patchcore;
 pub mod process;
 pub mod rows;
 pub mod serve;
@@ -48,6 +49,8 @@ pub struct Common {
 enum What {
     /// Simulating anomalies, beside numpy, OpenCV, imgaug and scikit-image
     Augment(augment::AugmentArgs),
+    /// PatchCore's coreset and search, beside torch and FAISS
+    Patchcore(patchcore::PatchCoreArgs),
     /// Training steps and inference of the networks, beside PyTorch and onnxruntime
     Torch(torch::TorchArgs),
 }
@@ -59,6 +62,7 @@ enum What {
 pub fn run(args: CompareArgs) -> Result<()> {
     match args.what {
         What::Augment(args) => augment::run(&args),
+        What::Patchcore(args) => patchcore::run(&args),
         What::Torch(args) => torch::run(&args),
     }
 }

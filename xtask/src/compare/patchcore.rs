@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use flawforge::masks::Stream;
 use flawforge::models::patchcore::{Coreset, MemoryBank};
 use flawforge::ops::cpu::vectors::Panels;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 use rayon::prelude::*;
 
 use super::Common;
@@ -65,7 +65,14 @@ pub fn run(args: &PatchCoreArgs) -> Result<()> {
     for (name, work, peer) in WORKS {
         if args.common.work.as_deref().is_none_or(|wanted| wanted == name) {
             println!("{name} …");
-            found.extend(compare(name, work, peer, &venv, &folder, args.common.rounds.unwrap_or(3))?);
+            found.extend(compare(
+                name,
+                work,
+                peer,
+                &venv,
+                &folder,
+                args.common.rounds.unwrap_or(3),
+            )?);
         }
     }
     println!(
@@ -79,13 +86,26 @@ pub fn run(args: &PatchCoreArgs) -> Result<()> {
     Ok(())
 }
 
-fn compare(name: &str, work: &str, peer: &str, venv: &Venv, folder: &Path, rounds: u32) -> Result<Option<Row>> {
+fn compare(
+    name: &str,
+    work: &str,
+    peer: &str,
+    venv: &Venv,
+    folder: &Path,
+    rounds: u32,
+) -> Result<Option<Row>> {
     let mut ours = std::process::Command::new(std::env::current_exe().context("the path of this program")?);
     ours.args(["compare", "patchcore", "--serve", work]).arg(folder);
     let mut theirs = venv.python();
     theirs.arg(folder.join("patchcore.py")).arg(work).arg(folder);
     theirs.arg(rayon::current_num_threads().to_string());
-    let start = |name: &str, command| Process::start(name, command, &folder.join(format!("{work}-{}.log", command_name(name))));
+    let start = |name: &str, command| {
+        Process::start(
+            name,
+            command,
+            &folder.join(format!("{work}-{}.log", command_name(name))),
+        )
+    };
     let (ours, theirs) = (start("ours", ours)?, start(peer, theirs)?);
     match (ours, theirs) {
         (Started::Ready(mut ours), Started::Ready(mut theirs)) => {
@@ -113,22 +133,36 @@ fn command_name(name: &str) -> String {
 fn vectors() -> Result<PathBuf> {
     let folder = venv::folder().join("patchcore-vectors");
     fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-    for (name, text) in [("serve.py", serve::PYTHON), ("patchcore.py", include_str!("patchcore.py"))] {
+    for (name, text) in [
+        ("serve.py", serve::PYTHON),
+        ("patchcore.py", include_str!("patchcore.py")),
+    ] {
         fs::write(folder.join(name), text)?;
     }
     let stamp = folder.join("complete");
     if stamp.is_file() {
         return Ok(folder);
     }
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut rng = Stream::default().rng("compare patchcore");
     let directions: Vec<f32> = (0..24 * LENGTH).map(|_| rng.random_range(-1.0..1.0)).collect();
-    for (name, count, seed) in [("features", FEATURES, 1), ("bank", BANK, 2), ("queries", QUERIES, 3)] {
-        write(&folder.join(format!("{name}.f32")), &mixtures(&directions, count, seed))?;
+    for (name, count, seed) in [
+        ("features", FEATURES, 1),
+        ("bank", BANK, 2),
+        ("queries", QUERIES, 3),
+    ] {
+        write(
+            &folder.join(format!("{name}.f32")),
+            &mixtures(&directions, count, seed),
+        )?;
     }
     let bound = 1.0 / (LENGTH as f32).sqrt();
-    let projection: Vec<f32> = (0..128 * LENGTH).map(|_| rng.random_range(-bound..bound)).collect();
+    let projection: Vec<f32> = (0..128 * LENGTH)
+        .map(|_| rng.random_range(-bound..bound))
+        .collect();
     write(&folder.join("projection.f32"), &projection)?;
-    let starts: Vec<String> = (0..10).map(|_| rng.random_range(0..FEATURES).to_string()).collect();
+    let starts: Vec<String> = (0..10)
+        .map(|_| rng.random_range(0..FEATURES).to_string())
+        .collect();
     fs::write(folder.join("starts.txt"), starts.join(" "))?;
     fs::write(stamp, "")?;
     Ok(folder)
@@ -137,22 +171,33 @@ fn vectors() -> Result<PathBuf> {
 /// Vectors around sixty places in the span of the directions, with a little noise.
 fn mixtures(directions: &[f32], count: usize, seed: u64) -> Vec<f32> {
     let ranks = directions.len() / LENGTH;
-    let mut places = ChaCha8Rng::seed_from_u64(9);
+    let mut places = Stream::default().rng("compare patchcore: places");
     let places: Vec<f32> = (0..60 * ranks).map(|_| places.random_range(-2.0..2.0)).collect();
     let mut vectors = vec![0.0f32; count * LENGTH];
-    vectors.par_chunks_exact_mut(LENGTH).enumerate().for_each(|(index, vector)| {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed << 32 | index as u64);
-        let place = rng.random_range(0..60) * ranks;
-        let amounts: Vec<f32> = (0..ranks).map(|i| places[place + i] + rng.random_range(-0.7..0.7)).collect();
-        for (amount, direction) in amounts.iter().zip(directions.chunks_exact(LENGTH)) {
-            for (value, part) in vector.iter_mut().zip(direction) {
-                *value += amount * part;
+    vectors
+        .par_chunks_exact_mut(LENGTH)
+        .enumerate()
+        .for_each(|(index, vector)| {
+            let index = index as u64;
+            let mut rng = Stream {
+                seed,
+                epoch: 0,
+                index,
             }
-        }
-        for value in vector {
-            *value = (*value + rng.random_range(-0.2..0.2)).max(0.0);
-        }
-    });
+            .rng("compare patchcore: vectors");
+            let place = rng.random_range(0..60) * ranks;
+            let amounts: Vec<f32> = (0..ranks)
+                .map(|i| places[place + i] + rng.random_range(-0.7..0.7))
+                .collect();
+            for (amount, direction) in amounts.iter().zip(directions.chunks_exact(LENGTH)) {
+                for (value, part) in vector.iter_mut().zip(direction) {
+                    *value += amount * part;
+                }
+            }
+            for value in vector {
+                *value = (*value + rng.random_range(-0.2..0.2)).max(0.0);
+            }
+        });
     vectors
 }
 
@@ -164,7 +209,12 @@ fn write(path: &Path, values: &[f32]) -> Result<()> {
 fn read(folder: &Path, name: &str) -> Result<Vec<f32>> {
     let path = folder.join(format!("{name}.f32"));
     let bytes = fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    Ok(bytes
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect())
 }
 
 fn open(work: &str, folder: &Path) -> Result<Box<dyn Work>> {
@@ -206,9 +256,15 @@ impl Work for Selection {
         let chosen = self.select();
         let points = Panels::new(&self.projection, LENGTH).product(&self.features);
         let length = self.projection.len() / LENGTH;
-        let kept: Vec<f32> = chosen.iter().flat_map(|&index| points[index * length..][..length].to_vec()).collect();
+        let kept: Vec<f32> = chosen
+            .iter()
+            .flat_map(|&index| points[index * length..][..length].to_vec())
+            .collect();
         let found = MemoryBank::new(&kept, length)?.nearest(&points)?;
-        let distances: Vec<f64> = found.iter().map(|found| f64::from(found.squared).sqrt()).collect();
+        let distances: Vec<f64> = found
+            .iter()
+            .map(|found| f64::from(found.squared).sqrt())
+            .collect();
         Ok(summary(&distances, chosen.len() as f64 / (FEATURES / 100) as f64))
     }
 
@@ -239,5 +295,9 @@ impl Work for Search {
 /// Largest and mean distance, and the share of what was asked for.
 fn summary(distances: &[f64], share: f64) -> Vec<f64> {
     let largest = distances.iter().copied().fold(0.0, f64::max);
-    vec![largest, distances.iter().sum::<f64>() / distances.len() as f64, share]
+    vec![
+        largest,
+        distances.iter().sum::<f64>() / distances.len() as f64,
+        share,
+    ]
 }

@@ -62,17 +62,10 @@ impl ColorJitter {
 impl ColorChange {
     /// Changes pixels (RGB in [0, 1]) in place.
     pub fn apply(self, pixels: &mut [[f32; 3]]) {
-        match self {
-            Self::Brightness(factor) => blend(pixels.as_flattened_mut(), factor, 0.0),
-            Self::Contrast(factor) => {
-                let mean = (sum_of_grey(pixels) / pixels.len().max(1) as f64) as f32;
-                blend(pixels.as_flattened_mut(), factor, mean);
-            }
-            Self::Saturation(factor) => saturate(pixels, factor),
-            Self::Hue(shift) if shift.abs() <= 0.5 => shift_hue(pixels, shift),
-            // Whole turns change nothing.
-            Self::Hue(shift) => shift_hue(pixels, shift - shift.round()),
-        }
+        let mut planes = Planes::default();
+        planes.extend(pixels);
+        planes.change(self);
+        planes.write(0, pixels);
     }
 
     pub(crate) fn describe(self, parameters: &mut Parameters) {
@@ -81,6 +74,57 @@ impl ColorChange {
             Self::Contrast(factor) => parameters.push("contrast", factor),
             Self::Saturation(factor) => parameters.push("saturation", factor),
             Self::Hue(shift) => parameters.push("hue", shift),
+        }
+    }
+}
+
+/// Pixels with each channel by itself, so that vectors of neighbours are changed at once.
+#[derive(Debug, Default)]
+pub(crate) struct Planes([Vec<f32>; 3]);
+
+impl Planes {
+    pub(crate) fn clear(&mut self) {
+        self.0.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Appends pixels.
+    pub(crate) fn extend(&mut self, pixels: &[[f32; 3]]) {
+        for (c, plane) in self.0.iter_mut().enumerate() {
+            plane.extend(pixels.iter().map(|pixel| pixel[c]));
+        }
+    }
+
+    pub(crate) fn get(&self, at: usize) -> [f32; 3] {
+        [0, 1, 2].map(|c| self.0[c][at])
+    }
+
+    /// Copies pixels, beginning with the one at a place, into `pixels`.
+    pub(crate) fn write(&self, at: usize, pixels: &mut [[f32; 3]]) {
+        let [r, g, b] = [0, 1, 2].map(|c| &self.0[c][at..at + pixels.len()]);
+        for (((pixel, &r), &g), &b) in pixels.iter_mut().zip(r).zip(g).zip(b) {
+            *pixel = [r, g, b];
+        }
+    }
+
+    /// Changes all pixels.
+    pub(crate) fn change(&mut self, change: ColorChange) {
+        let [r, g, b] = self.0.each_mut().map(Vec::as_mut_slice);
+        match change {
+            ColorChange::Brightness(factor) => {
+                for plane in [r, g, b] {
+                    blend(plane, factor, 0.0);
+                }
+            }
+            ColorChange::Contrast(factor) => {
+                let mean = (sum_of_grey(r, g, b) / r.len().max(1) as f64) as f32;
+                for plane in [r, g, b] {
+                    blend(plane, factor, mean);
+                }
+            }
+            ColorChange::Saturation(factor) => saturate(r, g, b, factor),
+            ColorChange::Hue(shift) if shift.abs() <= 0.5 => shift_hue(r, g, b, shift),
+            // Whole turns change nothing.
+            ColorChange::Hue(shift) => shift_hue(r, g, b, shift - shift.round()),
         }
     }
 }
@@ -95,38 +139,6 @@ fn mixed(value: f32, factor: f32, other: f32) -> f32 {
     (factor * value + (1.0 - factor) * other).clamp(0.0, 1.0)
 }
 
-/// Pixels changed at once: a few vectors.
-const BLOCK: usize = 16;
-
-/// Changes blocks of red, green and blue values; the last one is filled up with zeros.
-#[inline(always)]
-fn by_blocks(pixels: &mut [[f32; 3]], change: impl Fn([&mut [f32; BLOCK]; 3])) {
-    let each = |block: &mut [[f32; 3]; BLOCK]| {
-        let [mut r, mut g, mut b] = [0, 1, 2].map(|c| block.map(|pixel| pixel[c]));
-        change([&mut r, &mut g, &mut b]);
-        for (k, pixel) in block.iter_mut().enumerate() {
-            *pixel = [r[k], g[k], b[k]];
-        }
-    };
-    let (blocks, rest) = pixels.as_chunks_mut::<BLOCK>();
-    blocks.iter_mut().for_each(each);
-    let mut last = [[0.0; 3]; BLOCK];
-    last[..rest.len()].copy_from_slice(rest);
-    each(&mut last);
-    rest.copy_from_slice(&last[..rest.len()]);
-}
-
-/// Sums of every eighth value, added up in the end: the same for any vectors.
-fn sum_of_grey(pixels: &[[f32; 3]]) -> f64 {
-    let mut sums = [0.0; 8];
-    for pixels in pixels.chunks(8) {
-        for (sum, &[r, g, b]) in sums.iter_mut().zip(pixels) {
-            *sum += f64::from(grey(r, g, b));
-        }
-    }
-    sums.iter().sum()
-}
-
 multiversioned! {
     fn blend(values: &mut [f32], factor: f32, other: f32) {
         for value in values {
@@ -134,51 +146,58 @@ multiversioned! {
         }
     }
 
-    fn saturate(pixels: &mut [[f32; 3]], factor: f32) {
-        by_blocks(pixels, |[r, g, b]| {
-            for k in 0..BLOCK {
-                let other = grey(r[k], g[k], b[k]);
-                r[k] = mixed(r[k], factor, other);
-                g[k] = mixed(g[k], factor, other);
-                b[k] = mixed(b[k], factor, other);
+    /// Sums of every eighth value, added up in the end: the same for any vectors.
+    fn sum_of_grey(r: &[f32], g: &[f32], b: &[f32]) -> f64 {
+        let mut sums = [0.0; 8];
+        for ((r, g), b) in r.chunks(8).zip(g.chunks(8)).zip(b.chunks(8)) {
+            for (((sum, &r), &g), &b) in sums.iter_mut().zip(r).zip(g).zip(b) {
+                *sum += f64::from(grey(r, g, b));
             }
-        });
+        }
+        sums.iter().sum()
     }
 
-    /// Shifts hues by at most half a turn. Every case is computed and one selected, so that blocks need no branches.
-    fn shift_hue(pixels: &mut [[f32; 3]], shift: f32) {
-        by_blocks(pixels, |[red, green, blue]| {
-            for k in 0..BLOCK {
-                let (r, g, b) = (red[k], green[k], blue[k]);
-                let high = if r > g { r } else { g };
-                let high = if high > b { high } else { b };
-                let low = if r < g { r } else { g };
-                let low = if low < b { low } else { b };
-                let range = high - low;
-                // The hue in sixths of a turn: the peak of the strongest channel, and the distance from it.
-                let (difference, peak) = if high == r {
-                    (g - b, 0.0)
-                } else if high == g {
-                    (b - r, 2.0)
-                } else {
-                    (r - g, 4.0)
-                };
-                let hue = peak + difference / range + 6.0 * shift;
-                let hue = if hue < 0.0 { hue + 6.0 } else { hue };
-                let hue = if hue >= 6.0 { hue - 6.0 } else { hue };
-                // Each channel falls from its peak and reaches the low value two sixths away. A grey pixel has no
-                // hue; its range of zero makes that no number.
-                let channel = |peak: f32, grey: f32| {
-                    let distance = (hue - peak).abs();
-                    let distance = if distance < 6.0 - distance { distance } else { 6.0 - distance };
-                    let value = low + range * (2.0 - distance).clamp(0.0, 1.0);
-                    if range > 0.0 { value } else { grey }
-                };
-                red[k] = channel(0.0, r);
-                green[k] = channel(2.0, g);
-                blue[k] = channel(4.0, b);
+    fn saturate(r: &mut [f32], g: &mut [f32], b: &mut [f32], factor: f32) {
+        for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
+            let other = grey(*r, *g, *b);
+            for value in [r, g, b] {
+                *value = mixed(*value, factor, other);
             }
-        });
+        }
+    }
+
+    /// Shifts hues by at most half a turn. Every case is computed and one selected, so that there are no branches.
+    fn shift_hue(r: &mut [f32], g: &mut [f32], b: &mut [f32], shift: f32) {
+        for ((red, green), blue) in r.iter_mut().zip(g).zip(b) {
+            let (r, g, b) = (*red, *green, *blue);
+            let high = if r > g { r } else { g };
+            let high = if high > b { high } else { b };
+            let low = if r < g { r } else { g };
+            let low = if low < b { low } else { b };
+            let range = high - low;
+            // The hue in sixths of a turn: the peak of the strongest channel, and the distance from it.
+            let (difference, peak) = if high == r {
+                (g - b, 0.0)
+            } else if high == g {
+                (b - r, 2.0)
+            } else {
+                (r - g, 4.0)
+            };
+            let hue = peak + difference / range + 6.0 * shift;
+            let hue = if hue < 0.0 { hue + 6.0 } else { hue };
+            let hue = if hue >= 6.0 { hue - 6.0 } else { hue };
+            // Each channel falls from its peak and reaches the low value two sixths away. A grey pixel has no
+            // hue; its range of zero makes that no number.
+            let channel = |peak: f32, grey: f32| {
+                let distance = (hue - peak).abs();
+                let distance = if distance < 6.0 - distance { distance } else { 6.0 - distance };
+                let value = low + range * (2.0 - distance).clamp(0.0, 1.0);
+                if range > 0.0 { value } else { grey }
+            };
+            *red = channel(0.0, r);
+            *green = channel(2.0, g);
+            *blue = channel(4.0, b);
+        }
     }
 }
 

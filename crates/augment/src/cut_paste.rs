@@ -7,6 +7,7 @@ use image::{Rgb32FImage, RgbImage};
 use rand::{Rng, RngCore};
 
 use crate::buffer::to_float_into;
+use crate::color_jitter::Planes;
 use crate::simulator::fresh;
 use crate::{AnomalySimulator, ColorJitter, Kind, Simulated};
 
@@ -72,7 +73,7 @@ impl AnomalySimulator for CutPaste {
             paste.cut(&made.image, piece);
             for change in self.jitter.draw(rng) {
                 change.describe(parameters);
-                change.apply(piece);
+                piece.change(change);
             }
             paste.paste(piece, &mut made.image, &mut made.mask);
         });
@@ -81,7 +82,7 @@ impl AnomalySimulator for CutPaste {
 }
 
 thread_local! {
-    static PIECE: RefCell<Vec<[f32; 3]>> = RefCell::default();
+    static PIECE: RefCell<Planes> = RefCell::default();
 }
 
 /// A rectangle of an image and where it goes.
@@ -139,17 +140,17 @@ impl Paste {
     }
 
     /// The pixels of the rectangle, row-major.
-    fn cut(&self, image: &Rgb32FImage, piece: &mut Vec<[f32; 3]>) {
+    fn cut(&self, image: &Rgb32FImage, piece: &mut Planes) {
         let (pixels, _) = image.as_chunks::<3>();
         piece.clear();
         for row in self.from.1..self.from.1 + self.height {
             let first = row as usize * image.width() as usize + self.from.0 as usize;
-            piece.extend_from_slice(&pixels[first..][..self.width as usize]);
+            piece.extend(&pixels[first..][..self.width as usize]);
         }
     }
 
     /// Writes the rotated rectangle, each pixel from its nearest pixel of the piece.
-    fn paste(&self, piece: &[[f32; 3]], image: &mut Rgb32FImage, mask: &mut Mask) {
+    fn paste(&self, piece: &Planes, image: &mut Rgb32FImage, mask: &mut Mask) {
         let left = self.center.0 - f64::from(self.width) / 2.0;
         let top = self.center.1 - f64::from(self.height) / 2.0;
         if self.degrees == 0.0 && left >= 0.0 && top >= 0.0 && left.fract() == 0.0 && top.fract() == 0.0 {
@@ -168,7 +169,7 @@ impl Paste {
         );
         let mut write = |x: u32, y: u32, u: f64, v: f64| {
             let at = |t: f64, limit: u32| (t.max(0.0) as usize).min(limit as usize - 1);
-            let pixel = piece[at(v, self.height) * self.width as usize + at(u, self.width)];
+            let pixel = piece.get(at(v, self.height) * self.width as usize + at(u, self.width));
             image.put_pixel(x, y, image::Rgb(pixel));
             mask.set(x, y, true);
         };
@@ -197,14 +198,16 @@ impl Paste {
     fn paste_upright(
         &self,
         (left, top): (u32, u32),
-        piece: &[[f32; 3]],
+        piece: &Planes,
         image: &mut Rgb32FImage,
         mask: &mut Mask,
     ) {
         let width = image.width() as usize;
         let (pixels, _) = image.as_chunks_mut::<3>();
-        for (y, row) in (top as usize..).zip(piece.chunks_exact(self.width as usize)) {
-            pixels[y * width + left as usize..][..row.len()].copy_from_slice(row);
+        let length = self.width as usize;
+        for row in 0..self.height as usize {
+            let first = (top as usize + row) * width + left as usize;
+            piece.write(row * length, &mut pixels[first..][..length]);
         }
         mask.set_rectangle((left, top), (self.width, self.height));
     }

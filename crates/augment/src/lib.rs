@@ -68,6 +68,7 @@
 
 mod any_image;
 mod background;
+mod bilinear;
 mod buffer;
 mod color_jitter;
 mod combinators;

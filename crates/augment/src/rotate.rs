@@ -5,6 +5,9 @@ use image::RgbImage;
 use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
 
+#[cfg(target_arch = "x86_64")]
+use crate::bilinear::Ssse3;
+use crate::bilinear::{Mix, Portable};
 use crate::buffer::reshape;
 
 /// What a rotated image shows where the original has no pixels. Text form in serde: `black`, `edge`, `reflect`.
@@ -103,9 +106,8 @@ impl Turned {
         let (pixels, _) = into.as_chunks_mut::<3>();
         for (y, out) in pixels.chunks_exact_mut(self.columns.len().max(1)).enumerate() {
             let row = rotation.row(y as u32);
-            for (out, &column) in out.iter_mut().zip(&self.columns) {
-                *out = mixture(image, Rotation::source(row, column), fill);
-            }
+            let places = self.columns.iter().map(|&column| Rotation::source(row, column));
+            mixtures(image, fill, out.iter_mut().zip(places));
         }
     }
 
@@ -113,7 +115,7 @@ impl Turned {
     pub(crate) fn some(&self, image: &RgbImage, fill: Fill, positions: &[u32], into: &mut RgbImage) {
         let (pixels, _) = into.as_chunks_mut::<3>();
         for &at in positions {
-            pixels[at as usize] = mixture(image, self.source(at), fill);
+            mixtures(image, fill, [(&mut pixels[at as usize], self.source(at))]);
         }
     }
 
@@ -130,31 +132,43 @@ impl Turned {
     }
 }
 
-/// The value at a place given in 1/32 pixel.
+/// Writes the values at places given in 1/32 pixel.
+#[inline]
+fn mixtures<'a>(image: &RgbImage, fill: Fill, places: impl IntoIterator<Item = (&'a mut [u8; 3], [i32; 2])>) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(mix) = Ssse3::new() {
+        for (out, place) in places {
+            *out = mixture(image, place, fill, mix);
+        }
+        return;
+    }
+    for (out, place) in places {
+        *out = mixture(image, place, fill, Portable);
+    }
+}
+
 #[inline(always)]
-fn mixture(image: &RgbImage, [x, y]: [i32; 2], fill: Fill) -> [u8; 3] {
+fn mixture(image: &RgbImage, [x, y]: [i32; 2], fill: Fill, mix: impl Mix) -> [u8; 3] {
     let (width, height) = image.dimensions();
-    let (stride, source) = (width as usize * 3, image.as_raw());
+    let (stride, source) = (width as usize * 3, image.as_raw().as_slice());
     let (left, top) = (x >> 5, y >> 5);
     let (a, b) = ((x & 31) as u32, (y & 31) as u32);
-    // Products of the 1/32 weights; the sum is 1024.
-    let weights = [(32 - a) * (32 - b), a * (32 - b), (32 - a) * b, a * b];
-    if left >= 0 && top >= 0 && left + 1 < width as i32 && top + 1 < height as i32 {
+    // Two more bytes than two pixels have are read.
+    if left >= 0 && top >= 0 && left + 2 < width as i32 && top + 1 < height as i32 {
         let at = top as usize * stride + left as usize * 3;
-        let upper = &source[at..at + 6];
-        let lower = &source[at + stride..at + stride + 6];
-        return std::array::from_fn(|c| {
-            let sum = u32::from(upper[c]) * weights[0]
-                + u32::from(upper[c + 3]) * weights[1]
-                + u32::from(lower[c]) * weights[2]
-                + u32::from(lower[c + 3]) * weights[3];
-            ((sum + 512) >> 10) as u8
-        });
+        let eight = |at: usize| {
+            source[at..]
+                .first_chunk()
+                .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        };
+        return mix.mix(eight(at), eight(at + stride), a, b);
     }
     let reached = left >= -1 && top >= -1 && left < width as i32 && top < height as i32;
     if fill == Fill::Black && !reached {
         return [0; 3];
     }
+    // Products of the 1/32 weights; the sum is 1024.
+    let weights = [(32 - a) * (32 - b), a * (32 - b), (32 - a) * b, a * b];
     let mut sums = [512; 3];
     let taps = [(left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)];
     for ((x, y), weight) in taps.into_iter().zip(weights) {

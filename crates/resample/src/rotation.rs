@@ -67,8 +67,11 @@ impl Rotation {
     }
 }
 
+/// Rounded to the nearest, ties to even. Beside a number this large there is no room for a fraction, so that an
+/// addition rounds; without SSE4.1 the standard function is a call.
 fn fixed(value: f64) -> i32 {
-    (value * SCALE).round_ties_even() as i32
+    const LARGE: f64 = 1.5 * (1u64 << 52) as f64;
+    (value * SCALE + LARGE).to_bits() as i32
 }
 
 #[cfg(test)]

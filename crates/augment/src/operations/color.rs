@@ -44,8 +44,10 @@ pub(super) fn shift_hue_saturation(image: &mut RgbImage, pixels: Option<&[u32]>,
     });
 }
 
+/// The nearest level, ties to even, of a value in [0, 255]. Beside 2^23 there is no room for a fraction, so that an
+/// addition rounds; without SSE4.1 the standard function is a call.
 fn byte(value: f32) -> u8 {
-    value.round_ties_even() as u8
+    (value + (1u32 << 23) as f32).to_bits() as u8
 }
 
 fn descale(value: i32, shift: u32) -> i32 {
@@ -124,13 +126,10 @@ pub(super) fn to_hsv(rgb: [u8; 3], divisors: &Divisors) -> [u8; 3] {
     let v = r.max(g).max(b);
     let range = v - r.min(g).min(b);
     let s = descale(range * divisors.saturation[v as usize], 12);
-    let sixths = if v == r {
-        g - b
-    } else if v == g {
-        b - r + 2 * range
-    } else {
-        r - g + 4 * range
-    };
+    // All three are computed, so that nothing depends on a guess.
+    let (from_red, from_green, from_blue) = (g - b, b - r + 2 * range, r - g + 4 * range);
+    let sixths = if v == g { from_green } else { from_blue };
+    let sixths = if v == r { from_red } else { sixths };
     let h = descale(sixths * divisors.hue[range as usize], 12);
     [(if h < 0 { h + 180 } else { h }) as u8, s as u8, v as u8]
 }
@@ -138,12 +137,9 @@ pub(super) fn to_hsv(rgb: [u8; 3], divisors: &Divisors) -> [u8; 3] {
 pub(super) fn from_hsv([h, s, v]: [u8; 3]) -> [u8; 3] {
     let (s, v) = (f32::from(s) * (1.0 / 255.0), f32::from(v) * (1.0 / 255.0));
     // OpenCV's vector code, which does all but the last pixels of a row, truncates here.
-    sector(
-        h,
-        [v, v * (1.0 - s)],
-        |f| v * (1.0 - s * f),
-        |f| v * (1.0 - s * (1.0 - f)),
-    )
+    sector(h, [v, v * (1.0 - s)], |f| {
+        [v * (1.0 - s * f), v * (1.0 - s * (1.0 - f))]
+    })
     .map(|value| value as u8)
 }
 
@@ -172,35 +168,22 @@ pub(super) fn from_hls([h, l, s]: [u8; 3]) -> [u8; 3] {
     let (l, s) = (f32::from(l) * (1.0 / 255.0), f32::from(s) * (1.0 / 255.0));
     let high = if l <= 0.5 { l * (1.0 + s) } else { l + s - l * s };
     let low = 2.0 * l - high;
-    sector(
-        h,
-        [high, low],
-        |f| low + (high - low) * (1.0 - f),
-        |f| low + (high - low) * f,
-    )
+    sector(h, [high, low], |f| {
+        [low + (high - low) * (1.0 - f), low + (high - low) * f]
+    })
     .map(byte)
 }
 
-/// R, G, B in levels from a hue in half degrees, the highest and lowest values in [0, 1] and the values between on the falling and
-/// the rising side of a sector.
-fn sector(
-    h: u8,
-    [high, low]: [f32; 2],
-    falling: impl Fn(f32) -> f32,
-    rising: impl Fn(f32) -> f32,
-) -> [f32; 3] {
+/// R, G, B in levels from a hue in half degrees, the highest and lowest values in [0, 1] and the values between on the
+/// falling and the rising side of a sector.
+fn sector(h: u8, [high, low]: [f32; 2], between: impl Fn(f32) -> [f32; 2]) -> [f32; 3] {
+    // Which of highest, lowest, falling and rising the channels are: looked up, since hues of a texture jump about.
+    const ORDER: [[u8; 3]; 6] = [[0, 3, 1], [2, 0, 1], [1, 0, 3], [1, 2, 0], [3, 1, 0], [0, 1, 2]];
     let h = f32::from(h % 180) * (6.0 / 180.0);
-    let number = h as u32;
-    let fraction = h - number as f32;
-    let rgb = match number {
-        0 => [high, rising(fraction), low],
-        1 => [falling(fraction), high, low],
-        2 => [low, high, rising(fraction)],
-        3 => [low, falling(fraction), high],
-        4 => [rising(fraction), low, high],
-        _ => [high, low, falling(fraction)],
-    };
-    rgb.map(|value| 255.0 * value)
+    let number = (h as usize).min(5);
+    let [falling, rising] = between(h - number as f32);
+    let values = [high, low, falling, rising].map(|value| 255.0 * value);
+    ORDER[number].map(|place| values[usize::from(place)])
 }
 
 // --- CIE Lab and Luv --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ use crate::error::{Result, TrainingError};
 pub struct Line {
     /// Steps that were done, counted from 1.
     pub step: u64,
-    /// Mean of each loss over the interval that ends here, and their sum as `total`.
+    /// Mean of each loss over the interval that ends here, and their sum as `total`; empty for a method without losses.
     pub losses: BTreeMap<String, f64>,
     /// Learning rate of this step.
     pub learning_rate: f64,
@@ -115,7 +115,7 @@ impl Interval {
         }
     }
 
-    /// The means, with their sum as `total`; the interval begins anew.
+    /// The means, with their sum as `total`, or nothing if there were no losses; the interval begins anew.
     pub(crate) fn finish(&mut self) -> BTreeMap<String, f64> {
         let count = self.count.max(1) as f64;
         let mut means: BTreeMap<String, f64> = std::mem::take(&mut self.sums)
@@ -123,14 +123,10 @@ impl Interval {
             .map(|(name, bits)| (name, f64::from_bits(bits) / count))
             .collect();
         self.count = 0;
-        if !means.contains_key("total") {
+        if !means.is_empty() && !means.contains_key("total") {
             means.insert("total".to_owned(), means.values().sum());
         }
         means
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
     }
 }
 
@@ -174,6 +170,6 @@ mod tests {
         interval.add(&[("ssim", 0.2), ("l2", 0.3)]);
         again.add(&[("ssim", 0.2), ("l2", 0.3)]);
         assert_eq!(interval.finish(), again.finish());
-        assert!(interval.is_empty());
+        assert!(interval.finish().is_empty());
     }
 }

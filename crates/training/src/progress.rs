@@ -81,19 +81,18 @@ impl Display {
 
     /// After each logging interval.
     pub(crate) fn losses(&mut self, step: u64, losses: &BTreeMap<String, f64>) {
-        let text = losses
+        let text: String = losses
             .iter()
-            .map(|(name, value)| format!("{name} {value:.4}"))
-            .collect::<Vec<_>>()
-            .join(" ");
+            .map(|(name, value)| format!(" {name} {value:.4}"))
+            .collect();
         match &mut self.kind {
-            Kind::Bar(bar) => bar.set_message(text),
+            Kind::Bar(bar) => bar.set_message(text.trim_start().to_owned()),
             Kind::Lines { last } if last.elapsed() >= PAUSE || step == self.total => {
                 *last = Instant::now();
                 let done = (step - self.started_at).max(1) as f64;
                 let left = self.began.elapsed().as_secs_f64() / done * (self.total - step) as f64;
                 eprintln!(
-                    "{}: step {step}/{} {text}, {left:.0} s left",
+                    "{}: step {step}/{}{text}, {left:.0} s left",
                     self.label, self.total
                 );
             }

@@ -295,14 +295,14 @@ impl<'a> Session<'a> {
             }
             self.header.step = done;
             self.display.step();
-            if (done.is_multiple_of(every.log) || last) && !self.header.interval.is_empty() {
-                self.log(rate)?;
-            }
             if draws {
                 self.panel(recipe, &batch)?;
             }
             if last {
                 recipe.finish()?;
+            }
+            if done.is_multiple_of(every.log) || last {
+                self.log(rate)?;
             }
             if saves {
                 self.journal.sync()?;

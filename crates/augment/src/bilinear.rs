@@ -59,7 +59,7 @@ fn mix_ssse3(upper: u64, lower: u64, a: u32, b: u32) -> [u8; 3] {
         let levels = _mm_shuffle_epi8(_mm_cvtsi64_si128(row as i64), pairs);
         _mm_madd_epi16(
             levels,
-            _mm_set1_epi32(((32 - a) * weight | (a * weight) << 16) as i32),
+            _mm_set1_epi32((((32 - a) * weight) | ((a * weight) << 16)) as i32),
         )
     };
     let sums = _mm_add_epi32(weighted(upper, 32 - b), weighted(lower, b));

@@ -40,6 +40,23 @@ pub fn loading_for(config: &Config, subject: Subject<'_>) -> Loading {
     }
 }
 
+/// The device on which a run computes when `wanted` is to be had: the networks of NSA and PatchCore have no kernels for a
+/// GPU, and a step that is half kernels, half reference has no gradients, so that they stay on the processor.
+pub(crate) fn device_for(config: &Config, wanted: &Device) -> Device {
+    match config.method.architecture() {
+        Architecture::TwoNetworks => wanted.clone(),
+        Architecture::Nsa | Architecture::PatchCore => {
+            if !wanted.is_cpu() {
+                log::info!(
+                    "{} has no kernels for a GPU; it computes on the processor",
+                    config.method
+                );
+            }
+            Device::Cpu
+        }
+    }
+}
+
 /// The recipe of a run with its initial weights.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ use flawforge_augment::Selection;
 use flawforge_datasets::Loading;
 use flawforge_models::Detector;
 
-use crate::assembly::{Subject, detector_for, loading_for};
+use crate::assembly::{Subject, detector_for, device_for, loading_for};
 use crate::calibrate::Threshold;
 use crate::checkpoint::{self, Header};
 use crate::config::Config;
@@ -92,8 +92,14 @@ impl Run {
                 fault: "has no checkpoint.safetensors; train first".to_owned(),
             });
         }
-        let (header, tensors) = checkpoint::read(&files.checkpoint(), device)?;
+        let (header, mut tensors) = checkpoint::read(&files.checkpoint(), device)?;
         header.config.validate()?;
+        let suited = device_for(&header.config, device);
+        if !suited.same_device(device) {
+            for tensor in tensors.values_mut() {
+                *tensor = tensor.to_device(&suited)?;
+            }
+        }
         let threshold = if header.step == header.total_steps {
             read_threshold(&files)?
         } else {
@@ -104,7 +110,7 @@ impl Run {
             header,
             tensors,
             threshold,
-            device: device.clone(),
+            device: suited,
         })
     }
 

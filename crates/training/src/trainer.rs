@@ -11,7 +11,7 @@ use flawforge_augment::{Selection, TextureSource};
 use flawforge_datasets::Category;
 use flawforge_ops::BusyClock;
 
-use crate::assembly::{Data, Subject, calibration_for, recipe_for, source_for};
+use crate::assembly::{Data, Subject, calibration_for, device_for, recipe_for, source_for};
 use crate::atomic;
 use crate::backbone::Weights;
 use crate::batch::Batch;
@@ -107,7 +107,8 @@ pub fn train(
         category: &category.name,
         selection,
     };
-    let mut recipe = recipe_for(config, subject, &options.device)?;
+    let device = device_for(config, &options.device);
+    let mut recipe = recipe_for(config, subject, &device)?;
 
     let resuming = files.checkpoint().exists();
     if resuming && !options.resume {
@@ -119,7 +120,7 @@ pub fn train(
     fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
     atomic::remove_leftovers(run_dir);
     if resuming {
-        restore(&files, &mut header, recipe.as_mut(), &options.device)?;
+        restore(&files, &mut header, recipe.as_mut(), &device)?;
     } else {
         recipe.begin(options.backbone.as_deref())?;
         remove(&files.threshold())?;
@@ -133,7 +134,7 @@ pub fn train(
         plan: &plan,
     };
     let resumed_from = header.step;
-    let mut session = Session::start(config, &files, header, options)?;
+    let mut session = Session::start(config, &files, header, options, &device)?;
     if resumed_from < session.last_step {
         let steps = resumed_from..session.last_step;
         let source = source_for(config, &data);
@@ -251,6 +252,7 @@ impl<'a> Session<'a> {
         files: &'a RunFiles,
         header: Header,
         options: &TrainOptions,
+        device: &Device,
     ) -> Result<Self> {
         let (journal, before) = Journal::open(&files.metrics(), header.step)?;
         let label = if options.label.is_empty() {
@@ -267,7 +269,7 @@ impl<'a> Session<'a> {
             last_step: options.stop_after.map_or(total, |stop| stop.min(total)),
             before,
             began: Instant::now(),
-            busy: BusyClock::new(&options.device)?,
+            busy: BusyClock::new(device)?,
             unread: VecDeque::new(),
             header,
         })
@@ -419,7 +421,7 @@ mod tests {
             device: Device::Cpu,
             ..TrainOptions::default()
         };
-        let mut session = Session::start(&config, &files, header, &options).unwrap();
+        let mut session = Session::start(&config, &files, header, &options, &Device::Cpu).unwrap();
         let mut batches = (0..20).map(|step| Batch {
             step,
             parts: vec![Part {

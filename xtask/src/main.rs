@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", flawforge::fault::in_one_line(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -14,9 +14,11 @@ use crate::tables::{self, Finished, PaperTable};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::{Category, Loading};
+use flawforge::fault::in_one_line;
 use flawforge::training::Method;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::fs;
 
 /// Options of `reproduce-figure4` and `reproduce-all`.
 #[derive(Args, Debug, Clone)]
@@ -222,6 +224,10 @@ fn run_waiting(
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
+    // A folder that cannot be written to is found now, not after the first training.
+    fs::create_dir_all(&plan.out)
+        .and_then(|()| tempfile::tempfile_in(&plan.out).map(drop))
+        .with_context(|| format!("{}: cannot be written to", plan.out.display()))?;
     let textures = plan.textures.load(plan.profile.image_size)?;
     // All images are decoded before the first step: a corrupt file is found now, not in the tenth cell.
     // Methods that want a category alike share it.
@@ -260,7 +266,11 @@ fn run_waiting(
             cells[place].simulated = Some(simulated);
         }
         if let Some(fault) = outcome.fault {
-            failures.push(format!("{}: {fault:#}", cells[place].key.name()));
+            failures.push(format!(
+                "{}: {}",
+                cells[place].key.name(),
+                in_one_line(fault.as_ref())
+            ));
         }
     }
     Ok(failures)

@@ -7,6 +7,7 @@ use crate::simulated::{self, SimulatedResult, SimulatedSet};
 use anyhow::{Context, Result, anyhow};
 use flawforge::augment::{Selection, TextureSource};
 use flawforge::datasets::Category;
+use flawforge::fault::in_one_line;
 use flawforge::models::Detector;
 use flawforge::training::backbone::Weights;
 use flawforge::training::{self, HeatMapSheet, ProgressStyle, Run, TrainOptions};
@@ -66,7 +67,7 @@ pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Outcome> {
             eprintln!("{place}");
             let outcome = run_one(job, &place, progress.clone());
             if let Some(fault) = &outcome.fault {
-                eprintln!("{place} failed: {fault:#}");
+                eprintln!("{place} failed: {}", in_one_line(fault.as_ref()));
             }
             if let Ok(mut slot) = outcomes[index].lock() {
                 *slot = Some(outcome);

@@ -153,6 +153,8 @@ impl Simulation {
             .par_iter_mut()
             .zip(normals)
             .zip(streams)
+            // One takes ten times as long as another: each may go to another thread.
+            .with_max_len(1)
             .for_each(|((sample, normal), &stream)| self.sample_into(normal, stream, sample));
     }
 

@@ -49,6 +49,8 @@
 //! assert_eq!(sample.kind.is_some(), !sample.mask.is_empty());
 //! ```
 
+pub mod fault;
+
 pub use flawforge_augment as augment;
 pub use flawforge_datasets as datasets;
 pub use flawforge_masks as masks;

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
-            eprintln!("error: {fault:#}");
+            eprintln!("error: {}", flawforge::fault::in_one_line(fault.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -4,6 +4,7 @@ use image::RgbImage;
 
 use super::chain::each;
 use super::color::{self, ColorSpace};
+use super::hue;
 use super::{Table, table};
 
 /// The combined effect of multiplication and addition on every level.
@@ -28,15 +29,15 @@ pub(super) fn adjust(image: &mut RgbImage, pixels: Option<&[u32]>, space: ColorS
             color::from_luma([new(y), a, b], &color::YUV)
         }),
         ColorSpace::Hsv => {
-            let divisors = color::hsv_divisors();
+            let divisors = hue::hsv_divisors();
             swapped(image, pixels, |p| {
-                let [h, s, v] = color::to_hsv(p, divisors);
-                color::from_hsv([h, s, new(v)])
+                let [h, s, v] = hue::to_hsv(p, divisors);
+                hue::from_hsv([h, s, new(v)])
             });
         }
         ColorSpace::Hls => swapped(image, pixels, |p| {
-            let [h, l, s] = color::to_hls(p);
-            color::from_hls([h, new(l), s])
+            let [h, l, s] = hue::to_hls(p);
+            hue::from_hls([h, new(l), s])
         }),
         ColorSpace::Lab => {
             let tables = color::lab_tables();

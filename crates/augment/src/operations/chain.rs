@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use super::{Table, TextureOperation, brightness, color, histogram, sharpness, table};
+use super::{Table, TextureOperation, brightness, histogram, hue, sharpness, table};
 use crate::buffer::reshape;
 use crate::rotate::{Fill, Turned};
 
@@ -70,7 +70,7 @@ impl Chain {
                 }
                 TextureOperation::HueSaturation { hue, saturation } => {
                     look_up(image, before, pending.take());
-                    color::shift_hue_saturation(image, before, hue, saturation);
+                    hue::shift_hue_saturation(image, before, hue, saturation);
                 }
                 TextureOperation::Sharpness { factor } => {
                     look_up(image, before, pending.take());

@@ -6,6 +6,7 @@ mod color;
 #[cfg(test)]
 mod golden;
 mod histogram;
+mod hue;
 mod sharpness;
 
 use image::RgbImage;

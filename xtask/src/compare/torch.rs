@@ -113,8 +113,8 @@ const WORKS: [Work; 4] = [
 /// How far values may be apart, relative to the largest: single precision with other algorithms, and operands of eight bits.
 const F32_TOLERANCE: f64 = 1e-3;
 /// Losses after a step of Adam: its first one moves every weight by the whole rate, also where the gradient is hardly more
-/// than rounding, so that PyTorch with two layouts differs from itself by as much.
-const F32_STEP_TOLERANCE: f64 = 5e-3;
+/// than rounding. Seen: 1.1e-3 from PyTorch's channels-last, less from its other layout.
+const F32_STEP_TOLERANCE: f64 = 2e-3;
 const BF16_TOLERANCE: f64 = 5e-2;
 
 /// Runs the comparison.

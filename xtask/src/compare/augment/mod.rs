@@ -178,8 +178,7 @@ fn compare(work: Work, venv: &Venv, pictures: &Path, rounds: u32) -> Result<Row>
     let settings = Settings {
         warm_up: 2,
         rounds,
-        // Pillow cuts values off to bytes after each of four changes of colour, half a level each on average.
-        tolerance: if work == Work::Cutpaste { 0.03 } else { 0.01 },
+        tolerance: 0.01,
     };
     let row = alternate(work.name(), &mut ours, &mut peer, settings)?;
     Ok(Row {

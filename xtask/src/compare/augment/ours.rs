@@ -195,6 +195,10 @@ impl serve::Work for Ours {
                     ColorChange::Hue(12.0 / 255.0),
                 ] {
                     change.apply(&mut pixels);
+                    // Pillow keeps bytes between changes, and cuts off what they cannot hold.
+                    for value in pixels.as_flattened_mut() {
+                        *value = (*value * 255.0 + 1e-3).floor() / 255.0;
+                    }
                 }
                 (0..3)
                     .map(|c| mean(pixels.iter().map(|pixel| 255.0 * f64::from(pixel[c]))))

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use flawforge::augment::Selection;
 use flawforge::datasets::Loading;
+use flawforge::ops::Precision;
 use flawforge::training::{Config, Method, Profile, RotateWhen, Simulator, Subject, loading_for};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ pub struct SweepArgs {
     /// Seeds per method and category
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub seeds: u64,
+    /// What convolutions of the two networks multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: tf32]
+    #[arg(long, value_name = "NAME")]
+    pub precision: Option<Precision>,
     /// Cells trained at the same time; the cores are shared among them
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
@@ -128,6 +132,8 @@ pub struct Plan {
     pub selections: Vec<Selection>,
     /// As many seeds are run, from 0 on.
     pub seeds: u64,
+    /// What convolutions multiply with.
+    pub precision: Precision,
     /// The weights of PatchCore's network, where it is among the methods.
     pub backbone: Option<SweepBackbone>,
 }
@@ -180,6 +186,7 @@ impl Plan {
             categories,
             selections,
             seeds: args.seeds,
+            precision: args.precision.unwrap_or_default(),
             backbone,
         })
     }
@@ -191,6 +198,7 @@ impl Plan {
 
     fn config(&self, method: Method, seed: u64) -> Config {
         let mut config = Config::for_method(method, &self.profile, seed);
+        config.precision = self.precision;
         if let Some(backbone) = &self.backbone {
             backbone.apply(&mut config);
         }

@@ -1,6 +1,6 @@
 //! Where the time of a DRAEM training step goes.
 //!
-//! `cargo run --release -p flawforge-models --example step_time -- [R WIDTH] [S WIDTH] [SIDE] [BATCH] [STEPS] [REPETITIONS]`
+//! `cargo run --release -p flawforge-models --example step_time -- [R WIDTH] [S WIDTH] [SIDE] [BATCH] [STEPS] [REPETITIONS] [PRECISION]`
 //!
 //! The first table times the parts of whole steps. The second times every operator of both networks alone, at its
 //! shapes, and sums by class; what is left of the whole backward pass are sums of gradients and fresh memory.
@@ -12,8 +12,8 @@ use std::time::Instant;
 use candle_core::{Device, Result, Tensor, Var};
 use flawforge_models::{Discriminative, Reconstructive};
 use flawforge_ops::{
-    Adam, AdamSettings, BatchNorm, FocalSettings, Mode, SsimRange, Tape, batch_norm_relu, concat, conv3x3,
-    focal_loss, max_pool2, mse_loss, softmax, ssim_loss, upsample2,
+    Adam, AdamSettings, BatchNorm, FocalSettings, Mode, Precision, SsimRange, Tape, batch_norm_relu, concat,
+    conv3x3, focal_loss, max_pool2, mse_loss, softmax, ssim_loss, upsample2,
 };
 use rand::SeedableRng;
 
@@ -23,11 +23,14 @@ fn main() -> std::result::Result<(), Fault> {
     flawforge_ops::process::keep_freed_memory();
     // SAFETY: there is only one thread yet.
     unsafe { flawforge_ops::process::one_thread_pool() };
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
+    let precision: Precision = std::env::args().nth(7).as_deref().unwrap_or("f32").parse()?;
+    let _scope = precision.scope();
+    let numbers = std::env::args().skip(1).take(6);
+    let mut arguments = numbers.map(|argument| argument.parse::<usize>());
     let mut next = |default| arguments.next().unwrap_or(Ok(default));
     let (r_width, s_width, side, batch, steps) = (next(32)?, next(16)?, next(128)?, next(8)?, next(5)?);
     let repetitions = next(steps)?;
-    println!("R {r_width}, S {s_width}, {side} px, batch {batch}, best of {steps}\n");
+    println!("R {r_width}, S {s_width}, {side} px, batch {batch}, {precision}, best of {steps}\n");
     let whole = whole_steps(r_width, s_width, side, batch, steps)?;
     println!("{:<14} {:>9}", "part", "ms");
     for (name, time) in &whole {

@@ -1,7 +1,7 @@
 //! The few layers both networks are made of, and the list of tensors each owns.
 
 use candle_core::Tensor;
-use flawforge_ops::cpu::Isa;
+use flawforge_ops::cpu::Arithmetic;
 use flawforge_ops::cpu::conv::{Algorithm, ConvShape, PreparedConv};
 use flawforge_ops::{BatchNorm, Mode, batch_norm_relu, conv3x3, upsample2};
 
@@ -81,7 +81,8 @@ impl Conv {
         Ok(conv3x3(x, &self.weight, &self.bias)?)
     }
 
-    /// The convolution, and `norm` after it if there is one, prepared for images of the given height and width.
+    /// The convolution, and `norm` after it if there is one, prepared for images of the given height and width, in this
+    /// thread's [precision](flawforge_ops::Precision).
     pub(crate) fn prepare(
         &self,
         norm: Option<&BatchNorm>,
@@ -98,7 +99,7 @@ impl Conv {
             &bias,
             shape,
             Algorithm::Auto,
-            Isa::detect(),
+            Arithmetic::current(),
         ))
     }
 }

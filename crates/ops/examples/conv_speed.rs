@@ -1,15 +1,15 @@
 //! Speed of the convolution kernels for each layer of the published networks, in GF/s of direct arithmetic.
 //!
-//! `cargo run --release -p flawforge-ops --example conv_speed -- [FILTER] [portable|avx2|avx512]`
+//! `cargo run --release -p flawforge-ops --example conv_speed -- [FILTER] [portable|avx2|avx512] [bf16]`
 //!
 //! FILTER keeps the groups whose name contains it: `reconstructive`, `discriminative`, `paper`, `peak`.
 
 use std::time::Instant;
 
-use flawforge_ops::cpu::Isa;
 use flawforge_ops::cpu::conv::{
     Algorithm, ConvShape, backward_bias, backward_input, backward_weight, forward,
 };
+use flawforge_ops::cpu::{Arithmetic, Isa};
 
 /// Group name, batch size, and layers as (input channels, output channels, side).
 type Group = (&'static str, usize, &'static [(usize, usize, usize)]);
@@ -88,8 +88,12 @@ fn main() {
         .next()
         .and_then(|name| name.parse().ok())
         .unwrap_or_else(Isa::detect);
+    let arithmetic = match arguments.next().as_deref() {
+        Some("bf16") => Arithmetic::bf16(isa),
+        _ => isa.into(),
+    };
     let algorithms = [Algorithm::Direct, Algorithm::Winograd, Algorithm::Auto];
-    println!("{isa}; ms (GF/s) by {algorithms:?}");
+    println!("{arithmetic}; ms (GF/s) by {algorithms:?}");
     for (name, n, layers) in GROUPS {
         if !name.contains(&filter) {
             continue;
@@ -110,9 +114,9 @@ fn main() {
                 print!(" | {label}");
                 for (index, algorithm) in algorithms.into_iter().enumerate() {
                     let seconds = match pass {
-                        0 => time(|| forward(&x, shape, &weight, Some(&bias), algorithm, isa)),
-                        1 => time(|| backward_input(&dy, shape, &weight, algorithm, isa)),
-                        _ => time(|| backward_weight(&x, &dy, shape, algorithm, isa)),
+                        0 => time(|| forward(&x, shape, &weight, Some(&bias), algorithm, arithmetic)),
+                        1 => time(|| backward_input(&dy, shape, &weight, algorithm, arithmetic)),
+                        _ => time(|| backward_weight(&x, &dy, shape, algorithm, arithmetic)),
                     };
                     totals[pass][index] += seconds;
                     print!(

@@ -4,7 +4,7 @@
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
-use crate::cpu::Isa;
+use crate::cpu::Arithmetic;
 use crate::cpu::conv::{self, Algorithm, ConvShape};
 #[cfg(feature = "cuda")]
 use crate::cuda;
@@ -15,7 +15,8 @@ use crate::tape::apply3;
 /// 3×3 convolution, stride 1, zero padding 1, with bias.
 ///
 /// `x` (N,H,W,Ci), `weight` (Co,Ci,3,3) in PyTorch's order, `bias` (Co); the result is (N,H,W,Co).
-/// It is a cross-correlation, as in every network library.
+/// It is a cross-correlation, as in every network library. Forward and backward passes multiply in the
+/// [precision](crate::Precision) that this thread has when it calls.
 ///
 /// # Errors
 /// Shapes that do not fit together.
@@ -23,13 +24,14 @@ pub fn conv3x3(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     check_shapes(x, weight, bias)?;
     if on_gpu(&[x, weight, bias]) || kernels_serve(&[x, weight, bias]) {
         let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
-        apply3(&x, &weight, &bias, Convolution)
+        apply3(&x, &weight, &bias, Convolution(Arithmetic::current()))
     } else {
         reference::conv3x3(x, weight, bias)
     }
 }
 
-struct Convolution;
+/// The arithmetic of both directions on the processor.
+struct Convolution(Arithmetic);
 
 impl CustomOp3 for Convolution {
     fn name(&self) -> &'static str {
@@ -53,7 +55,7 @@ impl CustomOp3 for Convolution {
             elements(self.name(), weight, weight_layout)?,
             Some(elements(self.name(), bias, bias_layout)?),
             Algorithm::Auto,
-            Isa::detect(),
+            self.0,
         );
         Ok((CpuStorage::F32(y), (n, h, w, co).into()))
     }
@@ -106,11 +108,11 @@ impl CustomOp3 for Convolution {
             });
         }
         let shape = ConvShape { n, h, w, ci, co };
-        let (isa, device) = (Isa::detect(), x.device());
+        let (arithmetic, device) = (self.0, x.device());
         let dy = dy.contiguous()?;
         let dx = if x.track_op() {
             with_elements2(self.name(), &dy, weight, |dy, weight| {
-                let dx = conv::backward_input(dy, shape, weight, Algorithm::Auto, isa);
+                let dx = conv::backward_input(dy, shape, weight, Algorithm::Auto, arithmetic);
                 Tensor::from_vec(dx, x.shape(), device).map(Some)
             })?
         } else {
@@ -118,11 +120,11 @@ impl CustomOp3 for Convolution {
         };
         let (dw, db) = match (weight.track_op(), bias.track_op()) {
             (true, _) => with_elements2(self.name(), x, &dy, |x, dy| {
-                let (dw, db) = conv::backward_parameters(x, dy, shape, Algorithm::Auto, isa);
+                let (dw, db) = conv::backward_parameters(x, dy, shape, Algorithm::Auto, arithmetic);
                 Ok((Some(dw), Some(db).filter(|_| bias.track_op())))
             })?,
             (false, true) => with_elements(self.name(), &dy, |dy| {
-                Ok((None, Some(conv::backward_bias(dy, shape, isa))))
+                Ok((None, Some(conv::backward_bias(dy, shape, arithmetic.isa()))))
             })?,
             (false, false) => (None, None),
         };

@@ -15,6 +15,7 @@ use candle_core::{Device, Tensor};
 use flawforge_augment::Selection;
 use flawforge_datasets::Loading;
 use flawforge_models::Detector;
+use flawforge_ops::Precision;
 
 use crate::assembly::{Subject, detector_for, device_for, loading_for};
 use crate::calibrate::Threshold;
@@ -114,11 +115,24 @@ impl Run {
         })
     }
 
-    /// The detector with the weights of the checkpoint.
+    /// The detector with the weights of the checkpoint, in the precision of the settings.
     ///
     /// # Errors
     /// If the weights do not fit the settings.
     pub fn detector(&self) -> Result<Box<dyn Detector>> {
+        self.detector_in(self.config().precision)
+    }
+
+    /// As [`detector`](Self::detector), in another precision. On the processor it is the detector's for good, and f32 stands in
+    /// for bfloat16 where that has no instructions; on a GPU the [scope](Precision::scope) in which it detects counts.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn detector_in(&self, precision: Precision) -> Result<Box<dyn Detector>> {
+        if self.device.is_cpu() && !precision.is_served_here() {
+            log::info!("this processor has no instructions for bfloat16: detecting in f32");
+        }
+        let _precision = precision.scope();
         detector_for(&self.header.config, self.subject(), &self.tensors, &self.device)
             .map_err(|fault| TrainingError::checkpoint(&self.files.checkpoint(), fault.to_string()))
     }

@@ -108,6 +108,11 @@ pub fn train(
         selection,
     };
     let device = device_for(config, &options.device);
+    if device.is_cpu() && !config.precision.is_served_here() {
+        let fault = "this processor has no instructions for bfloat16 (AVX-512 BF16); take f32";
+        return Err(TrainingError::setting("precision", fault));
+    }
+    let _precision = config.precision.scope();
     let mut recipe = recipe_for(config, subject, &device)?;
 
     let resuming = files.checkpoint().exists();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use flawforge::ops::Precision;
 use flawforge::training::{Evaluation, HeatMapSheet, Run, evaluate_each, write_atomically};
 
 use super::source::{CategoryArgs, make_folder};
@@ -20,6 +21,9 @@ pub(crate) struct EvaluateArgs {
     /// Folder for evaluation.json, scores.csv and heatmaps.png [default: RUN/evaluation]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// What convolutions multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: that of the run's settings]
+    #[arg(long, value_name = "NAME")]
+    precision: Option<Precision>,
 }
 
 /// Runs the command.
@@ -40,7 +44,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
             run.total_steps()
         );
     }
-    let detector = run.detector()?;
+    let detector = run.detector_in(args.precision.unwrap_or(run.config().precision))?;
     let mut sheet = HeatMapSheet::new(&category, detector.full_scale());
     let settings = &run.config().evaluation;
     let evaluation = evaluate_each(

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::{Limits, Loading, load_rgb};
 use flawforge::models::{AnomalyMap, Detection, Detector};
+use flawforge::ops::Precision;
 use flawforge::training::sheet::{HeatMap, Scale};
 use flawforge::training::{Run, write_atomically, write_png};
 use image::{ImageBuffer, ImageFormat, Luma, RgbImage};
@@ -32,12 +33,15 @@ pub(crate) struct PredictArgs {
     /// NAME_overlay.png, all in the image's own size
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// What convolutions multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: that of the run's settings]
+    #[arg(long, value_name = "NAME")]
+    precision: Option<Precision>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
-    let detector = run.detector()?;
+    let detector = run.detector_in(args.precision.unwrap_or(run.config().precision))?;
     let images = list(&args.input)?;
     make_folder(&args.out)?;
     let threshold = run.threshold();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
+use flawforge::ops::Precision;
 use flawforge::training::backbone::{BackboneSource, Weights};
 use flawforge::training::{
     Config, Length, Method, Profile, RunFiles, Subject, TrainOptions, TrainReport, loading_for, train,
@@ -49,6 +50,9 @@ pub(crate) struct TrainArgs {
     /// Share of the normal images held out to find the threshold of verdicts, 0 to 0.5 [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     held_out: Option<f64>,
+    /// What convolutions multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: tf32]
+    #[arg(long, value_name = "NAME")]
+    precision: Option<Precision>,
     /// Continue the run in RUN from its last checkpoint, with its own settings where none are given
     #[arg(long)]
     resume: bool,
@@ -80,6 +84,9 @@ impl TrainArgs {
         }
         if let Some(share) = self.held_out {
             config.calibration.held_out = share;
+        }
+        if let Some(precision) = self.precision {
+            config.precision = precision;
         }
         config.validate()?;
         Ok(config)

@@ -5,6 +5,7 @@
 //! loop (`multiversion`), and compiled for every instruction set in [`Isa`]; which one runs is decided at run time.
 
 pub(crate) mod activation;
+pub mod arithmetic;
 pub(crate) mod batch_norm;
 pub(crate) mod blocks;
 pub mod conv;
@@ -25,4 +26,5 @@ mod tests;
 pub(crate) mod upsampling;
 pub mod vectors;
 
+pub use arithmetic::Arithmetic;
 pub use isa::Isa;

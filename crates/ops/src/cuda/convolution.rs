@@ -6,7 +6,6 @@ use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use super::cudnn::{Pass, convolve};
 use super::gpu::{Argument, Floats, Gpu, arguments, columns, count, over_elements, over_pixels};
 use super::kernels::Module;
-use super::precision::{Precision, precision};
 
 pub(crate) use super::cudnn::ConvSize;
 
@@ -18,7 +17,7 @@ pub(crate) fn forward(
     filters: Floats<'_>,
     bias: Floats<'_>,
 ) -> Result<CudaSlice<f32>> {
-    let precision = precision();
+    let precision = Precision::current();
     let outputs = size.pixels() * size.co;
     count(outputs)?;
     let y = gpu.alloc::<f32>(outputs)?;
@@ -65,7 +64,7 @@ pub(crate) fn backward_input(
     dy: Floats<'_>,
     filters: Floats<'_>,
 ) -> Result<CudaSlice<f32>> {
-    let precision = precision();
+    let precision = Precision::current();
     let dx = gpu.alloc::<f32>(size.inputs())?;
     let filters = Filters::of(gpu, size, precision, filters)?;
     if precision == Precision::Bf16 {
@@ -106,7 +105,7 @@ pub(crate) fn backward_weight(
     x: Floats<'_>,
     dy: Floats<'_>,
 ) -> Result<CudaSlice<f32>> {
-    let precision = precision();
+    let precision = Precision::current();
     let result = gpu.alloc::<f32>(size.filters())?;
     let kernel;
     let d_filters = if precision == Precision::Bf16 {

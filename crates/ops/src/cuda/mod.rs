@@ -6,7 +6,7 @@
 //! convolution algorithms that cuDNN calls deterministic are chosen.
 //!
 //! The kernels are CUDA C++ (`cuda/kernels`, a file a concept), compiled by NVRTC for the GPU that is found, once a
-//! process. Activations and variables are f32; [`Precision`] says what the convolutions multiply with.
+//! process. Activations and variables are f32; [`Precision`](crate::Precision) says what the convolutions multiply with.
 
 mod activation;
 mod adam;
@@ -20,7 +20,6 @@ mod gpu;
 mod kernels;
 mod mse;
 mod pooling;
-mod precision;
 mod ssim;
 mod start;
 mod upload;
@@ -40,7 +39,6 @@ pub(crate) use gpu::{Gpu, compute, floats};
 pub use kernels::{ARCHITECTURES, compile_all};
 pub(crate) use mse::{mse, mse_backward};
 pub(crate) use pooling::{pool, pool_backward};
-pub use precision::{Precision, precision, set_precision};
 pub(crate) use ssim::fused as ssim_loss;
 pub use start::device;
 pub(crate) use upload::upload;

@@ -23,10 +23,10 @@ pub use self::shape::ConvShape;
 
 use self::choice::{winograd_gradient_pays, winograd_pays};
 use self::pack::{Filter, pad_bias};
-use crate::cpu::isa::Isa;
-use crate::cpu::lanes::{Lanes, with_lanes};
+use crate::cpu::lanes::{Lanes, with_arithmetic, with_lanes};
 use crate::cpu::pages;
 use crate::cpu::scratch::Scratch;
+use crate::cpu::{Arithmetic, Isa};
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,14 +45,14 @@ pub enum Algorithm {
 /// `x` is `[n, h, w, ci]`, `weight` is `[co, ci, 3, 3]`, `bias` is `[co]`.
 ///
 /// # Panics
-/// When a slice has another length than `shape` says, or the processor lacks `isa`.
+/// When a slice has another length than `shape` says, or the processor lacks the arithmetic.
 pub fn forward(
     x: &[f32],
     shape: ConvShape,
     weight: &[f32],
     bias: Option<&[f32]>,
     algorithm: Algorithm,
-    isa: Isa,
+    arithmetic: impl Into<Arithmetic>,
 ) -> Vec<f32> {
     assert_eq!(x.len(), shape.input_len(), "length of x");
     assert_eq!(weight.len(), shape.weight_len(), "length of weight");
@@ -64,7 +64,7 @@ pub fn forward(
         backward: false,
     };
     filled(shape.output_len(), |y| {
-        convolve(x, shape, filter, bias, algorithm, isa, y)
+        convolve(x, shape, filter, bias, algorithm, arithmetic.into(), y)
     })
 }
 
@@ -77,7 +77,7 @@ pub fn backward_input(
     shape: ConvShape,
     weight: &[f32],
     algorithm: Algorithm,
-    isa: Isa,
+    arithmetic: impl Into<Arithmetic>,
 ) -> Vec<f32> {
     assert_eq!(dy.len(), shape.output_len(), "length of dy");
     assert_eq!(weight.len(), shape.weight_len(), "length of weight");
@@ -89,7 +89,7 @@ pub fn backward_input(
         backward: true,
     };
     filled(shape.output_len(), |dx| {
-        convolve(dy, shape, filter, None, algorithm, isa, dx)
+        convolve(dy, shape, filter, None, algorithm, arithmetic.into(), dx)
     })
 }
 
@@ -97,14 +97,20 @@ pub fn backward_input(
 ///
 /// # Panics
 /// As [`forward`].
-pub fn backward_weight(x: &[f32], dy: &[f32], shape: ConvShape, algorithm: Algorithm, isa: Isa) -> Vec<f32> {
+pub fn backward_weight(
+    x: &[f32],
+    dy: &[f32],
+    shape: ConvShape,
+    algorithm: Algorithm,
+    arithmetic: impl Into<Arithmetic>,
+) -> Vec<f32> {
     assert_eq!(x.len(), shape.input_len(), "length of x");
     assert_eq!(dy.len(), shape.output_len(), "length of dy");
     if shape.n == 0 {
         return vec![0.0; shape.weight_len()];
     }
     filled(shape.weight_len(), |dw| {
-        gradient(x, dy, shape, algorithm, isa, dw, None)
+        gradient(x, dy, shape, algorithm, arithmetic.into(), dw, None)
     })
 }
 
@@ -117,7 +123,7 @@ pub fn backward_parameters(
     dy: &[f32],
     shape: ConvShape,
     algorithm: Algorithm,
-    isa: Isa,
+    arithmetic: impl Into<Arithmetic>,
 ) -> (Vec<f32>, Vec<f32>) {
     assert_eq!(x.len(), shape.input_len(), "length of x");
     assert_eq!(dy.len(), shape.output_len(), "length of dy");
@@ -126,7 +132,7 @@ pub fn backward_parameters(
     }
     let mut db = vec![0.0; shape.co];
     let dw = filled(shape.weight_len(), |dw| {
-        gradient(x, dy, shape, algorithm, isa, dw, Some(&mut db))
+        gradient(x, dy, shape, algorithm, arithmetic.into(), dw, Some(&mut db))
     });
     (dw, db)
 }
@@ -151,7 +157,7 @@ fn convolve(
     filter: Filter<'_>,
     bias: Option<&[f32]>,
     algorithm: Algorithm,
-    isa: Isa,
+    arithmetic: Arithmetic,
     y: &mut [MaybeUninit<f32>],
 ) {
     let winograd = match algorithm {
@@ -159,7 +165,7 @@ fn convolve(
         Algorithm::Direct => false,
         Algorithm::Winograd => true,
     };
-    with_lanes!(isa, V => {
+    with_arithmetic!(arithmetic.bf16_if(serves_bf16(shape, winograd)), V => {
         let (weights, bias) = (arrange::<V>(filter, winograd), pad_bias::<V>(bias, shape.co));
         let filter = Prepared {
             weights: &weights,
@@ -168,6 +174,11 @@ fn convolve(
         };
         convolve_prepared::<V>(x, shape, filter, winograd, y);
     });
+}
+
+/// Whether a convolution can multiply in bfloat16: direct ones read pairs of channels where they lie.
+fn serves_bf16(shape: ConvShape, winograd: bool) -> bool {
+    winograd || shape.ci.is_multiple_of(2)
 }
 
 /// A filter in the order that an algorithm wants, and what is done to the sums at the end.
@@ -185,7 +196,7 @@ fn arrange<V: Lanes>(filter: Filter<'_>, winograd: bool) -> Scratch {
     if winograd {
         winograd::transform_filter::<V>(filter)
     } else {
-        filter.pack::<V>()
+        filter.pack_words::<V>()
     }
 }
 
@@ -208,7 +219,7 @@ fn gradient(
     dy: &[f32],
     shape: ConvShape,
     algorithm: Algorithm,
-    isa: Isa,
+    arithmetic: Arithmetic,
     dw: &mut [MaybeUninit<f32>],
     db: Option<&mut [f32]>,
 ) {
@@ -217,16 +228,17 @@ fn gradient(
         Algorithm::Direct => false,
         Algorithm::Winograd => true,
     };
-    with_lanes!(isa, V => {
-        if winograd {
-            winograd::weight_gradient::<V>(x, dy, shape, dw, db);
-        } else {
+    if winograd {
+        with_arithmetic!(arithmetic, V => winograd::weight_gradient::<V>(x, dy, shape, dw, db));
+    } else {
+        // Always in f32: what is left to it are layers with few channels or few pixels.
+        with_lanes!(arithmetic.isa(), V => {
             weight_gradient::direct::<V>(x, dy, shape, dw);
             if let Some(db) = db {
                 weight_gradient::bias::<V>(dy, shape.co, db);
             }
-        }
-    });
+        });
+    }
 }
 
 /// A vector of `len` numbers, all of which `fill` writes.

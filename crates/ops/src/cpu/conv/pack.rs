@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::cpu::lanes::Lanes;
-use crate::cpu::scratch::Scratch;
+use crate::cpu::lanes::{Kernel, Lanes};
+use crate::cpu::scratch::{Scratch, SharedOutput};
 
 /// How the channels of an operand are cut into panels two vectors wide; the last may be one vector wide.
 #[derive(Clone, Copy)]
@@ -58,6 +58,30 @@ pub(super) struct Filter<'a> {
 }
 
 impl Filter<'_> {
+    /// As [`pack`](Self::pack), in words: `[panel][tap][ci / STEPS][width]`. Where words hold pairs, `ci` is even.
+    pub(super) fn pack_words<V: Lanes>(&self) -> Scratch {
+        let packed = self.pack::<V>();
+        if V::STEPS == 1 {
+            return packed;
+        }
+        let panels = Panels::new::<V>(self.co);
+        let rows = 9 * self.ci / V::STEPS;
+        let mut words = Scratch::take(rows * panels.padded());
+        let out = SharedOutput::new(words.as_mut_ptr());
+        (0..panels.count()).into_par_iter().for_each(|panel| {
+            let kernel = PairRows {
+                from: packed[9 * self.ci * panels.first(panel)..].as_ptr(),
+                // SAFETY: the panel lies within the buffer.
+                to: unsafe { out.at(rows * panels.first(panel)) },
+                rows,
+                width: panels.width(panel),
+            };
+            // SAFETY: each task reads and writes one panel.
+            unsafe { V::enter(kernel) };
+        });
+        words
+    }
+
     /// Packs as `[panel][tap][ci][width]`; channels that do not exist are zero.
     pub(super) fn pack<V: Lanes>(&self) -> Scratch {
         let panels = Panels::new::<V>(self.co);
@@ -95,6 +119,35 @@ impl Filter<'_> {
                 }
             });
         packed
+    }
+}
+
+/// Joins two rows of numbers to one of words.
+struct PairRows {
+    from: *const f32,
+    to: *mut f32,
+    /// Rows of words.
+    rows: usize,
+    width: usize,
+}
+
+impl Kernel for PairRows {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        for row in 0..self.rows {
+            let mut column = 0;
+            while column < self.width {
+                // SAFETY: there are two rows of whole vectors to read for each that is written.
+                unsafe {
+                    let first = V::load(self.from.add(2 * row * self.width + column));
+                    let second = V::load(self.from.add((2 * row + 1) * self.width + column));
+                    V::words(first, second).store(self.to.add(row * self.width + column));
+                }
+                column += V::LANES;
+            }
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::mem::MaybeUninit;
 
 use super::choice::winograd_pays;
 use super::pack::{Filter, pad_bias};
-use super::{Algorithm, ConvShape, Prepared, arrange, convolve_prepared};
-use crate::cpu::isa::Isa;
-use crate::cpu::lanes::with_lanes;
+use super::{Algorithm, ConvShape, Prepared, arrange, convolve_prepared, serves_bf16};
+use crate::cpu::Arithmetic;
+use crate::cpu::lanes::with_arithmetic;
 use crate::cpu::pages;
 
 /// A 3×3 convolution with bias for inference, with an optional ReLU at no cost.
@@ -17,7 +17,7 @@ use crate::cpu::pages;
 pub struct PreparedConv {
     ci: usize,
     co: usize,
-    isa: Isa,
+    arithmetic: Arithmetic,
     winograd: bool,
     weights: Vec<f32>,
     bias: Vec<f32>,
@@ -27,8 +27,14 @@ impl PreparedConv {
     /// Prepares `weight` `[co, ci, 3, 3]` and `bias` `[co]` for images like those of `shape`, whose `n` is of no account.
     ///
     /// # Panics
-    /// When a slice has another length than `shape` says, or the processor lacks `isa`.
-    pub fn new(weight: &[f32], bias: &[f32], shape: ConvShape, algorithm: Algorithm, isa: Isa) -> Self {
+    /// When a slice has another length than `shape` says, or the processor lacks the arithmetic.
+    pub fn new(
+        weight: &[f32],
+        bias: &[f32],
+        shape: ConvShape,
+        algorithm: Algorithm,
+        arithmetic: impl Into<Arithmetic>,
+    ) -> Self {
         assert_eq!(weight.len(), shape.weight_len(), "length of weight");
         assert_eq!(bias.len(), shape.co, "length of bias");
         let winograd = match algorithm {
@@ -36,19 +42,20 @@ impl PreparedConv {
             Algorithm::Direct => false,
             Algorithm::Winograd => true,
         };
+        let arithmetic = arithmetic.into().bf16_if(serves_bf16(shape, winograd));
         let filter = Filter {
             weight,
             ci: shape.ci,
             co: shape.co,
             backward: false,
         };
-        let (weights, bias) = with_lanes!(isa, V => {
+        let (weights, bias) = with_arithmetic!(arithmetic, V => {
             (kept(&arrange::<V>(filter, winograd)), kept(&pad_bias::<V>(Some(bias), shape.co)))
         });
         Self {
             ci: shape.ci,
             co: shape.co,
-            isa,
+            arithmetic,
             winograd,
             weights,
             bias,
@@ -83,7 +90,7 @@ impl PreparedConv {
             bias: &self.bias,
             positive: relu,
         };
-        with_lanes!(self.isa, V => convolve_prepared::<V>(x, shape, filter, self.winograd, y));
+        with_arithmetic!(self.arithmetic, V => convolve_prepared::<V>(x, shape, filter, self.winograd, y));
     }
 }
 

@@ -3,6 +3,9 @@
 //! `C[row, column] (+)= sum over segments and steps of A[row, step] * B[step, column]`, where a segment is a run of
 //! steps (one row of the image, say) after which both operands jump. The columns of B are cut into panels two
 //! vectors wide, the last of which may be narrower.
+//!
+//! Steps and strides count words of the operands, each of which may hold several steps of the sum
+//! ([`Lanes::STEPS`]): f32 and bfloat16 operands have the same kernel.
 
 use crate::cpu::lanes::{Kernel, Lanes};
 
@@ -16,7 +19,7 @@ pub(crate) enum Start {
     Accumulate,
 }
 
-/// The operands of one product: start addresses and strides, all in floats.
+/// The operands of one product: start addresses and strides, all in words of 32 bits.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
     pub(crate) segments: usize,
@@ -128,7 +131,7 @@ impl<const R: usize, const W: usize> Kernel for Tile<R, W> {
                     for (i, sums) in sums.iter_mut().enumerate() {
                         let factor = V::splat(*a.add(i * p.a_row));
                         for (sum, column) in sums.iter_mut().zip(columns) {
-                            *sum = factor.mul_add(column, *sum);
+                            *sum = factor.dot(column, *sum);
                         }
                     }
                     a = a.wrapping_add(p.a_step);

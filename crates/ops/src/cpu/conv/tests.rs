@@ -130,23 +130,35 @@ fn poisoned(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> 
         .collect()
 }
 
-fn available() -> impl Iterator<Item = Isa> {
-    Isa::ALL.into_iter().filter(|isa| isa.is_available())
+fn available() -> impl Iterator<Item = Arithmetic> {
+    let bf16 = [Isa::Portable, Isa::Avx512].map(Arithmetic::bf16);
+    let all = Isa::ALL.into_iter().map(Arithmetic::from).chain(bf16);
+    all.filter(|arithmetic| arithmetic.is_available())
+}
+
+/// The largest relative error (root mean square) that rounding may make.
+fn limit(algorithm: Algorithm, arithmetic: Arithmetic) -> f64 {
+    match (algorithm, arithmetic.is_bf16()) {
+        (Algorithm::Direct, false) => 1e-5,
+        (_, false) => 5e-5,
+        (Algorithm::Direct, true) => 5e-3,
+        (_, true) => 2.5e-2,
+    }
 }
 
 #[test]
 fn all_passes_match_plain_loops() {
     for s in SHAPES {
         let t = Truth::new(s);
-        for isa in available() {
-            for (algorithm, limit) in [
-                (Algorithm::Direct, 1e-5),
-                (Algorithm::Winograd, 5e-5),
-                (Algorithm::Auto, 5e-5),
-            ] {
-                let check = |name: &str, found: Vec<f32>, truth: &[f64]| {
+        for arithmetic in available() {
+            for algorithm in [Algorithm::Direct, Algorithm::Winograd, Algorithm::Auto] {
+                let limit = limit(algorithm, arithmetic);
+                let check = |name: &str, found: Vec<f32>, truth: &[f64], limit: f64| {
                     let error = relative_error(&found, truth);
-                    assert!(error <= limit, "{name} {s:?} {algorithm:?} {isa}: {error:e}");
+                    assert!(
+                        error <= limit,
+                        "{name} {s:?} {algorithm:?} {arithmetic}: {error:e}"
+                    );
                 };
                 let filter = Filter {
                     weight: &t.weight,
@@ -155,9 +167,9 @@ fn all_passes_match_plain_loops() {
                     backward: false,
                 };
                 let y = poisoned(s.output_len(), |y| {
-                    convolve(&t.x, s, filter, Some(&t.bias), algorithm, isa, y);
+                    convolve(&t.x, s, filter, Some(&t.bias), algorithm, arithmetic, y);
                 });
-                check("forward", y, &t.y);
+                check("forward", y, &t.y, limit);
                 let filter = Filter {
                     weight: &t.weight,
                     ci: s.co,
@@ -165,18 +177,39 @@ fn all_passes_match_plain_loops() {
                     backward: true,
                 };
                 let dx = poisoned(s.input_len(), |dx| {
-                    convolve(&t.dy, s.reversed(), filter, None, algorithm, isa, dx);
+                    convolve(&t.dy, s.reversed(), filter, None, algorithm, arithmetic, dx);
                 });
-                check("backward_input", dx, &t.dx);
+                check("backward_input", dx, &t.dx, limit);
                 let dw = poisoned(s.weight_len(), |dw| {
-                    gradient(&t.x, &t.dy, s, algorithm, isa, dw, None)
+                    gradient(&t.x, &t.dy, s, algorithm, arithmetic, dw, None)
                 });
-                check("backward_weight", dw, &t.dw);
-                check("backward_bias", backward_bias(&t.dy, s, isa), &t.db);
-                let (dw_too, db) = backward_parameters(&t.x, &t.dy, s, algorithm, isa);
-                check("backward_parameters, weight", dw_too, &t.dw);
-                check("backward_parameters, bias", db, &t.db);
+                check("backward_weight", dw, &t.dw, limit);
+                let db = backward_bias(&t.dy, s, arithmetic.isa());
+                check("backward_bias", db, &t.db, 5e-5);
+                let (dw_too, db) = backward_parameters(&t.x, &t.dy, s, algorithm, arithmetic);
+                check("backward_parameters, weight", dw_too, &t.dw, limit);
+                check("backward_parameters, bias", db, &t.db, 5e-5);
             }
+        }
+    }
+}
+
+#[test]
+fn direct_products_in_bfloat16_are_those_of_rounded_operands() {
+    let rounded = |values: &[f32]| -> Vec<f32> {
+        let round = |&value| half::bf16::from_f32(value).to_f32();
+        values.iter().map(round).collect()
+    };
+    for s in SHAPES.into_iter().filter(|s| s.ci % 2 == 0) {
+        let mut t = Truth::new(s);
+        let (x, weight) = (rounded(&t.x), rounded(&t.weight));
+        t.bias.fill(0.0);
+        let expected = forward(&x, s, &weight, Some(&t.bias), Algorithm::Direct, Isa::Portable);
+        let expected: Vec<f64> = expected.into_iter().map(f64::from).collect();
+        for arithmetic in available().filter(|arithmetic| arithmetic.is_bf16()) {
+            let y = forward(&t.x, s, &t.weight, Some(&t.bias), Algorithm::Direct, arithmetic);
+            let error = relative_error(&y, &expected);
+            assert!(error <= 1e-5, "{s:?} {arithmetic}: {error:e}");
         }
     }
 }
@@ -211,18 +244,18 @@ fn results_do_not_depend_on_the_number_of_threads() {
             noise(s.output_len(), 6),
             noise(s.weight_len(), 7),
         );
-        for isa in available() {
+        for arithmetic in available() {
             for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
                 let run = || {
-                    let y = forward(&x, s, &weight, None, algorithm, isa);
-                    let dx = backward_input(&dy, s, &weight, algorithm, isa);
-                    let dw = backward_weight(&x, &dy, s, algorithm, isa);
-                    let (_, db) = backward_parameters(&x, &dy, s, algorithm, isa);
+                    let y = forward(&x, s, &weight, None, algorithm, arithmetic);
+                    let dx = backward_input(&dy, s, &weight, algorithm, arithmetic);
+                    let dw = backward_weight(&x, &dy, s, algorithm, arithmetic);
+                    let (_, db) = backward_parameters(&x, &dy, s, algorithm, arithmetic);
                     let bits = |v: Vec<f32>| v.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-                    [y, dx, dw, db, backward_bias(&dy, s, isa)].map(bits)
+                    [y, dx, dw, db, backward_bias(&dy, s, arithmetic.isa())].map(bits)
                 };
                 let [one, two, five] = pools.each_ref().map(|pool| pool.install(run));
-                assert!(one == two && one == five, "{s:?} {algorithm:?} {isa}");
+                assert!(one == two && one == five, "{s:?} {algorithm:?} {arithmetic}");
             }
         }
     }

@@ -21,7 +21,7 @@ const PRODUCT_PIXELS: usize = 512;
 /// Parts that the sum over all image rows is cut into.
 const PARTS: usize = 8;
 
-/// Gradient of the weight `[co, ci, 3, 3]` from the input and the gradient of the output.
+/// Gradient of the weight `[co, ci, 3, 3]` from the input and the gradient of the output, in f32.
 pub(super) fn direct<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [MaybeUninit<f32>]) {
     let ConvShape { ci, co, .. } = shape;
     // The right operand's channels are rounded up to whole vectors; let the operand that wastes less be it.
@@ -77,7 +77,7 @@ fn tap_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape) -> Scratch {
                 let (image, first) = (row / h, row % h);
                 let count = rows.min(h - first).min(end - row);
                 let image = &x[image * h * w * ci..][..h * w * ci];
-                pad_rows(
+                pad_rows::<V>(
                     image,
                     h,
                     w,

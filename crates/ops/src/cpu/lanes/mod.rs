@@ -9,12 +9,14 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bf16;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+pub(crate) use bf16::{Bf16, to_words};
 pub(crate) use portable::Portable;
 
 /// A vector of `LANES` single-precision numbers.
@@ -29,6 +31,8 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     const TILE_ROWS: usize;
     /// Floats that the second-level cache of processors with this instruction set holds.
     const CACHED_FLOATS: usize;
+    /// Steps of a sum of products that one word of 32 bits holds: one f32 number, or two of bfloat16.
+    const STEPS: usize = 1;
 
     /// Runs a kernel compiled for this instruction set.
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output;
@@ -50,6 +54,24 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
     /// `max(self, 0)`, NaN kept.
     unsafe fn positive(self) -> Self;
+
+    /// `sum` plus the products of words: of one step, or of as many as a word holds.
+    #[inline(always)]
+    unsafe fn dot(self, other: Self, sum: Self) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { self.mul_add(other, sum) }
+    }
+    /// Words of two steps; where a word holds one step alone, `first`.
+    #[inline(always)]
+    unsafe fn words(first: Self, _second: Self) -> Self {
+        first
+    }
+    /// Writes the lanes, neighbouring steps, as `LANES / STEPS` words.
+    #[inline(always)]
+    unsafe fn store_words(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { self.store(to) }
+    }
 }
 
 /// A computation to be compiled for an instruction set; see the module's explanation.
@@ -89,3 +111,24 @@ macro_rules! with_lanes {
     }};
 }
 pub(crate) use with_lanes;
+
+/// As [`with_lanes`], for an [`Arithmetic`](crate::cpu::Arithmetic).
+macro_rules! with_arithmetic {
+    ($arithmetic:expr, $V:ident => $body:expr) => {{
+        let arithmetic: $crate::cpu::Arithmetic = $arithmetic;
+        assert!(arithmetic.is_available(), "this processor lacks {arithmetic}");
+        match arithmetic.isa() {
+            isa if !arithmetic.is_bf16() => $crate::cpu::lanes::with_lanes!(isa, $V => $body),
+            #[cfg(target_arch = "x86_64")]
+            $crate::cpu::Isa::Avx512 => {
+                type $V = $crate::cpu::lanes::Bf16<$crate::cpu::lanes::Avx512>;
+                $body
+            }
+            _ => {
+                type $V = $crate::cpu::lanes::Bf16<$crate::cpu::lanes::Portable>;
+                $body
+            }
+        }
+    }};
+}
+pub(crate) use with_arithmetic;

@@ -1,5 +1,8 @@
 //! Four lanes in plain Rust; the compiler maps them onto the baseline vector registers.
 
+use half::bf16;
+
+use super::bf16::{Bf16, Pairs};
 use super::{Kernel, Lanes};
 
 /// Four lanes as an array.
@@ -94,4 +97,42 @@ impl Lanes for Portable {
 unsafe fn portable<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: the caller's promise.
     unsafe { kernel.run::<Portable>() }
+}
+
+// Far slower than f32: it is there so that what the kernels do with words can be tested on every processor.
+impl Pairs for Portable {
+    const PAIRED_TILE_ROWS: usize = 6;
+
+    #[inline(always)]
+    unsafe fn enter_paired<K: Kernel>(kernel: K) -> K::Output {
+        // SAFETY: the caller's promise.
+        unsafe { kernel.run::<Bf16<Portable>>() }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_pairs(self, other: Self, sum: Self) -> Self {
+        let half = |word: f32, shift: u32| bf16::from_bits((word.to_bits() >> shift) as u16).to_f32();
+        Self(std::array::from_fn(|lane| {
+            let (a, b) = (self.0[lane], other.0[lane]);
+            sum.0[lane] + half(a, 0) * half(b, 0) + half(a, 16) * half(b, 16)
+        }))
+    }
+
+    #[inline(always)]
+    unsafe fn round_pair(first: Self, second: Self) -> Self {
+        Self(std::array::from_fn(|lane| round(first.0[lane], second.0[lane])))
+    }
+
+    #[inline(always)]
+    unsafe fn store_rounded(self, to: *mut f32) {
+        let [a, b, c, d] = self.0;
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[f32; 2]>().write_unaligned([round(a, b), round(c, d)]) }
+    }
+}
+
+/// The word of two rounded numbers.
+fn round(low: f32, high: f32) -> f32 {
+    let bits = |value| u32::from(bf16::from_f32(value).to_bits());
+    f32::from_bits(bits(low) | bits(high) << 16)
 }

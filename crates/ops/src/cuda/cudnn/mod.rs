@@ -17,7 +17,7 @@ use self::descriptors::Activation;
 use self::shape::Shape;
 pub(crate) use self::size::ConvSize;
 use super::gpu::Gpu;
-use super::precision::Precision;
+use crate::Precision;
 
 mod descriptors;
 mod shape;

@@ -8,7 +8,7 @@ use candle_core::{Error, Result};
 
 use super::descriptors::{Activation, Convolution, Filters, Tensor};
 use super::size::ConvSize;
-use crate::cuda::precision::Precision;
+use crate::Precision;
 
 /// The descriptors of a shape.
 pub(super) struct Shape {

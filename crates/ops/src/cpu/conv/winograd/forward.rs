@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::transform::{filter, transform_output, transform_patch};
+use super::transform::{filter, transform, transform_output};
 use super::{Layout, POINTS, Tiling};
 use crate::cpu::conv::pack::{Filter, Panels};
 use crate::cpu::conv::product::{Product, Start};
@@ -12,12 +12,12 @@ use crate::cpu::conv::{ConvShape, Prepared};
 use crate::cpu::lanes::{Kernel, Lanes};
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
-/// Layers whose transformed filter is larger (in floats) than this many times what the second-level cache holds are
+/// Layers whose transformed filter is larger (in words) than this many times what the second-level cache holds are
 /// computed in three phases.
 const WIDE: usize = 8;
-/// Floats of transformed input and output that the phases of wide layers work on at a time: they stay in the
+/// Words of transformed input and output that the phases of wide layers work on at a time: they stay in the
 /// last-level cache.
-const WIDE_BLOCK_FLOATS: usize = 5 << 19;
+const WIDE_BLOCK_WORDS: usize = 5 << 19;
 
 /// As [`direct::convolve`](crate::cpu::conv::direct::convolve), with a filter from [`transform_filter`].
 ///
@@ -31,11 +31,16 @@ pub(in crate::cpu::conv) fn convolve<V: Lanes>(
     y: &mut [MaybeUninit<f32>],
 ) {
     let y = SharedOutput::new(y.as_mut_ptr().cast());
-    if POINTS * shape.ci * shape.co > WIDE * V::CACHED_FLOATS {
+    if POINTS * steps::<V>(shape.ci) * shape.co > WIDE * V::CACHED_FLOATS {
         wide::<V>(x, shape, filter, y);
     } else {
         narrow::<V>(x, shape, filter, y);
     }
+}
+
+/// Steps of the products that sum over channels, in words.
+const fn steps<V: Lanes>(ci: usize) -> usize {
+    ci.div_ceil(V::STEPS)
 }
 
 fn narrow<V: Lanes>(x: &[f32], shape: ConvShape, filter: Prepared<'_>, y: SharedOutput) {
@@ -44,7 +49,7 @@ fn narrow<V: Lanes>(x: &[f32], shape: ConvShape, filter: Prepared<'_>, y: Shared
     let tiles = n * tiling.per_image();
     let block = block_tiles::<V>(tiles, ci);
     (0..tiles.div_ceil(block)).into_par_iter().for_each(|task| {
-        let patches = Layout::new::<V>(block, ci);
+        let patches = Layout::of_channel_words::<V>(block, ci);
         let products = Layout::new::<V>(block, 2 * V::LANES);
         let (mut patch_buffer, mut product_buffer) =
             (Scratch::take(patches.len()), Scratch::take(products.len()));
@@ -72,7 +77,7 @@ fn narrow<V: Lanes>(x: &[f32], shape: ConvShape, filter: Prepared<'_>, y: Shared
 /// Tiles that one task computes: some multiple of the height of a product's tile.
 fn block_tiles<V: Lanes>(tiles: usize, ci: usize) -> usize {
     // With the sums of one panel and the filter they fit the second-level cache.
-    let fitting = V::CACHED_FLOATS / 2 / (POINTS * ci.next_multiple_of(V::LANES));
+    let fitting = V::CACHED_FLOATS / 2 / (POINTS * ci.next_multiple_of(V::LANES) / V::STEPS);
     // Fewer would read the filter from far memory too often, more would leave threads without work.
     let fitting = fitting
         .clamp(2 * V::TILE_ROWS, 8 * V::TILE_ROWS)
@@ -82,24 +87,26 @@ fn block_tiles<V: Lanes>(tiles: usize, ci: usize) -> usize {
 
 /// Tiles that one task of a wide layer transforms.
 const STEP: usize = 8;
-/// Floats of a filter that one task of a wide layer multiplies by.
-const GROUP_FLOATS: usize = 32 << 10;
+/// Words of a filter that one task of a wide layer multiplies by.
+const GROUP_WORDS: usize = 32 << 10;
 
 fn wide<V: Lanes>(x: &[f32], shape: ConvShape, filter: Prepared<'_>, y: SharedOutput) {
     let ConvShape { n, h, w, ci, co } = shape;
     let tiling = Tiling::new(h, w);
     let tiles = n * tiling.per_image();
     let panels = Panels::new::<V>(co);
-    let per_tile = POINTS * (ci.next_multiple_of(V::LANES) + panels.padded());
-    let block = (WIDE_BLOCK_FLOATS / per_tile)
+    let per_tile = POINTS * (ci.next_multiple_of(V::LANES) / V::STEPS + panels.padded());
+    let block = (WIDE_BLOCK_WORDS / per_tile)
         .next_multiple_of(4 * V::TILE_ROWS)
         .min(tiles);
-    let (patches, products) = (Layout::new::<V>(block, ci), Layout::new::<V>(block, co));
+    let patches = Layout::of_channel_words::<V>(block, ci);
+    let products = Layout::new::<V>(block, co);
     let (mut patch_buffer, mut product_buffer) =
         (Scratch::take(patches.len()), Scratch::take(products.len()));
     let patch_buffer = SharedOutput::new(patch_buffer.as_mut_ptr());
     let product_buffer = SharedOutput::new(product_buffer.as_mut_ptr());
-    let group = (GROUP_FLOATS / (ci * panels.first(1))).max(1);
+    let steps = steps::<V>(ci);
+    let group = (GROUP_WORDS / (steps * panels.first(1))).max(1);
     let groups = panels.count().div_ceil(group);
     let (x, weights) = (
         SharedOutput::new(x.as_ptr().cast_mut()), // never written
@@ -108,7 +115,7 @@ fn wide<V: Lanes>(x: &[f32], shape: ConvShape, filter: Prepared<'_>, y: SharedOu
     let bias = SharedOutput::new(filter.bias.as_ptr().cast_mut());
     for first in (0..tiles).step_by(block) {
         let count = block.min(tiles - first);
-        let steps = count.div_ceil(STEP);
+        let strips = count.div_ceil(STEP);
         let tiles_of = |task: usize| (task * STEP, count.min((task + 1) * STEP));
         let part = Wide {
             shape,
@@ -127,7 +134,7 @@ fn wide<V: Lanes>(x: &[f32], shape: ConvShape, filter: Prepared<'_>, y: SharedOu
         };
         // SAFETY, of all phases: the buffers have the lengths of their layouts; each task writes the places of its own
         // tiles, or of its own point and panels, or the pixels of its own tiles.
-        (0..steps).into_par_iter().for_each(|task| unsafe {
+        (0..strips).into_par_iter().for_each(|task| unsafe {
             V::enter(WidePatches(part, tiles_of(task)));
         });
         (0..POINTS * groups).into_par_iter().for_each(|task| {
@@ -135,7 +142,7 @@ fn wide<V: Lanes>(x: &[f32], shape: ConvShape, filter: Prepared<'_>, y: SharedOu
             let panels = (first, panels.count().min(first + group));
             unsafe { V::enter(WideProducts(part, point, panels)) };
         });
-        (0..steps).into_par_iter().for_each(|task| unsafe {
+        (0..strips).into_par_iter().for_each(|task| unsafe {
             V::enter(WideOutputs(part, tiles_of(task)));
         });
     }
@@ -175,7 +182,7 @@ impl Kernel for WidePatches {
                 let tile = block.tiling.tile(block.first + index);
                 let image = block.x.at(tile.image * h * w * ci);
                 let to = block.patch_buffer.at(index * block.patches.tile);
-                transform_patch::<V>(image, ci, block.tiling, tile, to, block.patches);
+                transform::<V, 6>(image, ci, block.tiling, tile, to, block.patches);
             }
         }
     }
@@ -190,7 +197,7 @@ impl Kernel for WideProducts {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let Self(block, point, range) = self;
-        let ci = block.shape.ci;
+        let steps = steps::<V>(block.shape.ci);
         let panels = Panels::new::<V>(block.shape.co);
         for panel in range.0..range.1 {
             let width = panels.width(panel);
@@ -198,14 +205,14 @@ impl Kernel for WideProducts {
             unsafe {
                 let product = Product {
                     segments: 1,
-                    steps: ci,
+                    steps,
                     a: block.patch_buffer.at(point * block.patches.point),
                     a_row: block.patches.tile,
                     a_step: 1,
                     a_segment: 0,
                     b: block
                         .weights
-                        .at(POINTS * ci * panels.first(panel) + point * ci * width),
+                        .at(POINTS * steps * panels.first(panel) + point * steps * width),
                     b_step: width,
                     b_segment: 0,
                     c: block
@@ -269,6 +276,7 @@ impl Kernel for Block {
     unsafe fn run<V: Lanes>(self) {
         let ConvShape { h, w, ci, co, .. } = self.shape;
         let (patches, products) = (self.patches, self.products);
+        let steps = steps::<V>(ci);
         let panels = Panels::new::<V>(co);
         // SAFETY: see `convolve`.
         unsafe {
@@ -276,20 +284,20 @@ impl Kernel for Block {
                 let tile = self.tiling.tile(self.first + index);
                 let image = self.x.add(tile.image * h * w * ci);
                 let to = self.patch_buffer.add(index * patches.tile);
-                transform_patch::<V>(image, ci, self.tiling, tile, to, patches);
+                transform::<V, 6>(image, ci, self.tiling, tile, to, patches);
             }
             for panel in 0..panels.count() {
                 let (width, columns) = (panels.width(panel), panels.columns(panel));
-                let weights = self.weights.add(POINTS * ci * panels.first(panel));
+                let weights = self.weights.add(POINTS * steps * panels.first(panel));
                 for point in 0..POINTS {
                     let product = Product {
                         segments: 1,
-                        steps: ci,
+                        steps,
                         a: self.patch_buffer.add(point * patches.point),
                         a_row: patches.tile,
                         a_step: 1,
                         a_segment: 0,
-                        b: weights.add(point * ci * width),
+                        b: weights.add(point * steps * width),
                         b_step: width,
                         b_segment: 0,
                         c: self.product_buffer.add(point * products.point),
@@ -316,11 +324,12 @@ impl Kernel for Block {
 /// Input channels that one task of the filter's transform takes.
 const FILTER_INPUTS: usize = 32;
 
-/// The transformed filter as `[panel][point][ci][width]`.
+/// The transformed filter as words `[panel][point][ci / STEPS][width]`.
 pub(in crate::cpu::conv) fn transform_filter<V: Lanes>(filter: Filter<'_>) -> Scratch {
     let packed = filter.pack::<V>();
     let (ci, panels) = (filter.ci, Panels::new::<V>(filter.co));
-    let mut weights = Scratch::take(POINTS * ci * panels.padded());
+    let panel_words = |panel| POINTS * steps::<V>(ci) * panels.first(panel);
+    let mut weights = Scratch::take(POINTS * steps::<V>(ci) * panels.padded());
     let out = SharedOutput::new(weights.as_mut_ptr());
     let groups = ci.div_ceil(FILTER_INPUTS);
     (0..panels.count() * groups).into_par_iter().for_each(|task| {
@@ -329,7 +338,7 @@ pub(in crate::cpu::conv) fn transform_filter<V: Lanes>(filter: Filter<'_>) -> Sc
         let kernel = FilterBlock {
             packed: packed[9 * ci * panels.first(panel)..].as_ptr(),
             // SAFETY: the panel lies within the buffer.
-            weights: unsafe { out.at(POINTS * ci * panels.first(panel)) },
+            weights: unsafe { out.at(panel_words(panel)) },
             ci,
             width: panels.width(panel),
             inputs: (first, ci.min(first + FILTER_INPUTS)),
@@ -349,38 +358,54 @@ struct FilterBlock {
     inputs: (usize, usize),
 }
 
+impl FilterBlock {
+    /// The 36 numbers of one vector of one input's filters.
+    #[inline(always)]
+    unsafe fn points<V: Lanes>(&self, input: usize, column: usize) -> [[V; 6]; 6] {
+        // SAFETY: see `transform_filter`.
+        unsafe {
+            let mut half = [[V::zero(); 3]; 6];
+            for tap_column in 0..3 {
+                let mut taps = [V::zero(); 3];
+                for (tap_row, tap) in taps.iter_mut().enumerate() {
+                    let tap_index = tap_row * 3 + tap_column;
+                    let row = tap_index * self.ci + input;
+                    *tap = V::load(self.packed.add(row * self.width + column));
+                }
+                for (half, point) in half.iter_mut().zip(filter(taps)) {
+                    half[tap_column] = point;
+                }
+            }
+            let mut points = [[V::zero(); 6]; 6];
+            for (points, half) in points.iter_mut().zip(half) {
+                *points = filter(half);
+            }
+            points
+        }
+    }
+}
+
 impl Kernel for FilterBlock {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let Self {
-            packed,
-            weights,
-            ci,
-            width,
-            inputs,
-        } = self;
-        for input in inputs.0..inputs.1 {
+        let steps = steps::<V>(self.ci);
+        for input in (self.inputs.0..self.inputs.1).step_by(V::STEPS) {
             let mut column = 0;
-            while column < width {
+            while column < self.width {
                 // SAFETY: see `transform_filter`.
                 unsafe {
-                    let mut half = [[V::zero(); 3]; 6];
-                    for tap_column in 0..3 {
-                        let mut taps = [V::zero(); 3];
-                        for (tap_row, tap) in taps.iter_mut().enumerate() {
-                            let tap_index = tap_row * 3 + tap_column;
-                            *tap = V::load(packed.add((tap_index * ci + input) * width + column));
-                        }
-                        for (half, point) in half.iter_mut().zip(filter(taps)) {
-                            half[tap_column] = point;
-                        }
+                    let points = self.points::<V>(input, column);
+                    let mut next = [[V::zero(); 6]; 6];
+                    if V::STEPS == 2 && input + 1 < self.ci {
+                        next = self.points::<V>(input + 1, column);
                     }
-                    for (row, half) in half.into_iter().enumerate() {
-                        for (point_column, point) in filter(half).into_iter().enumerate() {
-                            let point_index = row * 6 + point_column;
-                            point.store(weights.add((point_index * ci + input) * width + column));
+                    for row in 0..6 {
+                        for point_column in 0..6 {
+                            let words = V::words(points[row][point_column], next[row][point_column]);
+                            let place = (row * 6 + point_column) * steps + input / V::STEPS;
+                            words.store(self.weights.add(place * self.width + column));
                         }
                     }
                 }

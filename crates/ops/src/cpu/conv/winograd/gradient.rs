@@ -7,18 +7,18 @@
 //! alone.
 //!
 //! One of the 36 numbers that the gradient of a tile becomes is the sum of its pixels, so the gradient of the bias
-//! costs next to nothing here.
+//! costs next to nothing here; where products are in bfloat16, another way is taken, since the points are others.
 
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::transform::{filter_gradient, transform_output_gradient, transform_patch};
+use super::transform::{filter_gradient, transform_together};
 use super::{Layout, POINTS, Tiling};
 use crate::cpu::conv::ConvShape;
 use crate::cpu::conv::pack::Panels;
 use crate::cpu::conv::product::{Product, Start};
-use crate::cpu::conv::weight_gradient::add_parts;
+use crate::cpu::conv::weight_gradient::{add_parts, bias};
 use crate::cpu::lanes::{Kernel, Lanes};
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
@@ -26,9 +26,9 @@ use crate::cpu::scratch::{Scratch, SharedOutput};
 const SMALL_SUMS: usize = 64 * 64;
 /// Tasks that share the tiles of a layer with small sums.
 const PARTS: usize = 8;
-/// Floats of transformed patches and gradients that all tasks work on at a time when the sums are large: what the
+/// Words of transformed patches and gradients that all tasks work on at a time when the sums are large: what the
 /// last-level cache holds beside the operands, but no less than there are sums, which every block reads and writes.
-const LARGE_BLOCK_FLOATS: usize = 3 << 19;
+const LARGE_BLOCK_WORDS: usize = 3 << 19;
 /// Input channels whose sums for one point are a task of their own.
 const GROUP_INPUTS: usize = 64;
 /// Input channels whose sums are taken back to taps by one task.
@@ -51,8 +51,10 @@ pub(in crate::cpu::conv) fn weight_gradient<V: Lanes>(
     } else {
         large_sums::<V>(x, dy, shape, dw)
     };
-    if let Some(db) = db {
-        db.copy_from_slice(&bias_sums[..shape.co]);
+    match db {
+        Some(db) if V::STEPS == 1 => db.copy_from_slice(&bias_sums[..shape.co]),
+        Some(db) => bias::<V>(dy, shape.co, db),
+        None => {}
     }
 }
 
@@ -69,7 +71,7 @@ struct Tiles {
     gradient_buffer: SharedOutput,
 }
 
-/// Transforms `count` tiles from `first` on into the places from `place` on.
+/// Transforms `count` tiles from `first` on into the places from that of tile `place` on, the first of a word.
 struct Transform {
     tiles: Tiles,
     first: usize,
@@ -91,20 +93,16 @@ impl Kernel for Transform {
             gradients,
             ..
         } = self.tiles;
-        let ConvShape { h, w, ci, co, .. } = shape;
-        for index in 0..self.count {
-            let tile = tiling.tile(self.first + index);
-            // SAFETY: the tile and its place are within the operands and the buffers.
+        let ConvShape { ci, co, .. } = shape;
+        for index in (0..self.count).step_by(V::STEPS) {
+            let place = (self.place + index) / V::STEPS;
+            let here = (self.first + index, self.count - index);
+            // SAFETY: the tiles and their place are within the operands and the buffers.
             unsafe {
-                let image = x.at(tile.image * h * w * ci);
-                let to = self.tiles.patch_buffer.at((self.place + index) * patches.tile);
-                transform_patch::<V>(image, ci, tiling, tile, to, patches);
-                let image = dy.at(tile.image * h * w * co);
-                let to = self
-                    .tiles
-                    .gradient_buffer
-                    .at((self.place + index) * gradients.tile);
-                transform_output_gradient::<V>(image, co, tiling, tile, to, gradients);
+                let to = self.tiles.patch_buffer.at(place * patches.tile);
+                transform_together::<V, 6>(x.at(0), ci, tiling, here, to, patches);
+                let to = self.tiles.gradient_buffer.at(place * gradients.tile);
+                transform_together::<V, 4>(dy.at(0), co, tiling, here, to, gradients);
             }
         }
     }
@@ -137,7 +135,7 @@ impl Kernel for Multiply {
                 let from = self.point * patches.point + self.inputs.0;
                 let product = Product {
                     segments: 1,
-                    steps: self.count,
+                    steps: self.count.div_ceil(V::STEPS),
                     a: self.tiles.patch_buffer.at(from),
                     a_row: 1,
                     a_step: patches.tile,
@@ -164,7 +162,7 @@ impl Kernel for Multiply {
     }
 }
 
-/// Adds the sums of `count` transformed tiles to `sums`, one for each output channel.
+/// Adds the sums of `count` transformed tiles to `sums`, one for each output channel; of f32 alone.
 struct AddTileSums {
     tiles: Tiles,
     count: usize,
@@ -267,8 +265,8 @@ fn transform_back<V: Lanes>(sums: &[f32], shape: ConvShape, dw: &mut [MaybeUnini
 
 /// The operands with buffers for `count` transformed tiles.
 fn tiles<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, count: usize) -> (Tiles, [Scratch; 2]) {
-    let patches = Layout::new::<V>(count, shape.ci);
-    let gradients = Layout::new::<V>(count, shape.co);
+    let patches = Layout::of_tile_words::<V>(count, shape.ci);
+    let gradients = Layout::of_tile_words::<V>(count, shape.co);
     let mut buffers = [Scratch::take(patches.len()), Scratch::take(gradients.len())];
     let tiles = Tiles {
         // Never written: `SharedOutput` only carries the addresses across threads.
@@ -297,7 +295,7 @@ fn small_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [Maybe
     sums.par_chunks_mut(len).enumerate().for_each(|(part, sums)| {
         let per_tile = Layout::new::<V>(1, ci).tile + Layout::new::<V>(1, co).tile;
         // The transformed tiles and the sums share the second-level cache.
-        let block = V::CACHED_FLOATS / 2 / (POINTS * per_tile);
+        let block = V::CACHED_FLOATS / 2 * V::STEPS / (POINTS * per_tile);
         let block = block.clamp(24, 256).min(share);
         let (tiles, _buffers) = tiles::<V>(x, dy, shape, block);
         let (mut first, end) = (part * share, all.min((part + 1) * share));
@@ -322,12 +320,14 @@ fn small_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [Maybe
                         fresh,
                     });
                 }
-                V::enter(AddTileSums {
-                    tiles,
-                    count,
-                    sums: sums[weight_sums..].as_mut_ptr(),
-                    fresh,
-                });
+                if V::STEPS == 1 {
+                    V::enter(AddTileSums {
+                        tiles,
+                        count,
+                        sums: sums[weight_sums..].as_mut_ptr(),
+                        fresh,
+                    });
+                }
             }
             first += count;
         }
@@ -342,7 +342,7 @@ fn large_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [Maybe
     let ConvShape { n, h, w, ci, co } = shape;
     let all = n * Tiling::new(h, w).per_image();
     let per_tile = Layout::new::<V>(1, ci).tile + Layout::new::<V>(1, co).tile;
-    let block = LARGE_BLOCK_FLOATS.max(POINTS * ci * co) / (POINTS * per_tile);
+    let block = LARGE_BLOCK_WORDS.max(POINTS * ci * co) * V::STEPS / (POINTS * per_tile);
     let block = block.clamp(64, 512).min(all);
     let (tiles, _buffers) = tiles::<V>(x, dy, shape, block);
     let padded = Panels::new::<V>(co).padded();
@@ -380,7 +380,7 @@ fn large_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape, dw: &mut [Maybe
                     sums: out.at((point * ci + inputs.0) * padded),
                     fresh,
                 });
-                if (point, group) == (TILE_SUM, 0) {
+                if V::STEPS == 1 && (point, group) == (TILE_SUM, 0) {
                     V::enter(AddTileSums {
                         tiles,
                         count,

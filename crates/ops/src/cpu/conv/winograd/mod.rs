@@ -64,28 +64,44 @@ impl Tiling {
     }
 }
 
-/// Where the transformed numbers of a block of tiles lie: `[point][tile][channel]`.
+/// Where the transformed numbers of a block of tiles lie: `[point][tile][channel]`, or pairs of them in words:
+/// `[point][tile][channel / 2]` where products sum over channels, `[point][tile / 2][channel]` where they sum over tiles.
 ///
 /// Neighbouring tiles and points are an odd number of cache lines apart. With the powers of two that channel
 /// counts tend to be, all of them would compete for a few places in the cache.
 #[derive(Clone, Copy)]
 struct Layout {
-    /// Floats from one tile to the next.
+    /// Words from one tile, or pair of tiles, to the next.
     tile: usize,
-    /// Floats from one point to the next.
+    /// Words from one point to the next.
     point: usize,
 }
 
-/// Floats in a cache line.
+/// Words in a cache line.
 const LINE: usize = 16;
 
 impl Layout {
+    /// Of numbers.
     fn new<V: Lanes>(tiles: usize, channels: usize) -> Self {
-        let odd = |floats: usize| (floats.div_ceil(LINE) | 1) * LINE;
-        let tile = odd(channels.next_multiple_of(V::LANES));
+        Self::of_rows(tiles, channels.next_multiple_of(V::LANES))
+    }
+
+    /// Of words of neighbouring channels.
+    fn of_channel_words<V: Lanes>(tiles: usize, channels: usize) -> Self {
+        Self::of_rows(tiles, channels.next_multiple_of(V::LANES) / V::STEPS)
+    }
+
+    /// Of words of neighbouring tiles.
+    fn of_tile_words<V: Lanes>(tiles: usize, channels: usize) -> Self {
+        Self::new::<V>(tiles.div_ceil(V::STEPS), channels)
+    }
+
+    fn of_rows(rows: usize, words: usize) -> Self {
+        let odd = |words: usize| (words.div_ceil(LINE) | 1) * LINE;
+        let tile = odd(words);
         Self {
             tile,
-            point: odd(tiles * tile),
+            point: odd(rows * tile),
         }
     }
 

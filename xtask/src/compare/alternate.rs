@@ -41,6 +41,7 @@ pub fn alternate(work: &str, ours: &mut Process, peer: &mut Process, settings: S
     let (ours_ms, peer_ms) = (median(our_times), median(peer_times));
     Ok(Row {
         work: work.to_owned(),
+        precision: None,
         ours_ms,
         peer: peer.name().to_owned(),
         peer_ms,

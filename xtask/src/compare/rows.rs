@@ -10,6 +10,9 @@ use std::path::Path;
 pub struct Row {
     /// What was computed.
     pub work: String,
+    /// What our convolutions multiply with, where that can be chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
     /// Our milliseconds for one iteration.
     pub ours_ms: f64,
     /// Whom we compare with.
@@ -43,7 +46,7 @@ pub fn write(rows: &[Row], path: &Path) -> Result<()> {
 fn table(rows: &[Row]) -> String {
     let mut cells = vec![
         [
-            "work", "peer", "ours ms", "peer ms", "ratio", "ours MB", "peer MB",
+            "work", "peer", "ours in", "ours ms", "peer ms", "ratio", "ours MB", "peer MB",
         ]
         .map(str::to_owned),
     ];
@@ -52,6 +55,7 @@ fn table(rows: &[Row]) -> String {
         cells.push([
             row.work.clone(),
             row.peer.clone(),
+            row.precision.clone().unwrap_or_else(|| "-".to_owned()),
             significant(row.ours_ms),
             significant(row.peer_ms),
             format!("{:.2}", row.ratio),
@@ -70,7 +74,7 @@ fn table(rows: &[Row]) -> String {
     for row in &cells {
         let line: Vec<String> = (0..row.len())
             .map(|column| match column {
-                0 | 1 => format!("{:<1$}", row[column], width(column)),
+                0..=2 => format!("{:<1$}", row[column], width(column)),
                 _ => format!("{:>1$}", row[column], width(column)),
             })
             .collect();
@@ -102,6 +106,7 @@ mod tests {
     fn rows_become_a_table_and_json() {
         let row = Row {
             work: "step".into(),
+            precision: Some("f32".into()),
             ours_ms: 12.34,
             peer: "torch f32".into(),
             peer_ms: 24.68,
@@ -112,7 +117,7 @@ mod tests {
         let text = table(std::slice::from_ref(&row));
         assert_eq!(
             text,
-            "work  peer       ours ms  peer ms  ratio  ours MB  peer MB\nstep  torch f32     12.3     24.7   2.00      100        -\n"
+            "work  peer       ours in  ours ms  peer ms  ratio  ours MB  peer MB\nstep  torch f32  f32         12.3     24.7   2.00      100        -\n"
         );
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.json");

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use clap::Args;
 use flawforge::masks::Stream;
 use flawforge::models::{Discriminative, Reconstructive};
-use flawforge::ops::{Mode, concat};
+use flawforge::ops::{Mode, Precision, concat};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,11 @@ pub struct TorchArgs {
     /// Threads of each side; without it one per core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
-    /// Be our side of a work: its kind, and the files of weights and images
-    #[arg(long, hide = true, num_args = 3)]
+    /// What our convolutions multiply with, f32 or bf16 [default: what the peer does, where this processor can]
+    #[arg(long, value_name = "NAME")]
+    precision: Option<Precision>,
+    /// Be our side of a work: its kind, the precision, and the files of weights and images
+    #[arg(long, hide = true, num_args = 4)]
     serve: Option<Vec<String>>,
 }
 
@@ -122,8 +125,9 @@ const BF16_TOLERANCE: f64 = 5e-2;
 /// # Errors
 /// As [`compare::run`](super::run).
 pub fn run(args: &TorchArgs) -> Result<()> {
-    if let Some([kind, weights, inputs]) = args.serve.as_deref() {
-        return torch_ours::work(kind, Path::new(weights), Path::new(inputs));
+    if let Some([kind, precision, weights, inputs]) = args.serve.as_deref() {
+        let precision = precision.parse().map_err(anyhow::Error::msg)?;
+        return torch_ours::work(kind, precision, Path::new(weights), Path::new(inputs));
     }
     let found = measure(args)?;
     println!("milliseconds an iteration");
@@ -201,10 +205,13 @@ impl Bench<'_> {
         }
         println!("{}: writing weights and images", work.name);
         write_inputs(work, &self.weights(), &self.inputs())?;
-        let settings = |peer: &str| Settings {
+        let settings = |peer: &str, precision: Precision| Settings {
             warm_up: u32::from(work.checked_steps == 0),
             rounds: args.common.rounds.unwrap_or(work.rounds),
-            tolerance: match (peer.contains("bf16"), work.checked_steps) {
+            tolerance: match (
+                peer.contains("bf16") || precision == Precision::Bf16,
+                work.checked_steps,
+            ) {
                 (true, _) => BF16_TOLERANCE,
                 (false, 2..) => F32_STEP_TOLERANCE,
                 (false, _) => F32_TOLERANCE,
@@ -219,8 +226,18 @@ impl Bench<'_> {
                 println!("{}: {name} is left out: {reason}", work.name);
                 continue;
             }
+            let precision = args.precision.unwrap_or(if peer.contains("bf16") {
+                Precision::Bf16
+            } else {
+                Precision::F32
+            });
+            let precision = if precision.is_served_here() {
+                precision
+            } else {
+                Precision::F32
+            };
             // Ours starts anew for each peer, so that both have the same weights when they are compared.
-            let mut ours = match self.ours(work)? {
+            let mut ours = match self.ours(work, precision)? {
                 Started::Ready(process) => process,
                 Started::Skipped(reason) => bail!("we cannot run: {reason}"),
             };
@@ -231,9 +248,10 @@ impl Bench<'_> {
                     continue;
                 }
             };
-            let row = alternate(work.name, &mut ours, &mut theirs, settings(peer))?;
+            let mut row = alternate(work.name, &mut ours, &mut theirs, settings(peer, precision))?;
+            row.precision = Some(precision.to_string());
             println!(
-                "{}: ours {:.1} ms, {name} {:.1} ms",
+                "{}: ours in {precision} {:.1} ms, {name} {:.1} ms",
                 work.name, row.ours_ms, row.peer_ms
             );
             rows.push(row);
@@ -255,10 +273,10 @@ impl Bench<'_> {
         })
     }
 
-    fn ours(&self, work: &Work) -> Result<Started> {
+    fn ours(&self, work: &Work, precision: Precision) -> Result<Started> {
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(["compare", "torch", "--serve", work.kind])
+            .args(["compare", "torch", "--serve", work.kind, &precision.to_string()])
             .args([self.weights(), self.inputs()])
             .env("RAYON_NUM_THREADS", self.threads.to_string());
         Process::start("ours", command, &self.folder.with_extension("ours.log"))

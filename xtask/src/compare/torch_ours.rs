@@ -4,8 +4,8 @@ use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use flawforge::models::{Detector, Discriminative, Draem, Reconstructive};
 use flawforge::ops::{
-    Adam, AdamSettings, FocalSettings, Mode, SsimRange, Tape, concat, focal_loss, mse_loss, softmax,
-    ssim_loss,
+    Adam, AdamSettings, FocalSettings, Mode, Precision, SsimRange, Tape, concat, focal_loss, mse_loss,
+    softmax, ssim_loss,
 };
 use image::RgbImage;
 use std::collections::HashMap;
@@ -16,11 +16,12 @@ use super::serve::{Work, serve};
 /// Every how many numbers of the maps are compared.
 const EVERY: usize = 97;
 
-/// Serves one work until its input ends.
+/// Serves one work, convolutions multiplying in a precision, until its input ends.
 ///
 /// # Errors
 /// When a file cannot be read, or the work fails.
-pub(super) fn work(kind: &str, weights: &Path, inputs: &Path) -> Result<()> {
+pub(super) fn work(kind: &str, precision: Precision, weights: &Path, inputs: &Path) -> Result<()> {
+    let _scope = precision.scope();
     let device = Device::Cpu;
     let read = |path: &Path| {
         candle_core::safetensors::load(path, &device)

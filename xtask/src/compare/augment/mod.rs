@@ -182,6 +182,7 @@ fn compare(work: Work, venv: &Venv, pictures: &Path, rounds: u32) -> Result<Row>
     };
     let row = alternate(work.name(), &mut ours, &mut peer, settings)?;
     Ok(Row {
+        precision: None,
         ours_ms: row.ours_ms / SAMPLES as f64,
         peer_ms: row.peer_ms / SAMPLES as f64,
         ..row

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::transform::{filter, transform, transform_output};
+use super::transform::{Patch, filter, transform, transform_output};
 use super::{Layout, POINTS, Tiling};
 use crate::cpu::conv::pack::{Filter, Panels};
 use crate::cpu::conv::product::{Product, Start};
@@ -182,7 +182,7 @@ impl Kernel for WidePatches {
                 let tile = block.tiling.tile(block.first + index);
                 let image = block.x.at(tile.image * h * w * ci);
                 let to = block.patch_buffer.at(index * block.patches.tile);
-                transform::<V, 6>(image, ci, block.tiling, tile, to, block.patches);
+                transform::<V, Patch, 6>(image, ci, block.tiling, tile, to, block.patches);
             }
         }
     }
@@ -284,7 +284,7 @@ impl Kernel for Block {
                 let tile = self.tiling.tile(self.first + index);
                 let image = self.x.add(tile.image * h * w * ci);
                 let to = self.patch_buffer.add(index * patches.tile);
-                transform::<V, 6>(image, ci, self.tiling, tile, to, patches);
+                transform::<V, Patch, 6>(image, ci, self.tiling, tile, to, patches);
             }
             for panel in 0..panels.count() {
                 let (width, columns) = (panels.width(panel), panels.columns(panel));

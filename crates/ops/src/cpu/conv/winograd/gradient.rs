@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::transform::{filter_gradient, transform_together};
+use super::transform::{OutputGradient, Patch, filter_gradient, transform_together};
 use super::{Layout, POINTS, Tiling};
 use crate::cpu::conv::ConvShape;
 use crate::cpu::conv::pack::Panels;
@@ -100,9 +100,9 @@ impl Kernel for Transform {
             // SAFETY: the tiles and their place are within the operands and the buffers.
             unsafe {
                 let to = self.tiles.patch_buffer.at(place * patches.tile);
-                transform_together::<V, 6>(x.at(0), ci, tiling, here, to, patches);
+                transform_together::<V, Patch, 6>(x.at(0), ci, tiling, here, to, patches);
                 let to = self.tiles.gradient_buffer.at(place * gradients.tile);
-                transform_together::<V, 4>(dy.at(0), co, tiling, here, to, gradients);
+                transform_together::<V, OutputGradient, 4>(dy.at(0), co, tiling, here, to, gradients);
             }
         }
     }

@@ -5,9 +5,8 @@
 //! gradient of a tile becomes `A y A^T` and the sums come back by `G^T m G`.
 
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 
-use super::{LINE, Layout, POINTS, TILE, Tile, Tiling};
+use super::{LINE, Layout, TILE, Tile, Tiling};
 use crate::cpu::lanes::Lanes;
 
 /// The interpolation points beside 0 and infinity, ±[`NEAR`](Self::NEAR) and ±[`FAR`](Self::FAR), and their powers.
@@ -30,35 +29,84 @@ impl<V: Lanes> Points<V> {
     const APART_FAR: f32 = 2.0 * Self::FAR_2 * (Self::FAR_2 - Self::NEAR_2);
 }
 
-/// Two rows of `B^T` at a time: 0 and 5, 1 and 2, or 3 and 4, which share most of their terms.
+/// A map of `S` numbers to six, in one dimension; two of the six at a time, which share most of their terms.
 ///
-/// Taking pairs keeps what is between the two dimensions (two rows of six) in registers; all six rows would go to
-/// memory and back, which costs more than reading the patch again for each pair.
-#[inline(always)]
-unsafe fn patch_pair<V: Lanes, const PAIR: usize>(d: [V; 6]) -> [V; 2] {
-    // SAFETY: the caller's promise of `Lanes`.
-    unsafe {
-        match PAIR {
-            0 => {
-                let (both, sum) = (V::splat(Points::<V>::BOTH_2), V::splat(-Points::<V>::SUM_2));
-                [
-                    both.mul_add(d[0], sum.mul_add(d[2], d[4])),
-                    both.mul_add(d[1], sum.mul_add(d[3], d[5])),
-                ]
+/// Taking pairs keeps what is between the two dimensions (two rows of `S`) in registers; all six rows would go to
+/// memory and back, which costs more than reading the pixels again for each pair.
+pub(super) trait Map<const S: usize> {
+    /// Pixels of the square to be mapped that lie above the tile, and left of it.
+    const BEFORE: usize;
+
+    /// The numbers of [`PAIRS`]`[PAIR]`.
+    unsafe fn pair<V: Lanes, const PAIR: usize>(numbers: [V; S]) -> [V; 2];
+}
+
+/// The numbers that pairs are.
+const PAIRS: [[usize; 2]; 3] = [[0, 5], [1, 2], [3, 4]];
+
+/// `B^T`, of the patch below a tile.
+pub(super) struct Patch;
+
+impl Map<6> for Patch {
+    const BEFORE: usize = 1;
+
+    #[inline(always)]
+    unsafe fn pair<V: Lanes, const PAIR: usize>(d: [V; 6]) -> [V; 2] {
+        // SAFETY: the caller's promise of `Lanes`.
+        unsafe {
+            match PAIR {
+                0 => {
+                    let (both, sum) = (V::splat(Points::<V>::BOTH_2), V::splat(-Points::<V>::SUM_2));
+                    [
+                        both.mul_add(d[0], sum.mul_add(d[2], d[4])),
+                        both.mul_add(d[1], sum.mul_add(d[3], d[5])),
+                    ]
+                }
+                1 => {
+                    let far_2 = V::splat(-Points::<V>::FAR_2);
+                    let (even, odd) = (far_2.mul_add(d[2], d[4]), far_2.mul_add(d[1], d[3]));
+                    let odd = V::splat(Points::<V>::NEAR).mul(odd);
+                    [even.add(odd), even.sub(odd)]
+                }
+                _ => {
+                    let near_2 = V::splat(Points::<V>::NEAR_2);
+                    let (even, odd) = (d[4].sub(near_2.mul(d[2])), d[3].sub(near_2.mul(d[1])));
+                    [
+                        V::splat(Points::<V>::FAR).mul_add(odd, even),
+                        V::splat(-Points::<V>::FAR).mul_add(odd, even),
+                    ]
+                }
             }
-            1 => {
-                let far_2 = V::splat(-Points::<V>::FAR_2);
-                let (even, odd) = (far_2.mul_add(d[2], d[4]), far_2.mul_add(d[1], d[3]));
-                let odd = V::splat(Points::<V>::NEAR).mul(odd);
-                [even.add(odd), even.sub(odd)]
-            }
-            _ => {
-                let near_2 = V::splat(Points::<V>::NEAR_2);
-                let (even, odd) = (d[4].sub(near_2.mul(d[2])), d[3].sub(near_2.mul(d[1])));
-                [
-                    V::splat(Points::<V>::FAR).mul_add(odd, even),
-                    V::splat(-Points::<V>::FAR).mul_add(odd, even),
-                ]
+        }
+    }
+}
+
+/// `A`, of the gradient of a tile of output.
+pub(super) struct OutputGradient;
+
+impl Map<4> for OutputGradient {
+    const BEFORE: usize = 0;
+
+    #[inline(always)]
+    unsafe fn pair<V: Lanes, const PAIR: usize>(y: [V; 4]) -> [V; 2] {
+        // SAFETY: as in `Patch::pair`.
+        unsafe {
+            match PAIR {
+                0 => [y[0], y[3]],
+                1 => {
+                    let near_2 = V::splat(Points::<V>::NEAR_2);
+                    let (even, odd) = (y[0].add(near_2.mul(y[2])), y[1].add(near_2.mul(y[3])));
+                    let odd = V::splat(Points::<V>::NEAR).mul(odd);
+                    [even.add(odd), even.sub(odd)]
+                }
+                _ => {
+                    let far_2 = V::splat(Points::<V>::FAR_2);
+                    let (even, odd) = (far_2.mul_add(y[2], y[0]), far_2.mul_add(y[3], y[1]));
+                    [
+                        V::splat(Points::<V>::FAR).mul_add(odd, even),
+                        V::splat(-Points::<V>::FAR).mul_add(odd, even),
+                    ]
+                }
             }
         }
     }
@@ -67,7 +115,7 @@ unsafe fn patch_pair<V: Lanes, const PAIR: usize>(d: [V; 6]) -> [V; 2] {
 /// Two rows of `A^T` at a time: 0 and 2, or 1 and 3.
 #[inline(always)]
 unsafe fn output_pair<V: Lanes, const PAIR: usize>(m: [V; 6]) -> [V; 2] {
-    // SAFETY: as in `patch_pair`.
+    // SAFETY: as in `Patch::pair`.
     unsafe {
         let (near_2, far_2) = (V::splat(Points::<V>::NEAR_2), V::splat(Points::<V>::FAR_2));
         if PAIR == 0 {
@@ -84,38 +132,10 @@ unsafe fn output_pair<V: Lanes, const PAIR: usize>(m: [V; 6]) -> [V; 2] {
     }
 }
 
-/// Two rows of `A` at a time: 0 and 5, 1 and 2, or 3 and 4.
-#[inline(always)]
-unsafe fn output_gradient_pair<V: Lanes, const PAIR: usize>(y: [V; 4]) -> [V; 2] {
-    // SAFETY: as in `patch_pair`.
-    unsafe {
-        match PAIR {
-            0 => [y[0], y[3]],
-            1 => {
-                let near_2 = V::splat(Points::<V>::NEAR_2);
-                let (even, odd) = (y[0].add(near_2.mul(y[2])), y[1].add(near_2.mul(y[3])));
-                let odd = V::splat(Points::<V>::NEAR).mul(odd);
-                [even.add(odd), even.sub(odd)]
-            }
-            _ => {
-                let far_2 = V::splat(Points::<V>::FAR_2);
-                let (even, odd) = (far_2.mul_add(y[2], y[0]), far_2.mul_add(y[3], y[1]));
-                [
-                    V::splat(Points::<V>::FAR).mul_add(odd, even),
-                    V::splat(-Points::<V>::FAR).mul_add(odd, even),
-                ]
-            }
-        }
-    }
-}
-
-/// The rows that a pair of [`patch_pair`] and [`output_gradient_pair`] is.
-const PAIRS: [[usize; 2]; 3] = [[0, 5], [1, 2], [3, 4]];
-
 /// `G`: three taps of a filter.
 #[inline(always)]
 pub(super) unsafe fn filter<V: Lanes>(g: [V; 3]) -> [V; 6] {
-    // SAFETY: as in `patch_pair`.
+    // SAFETY: as in `Patch::pair`.
     unsafe {
         let (near, far) = (1.0 / Points::<V>::APART_NEAR, 1.0 / Points::<V>::APART_FAR);
         let near_2 = V::splat(Points::<V>::NEAR_2);
@@ -137,7 +157,7 @@ pub(super) unsafe fn filter<V: Lanes>(g: [V; 3]) -> [V; 6] {
 /// `G^T`: the gradient of three taps.
 #[inline(always)]
 pub(super) unsafe fn filter_gradient<V: Lanes>(m: [V; 6]) -> [V; 3] {
-    // SAFETY: as in `patch_pair`.
+    // SAFETY: as in `Patch::pair`.
     unsafe {
         let (near, far) = (1.0 / Points::<V>::APART_NEAR, 1.0 / Points::<V>::APART_FAR);
         let (sum_1, difference_1) = (m[1].add(m[2]), m[1].sub(m[2]));
@@ -167,6 +187,16 @@ struct Square {
     row: usize,
     /// Floats from one pixel to the next.
     column: usize,
+}
+
+impl Square {
+    fn of_copy<V: Lanes, const S: usize>(copy: &[[V; S]; S]) -> Self {
+        Self {
+            start: copy.as_ptr().cast(),
+            row: S * V::LANES,
+            column: V::LANES,
+        }
+    }
 }
 
 /// A square of `S` by `S` pixels that begins `before` up and left of a tile. If some of its pixels are outside the
@@ -221,44 +251,16 @@ unsafe fn square<V: Lanes, const S: usize>(
             }
         }
     }
-    Square {
-        start: copy.as_ptr().cast(),
-        row: S * V::LANES,
-        column: V::LANES,
-    }
+    Square::of_copy(copy)
 }
 
-/// Where the 36 numbers of a vector of channels go.
-#[derive(Clone, Copy)]
-struct Places<const WORDS: bool> {
-    start: *mut f32,
-    /// Words from one point to the next.
-    step: usize,
-}
-
-impl<const WORDS: bool> Places<WORDS> {
-    /// Stores the number of a point: words of neighbouring channels with `WORDS`, else f32.
-    #[inline(always)]
-    unsafe fn put<V: Lanes>(self, point: usize, numbers: V) {
-        // SAFETY: the place is there.
-        unsafe {
-            let to = self.start.add(point * self.step);
-            if WORDS {
-                numbers.store_words(to);
-            } else {
-                numbers.store(to);
-            }
-        }
-    }
-}
-
-/// Takes the patch below a tile (`S` = 6) or the gradient of a tile of output (`S` = 4) to its 36 numbers, for all
-/// channels, as words of neighbouring channels.
+/// Takes the square of pixels that belongs to a tile to its 36 numbers, for all channels, as words of neighbouring
+/// channels.
 ///
 /// # Safety
 /// `image` is `[h, w, channels]`; `to` is the tile's place in a block of `layout`.
 #[inline(always)]
-pub(super) unsafe fn transform<V: Lanes, const S: usize>(
+pub(super) unsafe fn transform<V: Lanes, M: Map<S>, const S: usize>(
     image: *const f32,
     channels: usize,
     tiling: Tiling,
@@ -268,13 +270,14 @@ pub(super) unsafe fn transform<V: Lanes, const S: usize>(
 ) {
     let mut channel = 0;
     while channel < channels {
-        // SAFETY: the caller's promise.
+        // SAFETY: `square` gives pixels that can be read; the stores fill the tile's words of each point.
         unsafe {
-            let places = Places::<true> {
-                start: to.add(channel / V::STEPS),
-                step: layout.point,
-            };
-            transform_vector::<V, S, true>(image, (channels, channel), tiling, tile, places);
+            let mut copy = [[V::zero(); S]; S];
+            let from = square::<V, S>(image, (channels, channel), tiling, tile, M::BEFORE, &mut copy);
+            let to = to.add(channel / V::STEPS);
+            store_pair::<V, M, S, 0>(from, to, layout);
+            store_pair::<V, M, S, 1>(from, to, layout);
+            store_pair::<V, M, S, 2>(from, to, layout);
         }
         channel += V::LANES;
     }
@@ -286,7 +289,7 @@ pub(super) unsafe fn transform<V: Lanes, const S: usize>(
 /// # Safety
 /// `images` are `[n, h, w, channels]`; `to` is the tiles' place in a block of `layout`.
 #[inline(always)]
-pub(super) unsafe fn transform_together<V: Lanes, const S: usize>(
+pub(super) unsafe fn transform_together<V: Lanes, M: Map<S>, const S: usize>(
     images: *const f32,
     channels: usize,
     tiling: Tiling,
@@ -294,120 +297,111 @@ pub(super) unsafe fn transform_together<V: Lanes, const S: usize>(
     to: *mut f32,
     layout: Layout,
 ) {
-    let image = |tile: Tile| images.wrapping_add(tile.image * tiling.h * tiling.w * channels);
+    let image_of = |tile: Tile| images.wrapping_add(tile.image * tiling.h * tiling.w * channels);
+    let tile = tiling.tile(first);
     if V::STEPS == 1 {
-        let tile = tiling.tile(first);
         // SAFETY: the caller's promise.
-        unsafe { transform::<V, S>(image(tile), channels, tiling, tile, to, layout) };
+        unsafe { transform::<V, M, S>(image_of(tile), channels, tiling, tile, to, layout) };
         return;
     }
+    let next = tiling.tile(first + 1);
     let mut channel = 0;
     while channel < channels {
-        let mut both = MaybeUninit::<[[V; POINTS]; 2]>::uninit();
-        let numbers = both.as_mut_ptr().cast::<V>();
-        // SAFETY: the caller's promise; all of `numbers` is written before it is read.
+        // SAFETY: as in `transform`; a tile that does not exist is never looked up in its image.
         unsafe {
-            for step in 0..2 {
-                let start = numbers.add(step * POINTS);
-                if step < count {
-                    let tile = tiling.tile(first + step);
-                    let places = Places::<false> {
-                        start: start.cast(),
-                        step: V::LANES,
-                    };
-                    transform_vector::<V, S, false>(image(tile), (channels, channel), tiling, tile, places);
-                } else {
-                    for point in 0..POINTS {
-                        start.add(point).write(V::zero());
-                    }
-                }
-            }
-            for point in 0..POINTS {
-                let words = V::words(*numbers.add(point), *numbers.add(POINTS + point));
-                words.store(to.add(point * layout.point + channel));
-            }
+            let (mut copy, mut next_copy) = ([[V::zero(); S]; S], [[V::zero(); S]; S]);
+            let from = square::<V, S>(
+                image_of(tile),
+                (channels, channel),
+                tiling,
+                tile,
+                M::BEFORE,
+                &mut copy,
+            );
+            let second = if count > 1 {
+                let image = image_of(next);
+                square::<V, S>(
+                    image,
+                    (channels, channel),
+                    tiling,
+                    next,
+                    M::BEFORE,
+                    &mut next_copy,
+                )
+            } else {
+                Square::of_copy(&next_copy)
+            };
+            let to = to.add(channel);
+            store_pair_together::<V, M, S, 0>([from, second], to, layout);
+            store_pair_together::<V, M, S, 1>([from, second], to, layout);
+            store_pair_together::<V, M, S, 2>([from, second], to, layout);
         }
         channel += V::LANES;
     }
 }
 
-/// One vector of channels of a tile.
+/// Two rows between the dimensions: the pair of each column of a square.
 #[inline(always)]
-unsafe fn transform_vector<V: Lanes, const S: usize, const WORDS: bool>(
-    image: *const f32,
-    channel: (usize, usize),
-    tiling: Tiling,
-    tile: Tile,
-    places: Places<WORDS>,
-) {
-    // SAFETY: `square` gives pixels that can be read; the stores fill the vector's places.
+unsafe fn rows<V: Lanes, M: Map<S>, const S: usize, const PAIR: usize>(from: Square) -> [[V; S]; 2] {
+    // SAFETY: the square's pixels can be read.
     unsafe {
-        let mut copy = [[V::zero(); S]; S];
-        let before = if S == 6 { 1 } else { 0 };
-        let from = square::<V, S>(image, channel, tiling, tile, before, &mut copy);
-        if S == 6 {
-            patch_rows::<V, 0, WORDS>(from, places);
-            patch_rows::<V, 1, WORDS>(from, places);
-            patch_rows::<V, 2, WORDS>(from, places);
-        } else {
-            output_gradient_rows::<V, 0, WORDS>(from, places);
-            output_gradient_rows::<V, 1, WORDS>(from, places);
-            output_gradient_rows::<V, 2, WORDS>(from, places);
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn patch_rows<V: Lanes, const PAIR: usize, const WORDS: bool>(from: Square, places: Places<WORDS>) {
-    // SAFETY: as in `transform_vector`.
-    unsafe {
-        let (mut upper, mut lower) = ([V::zero(); 6], [V::zero(); 6]);
+        let (mut upper, mut lower) = ([V::zero(); S], [V::zero(); S]);
         for (column, (upper, lower)) in upper.iter_mut().zip(&mut lower).enumerate() {
-            let mut pixels = [V::zero(); 6];
+            let mut pixels = [V::zero(); S];
             for (row, pixel) in pixels.iter_mut().enumerate() {
                 *pixel = V::load(from.start.add(row * from.row + column * from.column));
             }
-            [*upper, *lower] = patch_pair::<V, PAIR>(pixels);
+            [*upper, *lower] = M::pair::<V, PAIR>(pixels);
         }
-        for (row, half) in PAIRS[PAIR].into_iter().zip([upper, lower]) {
-            let [zero, five] = patch_pair::<V, 0>(half);
-            let [one, two] = patch_pair::<V, 1>(half);
-            let [three, four] = patch_pair::<V, 2>(half);
-            put_row(places, row, [zero, one, two, three, four, five]);
-        }
+        [upper, lower]
+    }
+}
+
+/// The six numbers of a row.
+#[inline(always)]
+unsafe fn six<V: Lanes, M: Map<S>, const S: usize>(row: [V; S]) -> [V; 6] {
+    // SAFETY: the caller's promise of `Lanes`.
+    unsafe {
+        let [zero, five] = M::pair::<V, 0>(row);
+        let [one, two] = M::pair::<V, 1>(row);
+        let [three, four] = M::pair::<V, 2>(row);
+        [zero, one, two, three, four, five]
     }
 }
 
 #[inline(always)]
-unsafe fn output_gradient_rows<V: Lanes, const PAIR: usize, const WORDS: bool>(
+unsafe fn store_pair<V: Lanes, M: Map<S>, const S: usize, const PAIR: usize>(
     from: Square,
-    places: Places<WORDS>,
+    to: *mut f32,
+    layout: Layout,
 ) {
-    // SAFETY: as in `transform_vector`.
+    // SAFETY: as in `transform`.
     unsafe {
-        let (mut upper, mut lower) = ([V::zero(); 4], [V::zero(); 4]);
-        for (column, (upper, lower)) in upper.iter_mut().zip(&mut lower).enumerate() {
-            let mut pixels = [V::zero(); 4];
-            for (row, pixel) in pixels.iter_mut().enumerate() {
-                *pixel = V::load(from.start.add(row * from.row + column * from.column));
+        for (row, numbers) in PAIRS[PAIR].into_iter().zip(rows::<V, M, S, PAIR>(from)) {
+            for (column, number) in six::<V, M, S>(numbers).into_iter().enumerate() {
+                number.store_words(to.add((row * 6 + column) * layout.point));
             }
-            [*upper, *lower] = output_gradient_pair::<V, PAIR>(pixels);
-        }
-        for (row, half) in PAIRS[PAIR].into_iter().zip([upper, lower]) {
-            let [zero, five] = output_gradient_pair::<V, 0>(half);
-            let [one, two] = output_gradient_pair::<V, 1>(half);
-            let [three, four] = output_gradient_pair::<V, 2>(half);
-            put_row(places, row, [zero, one, two, three, four, five]);
         }
     }
 }
 
-/// Six of the 36 numbers.
 #[inline(always)]
-unsafe fn put_row<V: Lanes, const WORDS: bool>(places: Places<WORDS>, row: usize, numbers: [V; 6]) {
-    for (column, numbers) in numbers.into_iter().enumerate() {
-        // SAFETY: as in `transform_vector`.
-        unsafe { places.put(row * 6 + column, numbers) };
+unsafe fn store_pair_together<V: Lanes, M: Map<S>, const S: usize, const PAIR: usize>(
+    from: [Square; 2],
+    to: *mut f32,
+    layout: Layout,
+) {
+    // SAFETY: as in `transform_together`.
+    unsafe {
+        let (first, second) = (rows::<V, M, S, PAIR>(from[0]), rows::<V, M, S, PAIR>(from[1]));
+        for (index, row) in PAIRS[PAIR].into_iter().enumerate() {
+            let first = six::<V, M, S>(first[index]);
+            let second = six::<V, M, S>(second[index]);
+            for (column, (first, second)) in first.into_iter().zip(second).enumerate() {
+                let words = V::words(first, second);
+                words.store(to.add((row * 6 + column) * layout.point));
+            }
+        }
     }
 }
 

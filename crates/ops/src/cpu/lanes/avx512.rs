@@ -107,7 +107,7 @@ unsafe fn avx512<K: Kernel>(kernel: K) -> K::Output {
 }
 
 impl Pairs for Avx512 {
-    // Twelve rows would fit, but the compiler spills them.
+    // Measured a few percent faster than ten or twelve rows.
     const PAIRED_TILE_ROWS: usize = 8;
 
     #[inline(always)]

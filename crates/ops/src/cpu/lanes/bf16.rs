@@ -10,7 +10,7 @@ use super::{Kernel, Lanes};
 /// # Safety
 /// As for [`Lanes`]; the processor has the instructions for bfloat16, too.
 pub(crate) trait Pairs: Lanes {
-    /// Rows of accumulators that the compiler keeps in registers.
+    /// Rows of accumulators, two vectors wide.
     const PAIRED_TILE_ROWS: usize;
 
     /// Runs a kernel compiled for the instruction set and its instructions for bfloat16.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{D, DType, Tensor};
 use flawforge_metrics::image_score;
 use flawforge_ops::inference::{self, Activations};
-use flawforge_ops::{Mode, concat, softmax};
+use flawforge_ops::{Mode, Precision, concat, softmax};
 use image::RgbImage;
 
 use crate::prepared::Prepared;
@@ -33,7 +33,7 @@ enum Engine {
     /// Folded and prepared.
     Prepared(Arc<[Prepared; 2]>),
     /// As they are, for other types and devices. Boxed, since the other one is small.
-    AsTrained(Box<(Reconstructive, Discriminative)>),
+    AsTrained(Box<(Reconstructive, Discriminative, Precision)>),
 }
 
 /// Pixels that are evaluated at once at most, as long as there is more than one image: more would need more memory
@@ -41,7 +41,8 @@ enum Engine {
 const PIXELS_AT_ONCE: u32 = 1 << 17;
 
 impl Draem {
-    /// A detector of images of the given width and height in pixels.
+    /// A detector of images of the given width and height in pixels, in the [precision](Precision::current) that this thread
+    /// has now.
     ///
     /// # Errors
     /// [`ModelError::Size`] unless both are positive multiples of [`Discriminative::MULTIPLE`].
@@ -72,7 +73,11 @@ impl Draem {
                 discriminative.prepare(size)?,
             ]))
         } else {
-            Engine::AsTrained(Box::new((reconstructive.frozen()?, discriminative.frozen()?)))
+            Engine::AsTrained(Box::new((
+                reconstructive.frozen()?,
+                discriminative.frozen()?,
+                Precision::current(),
+            )))
         };
         Ok(Self {
             engine,
@@ -107,7 +112,8 @@ impl Draem {
                 })
             }
             Engine::AsTrained(networks) => {
-                let (reconstructive, discriminative) = &**networks;
+                let (reconstructive, discriminative, precision) = &**networks;
+                let _scope = precision.scope();
                 let parameters = reconstructive.parameters();
                 let input = bytes_to_tensor(images, parameters.device())?.to_dtype(parameters.dtype())?;
                 let reconstruction = reconstructive.forward(&input, Mode::Eval)?;

@@ -123,8 +123,8 @@ impl Run {
         self.detector_in(self.config().precision)
     }
 
-    /// As [`detector`](Self::detector), in another precision. On the processor it is the detector's for good, and f32 stands in
-    /// for bfloat16 where that has no instructions; on a GPU the [scope](Precision::scope) in which it detects counts.
+    /// As [`detector`](Self::detector), in another precision. f32 stands in for bfloat16 on a processor that has no instructions
+    /// for it.
     ///
     /// # Errors
     /// As there.

@@ -50,7 +50,7 @@ impl Arithmetic {
         match self.isa {
             _ if !self.bf16 => isa,
             Isa::Portable => true,
-            Isa::Avx2 => false,
+            Isa::Neon | Isa::Avx2 => false,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => {
                 isa && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16")

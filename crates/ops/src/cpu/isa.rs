@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-/// Name of the environment variable that overrides [`Isa::detect`]: `portable`, `avx2` or `avx512`.
+/// Name of the environment variable that overrides [`Isa::detect`]: `portable`, `neon`, `avx2` or `avx512`.
 pub const ISA_VARIABLE: &str = "FLAWFORGE_ISA";
 
 /// A vector instruction set that the kernels are compiled for.
@@ -15,6 +15,8 @@ pub const ISA_VARIABLE: &str = "FLAWFORGE_ISA";
 pub enum Isa {
     /// Plain Rust, four lanes at a time, vectorised by the compiler: runs on every processor.
     Portable,
+    /// NEON of 64-bit ARM processors: four lanes, with fused multiply-add.
+    Neon,
     /// AVX2 with fused multiply-add: eight lanes.
     Avx2,
     /// AVX-512F: sixteen lanes.
@@ -23,12 +25,12 @@ pub enum Isa {
 
 /// The text given is not the name of an instruction set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown instruction set {0:?}: expected portable, avx2 or avx512")]
+#[error("unknown instruction set {0:?}: expected portable, neon, avx2 or avx512")]
 pub struct UnknownIsa(pub String);
 
 impl Isa {
     /// All instruction sets, narrowest first.
-    pub const ALL: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
+    pub const ALL: [Isa; 4] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512];
 
     /// The widest instruction set of this processor, or the one that the environment variable
     /// [`ISA_VARIABLE`] names. A name that is unknown, or an instruction set that this processor lacks, is ignored.
@@ -53,6 +55,7 @@ impl Isa {
     pub fn is_available(self) -> bool {
         match self {
             Isa::Portable => true,
+            Isa::Neon => cfg!(target_arch = "aarch64"),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
@@ -67,6 +70,7 @@ impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Isa::Portable => "portable",
+            Isa::Neon => "neon",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
         })

@@ -10,6 +10,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bf16;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
@@ -17,6 +19,8 @@ pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
 pub(crate) use bf16::{Bf16, to_words};
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
 
 /// A vector of `LANES` single-precision numbers.
@@ -101,6 +105,11 @@ macro_rules! with_lanes {
             #[cfg(target_arch = "x86_64")]
             $crate::cpu::Isa::Avx2 => {
                 type $V = $crate::cpu::lanes::Avx2;
+                $body
+            }
+            #[cfg(target_arch = "aarch64")]
+            $crate::cpu::Isa::Neon => {
+                type $V = $crate::cpu::lanes::Neon;
                 $body
             }
             _ => {

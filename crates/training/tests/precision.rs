@@ -1,0 +1,75 @@
+//! Runs in bfloat16.
+
+mod support;
+
+use flawforge_ops::Precision;
+use flawforge_training::{Method, Run, read_journal};
+use image::RgbImage;
+
+use support::{config, quiet, run};
+
+const STEPS: u64 = 6;
+
+/// Trains in a precision; the losses of all steps, and the anomaly map of a picture in f32 and in bfloat16.
+fn trained(precision: Precision) -> (Vec<f64>, [Vec<f32>; 2]) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(Method::LinYan, STEPS);
+    config.networks.reconstructive_width = 16;
+    config.networks.discriminative_width = 16;
+    (config.precision, config.every.log) = (precision, 1);
+    run(&config, directory.path(), &quiet()).unwrap();
+    let run = Run::open(directory.path()).unwrap();
+    let lines = read_journal(&run.files().metrics()).unwrap();
+    let losses = lines.iter().flat_map(|line| line.losses.values().copied());
+    let side = config.image_size;
+    let picture = RgbImage::from_fn(side, side, |x, y| image::Rgb([(x * 5) as u8, (y * 7) as u8, 90]));
+    let map = |precision| {
+        let detector = run.detector_in(precision).unwrap();
+        detector.detect(&[&picture]).unwrap().remove(0).map.scores
+    };
+    (losses.collect(), [Precision::F32, Precision::Bf16].map(map))
+}
+
+fn apart(a: impl IntoIterator<Item = f64>, b: impl IntoIterator<Item = f64>) -> f64 {
+    a.into_iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn bfloat16_trains_and_detects_nearly_as_f32_does() {
+    if !Precision::Bf16.is_served_here() {
+        println!("skipped: this processor has no instructions for bfloat16");
+        return;
+    }
+    let (single, _) = trained(Precision::F32);
+    let (rounded, [in_f32, in_bf16]) = trained(Precision::Bf16);
+    assert!(single.len() >= STEPS as usize && single.len() == rounded.len());
+    // Three losses and their sum a step. The first step's differ by rounding alone; afterwards Adam turns what was hardly
+    // more than rounding into whole steps.
+    let first = apart(single[..4].to_vec(), rounded[..4].to_vec());
+    assert!((1e-7..5e-3).contains(&first), "first losses are {first} apart");
+    let losses = apart(single, rounded);
+    assert!(losses < 0.1, "losses are {losses} apart");
+    let doubles = |map: Vec<f32>| map.into_iter().map(f64::from);
+    let maps = apart(doubles(in_f32), doubles(in_bf16));
+    assert!((1e-7..0.05).contains(&maps), "maps are {maps} apart");
+}
+
+#[test]
+fn what_the_processor_lacks_is_refused_before_anything_is_written() {
+    if Precision::Bf16.is_served_here() {
+        println!("skipped: this processor has instructions for bfloat16");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(Method::Draem, STEPS);
+    config.precision = Precision::Bf16;
+    let fault = run(&config, directory.path(), &quiet()).unwrap_err().to_string();
+    assert!(
+        fault.contains("precision") && fault.contains("bfloat16"),
+        "{fault}"
+    );
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}

@@ -5,7 +5,8 @@
 use candle_core::{DType, Device, Result, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use flawforge_ops::{
-    BatchNorm, Mode, batch_norm_relu, concat, conv3x3, max_pool2, mse_loss, reference, ssim_loss, upsample2,
+    BatchNorm, Mode, Precision, batch_norm_relu, concat, conv3x3, max_pool2, mse_loss, reference, ssim_loss,
+    upsample2,
 };
 
 fn random(shape: (usize, usize, usize, usize)) -> Tensor {
@@ -64,6 +65,17 @@ fn operators(criterion: &mut Criterion) {
         both(criterion, &name, (8, side, side, channels_in), |x| {
             conv3x3(x, weight.as_tensor(), bias.as_tensor())
         });
+        if Precision::Bf16.is_served_here() {
+            both(
+                criterion,
+                &format!("{name} bf16"),
+                (8, side, side, channels_in),
+                |x| {
+                    let _precision = Precision::Bf16.scope();
+                    conv3x3(x, weight.as_tensor(), bias.as_tensor())
+                },
+            );
+        }
         if side == 16 {
             both(
                 criterion,

@@ -34,7 +34,7 @@
 //!
 //! The kinds of other methods: [`CutPaste`], [`Nsa`] (with [Poisson blending](poisson) and soft labels), [`CutOut`] and
 //! [`ForeignPatch`]. Everything that makes anomalies is an [`AnomalySimulator`], and so is any closure; [`OneOf`],
-//! [`Chance`], [`Retry`] and [`OnObject`] make simulators of simulators. Each constant is a public field whose default
+//! [`Chance`], [`Retry`], [`OnObject`] and [`Grey`] make simulators of simulators. Each constant is a public field whose default
 //! is that of the literature, or marked as a proposal; each anomaly comes with its [`Kind`] and its [`Parameters`].
 //!
 //! # Training samples
@@ -78,6 +78,7 @@ mod cut_paste;
 mod distortion;
 pub mod evidence;
 mod foreign_patch;
+mod grey;
 mod kind;
 mod near_distribution;
 mod nsa;
@@ -103,6 +104,7 @@ pub use cut_paste::CutPaste;
 pub use distortion::{Axis, Distortion};
 pub use flawforge_masks::{Mask, MaskError, MaskGenerator, Perlin, Rectangle, Scar, Stream};
 pub use foreign_patch::ForeignPatch;
+pub use grey::{Grey, is_grey};
 pub use kind::{Kind, UnknownKind};
 pub use near_distribution::NearDistribution;
 pub use nsa::{Gamma, LabelKind, Logistic, Nsa, NsaError, NsaSample, NsaSettings, Objects};

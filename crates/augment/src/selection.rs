@@ -37,6 +37,8 @@ pub struct Selection {
     pub rotate_normals: bool,
     /// What the corners of rotated normal images show; black, as DRAEM.
     pub fill: Fill,
+    /// Whether textures lose their colours, because normal images have none; not by default, as in both papers.
+    pub grey: bool,
     /// How often each kind is drawn, relative to the other enabled ones; all 1.
     pub weights: Weights,
     /// Where each of the four answers comes from.
@@ -55,6 +57,7 @@ impl Default for Selection {
             near_distribution: true,
             rotate_normals: false,
             fill: Fill::Black,
+            grey: false,
             weights: Weights::default(),
             sources: Sources::default(),
             reason: String::new(),
@@ -253,10 +256,16 @@ struct Entry {
     rotate_normals: Cell,
     #[serde(default)]
     fill: Fill,
+    #[serde(default, skip_serializing_if = "is_false")]
+    grey: bool,
     #[serde(default)]
     weights: Weights,
     #[serde(default)]
     reason: String,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Serialize for Selection {
@@ -268,6 +277,7 @@ impl Serialize for Selection {
             near_distribution: Cell::new(self.near_distribution, sources.near_distribution),
             rotate_normals: Cell::new(self.rotate_normals, sources.rotate_normals),
             fill: self.fill,
+            grey: self.grey,
             weights: self.weights,
             reason: self.reason.clone(),
         };
@@ -288,6 +298,7 @@ impl<'de> Deserialize<'de> for Selection {
             near_distribution,
             rotate_normals,
             fill: entry.fill,
+            grey: entry.grey,
             weights: entry.weights,
             sources: Sources {
                 transparent: transparent_source,

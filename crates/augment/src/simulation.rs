@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::buffer::{copy, to_float_into};
 use crate::rotate::Turned;
 use crate::{
-    AnomalySimulator, Kind, NearDistribution, Opaque, Parameters, RotateNormals, Selection, Simulated,
+    AnomalySimulator, Grey, Kind, NearDistribution, Opaque, Parameters, RotateNormals, Selection, Simulated,
     TextureSource, Transparent,
 };
 
@@ -78,9 +78,20 @@ impl Simulation {
 
     /// Lin & Yan's simulation of a category: the kinds of its selection, half of the samples clean.
     pub fn selected(selection: &Selection, textures: Arc<dyn TextureSource>) -> Self {
+        let covering = |simulator: Arc<dyn AnomalySimulator>| -> Arc<dyn AnomalySimulator> {
+            if selection.grey {
+                Arc::new(Grey(simulator))
+            } else {
+                simulator
+            }
+        };
+        // What NDAA makes is made of the image itself.
         let simulators: [(Arc<dyn AnomalySimulator>, OnFailure); 3] = [
-            (Arc::new(Transparent::new(textures.clone())), OnFailure::Clean),
-            (Arc::new(Opaque::new(textures)), OnFailure::Clean),
+            (
+                covering(Arc::new(Transparent::new(textures.clone()))),
+                OnFailure::Clean,
+            ),
+            (covering(Arc::new(Opaque::new(textures))), OnFailure::Clean),
             (Arc::new(NearDistribution::default()), OnFailure::Another),
         ];
         Self {

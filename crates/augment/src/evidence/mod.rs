@@ -43,6 +43,7 @@ pub use proposal::{
 };
 pub use registration::Similarity;
 
+use crate::is_grey;
 use plane::Plane;
 
 /// Images looked at, at most, evenly spaced among those given (proposal).
@@ -63,6 +64,8 @@ pub struct Evidence {
     pub repetition: f32,
     /// Whether bending shows.
     pub bending: Bending,
+    /// Whether no image has colours.
+    pub grey: bool,
 }
 
 /// Images from which nothing can be measured.
@@ -114,6 +117,7 @@ impl Evidence {
             direction: direction::direction(&large),
             repetition: repetition::repetition(&large),
             bending: bending::bending(&chosen, 0),
+            grey: chosen.iter().all(|image| is_grey(image)),
         })
     }
 }

@@ -130,6 +130,7 @@ impl Evidence {
     /// * Orientation, where images coincide, is fixed when turning destroys that; where they do not, when gradients keep
     ///   to common directions. If it is free, normal images are rotated. Undecided counts as fixed: rotation would teach that
     ///   a turned part is normal.
+    /// * Where no image has colours, textures lose theirs.
     pub fn propose(&self) -> Proposal {
         let measure = |name, value, band, means, counts| Measure {
             name,
@@ -205,6 +206,7 @@ impl Evidence {
                 (true, true) => Fill::Edge,
                 (true, false) => Fill::Reflect,
             },
+            grey: self.grey,
             sources: Sources {
                 transparent: source,
                 opaque: source,
@@ -232,12 +234,13 @@ impl Evidence {
         format!(
             "measured on {} normal images: orientation {orientation} (likeness {upright:.2} upright, {turned:.2} turned; common \
              directions {:.2}); relative positions {positions} (likeness {best:.2} at the best angle; repetition {:.2}); {:.0} % \
-             of near-distribution tries show, on {:.1} % of the image",
+             of near-distribution tries show, on {:.1} % of the image; {}",
             self.images,
             self.direction.grid,
             self.repetition,
             100.0 * self.bending.success,
             100.0 * self.bending.coverage,
+            if self.grey { "all grey" } else { "in colour" },
         )
     }
 }
@@ -271,6 +274,9 @@ impl Proposal {
         };
         if let Some(fill) = fill {
             let _ = writeln!(text, "fill = \"{fill}\"");
+        }
+        if chosen.grey {
+            let _ = writeln!(text, "grey = true");
         }
         let _ = writeln!(text, "reason = {}", quoted(&chosen.reason));
         text
@@ -307,6 +313,7 @@ mod tests {
             direction,
             repetition,
             bending,
+            grey: false,
         }
     }
 
@@ -367,7 +374,12 @@ mod tests {
 
     #[test]
     fn the_file_form_is_read_back() {
-        let proposal = evidence(0.5, 0.5, 0.9, 0.1, 0.0, 0.9).propose();
+        let found = Evidence {
+            grey: true,
+            ..evidence(0.5, 0.5, 0.9, 0.1, 0.0, 0.9)
+        };
+        let proposal = found.propose();
+        assert!(proposal.selection.grey);
         for name in ["bracket", "my \"new\" parts", "größe.2"] {
             let read = Selections::from_toml(&proposal.to_toml(name)).unwrap();
             assert_eq!(read.get(name), Some(&proposal.selection));

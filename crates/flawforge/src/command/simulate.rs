@@ -54,7 +54,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
         .map(|i| &category.train[i * category.train.len() / count])
         .collect();
     for kind in Kind::ALL {
-        let simulation = only(kind, &textures);
+        let simulation = only(kind, selection.grey, &textures);
         rows(
             &mut sheet,
             &simulation,
@@ -95,12 +95,13 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     Ok(())
 }
 
-/// A simulation that makes this kind of anomaly on every image.
-pub(crate) fn only(kind: Kind, textures: &Arc<dyn TextureSource>) -> Simulation {
+/// A simulation that makes this kind of anomaly on every image, without colours if `grey`.
+pub(crate) fn only(kind: Kind, grey: bool, textures: &Arc<dyn TextureSource>) -> Simulation {
     let selection = Selection {
         transparent: kind == Kind::Transparent,
         opaque: kind == Kind::Opaque,
         near_distribution: kind == Kind::NearDistribution,
+        grey,
         ..Selection::default()
     };
     let mut simulation = Simulation::selected(&selection, textures.clone());

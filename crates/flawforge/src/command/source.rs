@@ -142,6 +142,9 @@ pub(crate) fn describe(selection: &Selection) -> String {
         on("near-distribution", selection.near_distribution),
         on("rotation of normals", selection.rotate_normals),
     ]
+    .into_iter()
+    .chain(selection.grey.then(|| "textures without colours".to_owned()))
+    .collect::<Vec<_>>()
     .join(", ")
 }
 

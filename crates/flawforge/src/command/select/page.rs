@@ -108,6 +108,12 @@ impl Page<'_> {
                 badge(on)
             )?;
         }
+        writeln!(
+            text,
+            "<tr><td><code>grey</code></td><td>{}</td><td>on when no normal image has colours: then textures lose theirs, or \
+             colour alone would tell a fault</td><td></td></tr>",
+            badge(chosen.grey)
+        )?;
         text.push_str("</table>\n");
         Ok(())
     }
@@ -172,7 +178,7 @@ impl Page<'_> {
     fn samples(&self, text: &mut String, kind: Kind) -> Result<()> {
         let on = self.proposal.selection.enables(kind);
         writeln!(text, "<h2>{kind} {}</h2>", badge(on))?;
-        let simulation = only(kind, &self.textures);
+        let simulation = only(kind, self.proposal.selection.grey, &self.textures);
         let normals = self.normals(self.count);
         let samples = visible(&simulation, &normals, self.seed);
         self.open_rows(text, normals.len())?;

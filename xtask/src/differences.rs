@@ -6,6 +6,7 @@ use crate::plan::Plan;
 use crate::source::{Data, Textures};
 use crate::tables::PaperTable;
 use flawforge::augment::NsaSettings;
+use flawforge::ops::Precision;
 use flawforge::training::Method;
 
 /// One sentence for each difference that matters in `table`.
@@ -33,6 +34,19 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
         lines.push(format!(
             "their networks: widths {} and {} at {} px (DRAEM: 128 and 64 at 256 px)",
             profile.reconstructive_width, profile.discriminative_width, profile.image_size
+        ));
+    }
+    if plan.precision == Precision::Bf16 {
+        lines.push("their convolutions multiply in bfloat16; sums and weights are single precision".into());
+    }
+    let grey: Vec<&str> = (plan.categories.iter().zip(&plan.selections))
+        .filter(|(_, selection)| selection.grey)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if !grey.is_empty() {
+        lines.push(format!(
+            "textures of selected anomalies have lost their colours for {}, whose normal images have none (the paper: in colour)",
+            grey.join(", ")
         ));
     }
     if plan.methods.contains(&Method::Nsa) {

@@ -151,6 +151,7 @@ mod tests {
     use candle_core::{Device, Tensor, Var};
 
     use super::*;
+    use crate::cpu::Arithmetic;
     use crate::cpu::conv::{Algorithm, ConvShape};
     use crate::{Mode, batch_norm, batch_norm_relu};
 
@@ -208,19 +209,22 @@ mod tests {
                 };
                 let expected = values(&expected);
                 let scale = expected.iter().fold(0f32, |scale, value| scale.max(value.abs()));
-                for (algorithm, isa) in [Algorithm::Direct, Algorithm::Winograd, Algorithm::Auto]
-                    .into_iter()
-                    .flat_map(|algorithm| Isa::ALL.map(|isa| (algorithm, isa)))
-                    .filter(|(_, isa)| isa.is_available())
-                {
+                let arithmetics = (Isa::ALL.map(Arithmetic::from).into_iter())
+                    .chain([Isa::Portable, Isa::Avx512].map(Arithmetic::bf16))
+                    .filter(|arithmetic| arithmetic.is_available());
+                for (algorithm, arithmetic) in arithmetics.flat_map(|arithmetic| {
+                    [Algorithm::Direct, Algorithm::Winograd, Algorithm::Auto]
+                        .map(|algorithm| (algorithm, arithmetic))
+                }) {
+                    let limit = if arithmetic.is_bf16() { 3e-2 } else { 2e-5 };
                     let shape = ConvShape { n: 1, h, w, ci, co };
-                    let conv = PreparedConv::new(&weight, &bias, shape, algorithm, isa);
+                    let conv = PreparedConv::new(&weight, &bias, shape, algorithm, arithmetic);
                     let y = conv3x3(&activations(&x), &conv, relu).unwrap();
                     assert_eq!(y.dims(), (n, h, w, co));
                     for (found, expected) in y.values().iter().zip(&expected) {
                         assert!(
-                            (found - expected).abs() <= 2e-5 * scale,
-                            "{h}x{w} {ci} {co} {algorithm:?} {isa}: {found} {expected}"
+                            (found - expected).abs() <= limit * scale,
+                            "{h}x{w} {ci} {co} {algorithm:?} {arithmetic}: {found} {expected}"
                         );
                     }
                     assert!(!relu || y.values().iter().all(|&value| value >= 0.0));

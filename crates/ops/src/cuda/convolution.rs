@@ -6,6 +6,7 @@ use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use super::cudnn::{Pass, convolve};
 use super::gpu::{Argument, Floats, Gpu, arguments, columns, count, over_elements, over_pixels};
 use super::kernels::Module;
+use crate::Precision;
 
 pub(crate) use super::cudnn::ConvSize;
 

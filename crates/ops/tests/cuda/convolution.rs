@@ -1,8 +1,8 @@
 //! The convolution in its three precisions.
 
 use candle_core::Device;
+use flawforge_ops::Precision;
 use flawforge_ops::conv3x3;
-use flawforge_ops::cuda::Precision;
 
 use crate::support::{compare, gpu, random, run};
 

@@ -1,7 +1,7 @@
 //! Batch norm, ReLU and softmax.
 
 use candle_core::{Device, Result, Tensor, Var};
-use flawforge_ops::cuda::Precision;
+use flawforge_ops::Precision;
 use flawforge_ops::{BatchNorm, Mode, batch_norm, batch_norm_relu, relu, softmax};
 
 use crate::support::{close, compare, gpu, noise, random};

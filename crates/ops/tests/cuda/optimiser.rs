@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Result, Tensor, Var};
-use flawforge_ops::cuda::Precision;
+use flawforge_ops::Precision;
 use flawforge_ops::{Adam, AdamSettings, Tape, mse_loss};
 
 use crate::support::{close, gpu, noise};

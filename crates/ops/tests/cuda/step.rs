@@ -1,7 +1,7 @@
 //! Whole training steps on a tape.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use flawforge_ops::cuda::Precision;
+use flawforge_ops::Precision;
 use flawforge_ops::{
     Adam, AdamSettings, BatchNorm, BusyClock, FocalSettings, Mode, SsimRange, Tape, batch_norm_relu, concat,
     conv3x3, focal_loss, max_pool2, mse_loss, softmax, ssim_loss, upload, upsample2,

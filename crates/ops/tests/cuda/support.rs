@@ -3,11 +3,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{Device, Result, Tensor, Var};
-use flawforge_ops::cuda::{Precision, device, set_precision};
+use flawforge_ops::cuda::device;
+use flawforge_ops::{Precision, PrecisionScope};
 
-/// The GPU, for one test at a time: the precision of convolutions belongs to the process.
+/// The GPU, for one test at a time, and the precision of its convolutions.
 pub(crate) struct Gpu {
     pub(crate) device: Device,
+    _precision: PrecisionScope,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -16,13 +18,11 @@ pub(crate) fn gpu(precision: Precision) -> Option<Gpu> {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     match device(0) {
-        Ok(device) => {
-            set_precision(precision);
-            Some(Gpu {
-                device,
-                _alone: alone,
-            })
-        }
+        Ok(device) => Some(Gpu {
+            device,
+            _precision: precision.scope(),
+            _alone: alone,
+        }),
         Err(fault) => {
             println!("skipped: no CUDA device ({fault})");
             None
@@ -81,7 +81,10 @@ pub(crate) fn compare(
     inputs: &[Values],
     f: &dyn Fn(&[Var]) -> Result<Tensor>,
 ) {
-    let expected = run(&Device::Cpu, inputs, f).unwrap();
+    let expected = {
+        let _precision = Precision::F32.scope();
+        run(&Device::Cpu, inputs, f).unwrap()
+    };
     let found = run(&gpu.device, inputs, f).unwrap();
     assert_eq!(expected.len(), found.len(), "{what}: gradients");
     for (k, (expected, found)) in expected.iter().zip(&found).enumerate() {

@@ -1,7 +1,7 @@
 //! Pooling, upsampling, concatenation and the losses.
 
 use candle_core::Tensor;
-use flawforge_ops::cuda::Precision;
+use flawforge_ops::Precision;
 use flawforge_ops::{
     FocalSettings, SsimRange, concat, focal_loss, max_pool2, mse_loss, softmax, ssim_loss, upsample2,
 };

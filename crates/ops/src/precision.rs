@@ -9,8 +9,9 @@ use crate::cpu::Arithmetic;
 
 /// The numbers that convolutions multiply; sums, activations, variables and gradients are f32 in any case.
 ///
-/// On the processor it concerns [`conv3x3`](crate::conv3x3) and what is prepared for [`inference`](crate::inference);
-/// general and transposed convolutions multiply f32 there.
+/// On the processor it concerns [`conv3x3`](crate::conv3x3) and what is prepared for [`inference`](crate::inference),
+/// except layers that read or write at most eight channels, which are images; those, general and transposed convolutions
+/// multiply f32 there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
     /// f32; on a GPU without tensor cores, for comparisons.

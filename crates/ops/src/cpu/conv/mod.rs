@@ -176,9 +176,14 @@ fn convolve(
     });
 }
 
-/// Whether a convolution can multiply in bfloat16: direct ones read pairs of channels where they lie.
+/// Up to this many channels an input or output is an image, or a few of them, or logits.
+const IMAGE_CHANNELS: usize = 8;
+
+/// Whether a convolution multiplies in bfloat16 where it is told to. Layers that read or write images stay in f32:
+/// rounding costs one grey level and more there, which is what the second network looks for, and they are cheap. Direct
+/// convolutions read pairs of channels where they lie.
 fn serves_bf16(shape: ConvShape, winograd: bool) -> bool {
-    winograd || shape.ci.is_multiple_of(2)
+    shape.ci.min(shape.co) > IMAGE_CHANNELS && (winograd || shape.ci.is_multiple_of(2))
 }
 
 /// A filter in the order that an algorithm wants, and what is done to the sums at the end.
@@ -229,6 +234,7 @@ fn gradient(
         Algorithm::Winograd => true,
     };
     if winograd {
+        let arithmetic = arithmetic.bf16_if(serves_bf16(shape, winograd));
         with_arithmetic!(arithmetic, V => winograd::weight_gradient::<V>(x, dy, shape, dw, db));
     } else {
         // Always in f32: what is left to it are layers with few channels or few pixels.

@@ -10,8 +10,8 @@ use crate::{AnomalySimulator, Kind, Simulated};
 
 /// Takes the colours from what another simulator makes, for normal images that have none (proposal).
 ///
-/// Anomalies are textures, and most textures are coloured. On images of a grey camera a network learns to find the colour,
-/// and is blind to real flaws, which are as grey as the rest.
+/// Anomalies are textures, and most textures are coloured. On images of a grey camera a network can tell them by their
+/// colour, which real flaws do not have.
 #[derive(Clone)]
 pub struct Grey(pub Arc<dyn AnomalySimulator>);
 

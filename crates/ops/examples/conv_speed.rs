@@ -1,4 +1,5 @@
-//! Speed of the convolution kernels for each layer of the published networks, in GF/s of direct arithmetic.
+//! Speed of the convolution kernels for each layer of the published networks, in GF/s of direct arithmetic, and how far
+//! output and weight gradient are from direct f32 (root mean square, relative).
 //!
 //! `cargo run --release -p flawforge-ops --example conv_speed -- [FILTER] [portable|avx2|avx512] [bf16]`
 //!
@@ -75,10 +76,24 @@ fn time(mut run: impl FnMut() -> Vec<f32>) -> f64 {
     best
 }
 
-fn noise(len: usize) -> Vec<f32> {
-    (0..len)
-        .map(|i| ((i * 7919) % 1013) as f32 / 1013.0 - 0.5)
-        .collect()
+/// Root mean square of the differences, relative to that of `exact`.
+fn apart(found: &[f32], exact: &[f32]) -> f64 {
+    let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>();
+    let pairs = found.iter().zip(exact);
+    let differences = squares(&mut pairs.map(|(&found, &exact)| f64::from(found) - f64::from(exact)));
+    (differences / squares(&mut exact.iter().map(|&value| f64::from(value)))).sqrt()
+}
+
+/// Numbers in -1..1, independent of those of another seed: sums of products must not cancel.
+fn noise(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
 }
 
 fn main() {
@@ -107,8 +122,8 @@ fn main() {
                 ci,
                 co,
             };
-            let (x, dy) = (noise(shape.input_len()), noise(shape.output_len()));
-            let (weight, bias) = (noise(shape.weight_len()), noise(co));
+            let (x, dy) = (noise(shape.input_len(), 1), noise(shape.output_len(), 2));
+            let (weight, bias) = (noise(shape.weight_len(), 3), noise(co, 4));
             print!("{name:14} {ci:4} -> {co:4} @{side:3}");
             for (pass, label) in ["fwd", "bwd_in", "bwd_w"].into_iter().enumerate() {
                 print!(" | {label}");
@@ -126,7 +141,16 @@ fn main() {
                     );
                 }
             }
-            println!(" | bias {:.2}", time(|| backward_bias(&dy, shape, isa)) * 1e3);
+            print!(" | bias {:.2}", time(|| backward_bias(&dy, shape, isa)) * 1e3);
+            let exact = forward(&x, shape, &weight, Some(&bias), Algorithm::Direct, isa);
+            let exact_weight = backward_weight(&x, &dy, shape, Algorithm::Direct, isa);
+            print!(" | off");
+            for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
+                let y = forward(&x, shape, &weight, Some(&bias), algorithm, arithmetic);
+                let dw = backward_weight(&x, &dy, shape, algorithm, arithmetic);
+                print!(" {:.1e} {:.1e}", apart(&y, &exact), apart(&dw, &exact_weight));
+            }
+            println!();
         }
         println!(
             "{name} totals in ms, forward, backward input, backward weight: {:.1?}",

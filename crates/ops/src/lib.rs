@@ -12,8 +12,9 @@
 //!
 //! Every operator exists in several forms:
 //!
-//! * as fused, multithreaded f32 kernels for the processor ([`cpu`]), chosen at run time for AVX-512, AVX2 or any
-//!   other processor, with hand-written gradients behind candle's autograd;
+//! * as fused, multithreaded f32 kernels for the processor ([`cpu`]), chosen at run time for AVX-512, AVX2, NEON or any
+//!   other processor, with hand-written gradients behind candle's autograd; 3×3 convolutions multiply in bfloat16 when
+//!   told to ([`Precision`]);
 //! * with the feature `cuda`, as cuDNN convolutions and CUDA kernels for f32 tensors on an NVIDIA GPU (`cuda`);
 //! * as a composition of candle's primitives ([`reference`](mod@reference)), which serves every other type and device
 //!   and is the yardstick of the kernels.

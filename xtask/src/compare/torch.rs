@@ -151,6 +151,9 @@ fn measure(args: &TorchArgs) -> Result<Vec<Row>> {
     if let Some(peer) = args.peer.as_deref().filter(|peer| !known(peer)) {
         bail!("no such peer {peer:?}; there are {}", INFERENCE_PEERS.join(", "));
     }
+    if let Some(precision) = args.precision.filter(|precision| !precision.is_served_here()) {
+        bail!("--precision {precision}: this processor has no instructions for it");
+    }
     let optional = ["onnx", "onnxscript", "onnxruntime"];
     let venv = Venv::prepare("torch", &["numpy", "torch", "safetensors"], &optional)?;
     let threads = match args.threads {
@@ -226,16 +229,12 @@ impl Bench<'_> {
                 println!("{}: {name} is left out: {reason}", work.name);
                 continue;
             }
-            let precision = args.precision.unwrap_or(if peer.contains("bf16") {
+            let as_peer = if peer.contains("bf16") && Precision::Bf16.is_served_here() {
                 Precision::Bf16
             } else {
                 Precision::F32
-            });
-            let precision = if precision.is_served_here() {
-                precision
-            } else {
-                Precision::F32
             };
+            let precision = args.precision.unwrap_or(as_peer);
             // Ours starts anew for each peer, so that both have the same weights when they are compared.
             let mut ours = match self.ours(work, precision)? {
                 Started::Ready(process) => process,

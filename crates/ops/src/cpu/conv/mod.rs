@@ -34,7 +34,7 @@ pub enum Algorithm {
     /// Whichever was measured to be faster for such a shape.
     #[default]
     Auto,
-    /// Products and sums as in the definition: relative error about 1e-7, 3e-3 with products in bfloat16.
+    /// Products and sums as in the definition: relative error about 1e-7, 2e-3 with products in bfloat16.
     Direct,
     /// Winograd's F(4x4, 3x3): relative error about 1e-6, 1e-2 with products in bfloat16.
     Winograd,

@@ -1,0 +1,140 @@
+//! What an experiment is: one value, one TOML text, one hash.
+
+mod groups;
+mod overrides;
+mod precision;
+pub(crate) mod ranges;
+mod schedule;
+mod text;
+
+pub use groups::{Adam, Batches, Calibration, Draw, Evaluated, GroundTruth, Intervals};
+pub use overrides::Overrides;
+pub use schedule::{Decay, Length, Schedule};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Result, TrainingError};
+use crate::methods::{Method, MethodSettings};
+use crate::product::Product;
+use crate::profile::Profile;
+use ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
+
+/// Counts changes of the code that give other numbers from the same settings. It is part of every hash, so that cells that
+/// were made before such a change are made again.
+pub const REVISION: u32 = 2;
+
+/// Everything that decides what a run learns and how it is scored: the method with all its settings, the category, and every
+/// constant of every simulator in use.
+///
+/// Where files lie is not in it, so that its [hash](Self::hash) names an experiment. Its text form is the `config.toml` of a
+/// run: the fields of this type, and beside them the groups of the method's own settings ([`methods`](crate::methods)), for
+/// example `[schedule]` or `[simulation.kinds.near-distribution]`. A setting that does not concern the method is refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "text::Text")]
+pub struct Experiment {
+    /// The code's [`REVISION`] that it was made with.
+    pub revision: u32,
+    /// The method; its name alone decides nothing, its [`settings`](Self::settings) do.
+    pub method: Method,
+    /// Name of the category: a product.
+    pub category: String,
+    /// Name of the profile whose budget this is.
+    pub profile: String,
+    /// Seed of the initial weights, of the draw of images and of the simulation.
+    pub seed: u64,
+    /// Side in pixels of the square that images are scored at, a multiple of 32; of the two-network methods also the side
+    /// of the networks' input.
+    pub image_size: u32,
+    /// Scoring.
+    pub evaluation: Evaluated,
+    /// Threshold of verdicts.
+    pub calibration: Calibration,
+    /// Intervals.
+    pub every: Intervals,
+    /// The method's own settings.
+    #[serde(flatten)]
+    pub settings: MethodSettings,
+}
+
+impl Experiment {
+    /// A method's experiment on a product under a profile's budget.
+    ///
+    /// # Errors
+    /// For a [custom](Method::custom) method, whose settings are its own program's.
+    pub fn new(method: Method, profile: &Profile, product: &Product, seed: u64) -> Result<Self> {
+        let mut experiment = Self {
+            revision: REVISION,
+            method,
+            category: product.name.clone(),
+            profile: profile.name.clone(),
+            seed,
+            image_size: profile.image_size,
+            evaluation: Evaluated::default(),
+            calibration: Calibration::default(),
+            every: profile.every.clone(),
+            settings: MethodSettings::new(method, profile, product)?,
+        };
+        experiment.settings.clone().assembly().adapt(&mut experiment.every);
+        Ok(experiment)
+    }
+
+    /// Checks every setting's range.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, by its dotted name.
+    pub fn validate(&self) -> Result<()> {
+        if i64::try_from(self.seed).is_err() {
+            return Err(TrainingError::setting(
+                "seed",
+                "is above 2^63 - 1, the largest number of TOML",
+            ));
+        }
+        let side = self.image_size;
+        if side == 0 || !side.is_multiple_of(SIZE_MULTIPLE) || side > LARGEST_SIZE {
+            let message = format!(
+                "{side} is not a multiple of {SIZE_MULTIPLE} up to {LARGEST_SIZE} (the networks halve the image five times)"
+            );
+            return Err(TrainingError::setting("image_size", message));
+        }
+        between("evaluation.batch", self.evaluation.batch as f64, 1.0, 4096.0)?;
+        between("evaluation.aupro_limit", self.evaluation.aupro_limit, 1e-6, 1.0)?;
+        between("calibration.held_out", self.calibration.held_out, 0.0, 0.5)?;
+        between("every.log", self.every.log as f64, 1.0, f64::MAX)?;
+        between("every.checkpoint", self.every.checkpoint as f64, 1.0, f64::MAX)?;
+        self.settings.assembly().check(self)
+    }
+
+    /// SHA-256 of the settings in canonical form (JSON with sorted keys), 64 hexadecimal digits.
+    pub fn hash(&self) -> String {
+        hex::encode(Sha256::digest(self.canonical().as_bytes()))
+    }
+
+    /// Steps of a training on `images` images (before any are held out).
+    pub fn steps(&self, images: usize) -> u64 {
+        self.settings.assembly().steps(images)
+    }
+
+    /// Images as the method wants them, and the size of their ground-truth masks.
+    pub fn loading(&self) -> flawforge_datasets::Loading {
+        self.settings.assembly().loading(self.image_size)
+    }
+
+    /// In which settings the experiment differs from its method's publication, in sentences for people. `steps`: how many a
+    /// training took.
+    pub fn deviations(&self, steps: u64) -> Vec<String> {
+        self.settings.assembly().deviations(self, steps)
+    }
+
+    /// Canonical JSON: `serde_json`'s own maps are sorted by key.
+    fn canonical(&self) -> String {
+        match serde_json::to_value(self) {
+            Ok(value) => value.to_string(),
+            // Cannot be reached: all fields are plain numbers, strings and structs. The debug text is canonical too.
+            Err(_) => format!("{self:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

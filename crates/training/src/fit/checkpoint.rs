@@ -1,0 +1,256 @@
+//! One safetensors file holds all of a run's state: weights, batch-norm statistics, Adam's moments, counters, settings.
+//!
+//! The header of the file carries one metadata entry, `flawforge`, a JSON text with the counters, the settings and a
+//! digest of the tensors, so that a flipped bit is found as surely as a file cut short.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::calibrate::Calibrated;
+use super::journal::Interval;
+use super::{Recipe, RunPlan};
+use crate::atomic;
+use crate::error::{Result, TrainingError};
+use crate::experiment::differences;
+
+const KEY: &str = "flawforge";
+/// Version of the header's layout.
+const FORMAT: u64 = 2;
+
+/// What a run learns from, by SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DataDigests {
+    /// Of the names and pixels of the training images.
+    pub images: String,
+    /// Of the textures: [`TextureSource::identity`](flawforge_augment::TextureSource::identity).
+    pub textures: String,
+}
+
+/// Where images and textures came from, as the program that trained calls them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Places {
+    /// The images.
+    pub images: String,
+    /// The textures.
+    pub textures: String,
+}
+
+/// Everything in a checkpoint but its tensors.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Header {
+    /// Version of this layout.
+    format: u64,
+    /// Steps that were done.
+    pub(crate) step: u64,
+    /// Steps of the whole training.
+    pub(crate) total_steps: u64,
+    /// What it is learnt from.
+    pub(crate) data: DataDigests,
+    /// Where that came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) places: Option<Places>,
+    /// Everything that decides what is learnt.
+    pub(crate) settings: Value,
+    /// Losses since the last line of the journal.
+    pub(crate) interval: Interval,
+    /// The threshold and what it was found on, after the last step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) calibrated: Option<Calibrated>,
+    /// Digest of the tensors.
+    digest: String,
+}
+
+impl Header {
+    pub(super) fn new(plan: &RunPlan, places: Option<Places>) -> Self {
+        Self {
+            format: FORMAT,
+            step: 0,
+            total_steps: plan.steps,
+            data: plan.data.clone(),
+            places,
+            settings: plan.settings.clone(),
+            interval: Interval::default(),
+            calibrated: None,
+            digest: String::new(),
+        }
+    }
+
+    /// Brings header and recipe to the state of a checkpoint, if it belongs to this very run.
+    pub(super) fn restore(&mut self, path: &Path, recipe: &mut dyn Recipe, device: &Device) -> Result<()> {
+        let (mut saved, tensors) = read(path, device)?;
+        let mut found = differences(&self.settings, &saved.settings);
+        if saved.data.images != self.data.images {
+            found.push("the training images have changed".to_owned());
+        }
+        if saved.data.textures != self.data.textures {
+            found.push("the textures have changed".to_owned());
+        }
+        if found.is_empty() && saved.total_steps != self.total_steps {
+            found.push(format!("steps are {}, were {}", self.total_steps, saved.total_steps));
+        }
+        if !found.is_empty() {
+            return Err(TrainingError::Mismatch {
+                path: path.to_path_buf(),
+                fault: found.join(", "),
+            });
+        }
+        recipe
+            .restore(&tensors, saved.step)
+            .map_err(|error| TrainingError::checkpoint(path, error.to_string()))?;
+        if self.places.is_some() {
+            saved.places = self.places.take();
+        }
+        *self = saved;
+        Ok(())
+    }
+}
+
+struct Raw {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for &Raw {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+fn digest<'a>(tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> String {
+    let mut hasher = Sha256::new();
+    for (name, shape, bytes) in tensors {
+        hasher.update(format!("{name}{shape:?}"));
+        hasher.update(bytes);
+    }
+    hex::encode(hasher.finalize())
+}
+
+/// The bytes of a tensor: counts as 64-bit integers, everything else as f32.
+fn raw(step: u64, name: &str, tensor: &Tensor) -> Result<Raw> {
+    let shape = tensor.dims().to_vec();
+    let flat = tensor.flatten_all()?;
+    if tensor.dtype() == DType::I64 {
+        let bytes = flat
+            .to_vec1::<i64>()?
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        return Ok(Raw {
+            dtype: Dtype::I64,
+            shape,
+            bytes,
+        });
+    }
+    let values = flat.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(&value) => Err(TrainingError::NonFinite {
+            step,
+            loss: format!("weight {name}"),
+            value,
+            batch: "found before a checkpoint".to_owned(),
+        }),
+        None => {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            Ok(Raw {
+                dtype: Dtype::F32,
+                shape,
+                bytes,
+            })
+        }
+    }
+}
+
+/// Writes a checkpoint atomically.
+///
+/// # Errors
+/// [`TrainingError::NonFinite`] if a tensor holds NaN or infinity: the file of the last good step stays.
+pub(crate) fn write(path: &Path, header: &Header, state: &[(String, Tensor)]) -> Result<()> {
+    let mut tensors = BTreeMap::new();
+    for (name, tensor) in state {
+        tensors.insert(name.as_str(), raw(header.step, name, tensor)?);
+    }
+    let header = Header {
+        digest: digest(
+            tensors
+                .iter()
+                .map(|(n, raw)| (*n, raw.shape.as_slice(), raw.bytes.as_slice())),
+        ),
+        ..header.clone()
+    };
+    let text =
+        serde_json::to_string(&header).map_err(|fault| TrainingError::checkpoint(path, fault.to_string()))?;
+    let metadata = HashMap::from([(KEY.to_owned(), text)]);
+    let bytes = safetensors::serialize(tensors.iter(), Some(metadata))
+        .map_err(|fault| TrainingError::checkpoint(path, fault.to_string()))?;
+    atomic::write(path, &bytes)
+}
+
+/// Reads and checks a checkpoint.
+pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, HashMap<String, Tensor>)> {
+    let bytes = fs::read(path).map_err(TrainingError::io(path))?;
+    let corrupt = |fault: String| TrainingError::checkpoint(path, fault);
+    let broken =
+        |fault: safetensors::SafeTensorError| corrupt(format!("truncated or not a checkpoint ({fault})"));
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
+    let text = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|entries| entries.get(KEY))
+        .ok_or_else(|| corrupt("is a safetensors file, but not a checkpoint of a run".to_owned()))?;
+    let unreadable = |error: serde_json::Error| corrupt(format!("its settings cannot be read ({error})"));
+    let value: Value = serde_json::from_str(text).map_err(unreadable)?;
+    // The version first: another layout has other fields.
+    let format = value.get("format").and_then(Value::as_u64).unwrap_or_default();
+    if format != FORMAT {
+        let advice = if format < FORMAT {
+            "an earlier version of flawforge wrote it; train again"
+        } else {
+            "a later version of flawforge wrote it"
+        };
+        return Err(corrupt(format!(
+            "has format {format}, this program knows {FORMAT}: {advice}"
+        )));
+    }
+    let header: Header = serde_json::from_value(value).map_err(unreadable)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
+    let views: BTreeMap<String, _> = file.tensors().into_iter().collect();
+    let found = digest(
+        views
+            .iter()
+            .map(|(name, view)| (name.as_str(), view.shape(), view.data())),
+    );
+    if found != header.digest {
+        return Err(corrupt(
+            "corrupted: the digest of its tensors does not match".to_owned(),
+        ));
+    }
+    let mut tensors = HashMap::with_capacity(views.len());
+    for (name, view) in views {
+        let dtype = match view.dtype() {
+            Dtype::F32 => DType::F32,
+            Dtype::I64 => DType::I64,
+            other => return Err(corrupt(format!("tensor {name} has type {other:?}"))),
+        };
+        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device)?;
+        tensors.insert(name, tensor);
+    }
+    Ok((header, tensors))
+}

@@ -1,0 +1,256 @@
+//! The training loop: it knows recipes and batches, and nothing of methods.
+//!
+//! ```text
+//! BatchSource ──(a thread of its own)──> Batch ──> Recipe::step ──> losses ──> metrics.jsonl
+//!                                                       │
+//!                                     now and then: panels, checkpoint.safetensors
+//! ```
+
+mod batch;
+mod calibrate;
+mod checkpoint;
+mod journal;
+mod plan;
+mod prefetch;
+mod progress;
+mod recipe;
+mod session;
+
+pub use batch::{Batch, BatchSource, Part, Pool, drawn};
+pub use calibrate::{Calibrated, CalibrationScore, Threshold};
+pub(crate) use checkpoint::{Header, read as read_checkpoint};
+pub use checkpoint::{DataDigests, Places};
+pub use journal::{Line, read_journal};
+pub use plan::RunPlan;
+pub use progress::ProgressStyle;
+pub use recipe::{Losses, Recipe, below};
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::Device;
+use flawforge_augment::TextureSource;
+use flawforge_datasets::Category;
+
+use crate::atomic;
+use crate::device::default_device;
+use crate::error::{Result, TrainingError};
+use crate::experiment::Experiment;
+use crate::methods::Data;
+use crate::run::RunFiles;
+use calibrate::calibrate;
+use plan::{check_images, digests, hold_out};
+use prefetch::with_batches;
+use session::Session;
+
+/// How to train, without influence on what is learnt.
+#[derive(Debug, Clone)]
+pub struct TrainOptions {
+    /// What is shown meanwhile.
+    pub progress: ProgressStyle,
+    /// Name in front of the progress bar; empty: method and category.
+    pub label: String,
+    /// Where to compute.
+    pub device: Device,
+    /// Continue the run that lies in the directory, if there is one. Without it a directory with a run is an error.
+    pub resume: bool,
+    /// Stop after this many steps in all, with a checkpoint, as if interrupted there.
+    pub stop_after: Option<u64>,
+    /// Where images and textures come from, kept in the run for whoever resumes it; no part of its identity.
+    pub places: Option<Places>,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            progress: ProgressStyle::Auto,
+            label: String::new(),
+            device: default_device(),
+            resume: false,
+            stop_after: None,
+            places: None,
+        }
+    }
+}
+
+/// What a training was.
+#[derive(Debug, Clone)]
+pub struct TrainReport {
+    /// Steps that were done.
+    pub steps: u64,
+    /// Steps of the whole training; more than `steps` only if it was stopped early.
+    pub total_steps: u64,
+    /// The step after which this session began.
+    pub resumed_from: u64,
+    /// Seconds of training, over all sessions.
+    pub train_seconds: f64,
+    /// Share of this session's time, from 0 to 1, in which the device had a step to compute and did not wait for
+    /// batches, panels or checkpoints.
+    pub busy: Option<f64>,
+    /// Last line of the journal.
+    pub last: Option<Line>,
+    /// Digests of the training images and the textures.
+    pub data: DataDigests,
+    /// The threshold of verdicts, if one was found.
+    pub threshold: Option<Threshold>,
+}
+
+/// Trains a detector on the normal images of `category` and leaves all files of the run in `run_dir`.
+///
+/// Settings, images and textures are checked before the first step. An interrupted run that is resumed goes on from its last
+/// checkpoint and, on the CPU, ends bit for bit as an unbroken one.
+///
+/// # Errors
+/// See [`TrainingError`]: each variant names the setting, the category or the file at fault.
+pub fn train(
+    experiment: &Experiment,
+    category: &Category,
+    textures: Arc<dyn TextureSource>,
+    run_dir: &Path,
+    options: &TrainOptions,
+) -> Result<TrainReport> {
+    experiment.validate()?;
+    let method = experiment.settings.assembly();
+    let data_error = |message: String| TrainingError::Data {
+        category: category.name.clone(),
+        fault: message,
+    };
+    if category.name != experiment.category {
+        let message = format!("the experiment is about {}", experiment.category);
+        return Err(data_error(message));
+    }
+    check_images(category, experiment.loading().image).map_err(data_error)?;
+    let (kept, held_out) = hold_out(category.train.len(), experiment);
+    let data = Data {
+        category,
+        pools: method.pools(kept).map_err(data_error)?,
+        textures,
+    };
+    let identity = digests(category, data.textures.as_ref(), experiment.image_size).map_err(data_error)?;
+    let device = method.device(&options.device);
+    let precision = method.precision();
+    if device.is_cpu() && !precision.is_served_here() {
+        let message = "this processor has no instructions for bfloat16 (AVX-512 BF16); take f32";
+        return Err(TrainingError::setting("precision", message));
+    }
+    let _precision = precision.scope();
+    let mut recipe = method.recipe(experiment, &device)?;
+    let batches = method.batches(experiment, &data);
+    let plan = RunPlan {
+        label: format!("{} {}", experiment.method, category.name),
+        settings: serde_json::to_value(experiment).map_err(|error| TrainingError::SettingsText {
+            origin: "settings".to_owned(),
+            fault: error.to_string(),
+        })?,
+        data: identity,
+        steps: experiment.steps(category.train.len()),
+        schedule: method.schedule().cloned(),
+        every: experiment.every.clone(),
+    };
+    let settings = experiment.to_toml()?;
+    let calibration = |recipe: &dyn Recipe| {
+        if experiment.calibration.images == 0 {
+            return Ok(None);
+        }
+        let all: Vec<usize> = (0..category.train.len()).collect();
+        let chosen = if held_out.is_empty() { &all } else { &held_out };
+        calibrate(
+            experiment,
+            recipe.detector()?.as_ref(),
+            &method.calibration(&data),
+            &category.train,
+            chosen,
+            !held_out.is_empty(),
+        )
+    };
+    run(
+        recipe.as_mut(),
+        batches.as_ref(),
+        &plan,
+        run_dir,
+        &TrainOptions {
+            device,
+            ..options.clone()
+        },
+        Some(&settings),
+        &calibration,
+    )
+}
+
+/// Trains a recipe of your own on batches of your own: the loop, its journal, checkpoints and resumption, without any of the
+/// house's methods. `crates/training/examples/own_method.rs` shows it.
+///
+/// The run's file holds [`RunPlan::settings`]; a run is resumed only with equal settings and data. It has no threshold, and
+/// [`Run`](crate::Run) cannot open it, since it does not know the recipe: [`Recipe::detector`] gives the detector.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_with(
+    recipe: &mut dyn Recipe,
+    batches: &dyn BatchSource,
+    plan: &RunPlan,
+    run_dir: &Path,
+    options: &TrainOptions,
+) -> Result<TrainReport> {
+    run(recipe, batches, plan, run_dir, options, None, &|_| Ok(None))
+}
+
+fn run(
+    recipe: &mut dyn Recipe,
+    batches: &dyn BatchSource,
+    plan: &RunPlan,
+    run_dir: &Path,
+    options: &TrainOptions,
+    settings: Option<&str>,
+    calibration: &dyn Fn(&dyn Recipe) -> Result<Option<Calibrated>>,
+) -> Result<TrainReport> {
+    let files = RunFiles::new(run_dir);
+    let mut header = Header::new(plan, options.places.clone());
+    let resuming = files.checkpoint().exists();
+    if resuming && !options.resume {
+        return Err(TrainingError::RunDirectory {
+            path: run_dir.to_path_buf(),
+            fault: "already holds a run; resume it or choose another directory".to_owned(),
+        });
+    }
+    fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
+    atomic::remove_leftovers(run_dir);
+    if resuming {
+        header.restore(&files.checkpoint(), recipe, &options.device)?;
+    } else {
+        recipe.begin()?;
+    }
+    if let Some(settings) = settings {
+        atomic::write(&files.config(), settings.as_bytes())?;
+    }
+    let resumed_from = header.step;
+    let mut session = Session::start(plan, &files, header, options, &options.device)?;
+    if resumed_from < session.last_step {
+        with_batches(batches, resumed_from..session.last_step, |batches| {
+            session.train(recipe, batches)
+        })?;
+    }
+    if session.header.step == plan.steps && session.header.calibrated.is_none() {
+        let calibrated = calibration(recipe);
+        if let Ok(Some(calibrated)) = &calibrated {
+            session.header.calibrated = Some(calibrated.clone());
+        }
+        // What was learnt is kept, whatever became of the calibration.
+        if resumed_from < plan.steps || session.header.calibrated.is_some() {
+            session.save(recipe)?;
+        }
+        calibrated?;
+    }
+    let lines = read_journal(&files.metrics())?;
+    Ok(TrainReport {
+        steps: session.header.step,
+        total_steps: plan.steps,
+        resumed_from,
+        train_seconds: lines.last().map_or(0.0, |line| line.seconds),
+        busy: session.busy.share()?,
+        last: lines.into_iter().last(),
+        data: plan.data.clone(),
+        threshold: session.header.calibrated.take().map(|calibrated| calibrated.threshold),
+    })
+}

@@ -1,0 +1,91 @@
+//! What the loop is told about a run, and checks of the data before the first step.
+
+use flawforge_augment::{Stream, TextureSource};
+use flawforge_datasets::Category;
+use rand::seq::SliceRandom;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::checkpoint::DataDigests;
+use crate::experiment::{Experiment, Intervals, Schedule};
+
+/// A run as the loop sees it.
+#[derive(Debug, Clone)]
+pub struct RunPlan {
+    /// Name in front of the progress bar and over panels.
+    pub label: String,
+    /// Everything that decides what is learnt, as JSON. A run is resumed only where this is equal.
+    pub settings: Value,
+    /// Digests of the images and textures that it is learnt from.
+    pub data: DataDigests,
+    /// Steps of the whole training.
+    pub steps: u64,
+    /// The learning rate; without one it is 0 in every step.
+    pub schedule: Option<Schedule>,
+    /// Intervals of journal, checkpoints and panels.
+    pub every: Intervals,
+}
+
+impl RunPlan {
+    /// The learning rate of `step`, counted from 0.
+    pub(super) fn rate(&self, step: u64) -> f64 {
+        self.schedule
+            .as_ref()
+            .map_or(0.0, |schedule| schedule.rate(step, self.steps))
+    }
+}
+
+/// Whether there are training images, and all images have the size that the method wants; or what is wrong.
+pub(super) fn check_images(category: &Category, (width, height): (u32, u32)) -> Result<(), String> {
+    if category.train.is_empty() {
+        return Err("has no normal images to train on".to_owned());
+    }
+    let train = category.train.iter().map(|image| (&image.name, &image.image));
+    let test = category.test.iter().map(|image| (&image.name, &image.image));
+    for (name, image) in train.chain(test) {
+        if image.dimensions() != (width, height) {
+            let (found_width, found_height) = image.dimensions();
+            return Err(format!(
+                "image {name} was loaded at {found_width}x{found_height}, but the method wants {width}x{height}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Positions kept for training, and those held out, both ascending.
+pub(super) fn hold_out(count: usize, experiment: &Experiment) -> (Vec<usize>, Vec<usize>) {
+    let share = (count as f64 * experiment.calibration.held_out).floor() as usize;
+    let mut order: Vec<usize> = (0..count).collect();
+    if share > 0 {
+        order.shuffle(&mut Stream::of_run(experiment.seed).rng("held out"));
+    }
+    let mut held_out = order.split_off(count - share);
+    order.sort_unstable();
+    held_out.sort_unstable();
+    (order, held_out)
+}
+
+/// What tells the data of one run from those of another; or what is wrong with the textures.
+pub(super) fn digests(
+    category: &Category,
+    textures: &dyn TextureSource,
+    side: u32,
+) -> Result<DataDigests, String> {
+    let texture = textures.texture(side, side, &mut Stream::default().rng("texture probe"));
+    if texture.dimensions() != (side, side) {
+        let (width, height) = texture.dimensions();
+        return Err(format!(
+            "a texture came as {width}x{height} instead of {side}x{side}"
+        ));
+    }
+    let mut images = Sha256::new();
+    for image in &category.train {
+        images.update(image.name.as_bytes());
+        images.update(image.image.as_raw());
+    }
+    Ok(DataDigests {
+        images: hex::encode(images.finalize()),
+        textures: textures.identity(),
+    })
+}

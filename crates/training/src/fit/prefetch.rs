@@ -1,0 +1,96 @@
+//! Batches are prepared while the networks compute.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use super::{Batch, BatchSource};
+use crate::error::{Result, TrainingError};
+
+/// Batches that wait at most: two hide the unevenness of preparation without holding much memory.
+const DEPTH: usize = 2;
+
+/// Runs `consume` with a receiver of the batches of `steps`, which another thread prepares.
+///
+/// A batch is a function of its step's number, so the order and the content do not depend on timing. The thread ends
+/// when the receiver is dropped.
+pub(crate) fn with_batches<T>(
+    source: &dyn BatchSource,
+    steps: std::ops::Range<u64>,
+    consume: impl FnOnce(&mut dyn Iterator<Item = Batch>) -> Result<T>,
+) -> Result<T> {
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(DEPTH);
+        let threads = rayon::current_num_threads();
+        let producer = scope.spawn(move || {
+            let produce = || {
+                for step in steps {
+                    if sender.send(source.batch(step)).is_err() {
+                        break;
+                    }
+                }
+            };
+            // A pool of its own: on the shared one, a caller that is itself one of its workers and waits for a batch
+            // could keep that batch from being made. Without such a pool the samples are made one by one.
+            match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+                Ok(pool) => pool.install(produce),
+                Err(_) => produce(),
+            }
+        });
+        let result = drain(receiver, consume);
+        match producer.join() {
+            Ok(()) => result,
+            Err(_) => Err(TrainingError::Batches(
+                "it failed while making a sample".to_owned(),
+            )),
+        }
+    })
+}
+
+fn drain<T>(
+    receiver: Receiver<Batch>,
+    consume: impl FnOnce(&mut dyn Iterator<Item = Batch>) -> Result<T>,
+) -> Result<T> {
+    consume(&mut receiver.into_iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Numbers;
+
+    impl BatchSource for Numbers {
+        fn batch(&self, step: u64) -> Batch {
+            Batch {
+                step,
+                parts: Vec::new(),
+            }
+        }
+    }
+
+    struct Broken;
+
+    impl BatchSource for Broken {
+        fn batch(&self, step: u64) -> Batch {
+            assert!(step < 3, "a texture that cannot be made");
+            Batch {
+                step,
+                parts: Vec::new(),
+            }
+        }
+    }
+
+    #[test]
+    fn batches_come_in_order_and_an_early_stop_ends_the_thread() {
+        let steps = with_batches(&Numbers, 5..1_000_000_000, |batches| {
+            Ok(batches.take(4).map(|batch| batch.step).collect::<Vec<_>>())
+        });
+        assert_eq!(steps.unwrap(), [5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn a_failing_source_is_an_error_and_not_a_hang() {
+        let count = with_batches(&Broken, 0..10, |batches| Ok(batches.count()));
+        assert!(matches!(count, Err(TrainingError::Batches(_))));
+    }
+}

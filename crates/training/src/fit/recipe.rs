@@ -1,0 +1,92 @@
+//! What a method must say about its training; the loop does the rest.
+
+use std::collections::HashMap;
+
+use candle_core::Tensor;
+use flawforge_models::Detector;
+
+use super::Batch;
+use crate::error::Result;
+
+/// The losses of a step by name, before weighting.
+pub type Losses = Vec<(&'static str, f32)>;
+
+/// A way to train a detector, one step at a time.
+///
+/// The loop owns batches, schedule, checkpoints and progress; a recipe owns the networks and the optimiser. All that a
+/// later step depends on is in [`state`](Self::state), so that a run which was interrupted and restored goes on exactly
+/// as if it had not been. A method without gradients (a memory bank) collects in `step` and condenses in `finish`.
+pub trait Recipe {
+    /// Called before the first step of a new run, not when one is resumed.
+    ///
+    /// # Errors
+    /// Pretrained weights that are needed and were not given, or that do not fit.
+    fn begin(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Learns from one batch. Returns no losses where there are none, or where they are still being computed; then
+    /// [`pending_losses`](Self::pending_losses) hands them out.
+    ///
+    /// # Errors
+    /// If a tensor operation fails. A loss that is not finite is returned, not an error: the loop stops the run.
+    fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Losses>;
+
+    /// Waits for the device and returns the losses of all steps that returned none since the last call, in order. The
+    /// loop asks before it logs, draws or saves anything, so that no checkpoint follows a loss that is not finite.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn pending_losses(&mut self) -> Result<Vec<Losses>> {
+        Ok(Vec::new())
+    }
+
+    /// Called once after the last step, before the last checkpoint.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Everything that must be saved, by unique names: weights, running statistics, moments of the optimiser.
+    ///
+    /// # Errors
+    /// If a tensor cannot be read.
+    fn state(&self) -> Result<Vec<(String, Tensor)>>;
+
+    /// Takes back what [`state`](Self::state) gave after `steps` steps.
+    ///
+    /// # Errors
+    /// If a tensor is missing, superfluous or of another shape.
+    fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()>;
+
+    /// Takes back as much of it as detecting needs.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()>;
+
+    /// A detector with the present weights, in inference mode.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    fn detector(&self) -> Result<Box<dyn Detector>>;
+
+    /// A detector for the inputs of a batch, where these are no whole images but parts of them.
+    ///
+    /// # Errors
+    /// As [`detector`](Self::detector).
+    fn batch_detector(&self) -> Result<Box<dyn Detector>> {
+        self.detector()
+    }
+}
+
+/// The tensors whose names begin with `prefix.`, without it.
+pub fn below(prefix: &str, state: &HashMap<String, Tensor>) -> HashMap<String, Tensor> {
+    let rest = |name: &str| Some(name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned());
+    state
+        .iter()
+        .filter_map(|(name, tensor)| Some((rest(name)?, tensor.clone())))
+        .collect()
+}

@@ -1,0 +1,49 @@
+//! Batches of two-network training, each a function of its step's number alone.
+
+use flawforge_augment::{Simulation, Stream};
+use flawforge_datasets::TrainImage;
+use image::RgbImage;
+
+use crate::experiment::Draw;
+use crate::fit::{Batch, BatchSource, Part, Pool, drawn};
+
+/// Batches of samples simulated on images drawn from one or more pools.
+pub struct SimulatedBatches<'a> {
+    /// All training images.
+    pub images: &'a [TrainImage],
+    /// Pools, one for each part of a batch.
+    pub pools: Vec<Pool>,
+    /// How images are drawn.
+    pub draw: Draw,
+    /// The simulation.
+    pub simulation: Simulation,
+    /// Seed of the draws and of the simulation.
+    pub seed: u64,
+}
+
+impl BatchSource for SimulatedBatches<'_> {
+    fn batch(&self, step: u64) -> Batch {
+        let mut first = 0;
+        let mut parts = Vec::with_capacity(self.pools.len());
+        for pool in &self.pools {
+            let drawn: Vec<&TrainImage> = (0..pool.batch)
+                .map(|slot| &self.images[drawn(self.draw, self.seed, pool, step, slot, first)])
+                .collect();
+            let normals: Vec<&RgbImage> = drawn.iter().map(|image| &image.image).collect();
+            let streams: Vec<Stream> = (0..pool.batch)
+                .map(|slot| Stream {
+                    seed: self.seed,
+                    step,
+                    index: (first + slot) as u64,
+                })
+                .collect();
+            parts.push(Part {
+                samples: self.simulation.batch(&normals, &streams),
+                names: drawn.iter().map(|image| image.name.clone()).collect(),
+                labels: Vec::new(),
+            });
+            first += pool.batch;
+        }
+        Batch { step, parts }
+    }
+}

@@ -1,0 +1,106 @@
+//! Two U-Nets, one that repairs and one that locates: DRAEM (Zavrtanik et al. 2021), Lin & Yan (2024), and what lies between.
+
+mod batches;
+mod recipe;
+mod settings;
+
+pub use batches::SimulatedBatches;
+pub use recipe::DraemRecipe;
+pub use settings::{Budget, Losses, Networks, NormMode, Settings, Split};
+
+use candle_core::Device;
+use flawforge_augment::Simulation;
+use flawforge_datasets::{Loading, parity_split};
+use flawforge_ops::Precision;
+
+use super::{Assembly, Data};
+use crate::error::Result;
+use crate::experiment::{Experiment, Schedule};
+use crate::fit::{BatchSource, Pool, Recipe};
+
+impl Assembly for Settings {
+    fn check(&self, _: &Experiment) -> Result<()> {
+        self.check_ranges()
+    }
+
+    fn loading(&self, side: u32) -> Loading {
+        Loading::opencv(side, side)
+    }
+
+    fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    fn schedule(&self) -> Option<&Schedule> {
+        Some(&self.schedule)
+    }
+
+    fn steps(&self, images: usize) -> u64 {
+        self.schedule.length.steps(images, self.batch.size)
+    }
+
+    fn pools(&self, images: Vec<usize>) -> std::result::Result<Vec<Pool>, String> {
+        let Some(split) = &self.split else {
+            return Ok(vec![Pool {
+                images,
+                batch: self.batch.size,
+            }]);
+        };
+        let (x, y) = parity_split(images.len());
+        if y.is_empty() {
+            return Err("split training needs at least 2 normal images to train on, found 1".to_owned());
+        }
+        let of = |half: Vec<usize>| half.into_iter().map(|place| images[place]).collect();
+        Ok(vec![
+            Pool {
+                images: of(x),
+                batch: split.batch_x,
+            },
+            Pool {
+                images: of(y),
+                batch: split.batch_y,
+            },
+        ])
+    }
+
+    fn recipe(&self, experiment: &Experiment, device: &Device) -> Result<Box<dyn Recipe>> {
+        let recipe = DraemRecipe::new(self, experiment.seed, experiment.image_size, device)?;
+        Ok(Box::new(recipe))
+    }
+
+    fn batches<'a>(&self, experiment: &Experiment, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
+        Box::new(SimulatedBatches {
+            images: &data.category.train,
+            pools: data.pools.clone(),
+            draw: self.batch.draw,
+            simulation: self.calibration(data),
+            seed: experiment.seed,
+        })
+    }
+
+    /// The same anomalies as in training.
+    fn calibration(&self, data: &Data<'_>) -> Simulation {
+        data.simulation(&self.simulation)
+    }
+
+    fn deviations(&self, experiment: &Experiment, steps: u64) -> Vec<String> {
+        let mut lines = Vec::new();
+        if experiment.profile != "paper" {
+            lines.push(format!(
+                "budget of DRAEM and its relatives: profile {}, {steps} steps of {} images at learning rate {} (DRAEM: 700 epochs, \
+                 18,900 steps for bottle, at 0.0001)",
+                experiment.profile, self.batch.size, self.schedule.learning_rate
+            ));
+            lines.push(format!(
+                "their networks: widths {} and {} at {} px (DRAEM: 128 and 64 at 256 px)",
+                self.networks.reconstructive_width,
+                self.networks.discriminative_width,
+                experiment.image_size
+            ));
+        }
+        if self.precision == Precision::Bf16 {
+            lines.push("their convolutions multiply in bfloat16; sums and weights are single precision".to_owned());
+        }
+        lines
+    }
+}

@@ -1,0 +1,208 @@
+//! The recipe of DRAEM and of Lin & Yan: a reconstructive and a discriminative network, trained jointly or split.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Tensor};
+use flawforge_augment::{Sample, Stream};
+use flawforge_models::{Detector, Discriminative, Draem, Reconstructive, images_to_tensor};
+use flawforge_ops::{
+    Adam, FocalSettings, Mode, Tape, concat, focal_loss, mse_loss, softmax, ssim_loss, upload,
+};
+use image::Rgb32FImage;
+
+use super::settings::{NormMode, Settings, Split};
+use crate::error::{Result, TrainingError};
+use crate::fit::{Batch, Losses, Part, Recipe, below};
+
+const RECONSTRUCTIVE: &str = "reconstructive";
+const DISCRIMINATIVE: &str = "discriminative";
+const OPTIMIZER: &str = "adam";
+
+/// Both networks and their optimizer.
+pub struct DraemRecipe {
+    settings: Settings,
+    side: u32,
+    device: Device,
+    reconstructive: Reconstructive,
+    /// The same weights, without gradients.
+    frozen: Reconstructive,
+    discriminative: Discriminative,
+    adam: Adam,
+    /// Losses of steps that a GPU may still be computing.
+    unread: Vec<[(&'static str, Tensor); 3]>,
+}
+
+impl DraemRecipe {
+    /// Networks with the initial weights of a seed, for images of `side` pixels.
+    ///
+    /// # Errors
+    /// If a tensor cannot be allocated.
+    pub fn new(settings: &Settings, seed: u64, side: u32, device: &Device) -> Result<Self> {
+        let stream = Stream::of_run(seed);
+        let reconstructive = Reconstructive::new(
+            settings.networks.reconstructive_width,
+            &mut stream.rng("weights reconstructive"),
+            device,
+        )?;
+        let discriminative = Discriminative::new(
+            settings.networks.discriminative_width,
+            &mut stream.rng("weights discriminative"),
+            device,
+        )?;
+        let mut variables = Vec::new();
+        for (network, parameters) in [
+            (RECONSTRUCTIVE, reconstructive.parameters()),
+            (DISCRIMINATIVE, discriminative.parameters()),
+        ] {
+            for (name, variable) in parameters.trainable() {
+                variables.push((format!("{network}.{name}"), variable));
+            }
+        }
+        let adam = Adam::new(variables, settings.adam.at(settings.schedule.learning_rate))?;
+        Ok(Self {
+            settings: settings.clone(),
+            side,
+            device: device.clone(),
+            frozen: reconstructive.frozen()?,
+            reconstructive,
+            discriminative,
+            adam,
+            unread: Vec::new(),
+        })
+    }
+
+    fn reconstruction_losses(&self, part: &Part) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
+        let input = self.images(part, |sample| &sample.image)?;
+        let target = self.images(part, |sample| &sample.normal)?;
+        let reconstruction = self.reconstructive.forward(&input, Mode::Train)?;
+        let ssim = ssim_loss(&reconstruction, &target, self.settings.loss.ssim_range)?;
+        let l2 = mse_loss(&reconstruction, &target)?;
+        Ok((input, reconstruction, ssim, l2))
+    }
+
+    fn focal_loss(&self, part: &Part, input: &Tensor, reconstruction: &Tensor) -> Result<Tensor> {
+        let pair = concat(reconstruction, input)?;
+        let logits = self.discriminative.forward(&pair, Mode::Train)?;
+        let settings = FocalSettings {
+            gamma: self.settings.loss.focal_gamma,
+            smooth: self.settings.loss.focal_smooth,
+        };
+        Ok(focal_loss(&softmax(&logits)?, &self.masks(part)?, settings)?)
+    }
+
+    fn images(&self, part: &Part, of: fn(&Sample) -> &Rgb32FImage) -> Result<Tensor> {
+        let images: Vec<&Rgb32FImage> = part.samples.iter().map(of).collect();
+        Ok(images_to_tensor(&images, &self.device)?)
+    }
+
+    fn masks(&self, part: &Part) -> Result<Tensor> {
+        let side = self.side as usize;
+        let values: Vec<f32> = part
+            .samples
+            .iter()
+            .flat_map(|sample| sample.mask.pixels().iter().map(|&set| f32::from(set)))
+            .collect();
+        Ok(upload(values, (part.samples.len(), side, side), &self.device)?)
+    }
+
+    /// `(reconstruction of Y, input Y)` of split training (method.md 3.5).
+    fn reconstruct_y(&self, part: &Part, split: &Split) -> Result<(Tensor, Tensor)> {
+        let input = self.images(part, |sample| &sample.image)?;
+        let mode = match split.reconstruction_bn_on_y {
+            NormMode::Eval => Mode::Eval,
+            NormMode::Train => Mode::Train,
+        };
+        // The frozen view shares the weights and leaves no graph: the gradient ends there and the pass is cheaper.
+        let network = if split.detach_focal {
+            &self.frozen
+        } else {
+            &self.reconstructive
+        };
+        let reconstruction = network.forward(&input, mode)?;
+        Ok((input, reconstruction))
+    }
+}
+
+fn read(losses: &[(&'static str, Tensor)]) -> Result<Losses> {
+    let value = |(name, loss): &(&'static str, Tensor)| Ok((*name, loss.to_scalar::<f32>()?));
+    losses.iter().map(value).collect()
+}
+
+impl Recipe for DraemRecipe {
+    fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Losses> {
+        let weights = self.settings.loss.clone();
+        // Joint training has one part, split training two; the plan made them.
+        let (x, y) = match batch.parts.as_slice() {
+            [both] => (both, both),
+            [x, y] => (x, y),
+            parts => return Err(TrainingError::Batches(format!("{} parts came", parts.len()))),
+        };
+        let tape = Tape::record();
+        let (input, reconstruction, ssim, l2) = self.reconstruction_losses(x)?;
+        let focal = if let Some(split) = &self.settings.split {
+            let (input, reconstruction) = self.reconstruct_y(y, split)?;
+            self.focal_loss(y, &input, &reconstruction)?
+        } else {
+            self.focal_loss(y, &input, &reconstruction)?
+        };
+        let grads = tape.backward(&[
+            (&ssim, weights.ssim_weight),
+            (&l2, weights.l2_weight),
+            (&focal, weights.focal_weight),
+        ])?;
+        let losses = [("ssim", ssim), ("l2", l2), ("focal", focal)];
+        if !self.device.is_cpu() {
+            // To read a loss is to wait for the device. The moment of truth comes when the loop asks.
+            self.adam.step(&grads, learning_rate)?;
+            self.unread.push(losses);
+            return Ok(Losses::new());
+        }
+        let losses = read(&losses)?;
+        if losses.iter().all(|(_, value)| value.is_finite()) {
+            self.adam.step(&grads, learning_rate)?;
+        }
+        Ok(losses)
+    }
+
+    fn pending_losses(&mut self) -> Result<Vec<Losses>> {
+        let unread = std::mem::take(&mut self.unread);
+        unread.iter().map(|losses| read(losses)).collect()
+    }
+
+    fn state(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut state = Vec::new();
+        for (prefix, tensors) in [
+            (RECONSTRUCTIVE, self.reconstructive.parameters().tensors()?),
+            (DISCRIMINATIVE, self.discriminative.parameters().tensors()?),
+            (OPTIMIZER, self.adam.state()?),
+        ] {
+            state.extend(
+                tensors
+                    .into_iter()
+                    .map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)),
+            );
+        }
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()> {
+        self.restore_weights(state)?;
+        self.adam.restore(&below(OPTIMIZER, state), steps)?;
+        Ok(())
+    }
+
+    fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+        self.reconstructive
+            .parameters()
+            .load(&below(RECONSTRUCTIVE, state))?;
+        self.discriminative
+            .parameters()
+            .load(&below(DISCRIMINATIVE, state))?;
+        Ok(())
+    }
+
+    fn detector(&self) -> Result<Box<dyn Detector>> {
+        let draem = Draem::new(&self.reconstructive, &self.discriminative, self.side, self.side)?;
+        Ok(Box::new(draem.with_reconstructions()))
+    }
+}

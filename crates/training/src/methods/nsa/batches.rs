@@ -1,0 +1,105 @@
+//! NSA's batches: random parts of normal images with patches of others blended in.
+
+use flawforge_augment::{Kind, Nsa, Parameters, Preparation, Sample, Stream, to_float};
+use flawforge_datasets::TrainImage;
+use flawforge_masks::Mask;
+use flawforge_models::NsaView;
+use rand::Rng;
+use rayon::prelude::*;
+
+use super::preparation::prepare;
+use crate::experiment::Draw;
+use crate::fit::{Batch, BatchSource, Part, Pool, drawn};
+
+/// Batches of NSA.
+pub(crate) struct NsaBatches<'a> {
+    pub(crate) images: &'a [TrainImage],
+    pub(crate) pool: Pool,
+    pub(crate) draw: Draw,
+    pub(crate) simulator: Nsa,
+    pub(crate) preparation: Preparation,
+    pub(crate) view: NsaView,
+    pub(crate) max_degrees: f64,
+    pub(crate) seed: u64,
+}
+
+impl NsaBatches<'_> {
+    /// A sample of the training image at `index`, and its label.
+    fn sample(&self, index: usize, stream: Stream) -> (Sample, Vec<f32>) {
+        let prepared = |index: usize, purpose: &str| {
+            let mut rng = stream.rng(purpose);
+            let image = &self.images[index].image;
+            prepare(self.preparation, image, self.view, self.max_degrees, &mut rng)
+        };
+        let normal = prepared(index, "nsa destination");
+        // NSA's code takes the image that was asked for before, under shuffling any other one.
+        let others = self.pool.images.len() - 1;
+        let source = match others {
+            0 => index,
+            _ => {
+                let place = stream.rng("nsa source image").random_range(0..others);
+                let candidate = self.pool.images[place];
+                if candidate == index {
+                    self.pool.images[others]
+                } else {
+                    candidate
+                }
+            }
+        };
+        let source = prepared(source, "nsa source");
+        let target = to_float(&normal);
+        let (width, height) = normal.dimensions();
+        match self.simulator.blend(&normal, &source, &mut stream.rng("nsa")) {
+            Some(made) => (
+                Sample {
+                    normal: target,
+                    image: to_float(&made.image),
+                    mask: made.mask,
+                    kind: Some(Kind::Nsa),
+                    parameters: made.parameters,
+                },
+                made.label,
+            ),
+            None => (
+                Sample {
+                    image: target.clone(),
+                    normal: target,
+                    mask: Mask::empty(width, height),
+                    kind: None,
+                    parameters: Parameters::new(),
+                },
+                vec![0.0; width as usize * height as usize],
+            ),
+        }
+    }
+}
+
+impl BatchSource for NsaBatches<'_> {
+    fn batch(&self, step: u64) -> Batch {
+        let indices: Vec<usize> = (0..self.pool.batch)
+            .map(|slot| drawn(self.draw, self.seed, &self.pool, step, slot, 0))
+            .collect();
+        let (samples, labels) = indices
+            .par_iter()
+            .enumerate()
+            .map(|(slot, &index)| {
+                let stream = Stream {
+                    seed: self.seed,
+                    step,
+                    index: slot as u64,
+                };
+                self.sample(index, stream)
+            })
+            .unzip();
+        let names = indices.iter().map(|&index| self.images[index].name.clone());
+        let part = Part {
+            samples,
+            names: names.collect(),
+            labels,
+        };
+        Batch {
+            step,
+            parts: vec![part],
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The recipe of NSA: one network, trained on soft labels.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Tensor};
+use flawforge_augment::{LabelKind, Stream};
+use flawforge_models::{Detector, NsaDetector, NsaNetwork, NsaView, imagenet_normalised, images_to_tensor};
+use flawforge_ops::{Adam, Mode, Tape, bce_loss, mse_loss};
+use image::Rgb32FImage;
+
+use super::{Settings, view};
+use crate::error::{Result, TrainingError};
+use crate::fit::{Batch, Losses, Recipe, below};
+
+const NETWORK: &str = "network";
+const OPTIMIZER: &str = "adam";
+
+/// The network and its optimizer.
+pub struct NsaRecipe {
+    network: NsaNetwork,
+    adam: Adam,
+    label: LabelKind,
+    view: NsaView,
+    device: Device,
+}
+
+impl NsaRecipe {
+    /// A network with the initial weights of a seed, for images that are scored at `side` pixels.
+    ///
+    /// # Errors
+    /// A failed allocation.
+    pub fn new(settings: &Settings, seed: u64, side: u32, device: &Device) -> Result<Self> {
+        let mut random = Stream::of_run(seed).rng("weights nsa");
+        let network = NsaNetwork::new(settings.nsa.width, &mut random, device)?;
+        let optimizer = settings.adam.at(settings.schedule.learning_rate);
+        Ok(Self {
+            adam: Adam::new(network.parameters().trainable(), optimizer)?,
+            network,
+            label: settings.nsa.label,
+            view: view(settings.nsa.constants.preparation, side),
+            device: device.clone(),
+        })
+    }
+
+    fn tensors(&self, batch: &Batch) -> Result<(Tensor, Tensor)> {
+        let [part] = batch.parts.as_slice() else {
+            return Err(TrainingError::Batches(format!(
+                "{} parts came",
+                batch.parts.len()
+            )));
+        };
+        let images: Vec<&Rgb32FImage> = part.samples.iter().map(|sample| &sample.image).collect();
+        let images = imagenet_normalised(&images_to_tensor(&images, &self.device)?)?;
+        let (n, h, w, _) = images.dims4().map_err(TrainingError::from)?;
+        // Levels become shares; the other labels are shares already.
+        let scale = if self.label == LabelKind::Continuous {
+            1.0 / 255.0
+        } else {
+            1.0
+        };
+        let labels: Vec<f32> = part.labels.iter().flatten().map(|label| label * scale).collect();
+        Ok((images, Tensor::from_vec(labels, (n, h, w, 1), &self.device)?))
+    }
+}
+
+impl Recipe for NsaRecipe {
+    fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Losses> {
+        let (images, labels) = self.tensors(batch)?;
+        let tape = Tape::record();
+        let map = self.network.forward(&images, Mode::Train)?;
+        let (name, loss) = match self.label {
+            LabelKind::Continuous => ("mse", mse_loss(&map, &labels)?),
+            _ => ("bce", bce_loss(&map, &labels)?),
+        };
+        let gradients = tape.backward(&[(&loss, 1.0)])?;
+        let value = loss.to_scalar::<f32>()?;
+        if value.is_finite() {
+            self.adam.step(&gradients, learning_rate)?;
+        }
+        Ok(vec![(name, value)])
+    }
+
+    fn state(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut state = Vec::new();
+        for (prefix, tensors) in [
+            (NETWORK, self.network.parameters().tensors()?),
+            (OPTIMIZER, self.adam.state()?),
+        ] {
+            let named = tensors.into_iter();
+            state.extend(named.map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
+        }
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()> {
+        self.restore_weights(state)?;
+        self.adam.restore(&below(OPTIMIZER, state), steps)?;
+        Ok(())
+    }
+
+    fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+        Ok(self.network.parameters().load(&below(NETWORK, state))?)
+    }
+
+    fn detector(&self) -> Result<Box<dyn Detector>> {
+        Ok(Box::new(NsaDetector::new(&self.network, self.view)?))
+    }
+
+    fn batch_detector(&self) -> Result<Box<dyn Detector>> {
+        let crop = self.view.crop;
+        let view = NsaView {
+            image: crop,
+            crop,
+            map: crop,
+        };
+        Ok(Box::new(NsaDetector::new(&self.network, view)?))
+    }
+}

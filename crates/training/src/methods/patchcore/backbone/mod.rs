@@ -1,0 +1,124 @@
+//! Networks that are not learnt in a run, but give it their features: PatchCore's.
+
+mod source;
+mod textures;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use flawforge_models::patchcore::{COARSE, FeatureExtractor, Stages};
+use flawforge_models::{Parameters, ResNet, ResNetKind, pytorch};
+use rand::Rng;
+use sha2::{Digest, Sha256};
+
+pub use source::BackboneSource;
+pub use textures::{TextureTraining, train_on_textures};
+
+use super::settings::{Backbone, BackboneWeights};
+use crate::error::{Result, TrainingError};
+
+/// Weights that are given to a run, with what its settings say about them.
+#[derive(Clone)]
+pub struct Weights {
+    /// The network.
+    pub backbone: Backbone,
+    /// What they were trained on.
+    pub kind: BackboneWeights,
+    /// SHA-256 of the tensors, whatever file they came from: 64 hexadecimal digits.
+    pub digest: String,
+    /// The tensors by torchvision's names, as far as they are used: up to stage 3.
+    pub tensors: HashMap<String, Tensor>,
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Weights({} {:?} {})",
+            self.backbone.name(),
+            self.kind,
+            self.digest
+        )
+    }
+}
+
+impl Weights {
+    /// Weights from tensors by torchvision's names; what belongs to later stages is left out.
+    ///
+    /// # Errors
+    /// If a tensor cannot be read.
+    pub fn new(
+        backbone: Backbone,
+        kind: BackboneWeights,
+        mut tensors: HashMap<String, Tensor>,
+    ) -> Result<Self> {
+        tensors.retain(|name, _| !name.starts_with("layer4.") && !name.starts_with("fc."));
+        let mut names: Vec<&String> = tensors.keys().collect();
+        names.sort();
+        let mut hasher = Sha256::new();
+        for name in names {
+            let tensor = &tensors[name];
+            hasher.update(format!("{name}{:?}", tensor.dims()));
+            let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+            for value in values {
+                hasher.update(value.to_le_bytes());
+            }
+        }
+        let digest = hasher
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Self {
+            backbone,
+            kind,
+            digest,
+            tensors,
+        })
+    }
+
+    /// Reads a file of weights: safetensors, or PyTorch's own (`.pth`), which is read without running what is in it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not of this network.
+    pub fn read(path: &Path, backbone: Backbone, kind: BackboneWeights) -> Result<Self> {
+        let weights = Self::new(backbone, kind, pytorch::read_any(path)?)?;
+        // Found now, with the file's name, rather than in the run.
+        extractor(backbone, &weights.tensors, &Device::Cpu).map_err(|fault| TrainingError::Backbone {
+            path: path.to_path_buf(),
+            fault: format!("not of {}: {fault}", backbone.name()),
+        })?;
+        Ok(weights)
+    }
+}
+
+/// The network behind a name.
+fn kind(backbone: Backbone) -> ResNetKind {
+    match backbone {
+        Backbone::WideResNet50 => ResNetKind::WideResNet50,
+        Backbone::ResNet50 => ResNetKind::ResNet50,
+        Backbone::ResNet18 => ResNetKind::ResNet18,
+    }
+}
+
+/// Random initial weights, as torchvision draws them.
+pub(crate) fn random(backbone: Backbone, rng: &mut impl Rng) -> Result<HashMap<String, Tensor>> {
+    let specification = ResNet::specification(kind(backbone), COARSE);
+    let parameters = Parameters::initialise(specification, rng, &Device::Cpu)?;
+    Ok(parameters.tensors()?.into_iter().collect())
+}
+
+/// The network with these weights.
+pub(crate) fn extractor(
+    backbone: Backbone,
+    weights: &HashMap<String, Tensor>,
+    device: &Device,
+) -> Result<Arc<dyn FeatureExtractor>> {
+    Ok(Arc::new(Stages {
+        network: ResNet::from_tensors(kind(backbone), COARSE, weights, device)?,
+        device: device.clone(),
+    }))
+}

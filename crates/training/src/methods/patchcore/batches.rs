@@ -1,0 +1,49 @@
+//! PatchCore's batches: normal images as they are.
+
+use flawforge_augment::{Parameters, Sample};
+use flawforge_datasets::TrainImage;
+use flawforge_masks::Mask;
+use image::RgbImage;
+
+use crate::fit::{Batch, BatchSource, Part};
+
+/// Normal images as they are, each once, in order.
+pub(crate) struct PlainBatches<'a> {
+    pub(super) images: &'a [TrainImage],
+    /// Positions of those that are taken.
+    pub(super) chosen: Vec<usize>,
+    /// Images a step.
+    pub(super) batch: usize,
+}
+
+impl BatchSource for PlainBatches<'_> {
+    fn batch(&self, step: u64) -> Batch {
+        let from = (step as usize).saturating_mul(self.batch).min(self.chosen.len());
+        let chosen = &self.chosen[from..(from + self.batch).min(self.chosen.len())];
+        let sample = |image: &RgbImage| {
+            let normal = flawforge_augment::to_float(image);
+            Sample {
+                image: normal.clone(),
+                normal,
+                mask: Mask::empty(image.width(), image.height()),
+                kind: None,
+                parameters: Parameters::new(),
+            }
+        };
+        let part = Part {
+            samples: chosen
+                .iter()
+                .map(|&index| sample(&self.images[index].image))
+                .collect(),
+            names: chosen
+                .iter()
+                .map(|&index| self.images[index].name.clone())
+                .collect(),
+            labels: Vec::new(),
+        };
+        Batch {
+            step,
+            parts: vec![part],
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! PatchCore (Roth et al. 2022): a memory bank of a pretrained network's features, nothing simulated.
+
+pub mod backbone;
+mod batches;
+mod recipe;
+mod settings;
+
+pub use recipe::PatchCoreRecipe;
+pub use settings::{Backbone, BackboneWeights, Budget, Group, Settings};
+
+use candle_core::Device;
+use flawforge_augment::Simulation;
+use flawforge_datasets::{Loading, Resampling};
+
+use super::{Assembly, Data};
+use crate::error::{Result, TrainingError};
+use crate::experiment::{Experiment, Intervals};
+use crate::fit::{BatchSource, Pool, Recipe};
+use batches::PlainBatches;
+
+/// More steps than any pass over images takes.
+const NEVER: u64 = 1_000_000;
+
+impl Assembly for Settings {
+    fn check(&self, experiment: &Experiment) -> Result<()> {
+        self.check_ranges()?;
+        if experiment.every.panel > 0 {
+            return Err(TrainingError::setting(
+                "every.panel",
+                "must be 0: PatchCore has nothing to show before the end",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Nothing to look at on the way, and no checkpoint before the end, because what has been collected by then is large and
+    /// quickly collected again.
+    fn adapt(&self, every: &mut Intervals) {
+        *every = Intervals {
+            log: 10,
+            checkpoint: NEVER,
+            panel: 0,
+        };
+    }
+
+    fn loading(&self, side: u32) -> Loading {
+        let resize = self.patchcore.resize;
+        Loading {
+            image: (resize, resize),
+            mask: (side, side),
+            resampling: Resampling::Antialiased,
+        }
+    }
+
+    fn device(&self, wanted: &Device) -> Device {
+        super::on_the_processor("PatchCore", wanted)
+    }
+
+    /// One pass over the images.
+    fn steps(&self, images: usize) -> u64 {
+        images.div_ceil(self.patchcore.batch.max(1)) as u64
+    }
+
+    fn pools(&self, images: Vec<usize>) -> std::result::Result<Vec<Pool>, String> {
+        Ok(vec![Pool {
+            images,
+            batch: self.patchcore.batch,
+        }])
+    }
+
+    fn recipe(&self, experiment: &Experiment, device: &Device) -> Result<Box<dyn Recipe>> {
+        let recipe = PatchCoreRecipe::new(self, experiment.seed, experiment.image_size, device)?;
+        Ok(Box::new(recipe))
+    }
+
+    fn batches<'a>(&self, _: &Experiment, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
+        Box::new(PlainBatches {
+            images: &data.category.train,
+            chosen: data.kept(),
+            batch: self.patchcore.batch,
+        })
+    }
+
+    fn calibration(&self, data: &Data<'_>) -> Simulation {
+        data.simulation(&self.simulation)
+    }
+
+    fn deviations(&self, _: &Experiment, _: u64) -> Vec<String> {
+        let network = self.patchcore.backbone.name();
+        match self.patchcore.weights {
+            BackboneWeights::Pretrained => Vec::new(),
+            BackboneWeights::Random => vec![format!(
+                "PatchCore's network: {network} with random weights, no knowledge of images (the paper: trained on ImageNet)"
+            )],
+            BackboneWeights::Textures => vec![format!(
+                "PatchCore's network: a small {network} trained here on textures (the paper: trained on ImageNet)"
+            )],
+        }
+    }
+}

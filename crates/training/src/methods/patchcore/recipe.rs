@@ -1,0 +1,234 @@
+//! The recipe of PatchCore: no gradients, one pass over the normal images, then a coreset.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use flawforge_augment::{Stream, to_bytes};
+use flawforge_models::Detector;
+use flawforge_models::patchcore::{
+    Coreset, Embedding, FeatureExtractor, Framing, MemoryBank, PatchCore, Scoring,
+};
+use image::RgbImage;
+
+use super::backbone;
+use super::settings::{BackboneWeights, Group, Settings};
+use crate::error::{Result, TrainingError};
+use crate::fit::{Batch, Losses, Recipe, below};
+
+const BACKBONE: &str = "backbone";
+const FEATURES: &str = "features";
+const BANK: &str = "bank";
+const FULL_SCALE: &str = "full_scale";
+
+/// Runs of training patches whose distances to the bank set the scale of pictures, and the longest such run.
+const RUNS: (usize, usize) = (8, 1024);
+/// How much farther than any of theirs a patch is that pictures show as fully anomalous.
+const BEYOND: f32 = 3.0;
+
+/// PatchCore: every step collects the patches of a batch, the last one condenses them to the memory bank.
+///
+/// What is saved is the backbone's weights, so that a run can detect by itself, and the patches collected so far or, in the
+/// end, the bank.
+pub struct PatchCoreRecipe {
+    settings: Group,
+    given: Option<Arc<backbone::Weights>>,
+    seed: u64,
+    framing: Framing,
+    device: Device,
+    weights: HashMap<String, Tensor>,
+    extractor: Arc<dyn FeatureExtractor>,
+    /// Vectors of the patches, image after image; empty once there is a bank.
+    features: Vec<f32>,
+    bank: Option<MemoryBank>,
+    full_scale: f32,
+}
+
+impl PatchCoreRecipe {
+    /// A recipe with the backbone's random initial weights.
+    ///
+    /// # Errors
+    /// A failed allocation.
+    pub fn new(settings: &Settings, seed: u64, side: u32, device: &Device) -> Result<Self> {
+        let (given, settings) = (settings.given.clone(), settings.patchcore.clone());
+        let weights = backbone::random(settings.backbone, &mut Stream::of_run(seed).rng("backbone"))?;
+        let extractor = backbone::extractor(settings.backbone, &weights, device)?;
+        let (resize, crop, map) = (settings.resize, settings.crop, side);
+        Ok(Self {
+            settings,
+            given,
+            seed,
+            framing: Framing {
+                image: (resize, resize),
+                crop: (crop, crop),
+                map: (map, map),
+            },
+            device: device.clone(),
+            weights,
+            extractor,
+            features: Vec::new(),
+            bank: None,
+            full_scale: 1.0,
+        })
+    }
+
+    fn embedding(&self) -> Embedding {
+        Embedding {
+            size: self.settings.embedding,
+        }
+    }
+
+    fn take_weights(&mut self, weights: HashMap<String, Tensor>) -> Result<()> {
+        self.extractor = backbone::extractor(self.settings.backbone, &weights, &self.device)?;
+        self.weights = weights;
+        Ok(())
+    }
+
+    /// The squared distance from which on pictures show a patch as fully anomalous, from some of the training patches.
+    fn measure_scale(&self, bank: &MemoryBank) -> Result<f32> {
+        let length = self.settings.embedding;
+        let count = self.features.len() / length;
+        let mut farthest = 0f32;
+        for run in 0..RUNS.0 {
+            let (from, end) = (run * count / RUNS.0, (run + 1) * count / RUNS.0);
+            let end = end.min(from + RUNS.1);
+            for neighbour in bank.nearest(&self.features[from * length..end * length])? {
+                farthest = farthest.max(neighbour.squared);
+            }
+        }
+        Ok(if farthest > 0.0 { BEYOND * farthest } else { 1.0 })
+    }
+}
+
+impl Recipe for PatchCoreRecipe {
+    fn begin(&mut self) -> Result<()> {
+        match (self.settings.weights, self.given.clone()) {
+            (BackboneWeights::Random, _) => Ok(()),
+            (_, Some(weights)) if weights.digest == self.settings.digest => {
+                self.take_weights(weights.tensors.clone())
+            }
+            (_, Some(weights)) => Err(TrainingError::setting(
+                "patchcore.digest",
+                format!(
+                    "is {:?}, the weights that were given have {:?}",
+                    self.settings.digest, weights.digest
+                ),
+            )),
+            (_, None) => Err(TrainingError::setting(
+                "patchcore.weights",
+                format!(
+                    "no weights of {0} were given: fetch them (`cargo xtask download {0}`) and name the file with \
+                     --backbone, or choose --backbone-init random",
+                    self.settings.backbone.name()
+                ),
+            )),
+        }
+    }
+
+    fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<Losses> {
+        for part in &batch.parts {
+            if part.samples.is_empty() {
+                continue;
+            }
+            let images: Vec<RgbImage> = part
+                .samples
+                .iter()
+                .map(|sample| self.framing.cropped(&to_bytes(&sample.normal)))
+                .collect();
+            let features = self.extractor.features(&images.iter().collect::<Vec<_>>())?;
+            for patches in self.embedding().patches(&features)? {
+                self.features.extend_from_slice(&patches.vectors);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let length = self.settings.embedding;
+        let coreset = Coreset {
+            ratio: self.settings.coreset_ratio,
+            projection: Some(self.settings.projection).filter(|&size| size > 0),
+            starts: self.settings.starts,
+        };
+        let mut random = Stream::of_run(self.seed).rng("coreset");
+        let chosen = coreset.select(&self.features, length, &mut random);
+        let mut kept = Vec::with_capacity(chosen.len() * length);
+        for index in chosen {
+            kept.extend_from_slice(&self.features[index * length..][..length]);
+        }
+        let bank = MemoryBank::new(&kept, length)?;
+        self.full_scale = self.measure_scale(&bank)?;
+        self.bank = Some(bank);
+        self.features = Vec::new();
+        Ok(())
+    }
+
+    fn state(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut state: Vec<(String, Tensor)> = self
+            .weights
+            .iter()
+            .map(|(name, tensor)| (format!("{BACKBONE}.{name}"), tensor.clone()))
+            .collect();
+        state.sort_by(|a, b| a.0.cmp(&b.0));
+        if let Some(bank) = &self.bank {
+            state.push((BANK.to_owned(), bank.to_tensor()?));
+            state.push((
+                FULL_SCALE.to_owned(),
+                Tensor::new(&[self.full_scale], &Device::Cpu)?,
+            ));
+        } else {
+            let length = self.settings.embedding;
+            let shape = (self.features.len() / length, length);
+            let features = Tensor::from_slice(&self.features, shape, &Device::Cpu)?;
+            state.push((FEATURES.to_owned(), features));
+        }
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &HashMap<String, Tensor>, _steps: u64) -> Result<()> {
+        self.restore_weights(state)?;
+        if self.bank.is_none() {
+            let features = state.get(FEATURES).ok_or_else(|| missing(FEATURES))?;
+            self.features = features.flatten_all()?.to_vec1()?;
+        }
+        Ok(())
+    }
+
+    fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+        self.take_weights(below(BACKBONE, state))?;
+        self.bank = state.get(BANK).map(MemoryBank::from_tensor).transpose()?;
+        if self.bank.is_some() {
+            let scale = state.get(FULL_SCALE).ok_or_else(|| missing(FULL_SCALE))?;
+            self.full_scale = scale
+                .flatten_all()?
+                .to_vec1::<f32>()?
+                .first()
+                .copied()
+                .unwrap_or(1.0);
+        }
+        Ok(())
+    }
+
+    fn detector(&self) -> Result<Box<dyn Detector>> {
+        let bank = self.bank.clone().ok_or_else(|| missing(BANK))?;
+        let scoring = Scoring {
+            sigma: self.settings.sigma,
+            reweight: Some(self.settings.reweight).filter(|&count| count > 0),
+        };
+        let detector = PatchCore::new(
+            self.extractor.clone(),
+            self.embedding(),
+            bank,
+            self.framing,
+            scoring,
+        )?;
+        Ok(Box::new(detector.with_full_scale(self.full_scale)))
+    }
+}
+
+fn missing(name: &str) -> TrainingError {
+    flawforge_models::ModelError::MissingTensor {
+        name: name.to_owned(),
+    }
+    .into()
+}

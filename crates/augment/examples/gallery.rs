@@ -27,7 +27,7 @@ const GAP: u32 = 4;
 fn stream(index: u64) -> Stream {
     Stream {
         seed: 3,
-        epoch: 0,
+        step: 0,
         index,
     }
 }

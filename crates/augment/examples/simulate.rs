@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     &normal,
                     &mut Stream {
                         seed: 1,
-                        epoch: 0,
+                        step: 0,
                         index,
                     }
                     .rng("example"),

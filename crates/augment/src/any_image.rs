@@ -234,14 +234,7 @@ mod tests {
 
     #[test]
     fn all_forms_agree() {
-        let rng = || {
-            Stream {
-                seed: 1,
-                epoch: 0,
-                index: 0,
-            }
-            .rng("")
-        };
+        let rng = || Stream::of_run(1).rng("");
         let simulator = NearDistribution {
             min_coverage: 0.0,
             difference: 3.0,

@@ -334,7 +334,7 @@ mod tests {
         for index in 0..20 {
             let mut rng = Stream {
                 seed: 0,
-                epoch: 0,
+                step: 0,
                 index,
             }
             .rng("");
@@ -362,7 +362,7 @@ mod tests {
         for index in 0..300 {
             let stream = Stream {
                 seed: 8,
-                epoch: 0,
+                step: 0,
                 index,
             };
             let Some(made) = Transparent::new(bank.clone()).simulate(&normal, &mut stream.rng("")) else {

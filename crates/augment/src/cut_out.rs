@@ -152,7 +152,7 @@ mod tests {
         ) {
             let mut rng = Stream {
                 seed: 0,
-                epoch: 0,
+                step: 0,
                 index,
             }
             .rng("");

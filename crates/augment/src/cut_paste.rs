@@ -229,7 +229,7 @@ mod tests {
         (0..count).map(move |index| {
             let mut rng = Stream {
                 seed: 5,
-                epoch: 0,
+                step: 0,
                 index,
             }
             .rng("");
@@ -336,7 +336,7 @@ mod tests {
             for index in 0..40 {
                 let mut rng = Stream {
                     seed: 0,
-                    epoch: 0,
+                    step: 0,
                     index,
                 }
                 .rng("");

@@ -105,7 +105,7 @@ mod tests {
         for index in 0..count {
             let mut rng = Stream {
                 seed: 0,
-                epoch: 0,
+                step: 0,
                 index,
             }
             .rng("");

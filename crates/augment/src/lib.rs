@@ -51,14 +51,14 @@
 //! let selection = selections.get_or_default("my own parts");
 //! let simulation = Simulation::selected(selection, Arc::new(ProceduralTextures::default()));
 //!
-//! let sample = simulation.sample(&normal, Stream { seed: 1, epoch: 0, index: 0 });
+//! let sample = simulation.sample(&normal, Stream::of_run(1));
 //! match sample.kind {
 //!     Some(kind) => println!("{kind}: {:.1} % of the pixels", 100.0 * sample.mask.coverage()),
 //!     None => println!("clean"),
 //! }
 //! ```
 //!
-//! Everything random is a function of a [`Stream`] (seed, epoch, index): [`Simulation::batch`] works on all cores and
+//! Everything random is a function of a [`Stream`] (seed, step, index): [`Simulation::batch`] works on all cores and
 //! gives the same bytes for any number of threads. [`Simulation::sample_into`], [`Simulation::batch_into`] and
 //! [`AnomalySimulator::simulate_into`] write over earlier results; a loop over them takes no memory once it runs.
 //!

@@ -397,7 +397,7 @@ mod tests {
                     &image,
                     &mut Stream {
                         seed: 4,
-                        epoch: 0,
+                        step: 0,
                         index,
                     }
                     .rng(""),
@@ -465,7 +465,7 @@ mod tests {
         for index in 0..60 {
             let stream = Stream {
                 seed: 0,
-                epoch: 0,
+                step: 0,
                 index,
             };
             if let Some(anomaly) = simulator.simulate(&image, &mut stream.rng("")) {

@@ -83,7 +83,7 @@ mod tests {
             for index in 0..60 {
                 let stream = Stream {
                     seed: 1,
-                    epoch: 0,
+                    step: 0,
                     index,
                 };
                 let Some(anomaly) = simulator.simulate(&image, &mut stream.rng("")) else {

@@ -44,7 +44,7 @@ impl ProceduralTextures {
         self.patterns[index].get_or_init(|| {
             let stream = Stream {
                 seed: self.seed,
-                epoch: 0,
+                step: 0,
                 index: index as u64,
             };
             pattern(index, &mut stream.rng("pattern"))
@@ -233,7 +233,7 @@ mod tests {
                 h,
                 &mut Stream {
                     seed: 9,
-                    epoch: 0,
+                    step: 0,
                     index,
                 }
                 .rng(""),

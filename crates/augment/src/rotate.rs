@@ -238,7 +238,7 @@ mod tests {
         for index in 0..600 {
             let stream = flawforge_masks::Stream {
                 seed: 1,
-                epoch: 0,
+                step: 0,
                 index,
             };
             if let Some(rotated) = RotateNormals::default().apply(&image, &mut stream.rng("")) {

@@ -33,7 +33,7 @@ fn streams(count: u64) -> Vec<Stream> {
     (0..count)
         .map(|index| Stream {
             seed: 11,
-            epoch: 2,
+            step: 2,
             index,
         })
         .collect()

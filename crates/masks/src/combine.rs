@@ -182,7 +182,7 @@ mod tests {
         for index in 0..draws {
             let mut rng = Stream {
                 seed: 2,
-                epoch: 0,
+                step: 0,
                 index,
             }
             .rng("");

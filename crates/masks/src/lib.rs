@@ -1,7 +1,7 @@
 //! *Where* an anomaly goes: binary masks for simulated surface anomalies.
 //!
 //! ```text
-//! Stream (seed, epoch, index) --purpose--> ChaCha8 --+
+//! Stream (seed, step, index) --purpose--> ChaCha8 --+
 //!                                                    v
 //! width, height --> Perlin | Rectangle | Scar | a closure --> Mask (0 | 1 per pixel)
 //! ```
@@ -16,7 +16,7 @@
 //! ```
 //! use flawforge_masks::{MaskGenerator, Perlin, Stream};
 //!
-//! let stream = Stream { seed: 7, epoch: 0, index: 3 };
+//! let stream = Stream { seed: 7, step: 0, index: 3 };
 //! let mask = Perlin::default().generate(256, 256, &mut stream.rng("mask"));
 //! println!("{:.1} % of the image is anomalous", 100.0 * mask.coverage());
 //! assert_eq!(mask, Perlin::default().generate(256, 256, &mut stream.rng("mask")));

@@ -136,7 +136,7 @@ mod tests {
                 256,
                 &mut Stream {
                     seed: 1,
-                    epoch: 0,
+                    step: 0,
                     index,
                 }
                 .rng(""),
@@ -175,7 +175,7 @@ mod tests {
             for index in 0..100 {
                 let mut rng = Stream {
                     seed: 2,
-                    epoch: 0,
+                    step: 0,
                     index,
                 }
                 .rng("");

@@ -107,7 +107,7 @@ mod tests {
                 96,
                 &mut Stream {
                     seed: 1,
-                    epoch: 0,
+                    step: 0,
                     index,
                 }
                 .rng(""),

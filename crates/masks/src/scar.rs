@@ -83,7 +83,7 @@ mod tests {
                 256,
                 &mut Stream {
                     seed: 3,
-                    epoch: 0,
+                    step: 0,
                     index,
                 }
                 .rng(""),
@@ -107,7 +107,7 @@ mod tests {
                             side,
                             &mut Stream {
                                 seed: 3,
-                                epoch: 0,
+                                step: 0,
                                 index,
                             }
                             .rng(""),
@@ -131,7 +131,7 @@ mod tests {
                             h,
                             &mut Stream {
                                 seed: 0,
-                                epoch: 0,
+                                step: 0,
                                 index
                             }
                             .rng("")

@@ -78,18 +78,21 @@ pub(crate) fn drawn(draw: Draw, seed: u64, pool: &Pool, step: u64, slot: usize, 
     let position = match draw {
         Draw::WithReplacement => {
             let index = (first + slot) as u64;
-            let stream = Stream {
-                seed,
-                epoch: step,
-                index,
-            };
+            let stream = Stream { seed, step, index };
             stream.rng("image").random_range(0..count)
         }
         Draw::Shuffled => {
             let place = step as usize * pool.batch + slot;
             let (epoch, index) = ((place / count) as u64, first as u64);
             let mut order: Vec<usize> = (0..count).collect();
-            order.shuffle(&mut Stream { seed, epoch, index }.rng("shuffle"));
+            order.shuffle(
+                &mut Stream {
+                    seed,
+                    step: epoch,
+                    index,
+                }
+                .rng("shuffle"),
+            );
             order[place % count]
         }
     };
@@ -108,7 +111,7 @@ impl BatchSource for SimulatedBatches<'_> {
             let streams: Vec<Stream> = (0..pool.batch)
                 .map(|slot| Stream {
                     seed: self.seed,
-                    epoch: step,
+                    step,
                     index: (first + slot) as u64,
                 })
                 .collect();

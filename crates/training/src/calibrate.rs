@@ -44,10 +44,10 @@ pub(crate) fn calibrate(
     let picked: Vec<usize> = (0..wanted).map(|i| chosen[i * chosen.len() / wanted]).collect();
     let mut shown: Vec<(RgbImage, bool)> = Vec::new();
     for (index, &image) in picked.iter().enumerate() {
-        // An epoch that no training reaches: these anomalies are new to the networks.
+        // A step that no training reaches: these anomalies are new to the networks.
         let stream = Stream {
             seed: config.seed,
-            epoch: u64::MAX,
+            step: u64::MAX,
             index: index as u64,
         };
         let normal = &images[image].image;

@@ -115,11 +115,7 @@ impl PatchCoreRecipe {
     /// Settings without those of PatchCore; a failed allocation.
     pub fn new(config: &Config, device: &Device) -> Result<Self> {
         let settings = settings(config)?.clone();
-        let stream = Stream {
-            seed: config.seed,
-            epoch: 0,
-            index: 0,
-        };
+        let stream = Stream::of_run(config.seed);
         let weights = backbone::random(settings.backbone, &mut stream.rng("backbone"))?;
         let extractor = backbone::extractor(settings.backbone, &weights, device)?;
         let (resize, crop, map) = (settings.resize, settings.crop, config.image_size);
@@ -218,11 +214,7 @@ impl Recipe for PatchCoreRecipe {
             projection: Some(self.settings.projection).filter(|&size| size > 0),
             starts: self.settings.starts,
         };
-        let stream = Stream {
-            seed: self.seed,
-            epoch: 0,
-            index: 0,
-        };
+        let stream = Stream::of_run(self.seed);
         let chosen = coreset.select(&self.features, length, &mut stream.rng("coreset"));
         let mut kept = Vec::with_capacity(chosen.len() * length);
         for index in chosen {

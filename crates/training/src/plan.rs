@@ -107,12 +107,7 @@ fn hold_out(count: usize, config: &Config) -> (Vec<usize>, Vec<usize>) {
     let share = (count as f64 * config.calibration.held_out).floor() as usize;
     let mut order: Vec<usize> = (0..count).collect();
     if share > 0 {
-        let mut rng = Stream {
-            seed: config.seed,
-            epoch: 0,
-            index: 0,
-        }
-        .rng("held out");
+        let mut rng = Stream::of_run(config.seed).rng("held out");
         order.shuffle(&mut rng);
     }
     let mut held_out = order.split_off(count - share);
@@ -128,7 +123,7 @@ fn probe_textures(config: &Config, textures: &dyn TextureSource) -> Result<Vec<u
     for index in 0..4 {
         let mut rng = Stream {
             seed: 0,
-            epoch: 0,
+            step: 0,
             index,
         }
         .rng("texture probe");

@@ -38,11 +38,7 @@ impl TwoNetworks {
     /// # Errors
     /// If a tensor cannot be allocated.
     pub fn new(config: &Config, device: &Device) -> Result<Self> {
-        let stream = Stream {
-            seed: config.seed,
-            epoch: 0,
-            index: 0,
-        };
+        let stream = Stream::of_run(config.seed);
         let reconstructive = Reconstructive::new(
             config.networks.reconstructive_width,
             &mut stream.rng("weights reconstructive"),

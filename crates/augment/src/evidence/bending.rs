@@ -29,11 +29,7 @@ pub(super) fn bending(normals: &[&RgbImage], seed: u64) -> Bending {
         .into_par_iter()
         .filter_map(|index| {
             let normal = normals[index as usize % normals.len()];
-            let stream = Stream {
-                seed,
-                epoch: 0,
-                index,
-            };
+            let stream = Stream { seed, step: 0, index };
             let made = simulator.simulate(normal, &mut stream.rng("evidence: bending"))?;
             Some(made.mask.coverage())
         })

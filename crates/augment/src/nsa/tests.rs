@@ -39,7 +39,7 @@ fn values(sample: &NsaSample, key: &str) -> Vec<f64> {
 fn rng(index: u64) -> impl RngCore {
     Stream {
         seed: 11,
-        epoch: 0,
+        step: 0,
         index,
     }
     .rng("nsa")

@@ -271,7 +271,7 @@ mod tests {
         for index in 0..400 {
             let mut rng = Stream {
                 seed: 4,
-                epoch: 0,
+                step: 0,
                 index,
             }
             .rng("");

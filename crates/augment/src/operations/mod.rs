@@ -184,7 +184,7 @@ mod tests {
         for index in 0..2000 {
             let mut rng = Stream {
                 seed: 5,
-                epoch: 0,
+                step: 0,
                 index,
             }
             .rng("");
@@ -216,12 +216,7 @@ mod tests {
             });
             for index in 0..TextureOperation::NUMBER {
                 for seed in 0..8 {
-                    let mut rng = Stream {
-                        seed,
-                        epoch: 0,
-                        index: 0,
-                    }
-                    .rng("");
+                    let mut rng = Stream::of_run(seed).rng("");
                     let mut changed = image.clone();
                     TextureOperation::draw(index, &mut rng).apply(&mut changed);
                     assert_eq!(changed.dimensions(), image.dimensions());

@@ -72,7 +72,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
         let rotated = normals.iter().enumerate().map(|(index, normal)| {
             let mut rng = Stream {
                 seed: args.seed,
-                epoch: 0,
+                step: 0,
                 index: index as u64,
             }
             .rng("shown rotation");
@@ -120,9 +120,9 @@ pub(crate) fn visible(simulation: &Simulation, normals: &[&TrainImage], seed: u6
         .par_iter()
         .enumerate()
         .map(|(index, normal)| {
-            let drawn = |epoch| {
+            let drawn = |step| {
                 let index = index as u64;
-                simulation.sample(&normal.image, Stream { seed, epoch, index })
+                simulation.sample(&normal.image, Stream { seed, step, index })
             };
             // An empty mask is part of training, but shows nothing: draw again.
             (0..TRIES)

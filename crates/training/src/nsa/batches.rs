@@ -85,7 +85,7 @@ impl BatchSource for NsaBatches<'_> {
             .map(|(slot, &index)| {
                 let stream = Stream {
                     seed: self.seed,
-                    epoch: step,
+                    step,
                     index: slot as u64,
                 };
                 self.sample(index, stream)

@@ -37,11 +37,7 @@ impl NsaRecipe {
         let Some(nsa) = &config.nsa else {
             return Err(TrainingError::setting("nsa", "is missing, but the method is NSA"));
         };
-        let stream = Stream {
-            seed: config.seed,
-            epoch: 0,
-            index: 0,
-        };
+        let stream = Stream::of_run(config.seed);
         let network = NsaNetwork::new(nsa.width, &mut stream.rng("weights nsa"), device)?;
         let settings = AdamSettings {
             lr: config.schedule.learning_rate,

@@ -239,7 +239,7 @@ impl Page<'_> {
         for (index, normal) in (0..).zip(&normals) {
             let stream = Stream {
                 seed: self.seed,
-                epoch: 0,
+                step: 0,
                 index,
             };
             let rotated = rotate.apply(&normal.image, &mut stream.rng("shown rotation"));

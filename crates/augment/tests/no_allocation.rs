@@ -105,7 +105,7 @@ fn a_running_loop_takes_no_memory() {
     }
 
     let mut on_object = Transparent::new(bank.clone());
-    on_object.covering.background = background;
+    on_object.overlay.background = background;
     let nsa = |category: &str| Nsa {
         sources: Some(bank.clone()),
         ..Nsa::new(NsaSettings::builtin()[category])

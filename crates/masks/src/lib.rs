@@ -25,6 +25,7 @@
 //! The crate knows nothing of files and tensors; everything in it works on sizes of one pixel and more.
 
 mod combine;
+pub mod decimal;
 mod generator;
 mod lattice;
 mod mask;
@@ -33,6 +34,9 @@ mod rectangle;
 mod scar;
 pub mod stream;
 mod turn;
+
+/// The crate whose [`RngCore`](rand::RngCore) the traits here take, in the version that they take.
+pub use rand;
 
 pub use combine::{Intersection, OneOfMasks, Restricted, RetryEmpty, Union, glass};
 pub use generator::MaskGenerator;

@@ -1,6 +1,6 @@
 //! Which images train what, and checks of the data before the first step.
 
-use flawforge_augment::{Kind, Selection, Sources, Stream, TextureSource};
+use flawforge_augment::{Selection, Stream, TextureSource};
 use flawforge_datasets::{Category, parity_split};
 use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
@@ -80,9 +80,7 @@ impl Plan {
 
 /// Whether a selection enables at least one kind of anomaly.
 fn enables_any(selection: &Selection) -> bool {
-    Kind::ALL
-        .into_iter()
-        .any(|kind| selection.enables(kind) && selection.weights.of(kind) > 0.0)
+    selection.enabled().next().is_some()
 }
 
 fn check_images(category: &Category, (width, height): (u32, u32)) -> Result<(), String> {
@@ -147,11 +145,14 @@ fn fingerprint(category: &Category, selection: &Selection, textures: &[u8], cons
         hasher.update(image.image.as_raw());
     }
     // Where an answer comes from, and why, is for people.
-    let answers = Selection {
-        sources: Sources::default(),
+    let mut answers = Selection {
+        rotate_source: None,
         reason: String::new(),
         ..selection.clone()
     };
+    for answer in answers.kinds.values_mut() {
+        answer.source = None;
+    }
     hasher.update(format!("{answers:?}"));
     hasher.update(textures);
     hasher.update(constants);

@@ -1,7 +1,7 @@
 //! Sizes, crops and small rotations of NSA's images (NSA's code).
 
 use flawforge_augment::poisson::Guidance;
-use flawforge_augment::{NsaSettings, Selection};
+use flawforge_augment::{Kind, NsaSettings};
 use flawforge_datasets::{Loading, Resampling};
 use flawforge_models::{NsaNetwork, NsaView};
 use image::imageops::{crop_imm, flip_vertical};
@@ -32,17 +32,9 @@ impl Preparation {
             Some(settings) if settings.blending == Guidance::Mixed => Self::Texture,
             Some(_) if UNALIGNED.contains(&category) => Self::Unaligned,
             Some(_) => Self::Aligned,
-            None => match selection {
-                Selection {
-                    rotate_normals: false,
-                    ..
-                } => Self::Aligned,
-                Selection {
-                    near_distribution: false,
-                    ..
-                } => Self::Texture,
-                _ => Self::Unaligned,
-            },
+            None if !selection.rotate_normals => Self::Aligned,
+            None if selection.enables(Kind::NearDistribution) => Self::Unaligned,
+            None => Self::Texture,
         }
     }
 

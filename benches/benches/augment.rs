@@ -29,7 +29,7 @@ fn bank() -> Arc<dyn TextureSource> {
     let draw = |index| {
         let stream = Stream {
             seed: 2,
-            epoch: 0,
+            step: 0,
             index,
         };
         textures.texture(SIDE, SIDE, &mut stream.rng("texture"))
@@ -45,7 +45,7 @@ fn streams() -> impl FnMut() -> Stream {
         index += 1;
         Stream {
             seed: 1,
-            epoch: 0,
+            step: 0,
             index,
         }
     }

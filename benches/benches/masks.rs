@@ -16,11 +16,7 @@ fn masks(criterion: &mut Criterion) {
     ];
     let mut group = criterion.benchmark_group("mask 256");
     for (name, generator) in generators {
-        let stream = Stream {
-            seed: 1,
-            epoch: 0,
-            index: 0,
-        };
+        let stream = Stream::of_run(1);
         let (mut mask, mut rng) = (Mask::default(), stream.rng("bench"));
         group.bench_function(name, |bencher| {
             bencher.iter(|| generator.generate_into(256, 256, &mut mask, &mut rng));

@@ -187,7 +187,7 @@ fn write_table(
         .categories
         .iter()
         .zip(&plan.selections)
-        .filter(|(_, selection)| selection.near_distribution)
+        .filter(|(_, selection)| selection.enables(flawforge::augment::Kind::NearDistribution))
         .map(|(category, _)| category.clone())
         .collect();
     let finished = Finished {

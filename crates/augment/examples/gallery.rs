@@ -27,7 +27,7 @@ const GAP: u32 = 4;
 fn stream(index: u64) -> Stream {
     Stream {
         seed: 3,
-        epoch: 0,
+        step: 0,
         index,
     }
 }
@@ -97,11 +97,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let changed = TextureOperations::default().apply(texture.clone(), &mut stream(6).rng("steps"));
     let shown = mask.clone();
     let drawn = Transparent {
-        covering: flawforge_augment::Covering {
+        overlay: flawforge_augment::TextureOverlay {
             textures: Arc::new(TextureBank::new(vec![changed.clone()])?),
-            operations: TextureOperations { count: 0 },
+            operations: TextureOperations {
+                count: 0,
+                ..TextureOperations::default()
+            },
             masks: Arc::new(move |_: u32, _: u32, _: &mut dyn rand::RngCore| shown.clone()),
-            ..transparent.covering.clone()
+            ..transparent.overlay.clone()
         },
         opacity: (0.7, 0.7),
     };

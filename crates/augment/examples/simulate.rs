@@ -10,9 +10,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use flawforge_augment::{
-    AnomalySimulator, NearDistribution, Opaque, ProceduralTextures, Stream, Transparent, to_bytes,
-};
+use flawforge_augment::{Constants, Kind, Materials, ProceduralTextures, Stream, TextureSource, to_bytes};
 use image::{Rgb, RgbImage};
 
 /// A woven surface with uneven threads and light.
@@ -37,14 +35,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&out)?;
     normal.save(out.join("normal.png"))?;
 
-    let textures = Arc::new(ProceduralTextures::default());
-    let simulators: [Box<dyn AnomalySimulator>; 3] = [
-        Box::new(Transparent::new(textures.clone())),
-        Box::new(Opaque::new(textures)),
-        Box::new(NearDistribution::default()),
-    ];
-    for simulator in &simulators {
-        let kind = simulator.kind();
+    let textures: Arc<dyn TextureSource> = Arc::new(ProceduralTextures::default());
+    let materials = Materials::from(textures);
+    for kind in Kind::ALL {
+        let constants = Constants::of(kind).ok_or("the house makes every kind of the list")?;
+        let simulator = constants.simulator(&materials);
         // A mask is empty now and then; go on to the next stream.
         let made = (0..100)
             .filter_map(|index| {
@@ -52,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     &normal,
                     &mut Stream {
                         seed: 1,
-                        epoch: 0,
+                        step: 0,
                         index,
                     }
                     .rng("example"),

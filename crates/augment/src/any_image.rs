@@ -5,7 +5,7 @@ use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, Rgb32FImage, RgbIma
 use rand::RngCore;
 use thiserror::Error;
 
-use crate::{AnomalySimulator, Kind, Parameters, to_bytes, to_float};
+use crate::{AnomalySimulator, Simulated, to_bytes, to_float};
 
 /// A grey image of floats in [0, 1].
 pub type Gray32FImage = ImageBuffer<Luma<f32>, Vec<f32>>;
@@ -38,19 +38,6 @@ pub enum ImageError {
     /// The pixels are neither grey nor RGB, or of another depth than 8 bits or 32-bit floats.
     #[error("pixels of type {0:?} are not supported; supported are L8, Rgb8 and Rgb32F")]
     Pixels(image::ColorType),
-}
-
-/// An image with a simulated anomaly, in the form of the normal image.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SimulatedAs<I> {
-    /// The anomalous image; outside of the mask exactly the normal one.
-    pub image: I,
-    /// Where the image was replaced; never empty.
-    pub mask: Mask,
-    /// What was done.
-    pub kind: Kind,
-    /// With which parameters.
-    pub parameters: Parameters,
 }
 
 /// Images on which anomalies can be simulated: grey or RGB, bytes or floats in [0, 1].
@@ -87,13 +74,13 @@ pub fn simulate_any<I: AnyImage>(
     simulator: &dyn AnomalySimulator,
     normal: &I,
     rng: &mut dyn RngCore,
-) -> Result<Option<SimulatedAs<I>>, ImageError> {
+) -> Result<Option<Simulated<I>>, ImageError> {
     let bytes = normal.to_rgb()?;
     let (width, height) = bytes.dimensions();
     if width < MIN_SIDE || height < MIN_SIDE {
         return Err(ImageError::TooSmall { width, height });
     }
-    Ok(simulator.simulate(&bytes, rng).map(|made| SimulatedAs {
+    Ok(simulator.simulate(&bytes, rng).map(|made| Simulated {
         image: normal.replaced(&made.image, &made.mask),
         mask: made.mask,
         kind: made.kind,
@@ -234,14 +221,7 @@ mod tests {
 
     #[test]
     fn all_forms_agree() {
-        let rng = || {
-            Stream {
-                seed: 1,
-                epoch: 0,
-                index: 0,
-            }
-            .rng("")
-        };
+        let rng = || Stream::of_run(1).rng("");
         let simulator = NearDistribution {
             min_coverage: 0.0,
             difference: 3.0,

@@ -51,14 +51,14 @@
 //! let selection = selections.get_or_default("my own parts");
 //! let simulation = Simulation::selected(selection, Arc::new(ProceduralTextures::default()));
 //!
-//! let sample = simulation.sample(&normal, Stream { seed: 1, epoch: 0, index: 0 });
+//! let sample = simulation.sample(&normal, Stream::of_run(1));
 //! match sample.kind {
 //!     Some(kind) => println!("{kind}: {:.1} % of the pixels", 100.0 * sample.mask.coverage()),
 //!     None => println!("clean"),
 //! }
 //! ```
 //!
-//! Everything random is a function of a [`Stream`] (seed, epoch, index): [`Simulation::batch`] works on all cores and
+//! Everything random is a function of a [`Stream`] (seed, step, index): [`Simulation::batch`] works on all cores and
 //! gives the same bytes for any number of threads. [`Simulation::sample_into`], [`Simulation::batch_into`] and
 //! [`AnomalySimulator::simulate_into`] write over earlier results; a loop over them takes no memory once it runs.
 //!
@@ -67,53 +67,37 @@
 //! of one's own.
 
 mod any_image;
-mod background;
-mod bilinear;
-mod buffer;
-mod color_jitter;
-mod combinators;
-mod covering;
-mod cut_out;
-mod cut_paste;
-mod distortion;
-pub mod evidence;
-mod foreign_patch;
-mod grey;
 mod kind;
-mod near_distribution;
-mod nsa;
-mod on_object;
-mod operations;
 mod parameters;
-pub mod poisson;
-mod procedural;
-mod rotate;
+mod pixels;
+mod rotation;
 mod selection;
+mod settings;
 mod simulation;
-mod simulator;
-mod texture;
+mod simulators;
+mod textures;
 
-pub use any_image::{AnyImage, Gray32FImage, ImageError, MIN_SIDE, SimulatedAs, simulate_any};
-pub use background::Background;
-pub use buffer::{to_bytes, to_float};
-pub use color_jitter::{ColorChange, ColorJitter};
-pub use combinators::{Chance, OneOf, Retry, WeightError};
-pub use covering::{Covering, Opaque, Transparent};
-pub use cut_out::{CutOut, Erased};
-pub use cut_paste::CutPaste;
-pub use distortion::{Axis, Distortion};
+/// The crate whose [`RgbImage`](image::RgbImage) the simulators here take, in the version that they take.
+pub use image;
+/// The crate whose [`RngCore`](rand::RngCore) the traits here take, in the version that they take.
+pub use rand;
+
+pub use any_image::{AnyImage, Gray32FImage, ImageError, MIN_SIDE, simulate_any};
 pub use flawforge_masks::{Mask, MaskError, MaskGenerator, Perlin, Rectangle, Scar, Stream};
-pub use foreign_patch::ForeignPatch;
-pub use grey::{Grey, is_grey};
-pub use kind::{Kind, UnknownKind};
-pub use near_distribution::NearDistribution;
-pub use nsa::{Gamma, LabelKind, Logistic, Nsa, NsaError, NsaSample, NsaSettings, Objects};
-pub use on_object::OnObject;
-pub use operations::{ColorSpace, TextureOperation, TextureOperations};
+pub use kind::{CustomNameError, Kind, UnknownKind};
 pub use parameters::{Parameters, Value};
-pub use procedural::ProceduralTextures;
-pub use rotate::{Fill, RotateNormals, rotate};
-pub use selection::{Selection, SelectionError, Selections, Source, Sources, Weights};
+pub use pixels::{to_bytes, to_float};
+pub use rotation::{Fill, RotateNormals, rotate};
+pub use selection::{Answer, Selection, SelectionError, Selections, Source, evidence};
+pub use settings::{Constants, KindSettings, Materials, SettingsError, SimulationSettings};
 pub use simulation::{Choice, OnFailure, Sample, Simulation};
-pub use simulator::{AnomalySimulator, Simulated};
-pub use texture::{TextureBank, TextureError, TextureSource};
+pub use simulators::{
+    AnomalySimulator, Axis, Background, Chance, ColorChange, ColorJitter, CutOut, CutPaste, Distortion,
+    Erased, ForeignPatch, ForeignPatchSettings, Gamma, Grey, LabelKind, Logistic, NearDistribution, Nsa,
+    NsaError, NsaSample, NsaSettings, Objects, OnObject, OneOf, Opaque, OpaqueSettings, Preparation, Retry,
+    Simulated, TextureOverlay, Transparent, TransparentSettings, WeightError, is_grey, poisson,
+};
+pub use textures::{
+    ColorSpace, ProceduralTextures, TextureBank, TextureError, TextureOperation, TextureOperations,
+    TextureSource,
+};

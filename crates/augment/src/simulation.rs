@@ -1,6 +1,7 @@
 //! From a normal image to a training sample.
 
 use std::cell::RefCell;
+use std::fmt::Write;
 use std::mem::take;
 use std::sync::Arc;
 
@@ -9,11 +10,11 @@ use image::{Rgb32FImage, RgbImage};
 use rand::{Rng, RngCore};
 use rayon::prelude::*;
 
-use crate::buffer::{copy, to_float_into};
-use crate::rotate::Turned;
+use crate::pixels::{copy, to_float_into};
+use crate::rotation::Turned;
 use crate::{
-    AnomalySimulator, Grey, Kind, NearDistribution, Opaque, Parameters, RotateNormals, Selection, Simulated,
-    TextureSource, Transparent,
+    AnomalySimulator, Kind, Parameters, RotateNormals, Selection, Simulated, SimulationSettings,
+    TextureSource,
 };
 
 /// One training sample.
@@ -31,7 +32,7 @@ pub struct Sample {
     pub parameters: Parameters,
 }
 
-/// A simulator, how often it is drawn, and what happens when it can make nothing.
+/// A simulator of a [`Simulation`], how often it is drawn, and what happens when it can make nothing.
 #[derive(Clone)]
 pub struct Choice {
     /// Makes the anomaly.
@@ -52,6 +53,48 @@ pub enum OnFailure {
 }
 
 /// Draws training samples. Cheap to clone and to share.
+///
+/// It is made from [`SimulationSettings`], or put together from any simulators:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use flawforge_augment::image::{Rgb, RgbImage};
+/// use flawforge_augment::rand::RngCore;
+/// use flawforge_augment::{
+///     AnomalySimulator, Choice, CustomNameError, Kind, OnFailure, ProceduralTextures, Simulated, Simulation, Stream, to_float,
+/// };
+///
+/// /// A dark spot in the middle.
+/// struct BurnMark(Kind);
+///
+/// impl AnomalySimulator for BurnMark {
+///     fn kind(&self) -> Kind {
+///         self.0
+///     }
+///
+///     fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, _: &mut dyn RngCore) -> bool {
+///         let (x, y) = (normal.width() / 2, normal.height() / 2);
+///         made.image = to_float(normal);
+///         made.image.put_pixel(x, y, Rgb([0.0; 3]));
+///         made.mask.reset(normal.width(), normal.height());
+///         made.mask.set(x, y, true);
+///         made.kind = self.kind();
+///         made.parameters.clear();
+///         true
+///     }
+/// }
+///
+/// let mut simulation = Simulation::draem(Arc::new(ProceduralTextures::default()));
+/// simulation.choices.push(Choice {
+///     simulator: Arc::new(BurnMark(Kind::custom("burn-mark")?)),
+///     weight: 2.0,
+///     on_failure: OnFailure::Another,
+/// });
+/// let normal = RgbImage::from_pixel(64, 64, Rgb([120; 3]));
+/// let sample = simulation.sample(&normal, Stream::of_run(1));
+/// # Ok::<(), CustomNameError>(())
+/// ```
 #[derive(Clone)]
 pub struct Simulation {
     /// Probability that no anomaly is attempted, in [0, 1]; 0.5 (DRAEM; Lin & Yan do not say).
@@ -63,53 +106,15 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// DRAEM's simulation: rotation of normals, transparent anomalies, half of the samples clean.
+    /// DRAEM's simulation: [`SimulationSettings::draem`].
     pub fn draem(textures: Arc<dyn TextureSource>) -> Self {
-        Self {
-            p_clean: 0.5,
-            rotation: Some(RotateNormals::default()),
-            choices: vec![Choice {
-                simulator: Arc::new(Transparent::new(textures)),
-                weight: 1.0,
-                on_failure: OnFailure::Clean,
-            }],
-        }
+        SimulationSettings::draem().simulation(&textures.into())
     }
 
-    /// Lin & Yan's simulation of a category: the kinds of its selection, half of the samples clean.
+    /// Lin & Yan's simulation of a category: [`SimulationSettings::selected`]. Kinds that need normal images cut from the image
+    /// itself.
     pub fn selected(selection: &Selection, textures: Arc<dyn TextureSource>) -> Self {
-        let covering = |simulator: Arc<dyn AnomalySimulator>| -> Arc<dyn AnomalySimulator> {
-            if selection.grey {
-                Arc::new(Grey(simulator))
-            } else {
-                simulator
-            }
-        };
-        // What NDAA makes is made of the image itself.
-        let simulators: [(Arc<dyn AnomalySimulator>, OnFailure); 3] = [
-            (
-                covering(Arc::new(Transparent::new(textures.clone()))),
-                OnFailure::Clean,
-            ),
-            (covering(Arc::new(Opaque::new(textures))), OnFailure::Clean),
-            (Arc::new(NearDistribution::default()), OnFailure::Another),
-        ];
-        Self {
-            p_clean: 0.5,
-            rotation: selection.rotate_normals.then(|| RotateNormals {
-                fill: selection.fill,
-                ..RotateNormals::default()
-            }),
-            choices: simulators
-                .into_iter()
-                .filter(|(simulator, _)| selection.enables(simulator.kind()))
-                .map(|(simulator, on_failure)| Choice {
-                    weight: selection.weights.of(simulator.kind()),
-                    simulator,
-                    on_failure,
-                })
-                .collect(),
-        }
+        SimulationSettings::selected(selection).simulation(&textures.into())
     }
 
     /// The sample of one normal image: a function of the image and the stream only. The work on an anomaly is
@@ -137,7 +142,7 @@ impl Simulation {
             kind: Kind::Other,
             parameters: take(&mut sample.parameters),
         };
-        if !clean && self.simulate(normal, &mut made, stream, &mut scratch.left) {
+        if !clean && self.simulate(normal, &mut made, stream, &mut scratch.left, &mut scratch.purpose) {
             sample.kind = Some(made.kind);
         } else {
             sample.kind = None;
@@ -176,13 +181,15 @@ impl Simulation {
         made: &mut Simulated,
         stream: Stream,
         left: &mut Vec<usize>,
+        purpose: &mut String,
     ) -> bool {
         let mut rng = stream.rng("choice");
         left.clear();
         left.extend((0..self.choices.len()).filter(|&index| self.choices[index].weight > 0.0));
         while !left.is_empty() {
-            let choice = &self.choices[left.swap_remove(self.draw(left, &mut rng))];
-            let purpose = choice.simulator.kind().name();
+            let index = left.swap_remove(self.draw(left, &mut rng));
+            let choice = &self.choices[index];
+            self.write_purpose(index, purpose);
             let success = choice
                 .simulator
                 .simulate_into(normal, made, &mut stream.rng(purpose));
@@ -191,6 +198,23 @@ impl Simulation {
             }
         }
         false
+    }
+
+    /// What the random stream of a choice is named by: the name of its kind, and from the second choice of that name on its
+    /// number among them (`other#2`), so that no two choices draw the same numbers.
+    fn write_purpose(&self, index: usize, purpose: &mut String) {
+        let name = |choice: &Choice| choice.simulator.kind().name();
+        let own = name(&self.choices[index]);
+        let before = self.choices[..index]
+            .iter()
+            .filter(|choice| name(choice) == own)
+            .count();
+        purpose.clear();
+        purpose.push_str(own);
+        if before > 0 {
+            // Writing to a string cannot fail.
+            let _ = write!(purpose, "#{}", before + 1);
+        }
     }
 
     /// The place of a choice among those left, drawn by weight.
@@ -213,6 +237,7 @@ struct Scratch {
     rotated: RgbImage,
     turned: Turned,
     left: Vec<usize>,
+    purpose: String,
 }
 
 thread_local! {

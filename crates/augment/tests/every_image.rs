@@ -81,7 +81,7 @@ fn check<I: AnyImage>(
     for index in 0..200 {
         let stream = Stream {
             seed: 2,
-            epoch: 0,
+            step: 0,
             index,
         };
         made = simulate_any(simulator, normal, &mut stream.rng("")).unwrap();

@@ -72,7 +72,7 @@ fn third_pass(name: &str, mut one: impl FnMut(Stream)) {
         for index in 0..120 {
             one(Stream {
                 seed: 5,
-                epoch: 0,
+                step: 0,
                 index,
             });
         }
@@ -105,7 +105,7 @@ fn a_running_loop_takes_no_memory() {
     }
 
     let mut on_object = Transparent::new(bank.clone());
-    on_object.covering.background = background;
+    on_object.overlay.background = background;
     let nsa = |category: &str| Nsa {
         sources: Some(bank.clone()),
         ..Nsa::new(NsaSettings::builtin()[category])
@@ -188,7 +188,7 @@ fn batches(normal: &RgbImage, simulation: &Simulation) {
         for first in (0..160).step_by(8) {
             let streams: [Stream; 8] = std::array::from_fn(|k| Stream {
                 seed: 6,
-                epoch: 0,
+                step: 0,
                 index: first + k as u64,
             });
             pool.install(|| simulation.batch_into(&normals, &streams, &mut samples));

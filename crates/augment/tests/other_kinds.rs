@@ -62,7 +62,7 @@ fn batch(simulator: Arc<dyn AnomalySimulator>) -> u64 {
     let streams: Vec<Stream> = (0..12)
         .map(|index| Stream {
             seed: 3,
-            epoch: 1,
+            step: 1,
             index,
         })
         .collect();
@@ -111,7 +111,7 @@ fn every_kind_tells_its_parameters_and_can_be_replayed() {
     for simulator in simulators() {
         let stream = Stream {
             seed: 9,
-            epoch: 0,
+            step: 0,
             index: 4,
         };
         let make = || (0..20).find_map(|k| simulator.simulate(&image, &mut stream.rng(&k.to_string())));

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flawforge_augment::{
-    AnomalySimulator, Choice, Covering, Kind, OnFailure, ProceduralTextures, Rectangle, RotateNormals,
-    Sample, Selection, Selections, Simulated, Simulation, Stream, TextureSource, Transparent, to_bytes,
-    to_float,
+    AnomalySimulator, Choice, Kind, Mask, OnFailure, Parameters, ProceduralTextures, Rectangle,
+    RotateNormals, Sample, Selection, Selections, Simulated, Simulation, Stream, TextureOverlay,
+    TextureSource, Transparent, to_bytes, to_float,
 };
 use image::{Rgb, RgbImage};
-use rand::RngCore;
+use rand::{Rng, RngCore};
 
 fn surface(width: u32, height: u32, seed: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
@@ -33,7 +33,7 @@ fn streams(count: u64) -> Vec<Stream> {
     (0..count)
         .map(|index| Stream {
             seed: 11,
-            epoch: 2,
+            step: 2,
             index,
         })
         .collect()
@@ -100,7 +100,7 @@ fn frequencies_are_as_stated() {
     // Clean: one half, and the empty masks of the covering kinds.
     let counts = count(&simulation);
     assert!((1000..1150).contains(&counts(None)), "{}", counts(None));
-    for kind in Kind::ALL {
+    for kind in Kind::PAPER {
         assert!(
             (250..400).contains(&counts(Some(kind))),
             "{kind}: {}",
@@ -128,9 +128,9 @@ impl AnomalySimulator for Never {
         Kind::NearDistribution
     }
 
-    fn simulate(&self, _: &RgbImage, _: &mut dyn RngCore) -> Option<Simulated> {
+    fn simulate_into(&self, _: &RgbImage, _: &mut Simulated, _: &mut dyn RngCore) -> bool {
         self.0.fetch_add(1, Ordering::Relaxed);
-        None
+        false
     }
 }
 
@@ -138,9 +138,9 @@ impl AnomalySimulator for Never {
 fn a_simulator_that_fails_is_replaced() {
     let textures = Arc::new(ProceduralTextures::new(0, 1));
     let covering = Transparent {
-        covering: Covering {
+        overlay: TextureOverlay {
             masks: Arc::new(Rectangle::default()),
-            ..Covering::new(textures.clone())
+            ..TextureOverlay::new(textures.clone())
         },
         ..Transparent::new(textures)
     };
@@ -183,9 +183,9 @@ fn a_simulator_that_fails_is_replaced() {
 struct Counting(AtomicUsize);
 
 impl TextureSource for Counting {
-    fn texture(&self, width: u32, height: u32, _: &mut dyn RngCore) -> RgbImage {
+    fn texture_into(&self, width: u32, height: u32, texture: &mut RgbImage, _: &mut dyn RngCore) {
         self.0.fetch_add(1, Ordering::Relaxed);
-        RgbImage::from_pixel(width, height, Rgb([255, 0, 255]))
+        *texture = RgbImage::from_pixel(width, height, Rgb([255, 0, 255]));
     }
 }
 
@@ -229,4 +229,45 @@ fn samples_are_consistent() {
             }
         }
     }
+}
+
+/// Two closures have the same kind, and still numbers of their own.
+#[test]
+fn no_two_choices_draw_the_same_numbers() {
+    let choice = || {
+        let simulator = |normal: &RgbImage, rng: &mut dyn RngCore| {
+            let number: f64 = rng.random();
+            Some(Simulated {
+                image: to_float(normal),
+                mask: Mask::from_fn(normal.width(), normal.height(), |_, _| true),
+                kind: Kind::Other,
+                parameters: Parameters::new().with("number", number),
+            })
+        };
+        Choice {
+            simulator: Arc::new(simulator),
+            weight: 1.0,
+            on_failure: OnFailure::Another,
+        }
+    };
+    let number = |drawn: usize| {
+        let mut choices = vec![choice(), choice(), choice()];
+        for (place, choice) in choices.iter_mut().enumerate() {
+            choice.weight = f64::from(u8::from(place == drawn));
+        }
+        let simulation = Simulation {
+            p_clean: 0.0,
+            rotation: None,
+            choices,
+        };
+        let sample = simulation.sample(&surface(32, 32, 0), streams(1)[0]);
+        sample.parameters.number("number").unwrap()
+    };
+    let numbers = [0, 1, 2].map(number);
+    let alone: f64 = streams(1)[0].rng("other").random();
+    assert_eq!(
+        numbers[0], alone,
+        "the first choice of a kind has the stream of the kind's name"
+    );
+    assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2]);
 }

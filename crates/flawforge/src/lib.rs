@@ -45,7 +45,7 @@
 //!
 //! let normal = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 3) as u8, (y * 3) as u8, 90]));
 //! let simulation = Simulation::selected(&Selection::default(), Arc::new(ProceduralTextures::default()));
-//! let sample = simulation.sample(&normal, Stream { seed: 1, epoch: 0, index: 0 });
+//! let sample = simulation.sample(&normal, Stream::of_run(1));
 //! assert_eq!(sample.kind.is_some(), !sample.mask.is_empty());
 //! ```
 

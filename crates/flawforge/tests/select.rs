@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use flawforge::augment::evidence::{Evidence, Proposal};
-use flawforge::augment::{Fill, Selections};
+use flawforge::augment::{Fill, Kind, Selections};
 use flawforge::datasets::{Category, CategoryFiles, Limits, demo};
 use image::RgbImage;
 
@@ -28,12 +28,8 @@ fn the_demo_categories_get_the_selection_that_they_were_made_for() {
         for (size, seed) in [(64, 7), (96, 0)] {
             let proposal = propose(&demo::category(name, size, seed).unwrap());
             let (found, expected) = (&proposal.selection, made_for.get(name).unwrap());
-            assert!(found.transparent && found.opaque);
-            assert_eq!(
-                found.near_distribution, expected.near_distribution,
-                "{name}: {}",
-                found.reason
-            );
+            assert!(found.enabled().eq(expected.enabled()), "{name}: {}", found.reason);
+            assert_eq!(found.texture, expected.texture, "{name}: {}", found.reason);
             assert_eq!(
                 found.rotate_normals, expected.rotate_normals,
                 "{name}: {}",
@@ -67,7 +63,7 @@ fn a_bottle_seen_from_above_is_symmetric_and_its_parts_have_their_place() {
     if let Some(bottle) = real("mvtec256/bottle") {
         let Proposal { selection, .. } = propose(&bottle);
         assert!(
-            selection.near_distribution && selection.rotate_normals,
+            selection.enables(Kind::NearDistribution) && selection.rotate_normals,
             "{}",
             selection.reason
         );
@@ -81,7 +77,7 @@ fn a_ground_tile_keeps_its_direction_and_cannot_be_bent() {
         let proposal = propose(&tile);
         let selection = &proposal.selection;
         assert!(
-            !selection.near_distribution && !selection.rotate_normals,
+            !selection.enables(Kind::NearDistribution) && !selection.rotate_normals,
             "{}",
             selection.reason
         );
@@ -115,7 +111,7 @@ fn the_command_writes_a_selection_and_a_page_that_needs_nothing_else() {
     let selections = Selections::from_toml(&toml).unwrap();
     let gear = selections.get("gear").unwrap();
     assert!(
-        gear.near_distribution && gear.rotate_normals && gear.reason.contains("likeness"),
+        gear.enables(Kind::NearDistribution) && gear.rotate_normals && gear.reason.contains("likeness"),
         "{toml}"
     );
 

@@ -7,10 +7,6 @@ use rand::{Rng, RngCore};
 use crate::{Mask, MaskGenerator, Perlin};
 
 impl<G: MaskGenerator + ?Sized> MaskGenerator for Arc<G> {
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
-        (**self).generate(width, height, rng)
-    }
-
     fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
         (**self).generate_into(width, height, mask, rng);
     }
@@ -21,12 +17,12 @@ impl<G: MaskGenerator + ?Sized> MaskGenerator for Arc<G> {
 pub struct Union<A, B>(pub A, pub B);
 
 impl<A: MaskGenerator, B: MaskGenerator> MaskGenerator for Union<A, B> {
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
+    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
         let (first, second) = (
             self.0.generate(width, height, rng),
             self.1.generate(width, height, rng),
         );
-        Mask::from_fn(width, height, |x, y| first.get(x, y) || second.get(x, y))
+        *mask = Mask::from_fn(width, height, |x, y| first.get(x, y) || second.get(x, y));
     }
 }
 
@@ -35,12 +31,12 @@ impl<A: MaskGenerator, B: MaskGenerator> MaskGenerator for Union<A, B> {
 pub struct Intersection<A, B>(pub A, pub B);
 
 impl<A: MaskGenerator, B: MaskGenerator> MaskGenerator for Intersection<A, B> {
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
+    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
         let (first, second) = (
             self.0.generate(width, height, rng),
             self.1.generate(width, height, rng),
         );
-        Mask::from_fn(width, height, |x, y| first.get(x, y) && second.get(x, y))
+        *mask = Mask::from_fn(width, height, |x, y| first.get(x, y) && second.get(x, y));
     }
 }
 
@@ -50,7 +46,7 @@ impl<A: MaskGenerator, B: MaskGenerator> MaskGenerator for Intersection<A, B> {
 pub struct OneOfMasks(pub Vec<(Arc<dyn MaskGenerator>, f64)>);
 
 impl MaskGenerator for OneOfMasks {
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
+    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
         let choices = || self.0.iter().filter(|choice| choice.1 > 0.0);
         let mut at = rng.random::<f64>() * choices().map(|choice| choice.1).sum::<f64>();
         let drawn = choices().find(|choice| {
@@ -59,8 +55,8 @@ impl MaskGenerator for OneOfMasks {
         });
         // Rounding may leave a remainder for the last one.
         match drawn.or(choices().next_back()) {
-            Some((generator, _)) => generator.generate(width, height, rng),
-            None => Mask::empty(width, height),
+            Some((generator, _)) => generator.generate_into(width, height, mask, rng),
+            None => mask.reset(width, height),
         }
     }
 }
@@ -76,16 +72,16 @@ pub struct Restricted<G> {
 }
 
 impl<G: MaskGenerator> MaskGenerator for Restricted<G> {
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
-        let mask = self.generator.generate(width, height, rng);
+    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
+        let drawn = self.generator.generate(width, height, rng);
         let place = |at: u32, from: u32, to: u32| (u64::from(at) * u64::from(to) / u64::from(from)) as u32;
-        Mask::from_fn(width, height, |x, y| {
-            mask.get(x, y)
+        *mask = Mask::from_fn(width, height, |x, y| {
+            drawn.get(x, y)
                 && self.region.get(
                     place(x, width, self.region.width()),
                     place(y, height, self.region.height()),
                 )
-        })
+        });
     }
 }
 
@@ -99,11 +95,14 @@ pub struct RetryEmpty<G> {
 }
 
 impl<G: MaskGenerator> MaskGenerator for RetryEmpty<G> {
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
-        (0..self.tries)
-            .map(|_| self.generator.generate(width, height, rng))
-            .find(|mask| !mask.is_empty())
-            .unwrap_or_else(|| Mask::empty(width, height))
+    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
+        let drawn = (0..self.tries).any(|_| {
+            self.generator.generate_into(width, height, mask, rng);
+            !mask.is_empty()
+        });
+        if !drawn {
+            mask.reset(width, height);
+        }
     }
 }
 
@@ -182,7 +181,7 @@ mod tests {
         for index in 0..draws {
             let mut rng = Stream {
                 seed: 2,
-                epoch: 0,
+                step: 0,
                 index,
             }
             .rng("");

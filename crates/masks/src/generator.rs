@@ -9,14 +9,17 @@ use crate::Mask;
 /// Implemented by the generators of this crate and by closures
 /// `Fn(u32, u32, &mut dyn RngCore) -> Mask + Send + Sync`.
 pub trait MaskGenerator: Send + Sync {
-    /// Draws one mask of `width` x `height` pixels. The result is a function of the size and of the numbers
-    /// taken from `rng` only. It may be empty.
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask;
+    /// Draws one mask of `width` x `height` pixels, written over `mask`. The result is a function of the size and of the
+    /// numbers taken from `rng` only. It may be empty.
+    ///
+    /// The generators of this crate that draw by themselves use the memory again, so that a loop over samples takes none.
+    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore);
 
-    /// The same, written over `mask`. The generators of this crate that draw by themselves use its memory again,
-    /// so that a loop over samples takes none.
-    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
-        *mask = self.generate(width, height, rng);
+    /// The same in new memory.
+    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
+        let mut mask = Mask::default();
+        self.generate_into(width, height, &mut mask, rng);
+        mask
     }
 }
 
@@ -24,7 +27,7 @@ impl<F> MaskGenerator for F
 where
     F: Fn(u32, u32, &mut dyn RngCore) -> Mask + Send + Sync,
 {
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
-        self(width, height, rng)
+    fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
+        *mask = self(width, height, rng);
     }
 }

@@ -1,7 +1,7 @@
 //! *Where* an anomaly goes: binary masks for simulated surface anomalies.
 //!
 //! ```text
-//! Stream (seed, epoch, index) --purpose--> ChaCha8 --+
+//! Stream (seed, step, index) --purpose--> ChaCha8 --+
 //!                                                    v
 //! width, height --> Perlin | Rectangle | Scar | a closure --> Mask (0 | 1 per pixel)
 //! ```
@@ -16,7 +16,7 @@
 //! ```
 //! use flawforge_masks::{MaskGenerator, Perlin, Stream};
 //!
-//! let stream = Stream { seed: 7, epoch: 0, index: 3 };
+//! let stream = Stream { seed: 7, step: 0, index: 3 };
 //! let mask = Perlin::default().generate(256, 256, &mut stream.rng("mask"));
 //! println!("{:.1} % of the image is anomalous", 100.0 * mask.coverage());
 //! assert_eq!(mask, Perlin::default().generate(256, 256, &mut stream.rng("mask")));
@@ -25,6 +25,7 @@
 //! The crate knows nothing of files and tensors; everything in it works on sizes of one pixel and more.
 
 mod combine;
+pub mod decimal;
 mod generator;
 mod lattice;
 mod mask;
@@ -33,6 +34,9 @@ mod rectangle;
 mod scar;
 pub mod stream;
 mod turn;
+
+/// The crate whose [`RngCore`](rand::RngCore) the traits here take, in the version that they take.
+pub use rand;
 
 pub use combine::{Intersection, OneOfMasks, Restricted, RetryEmpty, Union, glass};
 pub use generator::MaskGenerator;

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::f64::consts::TAU;
 
 use rand::{Rng, RngCore};
+use serde::{Deserialize, Serialize};
 
+use crate::decimal::decimal;
 use crate::lattice::{Lattice, RowTables};
 use crate::turn::Turn;
 use crate::{Mask, MaskGenerator};
@@ -18,14 +20,17 @@ use crate::{Mask, MaskGenerator};
 /// masks become more frequent. The mask may be empty (4.5 % at the defaults and 256 px).
 ///
 /// Draws, in this order: the two exponents (rows, columns), one angle per lattice vertex row by row, the rotation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Perlin {
     /// The number of lattice cells along each axis is 2^e, e uniform in 0..=`max_exponent`; 5. Values beyond
     /// the image size in pixels are cut off.
     pub max_exponent: u32,
     /// A pixel is set where the noise, in [-1, 1], is greater than this; 0.5.
+    #[serde(serialize_with = "decimal")]
     pub threshold: f32,
     /// The noise is rotated by an angle uniform in both directions up to this, in degrees; 90. Corners that come from outside hold noise 0.
+    #[serde(serialize_with = "decimal")]
     pub max_rotation_degrees: f32,
 }
 
@@ -40,12 +45,6 @@ impl Default for Perlin {
 }
 
 impl MaskGenerator for Perlin {
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
-        let mut mask = Mask::default();
-        self.generate_into(width, height, &mut mask, rng);
-        mask
-    }
-
     fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
         mask.reset(width, height);
         if width == 0 || height == 0 {
@@ -136,7 +135,7 @@ mod tests {
                 256,
                 &mut Stream {
                     seed: 1,
-                    epoch: 0,
+                    step: 0,
                     index,
                 }
                 .rng(""),
@@ -175,7 +174,7 @@ mod tests {
             for index in 0..100 {
                 let mut rng = Stream {
                     seed: 2,
-                    epoch: 0,
+                    step: 0,
                     index,
                 }
                 .rng("");

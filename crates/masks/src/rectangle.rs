@@ -1,12 +1,14 @@
 //! Axis-parallel rectangles.
 
 use rand::{Rng, RngCore};
+use serde::{Deserialize, Serialize};
 
 use crate::{Mask, MaskGenerator};
 
 /// One axis-parallel rectangle, completely inside the image. The defaults are CutPaste's patch
 /// (CutPaste appendix A.1).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Rectangle {
     /// Smallest and largest area as a share of the image, uniform; 0.02 to 0.15.
     pub area: (f64, f64),
@@ -16,8 +18,9 @@ pub struct Rectangle {
     pub aspect_law: AspectLaw,
 }
 
-/// How the ratio of height to width is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// How the ratio of height to width is drawn. Text form in serde: `halves`, `log-uniform`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AspectLaw {
     /// Uniform below 1 or uniform above 1, with equal chance (CutPaste appendix A.1).
     #[default]
@@ -56,12 +59,6 @@ impl Rectangle {
 }
 
 impl MaskGenerator for Rectangle {
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
-        let mut mask = Mask::default();
-        self.generate_into(width, height, &mut mask, rng);
-        mask
-    }
-
     fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
         mask.reset(width, height);
         if width > 0 && height > 0 {
@@ -107,7 +104,7 @@ mod tests {
                 96,
                 &mut Stream {
                     seed: 1,
-                    epoch: 0,
+                    step: 0,
                     index,
                 }
                 .rng(""),

@@ -1,6 +1,7 @@
 //! Thin rotated rectangles.
 
 use rand::{Rng, RngCore};
+use serde::{Deserialize, Serialize};
 
 use crate::rectangle::within;
 use crate::{Mask, MaskGenerator};
@@ -8,7 +9,8 @@ use crate::{Mask, MaskGenerator};
 /// One thin rotated rectangle, its bounding box inside the image where it fits: CutPaste's scar
 /// (CutPaste appendix A.2). Lengths are given for an image of 256 px and grow with the shorter side
 /// (proposal: the source has only 256 px).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Scar {
     /// Smallest and largest width in px of a 256-px image, uniform; 2 to 16.
     pub width: (f64, f64),
@@ -29,12 +31,6 @@ impl Default for Scar {
 }
 
 impl MaskGenerator for Scar {
-    fn generate(&self, width: u32, height: u32, rng: &mut dyn RngCore) -> Mask {
-        let mut mask = Mask::default();
-        self.generate_into(width, height, &mut mask, rng);
-        mask
-    }
-
     fn generate_into(&self, width: u32, height: u32, mask: &mut Mask, rng: &mut dyn RngCore) {
         let scale = f64::from(width.min(height)) / 256.0;
         // Half lengths; never thinner than one pixel.
@@ -83,7 +79,7 @@ mod tests {
                 256,
                 &mut Stream {
                     seed: 3,
-                    epoch: 0,
+                    step: 0,
                     index,
                 }
                 .rng(""),
@@ -107,7 +103,7 @@ mod tests {
                             side,
                             &mut Stream {
                                 seed: 3,
-                                epoch: 0,
+                                step: 0,
                                 index,
                             }
                             .rng(""),
@@ -131,7 +127,7 @@ mod tests {
                             h,
                             &mut Stream {
                                 seed: 0,
-                                epoch: 0,
+                                step: 0,
                                 index
                             }
                             .rng("")

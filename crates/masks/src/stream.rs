@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 /// use flawforge_masks::Stream;
 /// use rand::Rng;
 ///
-/// let stream = Stream { seed: 1, epoch: 2, index: 3 };
+/// let stream = Stream { seed: 1, step: 2, index: 3 };
 /// let first: u64 = stream.rng("mask").random();
 /// assert_eq!(first, stream.rng("mask").random::<u64>());
 /// assert_ne!(first, stream.rng("texture").random::<u64>());
@@ -18,21 +18,30 @@ use rand_chacha::ChaCha8Rng;
 pub struct Stream {
     /// Seed of the run.
     pub seed: u64,
-    /// Pass over the data.
-    pub epoch: u64,
-    /// Index of the sample in the pass.
+    /// Training step, draw or pass: what the run counts.
+    pub step: u64,
+    /// Index of the sample in the step.
     pub index: u64,
 }
 
 impl Stream {
+    /// The place of what happens once in a run: step 0, index 0.
+    pub fn of_run(seed: u64) -> Self {
+        Self {
+            seed,
+            step: 0,
+            index: 0,
+        }
+    }
+
     /// The generator of one purpose.
     ///
-    /// ChaCha8, keyed with the four little-endian words (seed, epoch, index, 64-bit FNV-1a hash of `purpose`),
+    /// ChaCha8, keyed with the four little-endian words (seed, step, index, 64-bit FNV-1a hash of `purpose`),
     /// so that two streams coincide only when the three numbers and the hash do. The values are part of this
     /// crate's promise and pinned by tests.
     pub fn rng(&self, purpose: &str) -> ChaCha8Rng {
         let mut key = [0; 32];
-        let words = [self.seed, self.epoch, self.index, fnv1a(purpose.as_bytes())];
+        let words = [self.seed, self.step, self.index, fnv1a(purpose.as_bytes())];
         for (bytes, word) in key.chunks_exact_mut(8).zip(words) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
@@ -64,7 +73,7 @@ mod tests {
 
     #[test]
     fn values_are_pinned() {
-        let first = |seed, epoch, index, purpose| Stream { seed, epoch, index }.rng(purpose).next_u64();
+        let first = |seed, step, index, purpose| Stream { seed, step, index }.rng(purpose).next_u64();
         let found = [
             first(0, 0, 0, ""),
             first(1, 2, 3, "mask"),
@@ -83,9 +92,9 @@ mod tests {
     #[test]
     fn every_coordinate_matters() {
         let mut seen = HashSet::new();
-        for (seed, epoch, index) in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0)] {
+        for (seed, step, index) in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0)] {
             for purpose in ["mask", "texture", "mask "] {
-                assert!(seen.insert(Stream { seed, epoch, index }.rng(purpose).next_u64()));
+                assert!(seen.insert(Stream { seed, step, index }.rng(purpose).next_u64()));
             }
         }
     }

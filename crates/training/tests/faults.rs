@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::sync::Arc;
 
-use flawforge_augment::{Selection, TextureSource};
+use flawforge_augment::{Kind, Selection, TextureSource};
 use flawforge_training::{Length, Method, Run, RunFiles, TrainingError, train};
 use image::RgbImage;
 use rand::RngCore;
@@ -14,19 +14,14 @@ use support::{SIDE, category, config, quiet, run, textures};
 struct WrongSize;
 
 impl TextureSource for WrongSize {
-    fn texture(&self, _: u32, _: u32, _: &mut dyn RngCore) -> RgbImage {
-        RgbImage::new(3, 3)
+    fn texture_into(&self, _: u32, _: u32, texture: &mut RgbImage, _: &mut dyn RngCore) {
+        *texture = RgbImage::new(3, 3);
     }
 }
 
 #[test]
 fn data_that_do_not_suffice_are_refused_and_nothing_is_written() {
-    let nothing = Selection {
-        transparent: false,
-        opaque: false,
-        near_distribution: false,
-        ..Selection::default()
-    };
+    let nothing = Selection::only(Kind::Opaque).with(Kind::Opaque, false);
     let everything = Selection::default();
     let mut larger = category(4);
     larger.train[2].image = RgbImage::new(SIDE, SIDE + 1);

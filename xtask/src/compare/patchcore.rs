@@ -179,12 +179,7 @@ fn mixtures(directions: &[f32], count: usize, seed: u64) -> Vec<f32> {
         .enumerate()
         .for_each(|(index, vector)| {
             let index = index as u64;
-            let mut rng = Stream {
-                seed,
-                epoch: 0,
-                index,
-            }
-            .rng("compare patchcore: vectors");
+            let mut rng = Stream { seed, step: 0, index }.rng("compare patchcore: vectors");
             let place = rng.random_range(0..60) * ranks;
             let amounts: Vec<f32> = (0..ranks)
                 .map(|i| places[place + i] + rng.random_range(-0.7..0.7))

@@ -107,7 +107,7 @@ impl<'a> SimulatedSet<'a> {
         let made = (0..ATTEMPTS).find_map(|attempt| {
             let stream = Stream {
                 seed: self.settings.seed,
-                epoch: draw,
+                step: draw,
                 index: attempt,
             };
             self.simulate(kind, image, &mut stream.rng(&purpose))

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::Args;
 use flawforge::augment::{
-    Kind, RotateNormals, Sample, Selection, Simulation, Stream, TextureSource, to_bytes,
+    Kind, Materials, RotateNormals, Sample, Selection, Simulation, SimulationSettings, Stream, TextureBank,
+    TextureSource, to_bytes,
 };
-use flawforge::datasets::{Loading, TrainImage};
+use flawforge::datasets::{Category, Loading, TrainImage};
 use flawforge::training::sheet::{Cell, Sheet, mask_image};
 use flawforge::training::write_png;
 use rayon::prelude::*;
 
-use super::source::{AnomalyArgs, CategoryArgs, describe, make_folder};
+use super::source::{AnomalyArgs, CategoryArgs, describe, make_folder, shown_kinds};
 
 /// Draws until something is visible, at most.
 const TRIES: u64 = 10;
@@ -43,7 +44,7 @@ pub(crate) struct SimulateArgs {
 pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     let category = args.category.load(&Loading::opencv(args.size, args.size))?;
     let selection = args.anomalies.selection(&category.name)?;
-    let textures = args.anomalies.textures(args.size)?;
+    let materials = materials(&category, args.anomalies.textures(args.size)?);
     let columns: Vec<String> = (1..=args.count).map(|number| number.to_string()).collect();
     let mut sheet = Sheet::new(&columns);
     sheet.title(format!("{}: {}", category.name, describe(&selection)));
@@ -53,8 +54,8 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     let normals: Vec<&TrainImage> = (0..count)
         .map(|i| &category.train[i * category.train.len() / count])
         .collect();
-    for kind in Kind::ALL {
-        let simulation = only(kind, selection.grey, &textures);
+    for kind in shown_kinds(&selection) {
+        let simulation = only(kind, &selection, &materials);
         rows(
             &mut sheet,
             &simulation,
@@ -72,7 +73,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
         let rotated = normals.iter().enumerate().map(|(index, normal)| {
             let mut rng = Stream {
                 seed: args.seed,
-                epoch: 0,
+                step: 0,
                 index: index as u64,
             }
             .rng("shown rotation");
@@ -95,18 +96,28 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     Ok(())
 }
 
-/// A simulation that makes this kind of anomaly on every image, without colours if `grey`.
-pub(crate) fn only(kind: Kind, grey: bool, textures: &Arc<dyn TextureSource>) -> Simulation {
-    let selection = Selection {
-        transparent: kind == Kind::Transparent,
-        opaque: kind == Kind::Opaque,
-        near_distribution: kind == Kind::NearDistribution,
-        grey,
-        ..Selection::default()
-    };
-    let mut simulation = Simulation::selected(&selection, textures.clone());
-    simulation.p_clean = 0.0;
-    simulation
+/// Textures, and the normal images of a category to cut patches from.
+pub(crate) fn materials(category: &Category, textures: Arc<dyn TextureSource>) -> Materials {
+    let normals = category.train.iter().map(|normal| normal.image.clone()).collect();
+    Materials {
+        textures,
+        normals: TextureBank::new(normals)
+            .ok()
+            .map(|bank| Arc::new(bank) as Arc<dyn TextureSource>),
+    }
+}
+
+/// A simulation that makes this kind of anomaly on every image, without colours where the selection says so.
+pub(crate) fn only(kind: Kind, selection: &Selection, materials: &Materials) -> Simulation {
+    let settings = SimulationSettings::selected(&Selection {
+        grey: selection.grey,
+        ..Selection::only(kind)
+    });
+    SimulationSettings {
+        clean_probability: 0.0,
+        ..settings
+    }
+    .simulation(materials)
 }
 
 fn label(kind: Kind, selection: &Selection) -> String {
@@ -120,9 +131,9 @@ pub(crate) fn visible(simulation: &Simulation, normals: &[&TrainImage], seed: u6
         .par_iter()
         .enumerate()
         .map(|(index, normal)| {
-            let drawn = |epoch| {
+            let drawn = |step| {
                 let index = index as u64;
-                simulation.sample(&normal.image, Stream { seed, epoch, index })
+                simulation.sample(&normal.image, Stream { seed, step, index })
             };
             // An empty mask is part of training, but shows nothing: draw again.
             (0..TRIES)

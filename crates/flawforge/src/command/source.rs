@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use flawforge::augment::{ProceduralTextures, Selection, Selections, TextureBank, TextureSource};
+use flawforge::augment::{Kind, ProceduralTextures, Selection, Selections, TextureBank, TextureSource};
 use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, demo, load_textures};
 
 /// Seed of the generated demo images: fixed, so that every run sees the same ones.
@@ -133,19 +133,23 @@ impl AnomalyArgs {
     }
 }
 
+/// The kinds to show for a selection: those of the paper, and the others that it enables.
+pub(crate) fn shown_kinds(selection: &Selection) -> impl Iterator<Item = Kind> + '_ {
+    Kind::ALL
+        .into_iter()
+        .filter(|kind| Kind::PAPER.contains(kind) || selection.enables(*kind))
+}
+
 /// One phrase about a selection.
 pub(crate) fn describe(selection: &Selection) -> String {
     let on = |name: &str, enabled: bool| format!("{name} {}", if enabled { "on" } else { "off" });
-    [
-        on("transparent", selection.transparent),
-        on("opaque", selection.opaque),
-        on("near-distribution", selection.near_distribution),
-        on("rotation of normals", selection.rotate_normals),
-    ]
-    .into_iter()
-    .chain(selection.grey.then(|| "textures without colours".to_owned()))
-    .collect::<Vec<_>>()
-    .join(", ")
+    shown_kinds(selection)
+        .map(|kind| on(kind.name(), selection.enables(kind)))
+        .chain([on("rotation of normals", selection.rotate_normals)])
+        .chain(selection.grey.then(|| "textures without colours".to_owned()))
+        .chain(selection.texture.then(|| "an irregular texture".to_owned()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn read_selections(path: &Path) -> Result<Selections> {

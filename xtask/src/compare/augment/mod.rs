@@ -135,7 +135,7 @@ fn pictures() -> Result<PathBuf> {
     for index in 0..TEXTURES {
         let stream = Stream {
             seed: 0,
-            epoch: 0,
+            step: 0,
             index,
         };
         pictures.push((

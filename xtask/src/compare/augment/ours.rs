@@ -69,7 +69,7 @@ impl Ours {
         self.next += 1;
         let stream = Stream {
             seed: 1,
-            epoch: 0,
+            step: 0,
             index: self.next,
         };
         let mut rng = stream.rng("compare");

@@ -14,6 +14,7 @@ use flawforge::augment::evidence::Evidence;
 use flawforge::training::write_atomically;
 use image::RgbImage;
 
+use super::simulate::materials;
 use super::source::{CategoryArgs, TextureArgs, describe, make_folder};
 use page::Page;
 
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
             evidence: &evidence,
             proposal: &proposal,
             toml: &toml,
-            textures,
+            materials: materials(&category, textures),
             count: args.count as usize,
             seed: args.seed,
         };

@@ -1,19 +1,16 @@
 //! The page: the proposal, the numbers behind it, and what each kind of anomaly would look like.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use anyhow::Result;
-use flawforge::augment::evidence::{Answer, Evidence, Measure, Proposal, Reading};
-use flawforge::augment::{Fill, Kind, RotateNormals, Stream, TextureSource, to_bytes};
+use flawforge::augment::evidence::{Evidence, Finding, Measure, Proposal, Reading};
+use flawforge::augment::{Fill, Kind, Materials, RotateNormals, Stream, to_bytes};
 use flawforge::datasets::{Category, TrainImage};
 use image::RgbImage;
 
 use super::html::{escaped, mask, photograph};
 use crate::command::simulate::{only, visible};
-
-/// The kinds that a selection answers for.
-const KINDS: [Kind; 3] = [Kind::Transparent, Kind::Opaque, Kind::NearDistribution];
+use crate::command::source::shown_kinds;
 
 /// Everything that is on the page.
 pub(super) struct Page<'a> {
@@ -21,7 +18,7 @@ pub(super) struct Page<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) proposal: &'a Proposal,
     pub(super) toml: &'a str,
-    pub(super) textures: Arc<dyn TextureSource>,
+    pub(super) materials: Materials,
     /// Samples of each kind.
     pub(super) count: usize,
     pub(super) seed: u64,
@@ -54,7 +51,7 @@ impl Page<'_> {
         );
         self.summary(&mut text)?;
         self.questions(&mut text)?;
-        for kind in KINDS {
+        for kind in shown_kinds(&self.proposal.selection) {
             self.samples(&mut text, kind)?;
         }
         self.rotation(&mut text)?;
@@ -70,36 +67,45 @@ impl Page<'_> {
 
     fn summary(&self, text: &mut String) -> Result<()> {
         let chosen = &self.proposal.selection;
-        let rows = [
-            (
-                "transparent",
-                chosen.transparent,
-                "a foreign texture shining through is always a fault",
-                None,
-            ),
-            (
-                "opaque",
-                chosen.opaque,
-                "a foreign texture on top is always a fault",
-                None,
-            ),
-            (
-                "near_distribution",
-                chosen.near_distribution,
-                "on when parts have a fixed place, so that bending is a fault, and bending shows",
-                Some((&self.proposal.positions, "relative positions")),
-            ),
+        let positions = Some((&self.proposal.positions, "relative positions"));
+        let orientation = Some((&self.proposal.orientation, "orientation"));
+        let kinds = shown_kinds(chosen).map(|kind| {
+            let (why, asked) = match kind {
+                Kind::Transparent => ("a foreign texture shining through is always a fault", None),
+                Kind::Opaque => ("a foreign texture on top is always a fault", None),
+                Kind::NearDistribution => (
+                    "on when parts have a fixed place, so that bending is a fault, and bending shows",
+                    positions,
+                ),
+                _ => ("an anomaly of another method", None),
+            };
+            (kind.name().replace('-', "_"), chosen.enables(kind), why, asked)
+        });
+        let others = [
             (
                 "rotate_normals",
                 chosen.rotate_normals,
                 "on when the product may lie at any angle, so that a turned one is normal",
-                Some((&self.proposal.orientation, "orientation")),
+                orientation,
+            ),
+            (
+                "texture",
+                chosen.texture,
+                "on when any part of the image is as good as another, whatever its orientation",
+                None,
+            ),
+            (
+                "grey",
+                chosen.grey,
+                "on when no normal image has colours: then textures lose theirs, or colour alone would tell a fault",
+                None,
             ),
         ];
+        let others = others.map(|(key, on, why, asked)| (key.to_owned(), on, why, asked));
         text.push_str("<h2>Proposal</h2>\n<table>\n");
-        for (key, on, why, answer) in rows {
-            let asked = match answer {
-                Some((answer, what)) => format!("{what}: {}", verdict(answer)),
+        for (key, on, why, asked) in kinds.chain(others) {
+            let asked = match asked {
+                Some((finding, what)) => format!("{what}: {}", verdict(finding)),
                 None => String::new(),
             };
             writeln!(
@@ -108,12 +114,6 @@ impl Page<'_> {
                 badge(on)
             )?;
         }
-        writeln!(
-            text,
-            "<tr><td><code>grey</code></td><td>{}</td><td>on when no normal image has colours: then textures lose theirs, or \
-             colour alone would tell a fault</td><td></td></tr>",
-            badge(chosen.grey)
-        )?;
         text.push_str("</table>\n");
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Page<'_> {
     fn samples(&self, text: &mut String, kind: Kind) -> Result<()> {
         let on = self.proposal.selection.enables(kind);
         writeln!(text, "<h2>{kind} {}</h2>", badge(on))?;
-        let simulation = only(kind, self.proposal.selection.grey, &self.textures);
+        let simulation = only(kind, &self.proposal.selection, &self.materials);
         let normals = self.normals(self.count);
         let samples = visible(&simulation, &normals, self.seed);
         self.open_rows(text, normals.len())?;
@@ -239,7 +239,7 @@ impl Page<'_> {
         for (index, normal) in (0..).zip(&normals) {
             let stream = Stream {
                 seed: self.seed,
-                epoch: 0,
+                step: 0,
                 index,
             };
             let rotated = rotate.apply(&normal.image, &mut stream.rng("shown rotation"));
@@ -274,8 +274,8 @@ fn badge(on: bool) -> &'static str {
     }
 }
 
-fn verdict(answer: &Answer) -> &'static str {
-    match answer.fixed {
+fn verdict(finding: &Finding) -> &'static str {
+    match finding.fixed {
         Some(true) => "<b>fixed</b>",
         Some(false) => "<b>free</b>",
         None => "<span class=\"ask\">undecided: look at the pictures</span>",

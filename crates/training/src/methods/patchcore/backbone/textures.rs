@@ -98,9 +98,9 @@ impl TextureTraining {
 pub fn train_on_textures(folder: &Path, settings: &TextureTraining) -> Result<Weights> {
     let classes = load_texture_classes(folder, settings.side, settings.side, &Limits::default())?;
     let device = Device::Cpu;
-    let stream = |epoch| Stream {
+    let stream = |step| Stream {
         seed: settings.seed,
-        epoch,
+        step,
         index: 0,
     };
     let mut rng = stream(0).rng("texture network");

@@ -1,4 +1,4 @@
-//! Profiles: how much computing a run may cost (`data/profiles.toml`).
+//! Profiles: how much computing a run may cost (`crates/training/data/profiles.toml`).
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Decay, Length, PatchCoreBudget};
 use crate::error::{Result, TrainingError};
 
-const BUILTIN: &str = include_str!("../../../data/profiles.toml");
+const BUILTIN: &str = include_str!("../data/profiles.toml");
 
 /// A named budget: image size, network widths, batch, length and intervals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

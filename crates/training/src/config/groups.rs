@@ -298,7 +298,7 @@ pub struct Split {
     pub batch_y: usize,
 }
 
-/// NSA (Schlüter et al.); its constants per category are in `data/nsa.toml`.
+/// NSA (Schlüter et al.); its constants per category are in `nsa.toml` of `flawforge-augment`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nsa {

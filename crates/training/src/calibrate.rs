@@ -1,4 +1,4 @@
-//! The threshold of a verdict, from normal images and simulated anomalies (method: no choice is made on test images).
+//! The threshold of a verdict, from normal images and simulated anomalies (docs/method.md, section 12.3).
 
 use flawforge_augment::{Simulation, Stream, to_bytes};
 use flawforge_datasets::TrainImage;

@@ -122,7 +122,7 @@ mod tests {
             (paper.image_size, paper.batch, paper.learning_rate),
             (256, 8, 1e-4)
         );
-        assert_eq!(paper.length.steps(209, 8), 18_900); // bottle, method.md section 5
+        assert_eq!(paper.length.steps(209, 8), 18_900); // bottle, docs/method.md, section 1.3
         let fault = Profile::builtin("huge").unwrap_err().to_string();
         assert!(fault.contains("huge") && fault.contains("quick"), "{fault}");
     }

@@ -118,7 +118,7 @@ impl TwoNetworks {
         Ok(upload(values, (part.samples.len(), side, side), &self.device)?)
     }
 
-    /// `(reconstruction of Y, input Y)` of split training (method.md 3.5).
+    /// `(reconstruction of Y, input Y)` of split training (docs/method.md, section 11).
     fn reconstruct_y(&self, part: &Part) -> Result<(Tensor, Tensor)> {
         let input = self.images(part, |sample| &sample.image)?;
         let mode = match self.config.split.reconstruction_bn_on_y {

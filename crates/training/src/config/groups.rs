@@ -280,7 +280,7 @@ pub enum NormMode {
     Train,
 }
 
-/// Split training (Lin & Yan, "split training strategy"; method.md 3.5): the files are divided by parity of their
+/// Split training (Lin & Yan, "split training strategy"; docs/method.md, section 11): the files are divided by parity of their
 /// sorted position into X (1st, 3rd, …) and Y (2nd, 4th, …). X trains the reconstructive network with SSIM and L2; Y
 /// passes through it and trains the discriminative network with the focal loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -402,6 +402,6 @@ mod tests {
         assert_eq!("700 epochs".parse(), Ok(Length::Epochs(700)));
         assert!("700".parse::<Length>().is_err());
         assert!("many steps".parse::<Length>().is_err());
-        assert_eq!(Length::Epochs(700).steps(60, 8), 5_600); // toothbrush, method.md section 5
+        assert_eq!(Length::Epochs(700).steps(60, 8), 5_600); // toothbrush, docs/method.md, section 1.3
     }
 }

@@ -45,7 +45,7 @@ pub enum BackboneWeights {
     Textures,
 }
 
-/// Settings of PatchCore (method.md 8).
+/// Settings of PatchCore (docs/method.md, section 15).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatchCoreSettings {

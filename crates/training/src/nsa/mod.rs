@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! category ── Preparation ── rotation, crops ──┐
-//!          └─ constants (data/nsa.toml) ───────┴─> patches blended in ── soft labels ──> NsaNetwork, cross-entropy
+//!          └─ constants (nsa.toml) ────────────┴─> patches blended in ── soft labels ──> NsaNetwork, cross-entropy
 //! ```
 
 mod batches;
@@ -18,7 +18,7 @@ pub use recipe::NsaRecipe;
 use crate::assembly::Subject;
 use crate::config::Config;
 
-/// What NSA's constants are for a category: those of `data/nsa.toml` for MVTec AD's. For others, by its selection (proposal):
+/// What NSA's constants are for a category: those of `nsa.toml` of `flawforge-augment` for MVTec AD's. For others, by its selection (proposal):
 /// for an object the defaults, which are the transistor's (no background model), for a texture those of tile.
 pub(crate) fn constants(subject: Subject<'_>) -> NsaSettings {
     let mut known = NsaSettings::builtin();

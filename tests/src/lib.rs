@@ -1,1 +1,6 @@
-//! Tests of the whole repository: its rules (`tests/tidy.rs`) and the pipeline from image file to table.
+//! Tests of the repository itself: its rules (`tests/tidy.rs`), its documents (`tests/documents.rs`), and the README's example,
+//! which must compile as it stands.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -70,7 +70,7 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
     ));
     lines.push(
         "selection per category, constants of the near-distribution simulation, mixing of kinds and details of split \
-         training are not given in the paper; ours are in data/selection.toml and the run's config.toml"
+         training are not given in the paper; ours are in crates/augment/data/selection.toml and the run's config.toml"
             .into(),
     );
     match table {

@@ -1,10 +1,10 @@
-//! The numbers printed in the paper (`data/published.toml`), with its slips corrected and marked.
+//! The numbers printed in the paper (`xtask/data/published.toml`), with its slips corrected and marked.
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const FACTS: &str = include_str!("../../data/published.toml");
+const FACTS: &str = include_str!("../data/published.toml");
 
 /// Whether a value of the paper is as printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -100,7 +100,7 @@ impl Published {
     /// # Errors
     /// When the embedded file is malformed, which the tests of this module exclude.
     pub fn load() -> Result<Self> {
-        let raw = toml::from_str(FACTS).context("data/published.toml")?;
+        let raw = toml::from_str(FACTS).context("xtask/data/published.toml")?;
         Ok(Self { raw })
     }
 

@@ -5,12 +5,14 @@
 //! ```
 //!
 //! `steps.png` is the way to a transparent anomaly; `kinds.png` the kinds of Lin & Yan on two products, above their
-//! masks; `others.png` the kinds of other methods. Without a folder the committed pictures are written anew.
+//! masks; `others.png` the kinds of other methods. Each is also written as text (`.base64`), which the crate's documentation
+//! embeds, so that its pictures show wherever the documentation is built. Without a folder the committed files are written anew.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::prelude::*;
 use flawforge_augment::{
     AnomalySimulator, CutOut, CutPaste, ForeignPatch, MaskGenerator, NearDistribution, Nsa, NsaSettings,
     Opaque, Perlin, ProceduralTextures, Simulated, Stream, TextureBank, TextureOperations, TextureSource,
@@ -64,6 +66,7 @@ fn save(sheet: &RgbImage, path: &Path) -> Result<(), Box<dyn Error>> {
         image::ExtendedColorType::Rgb8,
     )?;
     std::fs::write(path, &bytes)?;
+    std::fs::write(path.with_extension("base64"), BASE64_STANDARD.encode(&bytes))?;
     println!("{}: {} KiB", path.display(), bytes.len().div_ceil(1024));
     Ok(())
 }

@@ -14,7 +14,8 @@
 //!
 //! # The way to an anomaly
 //!
-//! <img src="../../../crates/augment/docs/steps.png" alt="normal image, mask, texture, changed texture, mixture">
+//! <img alt="normal image, mask, texture, changed texture, mixture"
+#![cfg_attr(doc, doc = concat!("src=\"data:image/png;base64,", include_str!("../docs/steps.base64"), "\">"))]
 //!
 //! From left to right: the normal image; a [`Perlin`] mask, which says *where*; a texture from a [`TextureSource`]
 //! ([`TextureBank`]: images in memory; [`ProceduralTextures`]: noise, when there are none); the texture changed by three of
@@ -22,7 +23,8 @@
 //!
 //! # The kinds
 //!
-//! <img src="../../../crates/augment/docs/kinds.png" alt="normal, transparent, opaque, near-distribution; two products">
+//! <img alt="normal, transparent, opaque, near-distribution; two products"
+#![cfg_attr(doc, doc = concat!("src=\"data:image/png;base64,", include_str!("../docs/kinds.base64"), "\">"))]
 //!
 //! Two products of the demo data, and on them [`Transparent`], [`Opaque`] and [`NearDistribution`], above their masks.
 //! The first two *cover* the surface with something foreign; the third bends the surface itself (NDAA). Which of them is
@@ -30,7 +32,8 @@
 //! for a category: [`Selections::builtin`] for the 15 of MVTec AD, [`Selections::from_toml`] for one's own, and
 //! [`evidence`] proposes them from the normal images, with numbers.
 //!
-//! <img src="../../../crates/augment/docs/others.png" alt="CutPaste, NSA, CutOut, foreign patch">
+//! <img alt="CutPaste, NSA, CutOut, foreign patch"
+#![cfg_attr(doc, doc = concat!("src=\"data:image/png;base64,", include_str!("../docs/others.base64"), "\">"))]
 //!
 //! The kinds of other methods: [`CutPaste`], [`Nsa`] (with [Poisson blending](poisson) and soft labels), [`CutOut`] and
 //! [`ForeignPatch`]. Everything that makes anomalies is an [`AnomalySimulator`], and so is any closure; [`OneOf`],

@@ -170,7 +170,7 @@ fn load_test(file: &TestFile, loading: &Loading, limits: &Limits) -> Result<Test
     })
 }
 
-/// DRAEM divides the resized mask by 255 and truncates, so 255 alone counts (method: evaluation protocol); 128 is the first
+/// DRAEM divides the resized mask by 255 and truncates, so 255 alone counts (docs/method.md, section 13.1); 128 is the first
 /// value of at least one half.
 fn at_least(mask: &GrayImage, level: u8) -> Mask {
     Mask::from_fn(mask.width(), mask.height(), |x, y| {

@@ -3,7 +3,7 @@
 use crate::accumulate::PixelScores;
 use crate::error::MetricError;
 
-/// The usual largest false positive rate of AUPRO (method section 6.7; Bergmann et al., MVTec AD).
+/// The usual largest false positive rate of AUPRO (docs/method.md, section 13.3; Bergmann et al., MVTec AD).
 pub const AUPRO_LIMIT: f64 = 0.3;
 
 /// An anomaly map with its ground truth, both row-major.
@@ -20,7 +20,7 @@ pub struct MapWithTruth<'a> {
 }
 
 /// Area under the per-region overlap (PRO) over the false positive rate from 0 to `limit`, divided by
-/// `limit`: in `[0, 1]` (method section 6.7).
+/// `limit`: in `[0, 1]` (docs/method.md, section 13.3).
 ///
 /// PRO at a threshold is the mean, over all 8-connected components of all ground truths, of the fraction of
 /// the component that scores at or above it; the false positive rate is taken over all defect-free pixels of

@@ -1,6 +1,6 @@
 //! Connected components of a ground-truth mask.
 
-/// The 8-connected components of a mask (method section 6.7: diagonal neighbours belong together).
+/// The 8-connected components of a mask (docs/method.md, section 13.3: diagonal neighbours belong together).
 pub(crate) struct Components {
     /// For every pixel the size of its component in pixels, 0 on the background.
     pub(crate) sizes: Vec<u32>,

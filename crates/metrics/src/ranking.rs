@@ -6,7 +6,7 @@ use crate::radix;
 use crate::sweep::{Group, Outcome, Totals, sweep};
 
 /// Area under the receiver operating characteristic, in `[0, 1]`: the chance that an anomalous truth scores
-/// above a normal one, a tie counting one half (the trapezoid over distinct thresholds, method section 6.6).
+/// above a normal one, a tie counting one half (the trapezoid over distinct thresholds, docs/method.md, section 13.2).
 ///
 /// `labels` holds `true` for anomalous; both slices have one entry for every image or pixel.
 ///
@@ -18,7 +18,7 @@ pub fn auroc(scores: &[f32], labels: &[bool]) -> Result<f64, MetricError> {
 }
 
 /// Average precision, in `[0, 1]`: the sum over distinct thresholds, from the highest down, of the gain in
-/// recall times the precision (step rule, no interpolation, method section 6.6).
+/// recall times the precision (step rule, no interpolation, docs/method.md, section 13.2).
 ///
 /// `labels` holds `true` for anomalous; both slices have one entry for every image or pixel.
 ///

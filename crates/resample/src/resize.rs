@@ -1,7 +1,7 @@
 //! OpenCV's 8-bit bilinear `resize`, bit for bit.
 //!
 //! DRAEM reads images with OpenCV and brings them to 256×256 with its default interpolation, without antialiasing
-//! (method: from 1024 px that is the mean of a 2×2 block out of every 4×4). The arithmetic is integer: sample positions have
+//! (docs/method.md, section 1.1: from 1024 px that is the mean of a 2×2 block out of every 4×4). The arithmetic is integer: sample positions have
 //! half-pixel centres, coefficients are rounded to 11 bits, the horizontal pass is exact in `i32`, the vertical pass drops
 //! 4 bits, multiplies, drops 16 more and rounds the last two. An exact halving of both sides is, as in OpenCV, the rounded
 //! mean of 2×2 blocks instead.

@@ -1,4 +1,4 @@
-//! Scoring a detector on the test images of a category (method.md section 6).
+//! Scoring a detector on the test images of a category (docs/method.md, section 13).
 
 use std::time::Instant;
 

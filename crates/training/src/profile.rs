@@ -1,4 +1,4 @@
-//! Profiles: how much computing a run may cost (`data/profiles.toml`).
+//! Profiles: how much computing a run may cost (`crates/training/data/profiles.toml`).
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Decay, Length, PatchCoreBudget};
 use crate::error::{Result, TrainingError};
 
-const BUILTIN: &str = include_str!("../../../data/profiles.toml");
+const BUILTIN: &str = include_str!("../data/profiles.toml");
 
 /// A named budget: image size, network widths, batch, length and intervals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ mod tests {
             (paper.image_size, paper.batch, paper.learning_rate),
             (256, 8, 1e-4)
         );
-        assert_eq!(paper.length.steps(209, 8), 18_900); // bottle, method.md section 5
+        assert_eq!(paper.length.steps(209, 8), 18_900); // bottle, docs/method.md, section 1.3
         let fault = Profile::builtin("huge").unwrap_err().to_string();
         assert!(fault.contains("huge") && fault.contains("quick"), "{fault}");
     }

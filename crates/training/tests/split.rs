@@ -1,4 +1,4 @@
-//! Split training (method.md 3.5): who trains on what, and that each switch does what it says.
+//! Split training (docs/method.md, section 11): who trains on what, and that each switch does what it says.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Which data sets there are, where they lie, and how they are recognised: `data/datasets.toml`.
+//! Which data sets there are, where they lie, and how they are recognised: `xtask/data/datasets.toml`.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ impl Catalogue {
     /// # Errors
     /// None for the shipped file, which is tested.
     pub fn builtin() -> Result<Self, DownloadError> {
-        Self::from_toml(include_str!("../../../data/datasets.toml"))
+        Self::from_toml(include_str!("../../data/datasets.toml"))
     }
 
     /// Reads a catalogue and checks every entry.
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn unsound_entries_are_refused() {
-        let sound = include_str!("../../../data/datasets.toml");
+        let sound = include_str!("../../data/datasets.toml");
         for (from, to) in [
             ("sha256 = \"c", "sha256 = \"C"),
             ("archive = \"mvtec", "archive = \"../mvtec"),

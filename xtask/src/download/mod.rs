@@ -1,7 +1,7 @@
 //! `cargo xtask download`: real data sets and published weights, fetched safely.
 //!
 //! ```text
-//! data/datasets.toml ──> licence shown and accepted ──> fetched (resumed, mirrors) ──> SHA-256 ──> unpacked ──> DIR/<name>
+//! xtask/data/datasets.toml ──> licence shown and accepted ──> fetched (resumed, mirrors) ──> SHA-256 ──> unpacked ──> DIR/<name>
 //!  addresses, hashes      before anything is sent        DIR/<archive>.part              always     bounded      renamed last
 //! ```
 //!
@@ -56,7 +56,7 @@ pub struct DownloadArgs {
     pub keep_archive: bool,
 }
 
-/// Fetches the data sets asked for, from the addresses in `data/datasets.toml`.
+/// Fetches the data sets asked for, from the addresses in `xtask/data/datasets.toml`.
 ///
 /// # Errors
 /// An unknown data set, a licence not accepted, no address that serves the right file, an archive that is not the right file,

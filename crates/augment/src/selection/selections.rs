@@ -40,7 +40,7 @@ impl Selections {
     /// The 15 categories of MVTec AD (`data/selection.toml`).
     pub fn builtin() -> Self {
         // The file is embedded; a test parses it.
-        Self::from_toml(include_str!("../../../../data/selection.toml")).unwrap_or_default()
+        Self::from_toml(include_str!("../../data/selection.toml")).unwrap_or_default()
     }
 
     /// Reads selections: one table per category in the form of [`Selection`]; the table `default` stands for
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_embedded_file_holds_the_fifteen_categories() {
-        let selections = Selections::from_toml(include_str!("../../../../data/selection.toml")).unwrap();
+        let selections = Selections::from_toml(include_str!("../../data/selection.toml")).unwrap();
         assert_eq!(selections, Selections::builtin());
         let names: Vec<&str> = selections.names().collect();
         let expected = [

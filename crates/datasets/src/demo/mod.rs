@@ -120,7 +120,7 @@ pub fn category_as(name: &str, loading: &Loading, seed: u64) -> Result<Category,
 
 /// Which simulators and which rotation of normals suit each demo category, in the form of the augment crate's selections.
 pub fn selections_toml() -> &'static str {
-    include_str!("../../../../data/demo_selection.toml")
+    include_str!("../../data/demo_selection.toml")
 }
 
 fn generate<P: Product>(name: &str, size: u32, seed: u64) -> Category {

@@ -8,7 +8,7 @@
 //! Nothing is learnt by gradients: the network is frozen, training means to collect the vectors of all normal images and
 //! to keep a few that cover them. A patch is as anomalous as its vector is far from everything in the bank.
 //!
-//! The steps are those of the official code (method.md 8): squared distance to one neighbour, the largest of them as
+//! The steps are those of the official code (docs/method.md, section 15): squared distance to one neighbour, the largest of them as
 //! image score, no re-weighting. The paper's re-weighting is an option ([`Scoring::reweight`]).
 
 mod coreset;

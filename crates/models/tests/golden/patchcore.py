@@ -1,7 +1,7 @@
 """Golden values of PatchCore's steps: python3 patchcore.py > patchcore.json (torch, torchvision, scipy, numpy).
 
 Everything is made by rule, so that nothing but the results has to be kept: numbers are multiplicative hashes of their
-position. The steps are written anew after their description (method.md 8), in the official order: unfold, interpolate each
+position. The steps are written anew after their description (docs/method.md, section 15), in the official order: unfold, interpolate each
 channel and place of the patch, pool each layer, stack, pool again.
 """
 

@@ -132,10 +132,10 @@ pub enum NsaError {
 }
 
 impl NsaSettings {
-    /// The settings of the 15 categories of MVTec AD (`data/nsa.toml`).
+    /// The settings of the 15 categories of MVTec AD (`crates/augment/data/nsa.toml`).
     pub fn builtin() -> BTreeMap<String, NsaSettings> {
         // The file is embedded; a test parses it.
-        Self::from_toml(include_str!("../../../../../data/nsa.toml")).unwrap_or_default()
+        Self::from_toml(include_str!("../../../data/nsa.toml")).unwrap_or_default()
     }
 
     /// Reads the settings of many categories, one table each.
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_embedded_file_has_every_category() {
-        let all = NsaSettings::from_toml(include_str!("../../../../../data/nsa.toml")).unwrap();
+        let all = NsaSettings::from_toml(include_str!("../../../data/nsa.toml")).unwrap();
         let names: Vec<&str> = crate::Selections::builtin()
             .names()
             .map(|name| {

@@ -7,7 +7,7 @@ use flawforge_models::Detector;
 use image::{ImageFormat, RgbImage};
 
 use crate::atomic;
-use crate::batch::Batch;
+use crate::fit::Batch;
 use crate::error::{Result, TrainingError};
 use crate::sheet::{Cell, HeatMap, Scale, Sheet, mask_image};
 

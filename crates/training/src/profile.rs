@@ -4,65 +4,29 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Decay, Length, PatchCoreBudget};
 use crate::error::{Result, TrainingError};
+use crate::experiment::Intervals;
+use crate::methods::{draem, nsa, patchcore};
 
 const BUILTIN: &str = include_str!("../data/profiles.toml");
 
-/// A named budget: image size, network widths, batch, length and intervals.
+/// A named budget: image size, intervals, and what each method may cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Name, the key of the profile's table.
     #[serde(default)]
     pub name: String,
-    /// Side of the square network input in pixels, a multiple of 32.
+    /// Side in pixels of the square that images are scored at, a multiple of 32.
     pub image_size: u32,
-    /// Width of the reconstructive network (128 in DRAEM's code).
-    pub reconstructive_width: usize,
-    /// Width of the discriminative network (64 in DRAEM's code).
-    pub discriminative_width: usize,
-    /// Images a step; under split training from each half.
-    pub batch: usize,
-    /// Length of the training.
-    pub length: Length,
-    /// Largest learning rate.
-    pub learning_rate: f64,
-    /// Share of the length in which the rate rises.
-    #[serde(default)]
-    pub warm_up: f64,
-    /// How the rate falls.
-    #[serde(default = "milestones")]
-    pub decay: Decay,
-    /// What is different for NSA.
-    pub nsa: NsaBudget,
-    /// Steps between lines of `metrics.jsonl`.
-    pub log_every: u64,
-    /// Steps between checkpoints.
-    pub checkpoint_every: u64,
-    /// Steps between panels, 0 for none.
-    pub panel_every: u64,
-    /// What PatchCore may cost.
-    pub patchcore: PatchCoreBudget,
-}
-
-/// NSA's share of a profile; image size and intervals are the profile's own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NsaBudget {
-    /// Channels of the network's first convolution (64 in NSA's code).
-    pub width: usize,
-    /// Images a step.
-    pub batch: usize,
-    /// Length of the training.
-    pub length: Length,
-    /// Largest learning rate.
-    pub learning_rate: f64,
-}
-
-/// DRAEM's schedule, which profiles have that say nothing else.
-fn milestones() -> Decay {
-    Decay::Milestones
+    /// Intervals in steps.
+    pub every: Intervals,
+    /// Two-network training.
+    pub draem: draem::Budget,
+    /// NSA.
+    pub nsa: nsa::Budget,
+    /// PatchCore.
+    pub patchcore: patchcore::Budget,
 }
 
 impl Profile {
@@ -115,14 +79,14 @@ mod tests {
         }
         let paper = Profile::builtin("paper").unwrap();
         assert_eq!(
-            (paper.reconstructive_width, paper.discriminative_width),
+            (paper.draem.reconstructive_width, paper.draem.discriminative_width),
             (128, 64)
         );
         assert_eq!(
-            (paper.image_size, paper.batch, paper.learning_rate),
+            (paper.image_size, paper.draem.batch, paper.draem.learning_rate),
             (256, 8, 1e-4)
         );
-        assert_eq!(paper.length.steps(209, 8), 18_900); // bottle, docs/method.md, section 1.3
+        assert_eq!(paper.draem.length.steps(209, 8), 18_900); // bottle, docs/method.md, section 1.3
         let fault = Profile::builtin("huge").unwrap_err().to_string();
         assert!(fault.contains("huge") && fault.contains("quick"), "{fault}");
     }

@@ -1,28 +1,28 @@
 //! A run's directory: where its files lie, and how a trained detector is opened.
 //!
 //! ```text
-//! RUN/config.toml              settings, complete
-//! RUN/checkpoint.safetensors   everything a run needs to go on or to detect
+//! RUN/checkpoint.safetensors   everything a run needs to go on, to detect and to judge: settings, weights, threshold
+//! RUN/config.toml              the settings, for people
 //! RUN/metrics.jsonl            losses
 //! RUN/panels/step-000100.png   what the networks saw and said
-//! RUN/threshold.json           threshold of verdicts, after the last step
 //! ```
+//!
+//! The checkpoint alone, copied to another machine, is a run that detects.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use candle_core::{Device, Tensor};
-use flawforge_augment::Selection;
 use flawforge_datasets::Loading;
-use flawforge_models::Detector;
+use flawforge_models::{AnomalyMap, Detector};
 use flawforge_ops::Precision;
+use image::RgbImage;
 
-use crate::assembly::{Subject, detector_for, device_for, loading_for};
-use crate::calibrate::Threshold;
-use crate::checkpoint::{self, Header};
-use crate::config::Config;
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
+use crate::experiment::Experiment;
+use crate::fit::{Calibrated, DataDigests, Header, Places, Threshold, read_checkpoint};
 
 /// The files of a run directory.
 #[derive(Debug, Clone)]
@@ -53,10 +53,6 @@ impl RunFiles {
     pub fn metrics(&self) -> PathBuf {
         self.root.join("metrics.jsonl")
     }
-    /// `threshold.json`.
-    pub fn threshold(&self) -> PathBuf {
-        self.root.join("threshold.json")
-    }
     /// `panels`.
     pub fn panels(&self) -> PathBuf {
         self.root.join("panels")
@@ -65,53 +61,112 @@ impl RunFiles {
 
 /// A run that was trained, at least up to its first checkpoint.
 pub struct Run {
-    files: RunFiles,
+    file: PathBuf,
     header: Header,
+    experiment: Experiment,
     tensors: HashMap<String, Tensor>,
-    threshold: Option<Threshold>,
     device: Device,
+    /// The detector of [`score`](Self::score), made when it is first asked.
+    detector: OnceLock<Box<dyn Detector>>,
+}
+
+/// Whether an image is anomalous, by the run's decision threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The score is below the threshold.
+    Normal,
+    /// The score is at least the threshold.
+    Anomalous,
+}
+
+impl Verdict {
+    /// `normal` or `anomalous`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Anomalous => "anomalous",
+        }
+    }
+}
+
+/// What a run says of one image.
+#[derive(Debug, Clone)]
+pub struct Scored {
+    /// The image score: larger is more anomalous.
+    pub score: f32,
+    /// The anomaly map at the image's own size.
+    pub map: AnomalyMap,
+    /// The verdict; none where the run has no threshold.
+    pub verdict: Option<Verdict>,
 }
 
 impl Run {
-    /// Opens the run in `run_dir` on the [default device](crate::default_device).
+    /// Opens a run, by its directory or by its checkpoint alone, on the [default device](crate::default_device).
     ///
     /// # Errors
     /// If there is no checkpoint, or it is damaged.
-    pub fn open(run_dir: &Path) -> Result<Self> {
-        Self::open_on(run_dir, &default_device())
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_on(path, &default_device())
     }
 
-    /// Opens the run in `run_dir` on a device.
+    /// Opens a run on a device.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_on(run_dir: &Path, device: &Device) -> Result<Self> {
-        let files = RunFiles::new(run_dir);
-        if !files.checkpoint().is_file() {
-            return Err(TrainingError::RunDirectory {
-                path: run_dir.to_path_buf(),
-                fault: "has no checkpoint.safetensors; train first".to_owned(),
-            });
-        }
-        let (header, mut tensors) = checkpoint::read(&files.checkpoint(), device)?;
-        header.config.validate()?;
-        let suited = device_for(&header.config, device);
+    pub fn open_on(path: &Path, device: &Device) -> Result<Self> {
+        let file = checkpoint_of(path)?;
+        let (header, mut tensors) = read_checkpoint(&file, device)?;
+        let experiment: Experiment = serde_json::from_value(header.settings.clone())
+            .map_err(|error| TrainingError::checkpoint(&file, format!("its settings: {error}")))?;
+        experiment.validate()?;
+        let suited = experiment.settings.assembly().device(device);
         if !suited.same_device(device) {
             for tensor in tensors.values_mut() {
                 *tensor = tensor.to_device(&suited)?;
             }
         }
-        let threshold = if header.step == header.total_steps {
-            read_threshold(&files)?
-        } else {
-            None
-        };
         Ok(Self {
-            files,
+            file,
             header,
+            experiment,
             tensors,
-            threshold,
             device: suited,
+            detector: OnceLock::new(),
+        })
+    }
+
+    /// Scores an image of any size: score, anomaly map at the image's size, and verdict. The detector is made at the first
+    /// call and kept.
+    ///
+    /// # Errors
+    /// If the weights do not fit the settings, or a tensor operation fails.
+    pub fn score(&self, image: &RgbImage) -> Result<Scored> {
+        let detector = match self.detector.get() {
+            Some(detector) => detector,
+            None => {
+                let made = self.detector()?;
+                self.detector.get_or_init(|| made)
+            }
+        };
+        let detection = detector
+            .detect(&[&self.loading().resized(image)])?
+            .pop()
+            .ok_or_else(|| TrainingError::Batches("the detector returned nothing".to_owned()))?;
+        Ok(Scored {
+            score: detection.score,
+            map: detection.map.resized(image.width(), image.height()),
+            verdict: self.verdict(detection.score),
+        })
+    }
+
+    /// The verdict on an image score; none where the run has no threshold.
+    pub fn verdict(&self, score: f32) -> Option<Verdict> {
+        self.threshold().map(|threshold| {
+            if score >= threshold.score {
+                Verdict::Anomalous
+            } else {
+                Verdict::Normal
+            }
         })
     }
 
@@ -120,7 +175,7 @@ impl Run {
     /// # Errors
     /// If the weights do not fit the settings.
     pub fn detector(&self) -> Result<Box<dyn Detector>> {
-        self.detector_in(self.config().precision)
+        self.detector_in(self.precision())
     }
 
     /// As [`detector`](Self::detector), in another precision. f32 stands in for bfloat16 on a processor that has no instructions
@@ -133,35 +188,36 @@ impl Run {
             log::info!("this processor has no instructions for bfloat16: detecting in f32");
         }
         let _precision = precision.scope();
-        detector_for(&self.header.config, self.subject(), &self.tensors, &self.device)
-            .map_err(|fault| TrainingError::checkpoint(&self.files.checkpoint(), fault.to_string()))
+        let detector = || {
+            let mut recipe = self
+                .experiment
+                .settings
+                .assembly()
+                .recipe(&self.experiment, &self.device)?;
+            recipe.restore_weights(&self.tensors)?;
+            recipe.detector()
+        };
+        detector().map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))
+    }
+
+    /// What the run's convolutions multiply with.
+    pub fn precision(&self) -> Precision {
+        self.experiment.settings.assembly().precision()
     }
 
     /// The sizes and the filter by which images are to be loaded.
     pub fn loading(&self) -> Loading {
-        loading_for(&self.header.config, self.subject())
+        self.experiment.loading()
     }
 
-    fn subject(&self) -> Subject<'_> {
-        Subject {
-            category: &self.header.category,
-            selection: &self.header.selection,
-        }
-    }
-
-    /// The settings.
-    pub fn config(&self) -> &Config {
-        &self.header.config
+    /// The experiment: every setting.
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
     }
 
     /// Name of the category that was trained on.
     pub fn category(&self) -> &str {
-        &self.header.category
-    }
-
-    /// The selection that anomalies were simulated by.
-    pub fn selection(&self) -> &Selection {
-        &self.header.selection
+        &self.experiment.category
     }
 
     /// Steps that were done.
@@ -176,26 +232,41 @@ impl Run {
 
     /// The threshold of verdicts, if the training is finished and one was found.
     pub fn threshold(&self) -> Option<&Threshold> {
-        self.threshold.as_ref()
+        self.calibrated().map(|calibrated| &calibrated.threshold)
     }
 
-    /// The files of the run.
-    pub fn files(&self) -> &RunFiles {
-        &self.files
+    /// The threshold with the scores that it was found on.
+    pub fn calibrated(&self) -> Option<&Calibrated> {
+        self.header.calibrated.as_ref()
+    }
+
+    /// Digests of the images and textures that it was trained on.
+    pub fn data(&self) -> &DataDigests {
+        &self.header.data
+    }
+
+    /// Where images and textures came from, where the program that trained said so.
+    pub fn places(&self) -> Option<&Places> {
+        self.header.places.as_ref()
+    }
+
+    /// The checkpoint.
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 }
 
-/// Reads `threshold.json`, if there is one.
-pub(crate) fn read_threshold(files: &RunFiles) -> Result<Option<Threshold>> {
-    let path = files.threshold();
-    match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|fault| TrainingError::SettingsText {
-                origin: path.display().to_string(),
-                fault: fault.to_string(),
-            }),
-        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(fault) => Err(TrainingError::io(&path)(fault)),
+/// The checkpoint of a run's directory, or the checkpoint itself.
+fn checkpoint_of(path: &Path) -> Result<PathBuf> {
+    if path.is_file() {
+        return Ok(path.to_path_buf());
     }
+    let file = RunFiles::new(path).checkpoint();
+    if file.is_file() {
+        return Ok(file);
+    }
+    Err(TrainingError::RunDirectory {
+        path: path.to_path_buf(),
+        fault: "has no checkpoint.safetensors; train first".to_owned(),
+    })
 }

@@ -9,6 +9,7 @@ mod text;
 
 pub use groups::{Adam, Batches, Calibration, Draw, Evaluated, GroundTruth, Intervals};
 pub use overrides::Overrides;
+pub(crate) use overrides::differences;
 pub use schedule::{Decay, Length, Schedule};
 
 use serde::{Deserialize, Serialize};

@@ -161,6 +161,7 @@ mod tests {
     use candle_core::Tensor;
     use flawforge_models::Detector;
 
+    use super::super::journal::read_journal;
     use super::*;
     use crate::experiment::Intervals;
     use crate::fit::{DataDigests, Part};
@@ -206,15 +207,25 @@ mod tests {
     fn losses_that_come_late_are_logged_and_judged_by_step_before_anything_is_saved() {
         let directory = tempfile::tempdir().unwrap();
         let files = RunFiles::new(directory.path());
-        let mut config = Config::for_method(Method::Draem, &Profile::builtin("smoke").unwrap(), 0);
-        (config.every.log, config.every.checkpoint, config.every.panel) = (3, 5, 0);
-        let header = Header::new(&config, "parts", "data", &Selection::default(), 20);
+        let plan = RunPlan {
+            label: "own parts".to_owned(),
+            settings: serde_json::Value::Null,
+            data: DataDigests::default(),
+            steps: 20,
+            schedule: None,
+            every: Intervals {
+                log: 3,
+                checkpoint: 5,
+                panel: 0,
+            },
+        };
+        let header = Header::new(&plan, None);
         let options = TrainOptions {
             progress: ProgressStyle::Silent,
             device: Device::Cpu,
             ..TrainOptions::default()
         };
-        let mut session = Session::start(&config, &files, header, &options, &Device::Cpu).unwrap();
+        let mut session = Session::start(&plan, &files, header, &options, &Device::Cpu).unwrap();
         let mut batches = (0..20).map(|step| Batch {
             step,
             parts: vec![Part {

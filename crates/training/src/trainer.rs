@@ -9,7 +9,7 @@ use std::time::Instant;
 use candle_core::Device;
 use flawforge_augment::{Selection, TextureSource};
 use flawforge_datasets::Category;
-use flawforge_ops::BusyClock;
+use flawforge_ops::runtime::BusyClock;
 
 use crate::assembly::{Data, Subject, calibration_for, device_for, recipe_for, source_for};
 use crate::atomic;

@@ -56,9 +56,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    flawforge::ops::process::keep_freed_memory();
+    flawforge::ops::runtime::keep_freed_memory();
     // SAFETY: there is no other thread yet.
-    unsafe { flawforge::ops::process::one_thread_pool() };
+    unsafe { flawforge::ops::runtime::one_thread_pool() };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
         .format_timestamp(None)
         .init();

@@ -20,9 +20,9 @@ use rand::SeedableRng;
 type Fault = Box<dyn std::error::Error>;
 
 fn main() -> std::result::Result<(), Fault> {
-    flawforge_ops::process::keep_freed_memory();
+    flawforge_ops::runtime::keep_freed_memory();
     // SAFETY: there is only one thread yet.
-    unsafe { flawforge_ops::process::one_thread_pool() };
+    unsafe { flawforge_ops::runtime::one_thread_pool() };
     let precision: Precision = std::env::args().nth(7).as_deref().unwrap_or("f32").parse()?;
     let _scope = precision.scope();
     let numbers = std::env::args().skip(1).take(6);

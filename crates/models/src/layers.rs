@@ -1,8 +1,7 @@
 //! The few layers both networks are made of, and the list of tensors each owns.
 
 use candle_core::Tensor;
-use flawforge_ops::cpu::Arithmetic;
-use flawforge_ops::cpu::conv::{Algorithm, ConvShape, PreparedConv};
+use flawforge_ops::inference::{PreparedConv, prepare_conv3x3};
 use flawforge_ops::{BatchNorm, Mode, batch_norm_relu, conv3x3, upsample2};
 
 use crate::{ModelError, ParameterSpec, Parameters, Role};
@@ -86,26 +85,10 @@ impl Conv {
     pub(crate) fn prepare(
         &self,
         norm: Option<&BatchNorm>,
-        (h, w): (usize, usize),
+        size: (usize, usize),
     ) -> Result<PreparedConv, ModelError> {
-        let (co, ci, ..) = self.weight.dims4()?;
-        let (mut weight, mut bias) = (numbers(&self.weight)?, numbers(&self.bias)?);
-        if let Some(norm) = norm {
-            (weight, bias) = norm.fold(&weight, &bias)?;
-        }
-        let shape = ConvShape { n: 1, h, w, ci, co };
-        Ok(PreparedConv::new(
-            &weight,
-            &bias,
-            shape,
-            Algorithm::Auto,
-            Arithmetic::current(),
-        ))
+        Ok(prepare_conv3x3(&self.weight, &self.bias, norm, size)?)
     }
-}
-
-fn numbers(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
-    Ok(tensor.flatten_all()?.to_vec1()?)
 }
 
 /// Convolution, batch norm, ReLU.

@@ -1,7 +1,6 @@
 //! A network for inference: batch norms folded into the convolutions, weights rearranged once.
 
-use flawforge_ops::cpu::conv::PreparedConv;
-use flawforge_ops::inference::{Activations, concat, conv3x3, max_pool2, upsample2};
+use flawforge_ops::inference::{Activations, PreparedConv, concat, conv3x3, max_pool2, upsample2};
 
 use crate::ModelError;
 use crate::layers::{Conv, Pair, Up};

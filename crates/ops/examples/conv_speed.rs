@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use flawforge_ops::cpu::conv::{
+use flawforge_ops::cpu::conv3x3::{
     Algorithm, ConvShape, backward_bias, backward_input, backward_weight, forward,
 };
 use flawforge_ops::cpu::{Arithmetic, Isa};

@@ -1,4 +1,4 @@
-//! Activations: ReLU and softmax.
+//! Activations: ReLU, sigmoid and softmax.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -7,7 +7,11 @@ use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 use crate::cpu::{Isa, activation};
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::dispatch::{elements, kernels_serve, on_gpu, with_elements2};
+#[cfg(feature = "cuda")]
+use crate::dispatch::on_gpu;
+use crate::dispatch::{Backend, Kernels, dispatch};
+use crate::elements::{elements, with_elements2};
+use crate::gradient::gradient_of;
 use crate::reference;
 use crate::tape::apply1;
 
@@ -16,10 +20,20 @@ use crate::tape::apply1;
 /// # Errors
 /// Those of candle.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    if on_gpu(&[x]) || kernels_serve(&[x]) {
-        apply1(&x.contiguous()?, Relu)
-    } else {
-        reference::relu(x)
+    match dispatch(&[x], Kernels::CpuAndGpu) {
+        Backend::Reference => reference::relu(x),
+        _ => apply1(&x.contiguous()?, Relu),
+    }
+}
+
+/// `1 / (1 + exp(−x))`, any shape.
+///
+/// # Errors
+/// Those of candle.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    match dispatch(&[x], Kernels::Cpu) {
+        Backend::Reference => reference::sigmoid(x),
+        _ => apply1(&x.contiguous()?, Sigmoid),
     }
 }
 
@@ -31,10 +45,9 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     if x.dim(D::Minus1)? == 0 {
         candle_core::bail!("softmax: the last dimension of {:?} is empty", x.dims());
     }
-    if on_gpu(&[x]) || kernels_serve(&[x]) {
-        apply1(&x.contiguous()?, Softmax)
-    } else {
-        reference::softmax(x)
+    match dispatch(&[x], Kernels::CpuAndGpu) {
+        Backend::Reference => reference::softmax(x),
+        _ => apply1(&x.contiguous()?, Softmax),
     }
 }
 
@@ -61,12 +74,34 @@ impl CustomOp1 for Relu {
         #[cfg(feature = "cuda")]
         if on_gpu(&[x]) {
             return cuda::compute(self.name(), [y, dy], |gpu, [y, dy]| {
-                Ok(Some(gpu.tensor(cuda::relu_backward(gpu, y, dy)?, x.shape())))
+                gpu.gradient_of(x, || cuda::relu_backward(gpu, y, dy))
             });
         }
-        with_elements2(self.name(), y, dy, |y, dy| {
-            let dx = activation::relu_backward(y, dy, Isa::detect());
-            Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+        gradient_of(x, || {
+            with_elements2(self.name(), y, dy, |y, dy| {
+                Ok(activation::relu_backward(y, dy, Isa::detect()))
+            })
+        })
+    }
+}
+
+struct Sigmoid;
+
+impl CustomOp1 for Sigmoid {
+    fn name(&self) -> &'static str {
+        "sigmoid"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let y = activation::sigmoid(elements(self.name(), x, layout)?);
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        gradient_of(x, || {
+            with_elements2(self.name(), y, dy, |y, dy| {
+                Ok(activation::sigmoid_backward(y, dy))
+            })
         })
     }
 }
@@ -96,13 +131,13 @@ impl CustomOp1 for Softmax {
         #[cfg(feature = "cuda")]
         if on_gpu(&[x]) {
             return cuda::compute(self.name(), [y, dy], |gpu, [y, dy]| {
-                let dx = cuda::softmax_backward(gpu, y, dy, classes)?;
-                Ok(Some(gpu.tensor(dx, x.shape())))
+                gpu.gradient_of(x, || cuda::softmax_backward(gpu, y, dy, classes))
             });
         }
-        with_elements2(self.name(), y, dy, |y, dy| {
-            let dx = activation::softmax_backward(y, dy, classes);
-            Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+        gradient_of(x, || {
+            with_elements2(self.name(), y, dy, |y, dy| {
+                Ok(activation::softmax_backward(y, dy, classes))
+            })
         })
     }
 }

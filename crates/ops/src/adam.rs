@@ -3,39 +3,13 @@
 use std::collections::HashMap;
 
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, Var, bail};
-use rayon::prelude::*;
 
-use crate::cpu::Isa;
-use crate::cpu::multiversion::multiversioned;
-use crate::dispatch::{elements, on_cpu_f32, on_gpu};
+use crate::cpu;
+pub use crate::definitions::adam::AdamSettings;
+use crate::definitions::adam::Factors;
+use crate::dispatch::on_gpu;
+use crate::elements::{elements, on_cpu_f32};
 use crate::tape::GradientSource;
-
-/// Elements that one task updates.
-const CHUNK: usize = 1 << 15;
-
-/// Constants of Adam; the default is PyTorch's.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamSettings {
-    /// Learning rate that [`Adam::learning_rate`] reports; every step is told its own.
-    pub lr: f64,
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the root of the corrected second moment.
-    pub eps: f64,
-}
-
-impl Default for AdamSettings {
-    fn default() -> Self {
-        Self {
-            lr: 1e-3,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-        }
-    }
-}
 
 /// Adam without weight decay, number for number PyTorch's:
 /// `p -= lr/(1-β1ᵗ) · m / (√v/√(1-β2ᵗ) + eps)`.
@@ -61,18 +35,6 @@ struct Slot {
 enum Moments {
     Memory { m: Vec<f32>, v: Vec<f32> },
     Tensors { m: Tensor, v: Tensor },
-}
-
-/// What a single step multiplies by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Factors {
-    pub(crate) beta1: f64,
-    pub(crate) beta2: f64,
-    pub(crate) eps: f64,
-    /// `lr/(1-β1ᵗ)`.
-    pub(crate) step_size: f64,
-    /// `√(1-β2ᵗ)`.
-    pub(crate) root_correction: f64,
 }
 
 impl Adam {
@@ -126,14 +88,7 @@ impl Adam {
     /// A gradient whose shape, type or device is not its variable's.
     pub fn step(&mut self, gradients: &impl GradientSource, lr: f64) -> Result<()> {
         let steps = self.steps + 1;
-        let settings = self.settings;
-        let factors = Factors {
-            beta1: settings.beta1,
-            beta2: settings.beta2,
-            eps: settings.eps,
-            step_size: lr / (1.0 - settings.beta1.powf(steps as f64)),
-            root_correction: (1.0 - settings.beta2.powf(steps as f64)).sqrt(),
-        };
+        let factors = self.settings.factors(steps, lr);
         for slot in &self.slots {
             if let Some(gradient) = gradients.gradient(&slot.var)
                 && (gradient.dims() != slot.var.dims() || gradient.dtype() != slot.var.dtype())
@@ -298,28 +253,7 @@ impl InplaceOp2 for Update<'_> {
             bail!("Adam: a thread failed while it updated the moments");
         };
         let (m, v) = &mut *moments;
-        let isa = Isa::detect();
-        variable[start..end]
-            .par_chunks_mut(CHUNK)
-            .zip(m.par_chunks_mut(CHUNK))
-            .zip(v.par_chunks_mut(CHUNK))
-            .zip(gradient.par_chunks(CHUNK))
-            .for_each(|(((p, m), v), g)| update(isa, p, m, v, g, self.factors));
+        cpu::adam::step(&mut variable[start..end], m, v, gradient, self.factors);
         Ok(())
-    }
-}
-
-multiversioned! {
-    /// One Adam step of a slice, in the order of PyTorch's operations.
-    fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
-        let weight1 = (1.0 - factors.beta1) as f32;
-        let (beta2, weight2) = (factors.beta2 as f32, (1.0 - factors.beta2) as f32);
-        let (eps, root) = (factors.eps as f32, factors.root_correction as f32);
-        let change = -factors.step_size as f32;
-        for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
-            *m += weight1 * (g - *m);
-            *v = beta2 * *v + weight2 * g * g;
-            *p += change * *m / (v.sqrt() / root + eps);
-        }
     }
 }

@@ -1,18 +1,21 @@
 //! Operators without a graph: weights are prepared once, memory is used again.
 //!
 //! A network that is only evaluated needs no tensors: it is a chain of these functions on [`Activations`], whose
-//! memory returns to the process's pool as soon as they are dropped. A batch norm that follows a convolution is folded
-//! into it ([`BatchNorm::fold`](crate::BatchNorm::fold)), and the ReLU after it costs nothing.
+//! memory returns to the process's pool as soon as they are dropped. [`prepare_conv3x3`] folds the batch norm that follows
+//! a convolution into it, and the ReLU after it costs nothing.
 //!
 //! Images do not meet: each gives the same numbers, bit for bit, alone and in any batch.
 
-use candle_core::{Result, bail};
+use candle_core::{Result, Tensor, bail};
 
-use crate::BatchNorm;
-pub use crate::cpu::conv::PreparedConv;
+use crate::cpu::conv3x3::Algorithm;
+pub use crate::cpu::conv3x3::PreparedConv;
 use crate::cpu::scratch::Scratch;
-use crate::cpu::{Isa, activation, pooling, upsampling};
-use crate::dispatch::with_elements;
+use crate::cpu::{self, Isa, activation};
+use crate::definitions::batch_norm::BatchNorm;
+use crate::definitions::conv3x3::ConvShape;
+use crate::elements::with_elements;
+use crate::precision::Precision;
 
 /// A batch of feature maps in NHWC order, in memory from a pool.
 #[derive(Debug)]
@@ -55,6 +58,41 @@ impl Activations {
     }
 }
 
+/// Prepares the convolution of `weight` (Co,Ci,3,3) and `bias` (Co), and `norm` behind it if there is one, for images of
+/// this height and width. It multiplies in this thread's [precision](Precision).
+///
+/// # Errors
+/// Shapes that do not fit together, or a tensor that is not f32 in main memory.
+pub fn prepare_conv3x3(
+    weight: &Tensor,
+    bias: &Tensor,
+    norm: Option<&BatchNorm>,
+    (h, w): (usize, usize),
+) -> Result<PreparedConv> {
+    let (co, ci, kh, kw) = weight.dims4()?;
+    if (kh, kw) != (3, 3) || bias.dims() != [co] {
+        bail!(
+            "prepare_conv3x3: weight {:?} (Co,Ci,3,3) and bias {:?} (Co) do not fit together",
+            weight.dims(),
+            bias.dims()
+        );
+    }
+    let read = |tensor| with_elements("prepare_conv3x3", tensor, |values| Ok(values.to_vec()));
+    let (mut weight, mut bias) = (read(weight)?, read(bias)?);
+    if let Some(norm) = norm {
+        (weight, bias) = norm.fold(&weight, &bias)?;
+    }
+    let shape = ConvShape { n: 1, h, w, ci, co };
+    let arithmetic = Precision::current().arithmetic();
+    Ok(PreparedConv::new(
+        &weight,
+        &bias,
+        shape,
+        Algorithm::Auto,
+        arithmetic,
+    ))
+}
+
 /// The convolution of `x`, followed by a ReLU when `relu`.
 ///
 /// # Errors
@@ -81,14 +119,14 @@ pub fn max_pool2(x: &Activations) -> Result<Activations> {
         bail!("max_pool2: height {} and width {} must be even", x.h, x.w);
     }
     let mut y = Activations::empty(x.n, x.h / 2, x.w / 2, x.c);
-    pooling::forward_into(&x.values, x.w, x.c, Isa::detect(), y.values.output());
+    cpu::max_pool::forward2_into(&x.values, x.w, x.c, Isa::detect(), y.values.output());
     Ok(y)
 }
 
 /// ×2 bilinear interpolation with aligned corners.
 pub fn upsample2(x: &Activations) -> Activations {
     let mut y = Activations::empty(x.n, 2 * x.h, 2 * x.w, x.c);
-    upsampling::forward_into(&x.values, (x.h, x.w, x.c), Isa::detect(), y.values.output());
+    cpu::upsample::forward_into(&x.values, (x.h, x.w, x.c), Isa::detect(), y.values.output());
     y
 }
 
@@ -101,7 +139,7 @@ pub fn concat(a: &Activations, b: &Activations) -> Result<Activations> {
         bail!("concat: {:?} and {:?} do not fit", a.dims(), b.dims());
     }
     let mut y = Activations::empty(a.n, a.h, a.w, a.c + b.c);
-    activation::concat_into(&a.values, &b.values, a.c, b.c, y.values.output());
+    cpu::concat::concat_into(&a.values, &b.values, a.c, b.c, y.values.output());
     Ok(y)
 }
 
@@ -116,7 +154,7 @@ impl BatchNorm {
     ///
     /// # Errors
     /// When the numbers of channels differ, or a tensor is not f32 in main memory.
-    pub fn fold(&self, weight: &[f32], bias: &[f32]) -> Result<(Vec<f32>, Vec<f32>)> {
+    pub(crate) fn fold(&self, weight: &[f32], bias: &[f32]) -> Result<(Vec<f32>, Vec<f32>)> {
         let read = |tensor| with_elements("fold", tensor, |values| Ok(values.to_vec()));
         let (scale, shift) = (read(&self.weight)?, read(&self.bias)?);
         let (mean, variance) = (
@@ -152,7 +190,6 @@ mod tests {
 
     use super::*;
     use crate::cpu::Arithmetic;
-    use crate::cpu::conv::{Algorithm, ConvShape};
     use crate::{Mode, batch_norm, batch_norm_relu};
 
     fn random(shape: &[usize], seed: u64) -> Tensor {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
-use crate::cpu::Arithmetic;
+use crate::cpu::{Arithmetic, Isa};
 
 /// The numbers that convolutions multiply; sums, activations, variables and gradients are f32 in any case.
 ///
@@ -45,9 +45,18 @@ impl Precision {
 
     /// Whether this processor computes so, rather than in f32 instead.
     pub fn is_served_here(self) -> bool {
-        self != Self::Bf16 || {
-            let _scope = self.scope();
-            Arithmetic::current().is_bf16()
+        self != Self::Bf16 || self.arithmetic().is_bf16()
+    }
+
+    /// What the kernels of this processor multiply with: f32 unless this is bfloat16 and [`Isa::detect`] has instructions
+    /// for it.
+    pub(crate) fn arithmetic(self) -> Arithmetic {
+        let isa = Isa::detect();
+        let bf16 = Arithmetic::bf16(isa);
+        if self == Self::Bf16 && isa != Isa::Portable && bf16.is_available() {
+            bf16
+        } else {
+            isa.into()
         }
     }
 }
@@ -90,7 +99,6 @@ impl FromStr for Precision {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::Isa;
 
     #[test]
     fn names_are_read_and_others_refused() {
@@ -107,13 +115,16 @@ mod tests {
         {
             let _inner = Precision::F32.scope();
             assert_eq!(Precision::current(), Precision::F32);
-            assert!(!Arithmetic::current().is_bf16());
+            assert!(!Precision::current().arithmetic().is_bf16());
         }
         assert_eq!(Precision::current(), Precision::Bf16);
         let elsewhere = std::thread::spawn(Precision::current).join();
         assert_eq!(elsewhere.ok(), Some(Precision::Tf32));
-        assert_eq!(Arithmetic::current().is_bf16(), Precision::Bf16.is_served_here());
-        assert_eq!(Arithmetic::current().isa(), Isa::detect());
+        assert_eq!(
+            Precision::current().arithmetic().is_bf16(),
+            Precision::Bf16.is_served_here()
+        );
+        assert_eq!(Precision::current().arithmetic().isa(), Isa::detect());
         drop(outer);
         assert_eq!(Precision::current(), Precision::Tf32);
     }

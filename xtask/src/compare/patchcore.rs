@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::masks::Stream;
 use flawforge::models::patchcore::{Coreset, MemoryBank};
-use flawforge::ops::cpu::vectors::Panels;
+use flawforge::ops::vectors::Panels;
 use rand::Rng;
 use rayon::prelude::*;
 

@@ -1,6 +1,6 @@
 //! A few vectors that cover all others (PatchCore's code: approximate greedy coreset).
 
-use flawforge_ops::cpu::vectors::{Panels, farthest_first, mean_distances};
+use flawforge_ops::vectors::{Panels, farthest_first, mean_distances};
 use rand::Rng;
 use rand::seq::index;
 

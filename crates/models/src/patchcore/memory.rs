@@ -1,7 +1,7 @@
 //! The vectors that stand for everything normal.
 
 use candle_core::{Device, Tensor};
-use flawforge_ops::cpu::vectors::{Bank, Neighbour, Panels};
+use flawforge_ops::vectors::{Bank, Neighbour, Panels};
 
 use crate::ModelError;
 

@@ -1,11 +1,10 @@
-//! ReLU, softmax, concatenation and sums.
+//! ReLU, sigmoid and softmax.
 
 use std::mem::MaybeUninit;
 
 use super::Isa;
 use super::multiversion::multiversioned;
-use super::pages;
-use super::parallel::{CHUNK, fill_pieces, filled, rows_per_chunk};
+use super::parallel::{CHUNK, filled, rows_per_chunk};
 
 /// `max(x, 0)`, NaN kept.
 pub(crate) fn relu(x: &[f32], isa: Isa) -> Vec<f32> {
@@ -71,61 +70,33 @@ pub(crate) fn softmax_backward(y: &[f32], dy: &[f32], classes: usize) -> Vec<f32
     }
 }
 
-/// Rows of `ca` and `cb` numbers side by side.
-pub(crate) fn concat(a: &[f32], b: &[f32], ca: usize, cb: usize) -> Vec<f32> {
-    let len = a.len() + b.len();
-    let mut y = pages::vector(len);
-    concat_into(a, b, ca, cb, &mut y.spare_capacity_mut()[..len]);
-    // SAFETY: both parts of every row are written.
-    unsafe { y.set_len(len) };
-    y
-}
-
-/// As [`concat`], into memory that is there.
-pub(crate) fn concat_into(a: &[f32], b: &[f32], ca: usize, cb: usize, y: &mut [MaybeUninit<f32>]) {
-    let (both, rows) = (ca + cb, rows_per_chunk(ca + cb));
-    fill_pieces(y, rows * both, |index, y| {
-        let a = a[index * rows * ca..].chunks_exact(ca);
-        let b = b[index * rows * cb..].chunks_exact(cb);
-        for ((y, a), b) in y.chunks_exact_mut(both).zip(a).zip(b) {
-            y[..ca].write_copy_of_slice(a);
-            y[ca..].write_copy_of_slice(b);
-        }
-    });
-}
-
-/// The columns `from..from + count` of rows of `channels` numbers.
-pub(crate) fn columns(x: &[f32], channels: usize, from: usize, count: usize) -> Vec<f32> {
-    let rows = rows_per_chunk(count);
-    // SAFETY: every row is written.
+/// `1 / (1 + exp(−x))`.
+pub(crate) fn sigmoid(x: &[f32]) -> Vec<f32> {
+    // SAFETY: every number of the piece is written.
     unsafe {
-        filled(x.len() / channels * count, rows * count, |index, y| {
-            let x = x[index * rows * channels..].chunks_exact(channels);
-            for (y, x) in y.chunks_exact_mut(count).zip(x) {
-                y.write_copy_of_slice(&x[from..from + count]);
+        filled(x.len(), CHUNK, |index, y| {
+            for (&x, y) in x[index * CHUNK..].iter().zip(y) {
+                // exp(−x) overflows to infinity for very small x, whose sigmoid is then 0 as it should be.
+                y.write(1.0 / (1.0 + (-x).exp()));
             }
         })
     }
 }
 
-/// `a + b`.
-pub(crate) fn sum(a: &[f32], b: &[f32], isa: Isa) -> Vec<f32> {
-    // SAFETY: `added` writes as many numbers as it reads.
+/// `dy · y · (1 − y)`.
+pub(crate) fn sigmoid_backward(y: &[f32], dy: &[f32]) -> Vec<f32> {
+    // SAFETY: every number of the piece is written.
     unsafe {
-        filled(a.len().min(b.len()), CHUNK, |index, y| {
-            let range = index * CHUNK..index * CHUNK + y.len();
-            added(isa, &a[range.clone()], &b[range], y);
+        filled(y.len(), CHUNK, |index, dx| {
+            let (y, dy) = (&y[index * CHUNK..], &dy[index * CHUNK..]);
+            for ((&y, &dy), dx) in y.iter().zip(dy).zip(dx) {
+                dx.write(dy * (y * (1.0 - y)));
+            }
         })
     }
 }
 
 multiversioned! {
-    fn added(a: &[f32], b: &[f32], y: &mut [MaybeUninit<f32>]) {
-        for ((&a, &b), y) in a.iter().zip(b).zip(y) {
-            y.write(a + b);
-        }
-    }
-
     fn positive(x: &[f32], y: &mut [MaybeUninit<f32>]) {
         for (&x, y) in x.iter().zip(y) {
             y.write(if x <= 0.0 { 0.0 } else { x });

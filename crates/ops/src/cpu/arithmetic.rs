@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::Isa;
-use crate::Precision;
 
 /// An instruction set and the precision of the products of convolutions.
 ///
@@ -20,18 +19,6 @@ impl Arithmetic {
     /// tests.
     pub fn bf16(isa: Isa) -> Self {
         Self { isa, bf16: true }
-    }
-
-    /// [`Isa::detect`] with the [precision](Precision::current) of this thread. Where this processor has no instructions
-    /// for bfloat16, f32.
-    pub fn current() -> Self {
-        let isa = Isa::detect();
-        let bf16 = Self::bf16(isa);
-        if Precision::current() == Precision::Bf16 && isa != Isa::Portable && bf16.is_available() {
-            bf16
-        } else {
-            isa.into()
-        }
     }
 
     /// The instruction set.

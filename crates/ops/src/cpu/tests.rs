@@ -2,7 +2,8 @@
 
 use super::Isa;
 use super::batch_norm::{Normalisation, backward_input, forward, gradient_sums, moments};
-use super::{activation, loss, pooling, ssim, upsampling};
+use super::loss::{mse, ssim};
+use super::{activation, max_pool, upsample};
 
 fn random(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
@@ -39,10 +40,10 @@ fn all_kernels((n, h, w, c): (usize, usize, usize, usize), isa: Isa) -> Vec<f64>
     ));
     keep(activation::relu(&x, isa));
     keep(activation::relu_backward(&x, &dy, isa));
-    keep(pooling::forward(&x, w, c, isa));
-    keep(pooling::backward(&x, &dy[..x.len() / 4], w, c, isa));
-    let wide = upsampling::forward(&x, (h, w, c), isa);
-    keep(upsampling::backward(&wide, (h, w, c), isa));
+    keep(max_pool::forward2(&x, w, c, isa));
+    keep(max_pool::backward2(&x, &dy[..x.len() / 4], w, c, isa));
+    let wide = upsample::forward(&x, (h, w, c), isa);
+    keep(upsample::backward(&wide, (h, w, c), isa));
     keep(wide);
     let size = ssim::Size { h, w, c };
     let (similarity, slopes) = ssim::forward(&x, &dy, size, (1e-4, 9e-4), true, isa);
@@ -50,7 +51,7 @@ fn all_kernels((n, h, w, c): (usize, usize, usize, usize), isa: Isa) -> Vec<f64>
         keep(ssim::backward(&x, &dy, &slopes, false, size, 0.5, isa));
         keep(ssim::backward(&dy, &x, &slopes, true, size, 0.5, isa));
     }
-    results.extend([similarity, loss::mse(&x, &dy, isa)]);
+    results.extend([similarity, mse::mse(&x, &dy, isa)]);
     results
         .into_iter()
         .chain(mean)

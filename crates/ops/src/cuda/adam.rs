@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 
 use super::gpu::{BLOCK, Gpu, arguments, blocks, compute, count};
 use super::kernels::Module;
-use crate::adam::Factors;
+use crate::definitions::adam::Factors;
 
 /// Variables of a launch, `VARIABLES` in the kernel file: their addresses fit into the 4 KiB of a kernel's arguments.
 const VARIABLES: usize = 64;

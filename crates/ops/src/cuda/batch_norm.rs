@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Ten
 
 use super::gpu::{Argument, Columns, Floats, Gpu, arguments, columns, compute, count, floats, over_elements};
 use super::kernels::Module;
-use crate::batch_norm::{BatchNorm, Mode};
+use crate::definitions::batch_norm::{BatchNorm, Mode};
 use crate::tape::apply3;
 
 /// Normalises `x` on a GPU; in training the running statistics move on the way.
@@ -159,7 +159,7 @@ impl CustomOp3 for Normalisation {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let channels = self.mean.len();
-        let gradients = compute(
+        compute(
             NAME,
             [x, weight, bias, dy],
             |gpu, [values, of_weight, of_bias, dy]| {
@@ -182,7 +182,7 @@ impl CustomOp3 for Normalisation {
                     to_bias
                 ];
                 gpu.launch(Module::BatchNorm, "gradient_final", cut.total, given)?;
-                let dx = if x.track_op() {
+                let dx = gpu.gradient_of(x, || {
                     let dx = gpu.alloc(values.len)?;
                     let to = gpu.view(&dx);
                     let given = arguments![
@@ -190,18 +190,14 @@ impl CustomOp3 for Normalisation {
                         height, to
                     ];
                     gpu.launch(Module::BatchNorm, "gradient_of_input", cut.partial, given)?;
-                    Some(gpu.tensor(dx, x.shape()))
-                } else {
-                    None
-                };
-                Ok((dx, gpu.tensor(d_weight, channels), gpu.tensor(d_bias, channels)))
+                    Ok(dx)
+                })?;
+                Ok((
+                    dx,
+                    gpu.gradient_of(weight, || Ok(d_weight))?,
+                    gpu.gradient_of(bias, || Ok(d_bias))?,
+                ))
             },
-        )?;
-        let (dx, d_weight, d_bias) = gradients;
-        Ok((
-            dx,
-            weight.track_op().then_some(d_weight),
-            bias.track_op().then_some(d_bias),
-        ))
+        )
     }
 }

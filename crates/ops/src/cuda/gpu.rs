@@ -12,6 +12,7 @@ use candle_core::op::BackpropOp;
 use candle_core::{CudaStorage, Error, Layout, Result, Shape, Storage, Tensor, bail};
 
 use super::kernels::Module;
+use crate::gradient::if_wanted;
 
 /// Threads of a block in every kernel.
 pub(crate) const BLOCK: usize = 256;
@@ -126,6 +127,15 @@ impl Gpu {
     pub(crate) fn tensor(&self, buffer: CudaSlice<f32>, shape: impl Into<Shape>) -> Tensor {
         let storage = Storage::Cuda(self.storage(buffer));
         Tensor::from_storage(storage, shape, BackpropOp::none(), false)
+    }
+
+    /// As [`gradient_of`](crate::gradient::gradient_of), for a gradient that is computed on the device.
+    pub(crate) fn gradient_of(
+        &self,
+        tensor: &Tensor,
+        compute: impl FnOnce() -> Result<CudaSlice<f32>>,
+    ) -> Result<Option<Tensor>> {
+        if_wanted(tensor, || Ok(self.tensor(compute()?, tensor.shape())))
     }
 
     /// Enqueues a kernel.

@@ -8,7 +8,7 @@ use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, com
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Error, Result};
 
-use crate::loss::ssim::{RADIUS, TAPS, window};
+use crate::definitions::loss::ssim::{RADIUS, TAPS, window};
 
 /// Compute capabilities that [`compile_all`] is worth trying for: Ampere, Ada, Hopper.
 pub const ARCHITECTURES: [u32; 3] = [80, 89, 90];
@@ -19,13 +19,13 @@ pub(crate) enum Module {
     Activation,
     Adam,
     BatchNorm,
-    Concatenation,
-    Convolution,
+    Concat,
+    Conv3x3,
     Focal,
     Mse,
-    Pooling,
+    MaxPool,
     Ssim,
-    Upsampling,
+    Upsample,
 }
 
 impl Module {
@@ -33,13 +33,13 @@ impl Module {
         Self::Activation,
         Self::Adam,
         Self::BatchNorm,
-        Self::Concatenation,
-        Self::Convolution,
+        Self::Concat,
+        Self::Conv3x3,
         Self::Focal,
         Self::Mse,
-        Self::Pooling,
+        Self::MaxPool,
         Self::Ssim,
-        Self::Upsampling,
+        Self::Upsample,
     ];
 
     /// Its name among the device's modules, and its text.
@@ -48,16 +48,13 @@ impl Module {
             Self::Activation => ("flawforge_activation", include_str!("kernels/activation.cu")),
             Self::Adam => ("flawforge_adam", include_str!("kernels/adam.cu")),
             Self::BatchNorm => ("flawforge_batch_norm", include_str!("kernels/batch_norm.cu")),
-            Self::Concatenation => (
-                "flawforge_concatenation",
-                include_str!("kernels/concatenation.cu"),
-            ),
-            Self::Convolution => ("flawforge_convolution", include_str!("kernels/convolution.cu")),
-            Self::Focal => ("flawforge_focal", include_str!("kernels/focal.cu")),
-            Self::Mse => ("flawforge_mse", include_str!("kernels/mse.cu")),
-            Self::Pooling => ("flawforge_pooling", include_str!("kernels/pooling.cu")),
-            Self::Ssim => ("flawforge_ssim", include_str!("kernels/ssim.cu")),
-            Self::Upsampling => ("flawforge_upsampling", include_str!("kernels/upsampling.cu")),
+            Self::Concat => ("flawforge_concat", include_str!("kernels/concat.cu")),
+            Self::Conv3x3 => ("flawforge_conv3x3", include_str!("kernels/conv3x3.cu")),
+            Self::Focal => ("flawforge_focal", include_str!("kernels/loss/focal.cu")),
+            Self::Mse => ("flawforge_mse", include_str!("kernels/loss/mse.cu")),
+            Self::MaxPool => ("flawforge_max_pool", include_str!("kernels/max_pool.cu")),
+            Self::Ssim => ("flawforge_ssim", include_str!("kernels/loss/ssim.cu")),
+            Self::Upsample => ("flawforge_upsample", include_str!("kernels/upsample.cu")),
         }
     }
 
@@ -134,12 +131,12 @@ mod tests {
         include_str!("activation.rs"),
         include_str!("adam.rs"),
         include_str!("batch_norm.rs"),
-        include_str!("concatenation.rs"),
-        include_str!("convolution.rs"),
-        include_str!("focal.rs"),
-        include_str!("mse.rs"),
-        include_str!("pooling.rs"),
-        include_str!("upsampling.rs"),
+        include_str!("concat.rs"),
+        include_str!("conv3x3.rs"),
+        include_str!("loss/focal.rs"),
+        include_str!("loss/mse.rs"),
+        include_str!("max_pool.rs"),
+        include_str!("upsample.rs"),
     ];
 
     /// What follows each `before` in `text`, up to `after`.
@@ -155,7 +152,7 @@ mod tests {
         let mut kernels: Vec<&str> = between(&sources, "__global__ void ", "(").collect();
         kernels.sort_unstable();
         kernels.dedup();
-        let host = HOST.concat() + include_str!("ssim.rs");
+        let host = HOST.concat() + include_str!("loss/ssim.rs");
         for kernel in &kernels {
             assert!(
                 host.contains(&format!("\"{kernel}\"")),

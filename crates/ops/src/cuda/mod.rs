@@ -12,34 +12,32 @@ mod activation;
 mod adam;
 mod batch_norm;
 mod clock;
-mod concatenation;
-mod convolution;
+mod concat;
+mod conv3x3;
 mod cudnn;
-mod focal;
 mod gpu;
 mod kernels;
-mod mse;
-mod pooling;
-mod ssim;
+mod loss;
+mod max_pool;
 mod start;
 mod upload;
-mod upsampling;
+mod upsample;
 
 pub(crate) use activation::{relu, relu_backward, softmax, softmax_backward};
 pub(crate) use adam::step as adam_step;
 pub(crate) use batch_norm::fused as batch_norm;
 pub(crate) use clock::Spans;
-pub(crate) use concatenation::{concatenate, take_channels};
-pub(crate) use convolution::{
+pub(crate) use concat::{concatenate, take_channels};
+pub(crate) use conv3x3::{
     ConvSize, backward_bias as conv_backward_bias, backward_input as conv_backward_input,
     backward_weight as conv_backward_weight, forward as conv_forward,
 };
-pub(crate) use focal::{focal, focal_backward};
 pub(crate) use gpu::{Gpu, compute, floats};
 pub use kernels::{ARCHITECTURES, compile_all};
-pub(crate) use mse::{mse, mse_backward};
-pub(crate) use pooling::{pool, pool_backward};
-pub(crate) use ssim::fused as ssim_loss;
+pub(crate) use loss::focal::{focal, focal_backward};
+pub(crate) use loss::mse::{mse, mse_backward};
+pub(crate) use loss::ssim::fused as ssim_loss;
+pub(crate) use max_pool::{pool, pool_backward};
 pub use start::device;
 pub(crate) use upload::upload;
-pub(crate) use upsampling::{upsample, upsample_backward};
+pub(crate) use upsample::{upsample, upsample_backward};

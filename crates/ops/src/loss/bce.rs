@@ -2,9 +2,11 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use super::check_same_shape;
-use crate::cpu::cross_entropy;
-use crate::dispatch::{elements, kernels_serve, scalar, with_elements2};
+use crate::cpu::loss::bce as kernel;
+use crate::definitions::loss::check_same_shape;
+use crate::dispatch::{Backend, Kernels, dispatch};
+use crate::elements::{elements, scalar, with_elements2};
+use crate::gradient::gradient_of;
 use crate::reference;
 use crate::tape::apply2;
 
@@ -19,10 +21,9 @@ use crate::tape::apply2;
 pub fn bce_loss(prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
     check_same_shape("bce_loss", prediction, target)?;
     let target = target.detach();
-    if kernels_serve(&[prediction, &target]) {
-        apply2(&prediction.contiguous()?, &target.contiguous()?, CrossEntropy)
-    } else {
-        reference::bce_loss(prediction, &target)
+    match dispatch(&[prediction, &target], Kernels::Cpu) {
+        Backend::Reference => reference::bce_loss(prediction, &target),
+        _ => apply2(&prediction.contiguous()?, &target.contiguous()?, CrossEntropy),
     }
 }
 
@@ -40,7 +41,7 @@ impl CustomOp2 for CrossEntropy {
         target: &CpuStorage,
         target_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let loss = cross_entropy::loss(
+        let loss = kernel::loss(
             elements(self.name(), prediction, prediction_layout)?,
             elements(self.name(), target, target_layout)?,
         );
@@ -55,10 +56,11 @@ impl CustomOp2 for CrossEntropy {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let factor = f64::from(scalar(gradient)?) / prediction.elem_count() as f64;
-        let slope = with_elements2(self.name(), prediction, target, |p, t| {
-            let slope = cross_entropy::gradient(p, t, factor as f32);
-            Tensor::from_vec(slope, prediction.shape(), prediction.device())
+        let slope = gradient_of(prediction, || {
+            with_elements2(self.name(), prediction, target, |p, t| {
+                Ok(kernel::gradient(p, t, factor as f32))
+            })
         })?;
-        Ok((Some(slope), None))
+        Ok((slope, None))
     }
 }

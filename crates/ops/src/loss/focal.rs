@@ -2,32 +2,20 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use crate::cpu::loss::{Focal, focal, focal_backward};
+use crate::cpu::loss::focal::{Focal, focal, focal_backward};
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::dispatch::{elements, kernels_serve, on_gpu, scalar, with_elements2};
+pub use crate::definitions::loss::focal::FocalSettings;
+use crate::definitions::loss::focal::check;
+#[cfg(feature = "cuda")]
+use crate::dispatch::on_gpu;
+use crate::dispatch::{Backend, Kernels, dispatch};
+use crate::elements::{elements, scalar, with_elements2};
+use crate::gradient::gradient_of;
 use crate::reference;
 use crate::tape::apply2;
-
-/// Constants of the focal loss; the default is DRAEM's code.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FocalSettings {
-    /// Exponent γ of (1 − pt); 2.
-    pub gamma: f64,
-    /// Smoothing s: the one-hot target is clamped to [s, 1−s] and s is added to pt; 1e-5.
-    pub smooth: f64,
-}
-
-impl Default for FocalSettings {
-    fn default() -> Self {
-        Self {
-            gamma: 2.0,
-            smooth: 1e-5,
-        }
-    }
-}
 
 /// Focal loss of two-class *probabilities* (N,H,W,2), channel 1 = anomalous, against a mask (N,H,W) of 0 and 1;
 /// mean over all pixels, a scalar.
@@ -37,16 +25,17 @@ impl Default for FocalSettings {
 /// # Errors
 /// Shapes that do not fit together.
 pub fn focal_loss(probabilities: &Tensor, mask: &Tensor, settings: FocalSettings) -> Result<Tensor> {
-    check_shapes(probabilities, mask)?;
-    if on_gpu(&[probabilities, mask]) || kernels_serve(&[probabilities, mask]) {
-        let constants = Focal {
-            gamma: settings.gamma as f32,
-            smooth: settings.smooth as f32,
-        };
-        let mask = mask.detach().contiguous()?;
-        apply2(&probabilities.contiguous()?, &mask, FocalLoss(constants))
-    } else {
-        reference::focal_loss(probabilities, mask, settings)
+    check(probabilities, mask)?;
+    match dispatch(&[probabilities, mask], Kernels::CpuAndGpu) {
+        Backend::Reference => reference::focal_loss(probabilities, mask, settings),
+        _ => {
+            let constants = Focal {
+                gamma: settings.gamma as f32,
+                smooth: settings.smooth as f32,
+            };
+            let mask = mask.detach().contiguous()?;
+            apply2(&probabilities.contiguous()?, &mask, FocalLoss(constants))
+        }
     }
 }
 
@@ -97,40 +86,26 @@ impl CustomOp2 for FocalLoss {
         _loss: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        if !probabilities.track_op() {
-            return Ok((None, None));
-        }
         #[cfg(feature = "cuda")]
         if on_gpu(&[probabilities]) {
             let constants = (self.0.gamma, self.0.smooth);
-            let gradient = cuda::compute(
+            return cuda::compute(
                 self.name(),
                 [probabilities, mask, gradient],
-                |gpu, [p, mask, gradient]| {
-                    let gradient = cuda::focal_backward(gpu, p, mask, gradient, constants)?;
-                    Ok(gpu.tensor(gradient, probabilities.shape()))
+                |gpu, [p, mask, dy]| {
+                    let dp = gpu.gradient_of(probabilities, || {
+                        cuda::focal_backward(gpu, p, mask, dy, constants)
+                    })?;
+                    Ok((dp, None))
                 },
-            )?;
-            return Ok((Some(gradient), None));
+            );
         }
         let factor = (f64::from(scalar(gradient)?) / mask.elem_count() as f64) as f32;
-        with_elements2(self.name(), probabilities, mask, |p, mask| {
-            let gradient = focal_backward(p, mask, self.0, factor);
-            let shape = probabilities.shape();
-            let gradient = Tensor::from_vec(gradient, shape, probabilities.device())?;
-            Ok((Some(gradient), None))
-        })
+        let dp = gradient_of(probabilities, || {
+            with_elements2(self.name(), probabilities, mask, |p, mask| {
+                Ok(focal_backward(p, mask, self.0, factor))
+            })
+        })?;
+        Ok((dp, None))
     }
-}
-
-pub(crate) fn check_shapes(probabilities: &Tensor, mask: &Tensor) -> Result<()> {
-    let (n, h, w, classes) = probabilities.dims4()?;
-    if classes != 2 || mask.dims() != [n, h, w] || n * h * w == 0 {
-        bail!(
-            "focal_loss: probabilities {:?} must be (N,H,W,2), mask {:?} (N,H,W), not empty",
-            probabilities.dims(),
-            mask.dims()
-        );
-    }
-    Ok(())
 }

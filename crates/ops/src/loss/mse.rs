@@ -2,12 +2,18 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use crate::cpu::{Isa, loss};
+use crate::cpu::Isa;
+use crate::cpu::loss::mse as kernel;
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::dispatch::{elements, kernels_serve, on_gpu, scalar, with_elements2};
+use crate::definitions::loss::check_same_shape;
+#[cfg(feature = "cuda")]
+use crate::dispatch::on_gpu;
+use crate::dispatch::{Backend, Kernels, dispatch};
+use crate::elements::{elements, scalar, with_elements2};
+use crate::gradient::gradient_of;
 use crate::reference;
 use crate::tape::apply2;
 
@@ -17,11 +23,9 @@ use crate::tape::apply2;
 /// Arguments of different shape.
 pub fn mse_loss(prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
     check_same_shape("mse_loss", prediction, target)?;
-    if on_gpu(&[prediction, target]) || kernels_serve(&[prediction, target]) {
-        let (prediction, target) = (prediction.contiguous()?, target.contiguous()?);
-        apply2(&prediction, &target, MeanSquaredError)
-    } else {
-        reference::mse_loss(prediction, target)
+    match dispatch(&[prediction, target], Kernels::CpuAndGpu) {
+        Backend::Reference => reference::mse_loss(prediction, target),
+        _ => apply2(&prediction.contiguous()?, &target.contiguous()?, MeanSquaredError),
     }
 }
 
@@ -39,7 +43,7 @@ impl CustomOp2 for MeanSquaredError {
         target: &CpuStorage,
         target_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let loss = loss::mse(
+        let loss = kernel::mse(
             elements(self.name(), prediction, prediction_layout)?,
             elements(self.name(), target, target_layout)?,
             Isa::detect(),
@@ -73,38 +77,20 @@ impl CustomOp2 for MeanSquaredError {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         #[cfg(feature = "cuda")]
         if on_gpu(&[prediction]) {
-            let towards = |wanted: &Tensor, other: &Tensor| {
-                if !wanted.track_op() {
-                    return Ok(None);
-                }
-                cuda::compute(self.name(), [wanted, other, gradient], |gpu, [a, b, gradient]| {
-                    let da = cuda::mse_backward(gpu, a, b, gradient)?;
-                    Ok(Some(gpu.tensor(da, wanted.shape())))
-                })
-            };
-            return Ok((towards(prediction, target)?, towards(target, prediction)?));
+            return cuda::compute(self.name(), [prediction, target, gradient], |gpu, [p, t, dy]| {
+                Ok((
+                    gpu.gradient_of(prediction, || cuda::mse_backward(gpu, p, t, dy))?,
+                    gpu.gradient_of(target, || cuda::mse_backward(gpu, t, p, dy))?,
+                ))
+            });
         }
         let factor = 2.0 * f64::from(scalar(gradient)?) / prediction.elem_count() as f64;
-        let towards = |wanted: &Tensor, other: &Tensor| {
-            if !wanted.track_op() {
-                return Ok(None);
-            }
-            with_elements2(self.name(), wanted, other, |a, b| {
-                let gradient = loss::scaled_difference(a, b, factor as f32);
-                Tensor::from_vec(gradient, wanted.shape(), wanted.device()).map(Some)
-            })
-        };
-        Ok((towards(prediction, target)?, towards(target, prediction)?))
+        with_elements2(self.name(), prediction, target, |p, t| {
+            let difference = |a, b| Ok(kernel::scaled_difference(a, b, factor as f32));
+            Ok((
+                gradient_of(prediction, || difference(p, t))?,
+                gradient_of(target, || difference(t, p))?,
+            ))
+        })
     }
-}
-
-pub(crate) fn check_same_shape(op: &str, prediction: &Tensor, target: &Tensor) -> Result<()> {
-    if prediction.dims() != target.dims() || prediction.elem_count() == 0 {
-        bail!(
-            "{op}: prediction {:?} and target {:?} must have the same, non-empty shape",
-            prediction.dims(),
-            target.dims()
-        );
-    }
-    Ok(())
 }

@@ -2,32 +2,18 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use super::check_same_shape;
-use crate::cpu::ssim::{Size, Slopes, backward, forward};
-use crate::cpu::{Isa, loss};
+use crate::cpu::Isa;
+use crate::cpu::loss::ssim::{Size, Slopes, backward, extremes, forward};
 #[cfg(feature = "cuda")]
-use crate::dispatch::on_gpu;
-use crate::dispatch::{kernels_serve, scalar, with_elements2};
+use crate::cuda;
+use crate::definitions::loss::check_same_shape;
+pub use crate::definitions::loss::ssim::SsimRange;
+use crate::definitions::loss::ssim::{range_from_extremes, stabilisers};
+use crate::dispatch::{Backend, Kernels, dispatch};
+use crate::elements::{scalar, with_elements2};
+use crate::gradient::gradient_of;
 use crate::reference;
 use crate::tape::apply2;
-
-/// Pixels on either side of the centre of the 11-pixel window.
-pub(crate) const RADIUS: usize = 5;
-/// Width of the window.
-pub(crate) const TAPS: usize = 2 * RADIUS + 1;
-/// Standard deviation of the Gaussian window in pixels (DRAEM's code).
-const SIGMA: f64 = 1.5;
-
-/// How the dynamic range L of the images is chosen; the stabilising constants are (0.01·L)² and (0.03·L)².
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SsimRange {
-    /// L = 1: images in [0, 1].
-    #[default]
-    Unit,
-    /// DRAEM's rule: the upper end is 255 if the prediction exceeds 128, else 1; the lower end is −1 if it falls
-    /// below −0.5, else 0.
-    FromPrediction,
-}
 
 /// One minus the mean structural similarity of `prediction` and `target` (N,H,W,C); a scalar.
 ///
@@ -38,14 +24,11 @@ pub enum SsimRange {
 /// Arguments of different shape, or without four dimensions.
 pub fn ssim_loss(prediction: &Tensor, target: &Tensor, range: SsimRange) -> Result<Tensor> {
     check_same_shape("ssim_loss", prediction, target)?;
-    #[cfg(feature = "cuda")]
-    if on_gpu(&[prediction, target]) {
-        return crate::cuda::ssim_loss(prediction, target, range);
-    }
-    if kernels_serve(&[prediction, target]) {
-        fused(prediction, target, range)
-    } else {
-        reference::ssim_loss(prediction, target, range)
+    match dispatch(&[prediction, target], Kernels::CpuAndGpu) {
+        #[cfg(feature = "cuda")]
+        Backend::Gpu => cuda::ssim_loss(prediction, target, range),
+        Backend::Cpu => fused(prediction, target, range),
+        Backend::Reference => reference::ssim_loss(prediction, target, range),
     }
 }
 
@@ -57,7 +40,7 @@ fn fused(prediction: &Tensor, target: &Tensor, range: SsimRange) -> Result<Tenso
         let range = match range {
             SsimRange::Unit => 1.0,
             SsimRange::FromPrediction => {
-                let (lowest, highest) = loss::extremes(x);
+                let (lowest, highest) = extremes(x);
                 range_from_extremes(lowest.into(), highest.into())
             }
         };
@@ -96,43 +79,20 @@ impl CustomOp2 for SsimLoss {
         _loss: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let factor = (-f64::from(scalar(gradient)?) / prediction.elem_count() as f64) as f32;
-        let towards = |wanted: &Tensor, other: &Tensor, of_target: bool| {
-            let Some(slopes) = self.slopes.as_ref().filter(|_| wanted.track_op()) else {
-                return Ok(None);
-            };
-            with_elements2(self.name(), wanted, other, |image, other| {
-                let isa = Isa::detect();
-                let gradient = backward(image, other, slopes, of_target, self.size, factor, isa);
-                Tensor::from_vec(gradient, wanted.shape(), wanted.device()).map(Some)
+        // Neither image wanted a gradient.
+        let Some(slopes) = &self.slopes else {
+            return Ok((None, None));
+        };
+        let (factor, isa) = (-f64::from(scalar(gradient)?), Isa::detect());
+        let factor = (factor / prediction.elem_count() as f64) as f32;
+        let of = |image: &Tensor, other: &Tensor, of_target| {
+            with_elements2(self.name(), image, other, |image, other| {
+                Ok(backward(image, other, slopes, of_target, self.size, factor, isa))
             })
         };
         Ok((
-            towards(prediction, target, false)?,
-            towards(target, prediction, true)?,
+            gradient_of(prediction, || of(prediction, target, false))?,
+            gradient_of(target, || of(target, prediction, true))?,
         ))
     }
-}
-
-/// The normalised 1-D window; the 2-D window is its outer product with itself.
-pub(crate) fn window() -> [f64; TAPS] {
-    let mut window = [0f64; TAPS];
-    for (tap, value) in window.iter_mut().enumerate() {
-        let distance = tap as f64 - RADIUS as f64;
-        *value = (-distance * distance / (2.0 * SIGMA * SIGMA)).exp();
-    }
-    let total: f64 = window.iter().sum();
-    window.map(|value| value / total)
-}
-
-/// C1 and C2 for a dynamic range.
-pub(crate) fn stabilisers(range: f64) -> (f64, f64) {
-    ((0.01 * range).powi(2), (0.03 * range).powi(2))
-}
-
-/// DRAEM's rule, see [`SsimRange::FromPrediction`].
-pub(crate) fn range_from_extremes(lowest: f64, highest: f64) -> f64 {
-    let upper = if highest > 128.0 { 255.0 } else { 1.0 };
-    let lower = if lowest < -0.5 { -1.0 } else { 0.0 };
-    upper - lower
 }

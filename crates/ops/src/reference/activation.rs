@@ -1,4 +1,4 @@
-//! ReLU and softmax from candle primitives.
+//! ReLU, sigmoid and softmax from candle primitives.
 
 use candle_core::{D, Result, Tensor};
 
@@ -8,7 +8,13 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
     x * positive
 }
 
-/// Softmax over the last dimension, as candle-nn composes it.
+/// `1 / (1 + exp(−x))`, by the hyperbolic tangent, which does not overflow.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    ((x * 0.5)?.tanh()? + 1.0)? * 0.5
+}
+
+/// Softmax over the last dimension. The maximum is taken off first, so that nothing overflows.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
-    candle_nn::ops::softmax(x, D::Minus1)
+    let powers = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?.exp()?;
+    powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)
 }

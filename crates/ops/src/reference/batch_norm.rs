@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::relu;
-use crate::batch_norm::{BatchNorm, Mode};
+use crate::definitions::batch_norm::{BatchNorm, Mode};
 
 /// Batch normalisation over all but the last dimension.
 pub fn batch_norm(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {

@@ -1,0 +1,5 @@
+//! Losses and their gradients.
+
+pub(crate) mod focal;
+pub(crate) mod mse;
+pub(crate) mod ssim;

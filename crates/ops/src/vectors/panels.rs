@@ -1,0 +1,227 @@
+//! Vectors laid out for matrix products, and the products.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::cpu::Isa;
+use crate::cpu::lanes::{Lanes, with_lanes};
+use crate::cpu::product::{Product, Start};
+
+/// Steps of one pass over both operands: a panel's share of them, and a tile's, stay in the first-level cache.
+const STEPS: usize = 256;
+/// Rows of the other operand that are multiplied at once: their share of a pass stays in the second-level cache.
+pub(super) const BLOCK: usize = 144;
+/// Vectors that [`Panels::product`] multiplies by between two visits of the same rows.
+const COLUMNS: usize = 128;
+
+/// Vectors of one length, laid out in panels two registers wide: `panel[step][column]`, so that one step of a product
+/// reads two registers that lie side by side. The last panel is filled up with zeros.
+#[derive(Debug, Clone)]
+pub struct Panels {
+    isa: Isa,
+    length: usize,
+    count: usize,
+    /// Vectors in a panel.
+    width: usize,
+    data: Vec<f32>,
+}
+
+impl Panels {
+    /// Lays out `vectors`, one after the other, each of `length` numbers, for the present processor.
+    ///
+    /// # Panics
+    /// When `length` is zero or does not divide the number of values.
+    pub fn new(vectors: &[f32], length: usize) -> Self {
+        Self::with_isa(vectors, length, Isa::detect())
+    }
+
+    /// As [`Self::new`], for an instruction set of one's choice.
+    ///
+    /// # Panics
+    /// As [`Self::new`], and when the processor lacks `isa`.
+    pub fn with_isa(vectors: &[f32], length: usize, isa: Isa) -> Self {
+        assert!(
+            length > 0 && vectors.len().is_multiple_of(length),
+            "vectors of {length} numbers"
+        );
+        let count = vectors.len() / length;
+        let width = 2 * with_lanes!(isa, V => V::LANES);
+        let mut data = vec![0.0; count.div_ceil(width) * width * length];
+        data.par_chunks_mut(width * length)
+            .zip(vectors.par_chunks(width * length))
+            .for_each(|(panel, vectors)| {
+                for (column, vector) in vectors.chunks_exact(length).enumerate() {
+                    for (step, &value) in vector.iter().enumerate() {
+                        panel[step * width + column] = value;
+                    }
+                }
+            });
+        Self {
+            isa,
+            length,
+            count,
+            width,
+            data,
+        }
+    }
+
+    /// Number of vectors.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Numbers in each vector.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Vectors in a panel.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of panels.
+    pub(super) fn panels(&self) -> usize {
+        self.count.div_ceil(self.width)
+    }
+
+    /// The instruction set that the layout is for.
+    pub(super) fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The numbers of one vector.
+    ///
+    /// # Panics
+    /// When `index` is not below [`Self::len`].
+    pub fn vector(&self, index: usize) -> impl Iterator<Item = f32> + '_ {
+        assert!(index < self.count, "vector {index} of {}", self.count);
+        let panel = &self.data[index / self.width * self.width * self.length..];
+        let column = index % self.width;
+        panel
+            .iter()
+            .skip(column)
+            .step_by(self.width)
+            .take(self.length)
+            .copied()
+    }
+
+    /// All vectors, one after the other.
+    pub fn to_vec(&self) -> Vec<f32> {
+        (0..self.count).flat_map(|index| self.vector(index)).collect()
+    }
+
+    /// The product of every row of `rows` with every vector, `[row][vector]`, in parallel.
+    ///
+    /// # Panics
+    /// When the rows have another length than the vectors.
+    pub fn product(&self, rows: &[f32]) -> Vec<f32> {
+        assert!(
+            rows.len().is_multiple_of(self.length),
+            "rows of {} numbers",
+            self.length
+        );
+        let mut products = vec![0.0; rows.len() / self.length * self.count];
+        if products.is_empty() {
+            return products;
+        }
+        let group = (COLUMNS / self.width).max(1);
+        products
+            .par_chunks_mut(BLOCK * self.count)
+            .zip(rows.par_chunks(BLOCK * self.length))
+            .for_each(|(products, rows)| {
+                let tiles = Tiles::new(rows, self.length, self.isa);
+                let mut dots = vec![0.0; tiles.padded_rows() * group * self.width];
+                for first in (0..self.panels()).step_by(group) {
+                    let panels = first..(first + group).min(self.panels());
+                    let stride = panels.len() * self.width;
+                    self.dots(&tiles, panels, &mut dots);
+                    let begin = first * self.width;
+                    let columns = stride.min(self.count - begin);
+                    for (products, dots) in products.chunks_exact_mut(self.count).zip(dots.chunks(stride)) {
+                        products[begin..begin + columns].copy_from_slice(&dots[..columns]);
+                    }
+                }
+            });
+        products
+    }
+
+    /// `dots[row][column]` for the rows of `tiles` and the vectors of some panels: `panels.len() * width` columns.
+    ///
+    /// Each sum runs over the steps in order, whatever the other rows and columns are.
+    pub(super) fn dots(&self, tiles: &Tiles, panels: Range<usize>, dots: &mut [f32]) {
+        let stride = panels.len() * self.width;
+        assert!(tiles.length == self.length && panels.end <= self.panels());
+        assert!(dots.len() >= tiles.padded_rows() * stride);
+        for from in (0..self.length).step_by(STEPS) {
+            let steps = STEPS.min(self.length - from);
+            for (place, panel) in panels.clone().enumerate() {
+                let b = &self.data[(panel * self.length + from) * self.width..][..steps * self.width];
+                for tile in 0..tiles.count() {
+                    let a = &tiles.data[(tile * self.length + from) * tiles.height..][..steps * tiles.height];
+                    let c = &mut dots[tile * tiles.height * stride + place * self.width..];
+                    let product = Product {
+                        segments: 1,
+                        steps,
+                        a: a.as_ptr(),
+                        a_row: 1,
+                        a_step: tiles.height,
+                        a_segment: 0,
+                        b: b.as_ptr(),
+                        b_step: self.width,
+                        b_segment: 0,
+                        c: c.as_mut_ptr(),
+                        c_row: stride,
+                        columns: self.width,
+                        start: if from == 0 { Start::Zero } else { Start::Accumulate },
+                        positive: false,
+                    };
+                    // SAFETY: a and b are whole passes of a tile and a panel, as sliced above; the assertions say that c
+                    // has `height` rows of `stride` numbers from its tile on. `with_lanes` checks the processor.
+                    with_lanes!(self.isa, V => unsafe { product.run::<V>(tiles.height) });
+                }
+            }
+        }
+    }
+}
+
+/// Rows laid out in tiles as high as the register file allows: `tile[step][row]`, filled up with zeros.
+pub(super) struct Tiles {
+    length: usize,
+    height: usize,
+    data: Vec<f32>,
+}
+
+impl Tiles {
+    pub(super) fn new(rows: &[f32], length: usize, isa: Isa) -> Self {
+        let height = with_lanes!(isa, V => V::TILE_ROWS);
+        let count = (rows.len() / length).div_ceil(height);
+        let mut data = vec![0.0; count * height * length];
+        for (tile, rows) in data
+            .chunks_exact_mut(height * length)
+            .zip(rows.chunks(height * length))
+        {
+            for (row, values) in rows.chunks_exact(length).enumerate() {
+                for (step, &value) in values.iter().enumerate() {
+                    tile[step * height + row] = value;
+                }
+            }
+        }
+        Self { length, height, data }
+    }
+
+    fn count(&self) -> usize {
+        self.data.len() / (self.height * self.length)
+    }
+
+    /// Rows, those that fill up the last tile included.
+    pub(super) fn padded_rows(&self) -> usize {
+        self.count() * self.height
+    }
+}

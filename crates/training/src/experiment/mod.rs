@@ -2,7 +2,7 @@
 
 mod groups;
 mod overrides;
-mod precision;
+pub(crate) mod precision;
 pub(crate) mod ranges;
 mod schedule;
 mod text;
@@ -137,5 +137,4 @@ impl Experiment {
     }
 }
 
-#[cfg(test)]
-mod tests;
+

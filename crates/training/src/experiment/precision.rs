@@ -4,14 +4,10 @@ use flawforge_ops::Precision;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
 
-pub(super) fn serialize<S: Serializer>(precision: &Precision, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(precision: &Precision, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(precision)
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Precision, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Precision, D::Error> {
     String::deserialize(from)?.parse().map_err(D::Error::custom)
-}
-
-pub(super) fn is_default(precision: &Precision) -> bool {
-    *precision == Precision::default()
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Instant;
 
 use candle_core::Device;
-use flawforge_ops::BusyClock;
+use flawforge_ops::runtime::BusyClock;
 
 use super::batch::Batch;
 use super::checkpoint::{self, Header};

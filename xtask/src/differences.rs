@@ -3,10 +3,10 @@
 use crate::backbone::SweepBackbone;
 use crate::cell::CellResult;
 use crate::plan::Plan;
-use crate::source::{Data, Textures};
 use crate::tables::PaperTable;
 use flawforge::augment::NsaSettings;
 use flawforge::ops::Precision;
+use flawforge::source::{Images, Textures};
 use flawforge::training::Method;
 
 /// One sentence for each difference that matters in `table`.
@@ -14,7 +14,7 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
     let profile = &plan.profile;
     let mut lines = Vec::new();
     match &plan.data {
-        Data::Demo => {
+        Images::Demo => {
             lines.push("images: the generated demo data, not MVTec AD; the paper has no value for it".into())
         }
         data => lines.push(format!("images: {}", data.describe())),

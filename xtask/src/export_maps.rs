@@ -1,10 +1,10 @@
 //! `export-maps`: anomaly maps as TIFF files of 32-bit floats, in the layout that MVTec's own evaluation script reads.
 
 use crate::cell::CellKey;
-use crate::source::Data;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use flawforge::models::AnomalyMap;
+use flawforge::source::Images;
 use flawforge::training::{Method, Run, default_device, write_atomically};
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,7 +56,7 @@ pub enum MapSize {
 /// Before anything is computed: a run that is missing, unfinished or of a category that the data set lacks. Afterwards
 /// whatever cannot be written.
 pub fn export_maps(args: &ExportMapsArgs) -> Result<()> {
-    let data = Data::resolve(args.data.as_deref(), &args.downloads)?;
+    let images = Images::resolve(args.data.as_deref(), Some(&args.downloads))?;
     let runs = match &args.cells {
         Some(out) => cells(out, args.method, args.seed)?,
         None => args.run.clone(),
@@ -74,7 +74,7 @@ pub fn export_maps(args: &ExportMapsArgs) -> Result<()> {
             );
         }
         let category = run.category().to_owned();
-        data.categories(std::slice::from_ref(&category), &[])?;
+        images.categories(std::slice::from_ref(&category), &[])?;
         if !categories.insert(category.clone()) {
             bail!(
                 "{}: a second run on {category}; export it to another folder",
@@ -84,9 +84,9 @@ pub fn export_maps(args: &ExportMapsArgs) -> Result<()> {
         opened.push((category, run));
     }
     for (name, run) in opened {
-        let category = data.read(&name, &run.loading())?;
+        let category = images.load(&name, &run.loading())?;
         let sizes = match args.size {
-            MapSize::Image => data.test_sizes(&name)?,
+            MapSize::Image => images.test_sizes(&name)?,
             MapSize::Network => None,
         };
         let detector = run.detector()?;

@@ -71,7 +71,7 @@ pub fn draw(plan: &Plan, cells: &[Planned], hardest: usize) -> Result<bool> {
         let (Some(baseline), Some(ours)) = (finished(first), finished(second)) else {
             continue;
         };
-        let category = plan.data.load(name, &baseline.loading)?;
+        let category = plan.data.load_to_score(name, &baseline.loading)?;
         let device = default_device();
         let detector = |cell: &Planned| Run::open_on(&cell.key.dir(&plan.out), &device)?.detector();
         let chosen = hardest_images(&*detector(baseline)?, &category, hardest)?;

@@ -13,12 +13,12 @@ pub mod plan;
 pub mod published;
 pub mod reproduce;
 pub mod simulated;
-pub mod source;
 pub mod sweep;
 pub mod tables;
 
 use anyhow::Result;
 use flawforge::datasets::demo;
+use flawforge::source::DEMO_SEED;
 use std::path::Path;
 
 /// Writes the generated demo data as image files in MVTec layout.
@@ -26,7 +26,7 @@ use std::path::Path;
 /// # Errors
 /// When the folder cannot be written.
 pub fn demo_data(out: &Path, size: u32) -> Result<()> {
-    demo::export(out, size, source::DEMO_SEED)?;
+    demo::export(out, size, DEMO_SEED)?;
     println!("{}: {}", out.display(), demo::CATEGORIES.join(", "));
     Ok(())
 }

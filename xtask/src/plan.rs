@@ -4,12 +4,12 @@ use crate::backbone::{BackboneArgs, SweepBackbone};
 use crate::cell::{self, CellKey, CellResult, Provenance};
 use crate::published::Published;
 use crate::simulated::{self, SetSettings, SimulatedResult};
-use crate::source::{self, Data, Textures};
 use anyhow::Result;
 use clap::Args;
 use flawforge::augment::Selection;
 use flawforge::datasets::Loading;
 use flawforge::ops::Precision;
+use flawforge::source::{Images, Textures, selection_lines};
 use flawforge::training::{Config, Method, Profile, RotateWhen, Simulator, Subject, loading_for};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -115,7 +115,7 @@ fn parse_shard(text: &str) -> Result<Shard, String> {
 /// Everything that a sweep will do.
 pub struct Plan {
     /// Where images come from.
-    pub data: Data,
+    pub data: Images,
     /// Where textures come from.
     pub textures: Textures,
     /// The budget of a cell.
@@ -149,33 +149,34 @@ impl Plan {
         on_simulated: Vec<Method>,
         published: &Published,
     ) -> Result<Self> {
-        let data = Data::resolve(args.data.as_deref(), &args.downloads)?;
-        let textures = Textures::resolve(args.textures.as_deref(), &args.downloads)?;
+        let downloads = Some(args.downloads.as_path());
+        let data = Images::resolve(args.data.as_deref(), downloads)?;
+        let textures = Textures::resolve(args.textures.as_deref(), downloads)?;
         let profile = Profile::builtin(args.profile.as_deref().unwrap_or_else(|| default_profile(&data)))?;
         let categories = data.categories(&distinct(&args.categories), published.order())?;
-        let known = data.selections(args.selection.as_deref())?;
-        let selective = methods.iter().any(|&method| uses_selection(method, &profile));
-        let mut selections = Vec::new();
+        let mut found = Vec::new();
         for category in &categories {
-            let found = source::select(&known, category);
-            if found.is_none() && selective {
-                eprintln!(
-                    "note: no selection names {category}; the default is used (every kind, no rotation). \
-                     Give one with --selection FILE; `flawforge simulate` shows what it makes"
-                );
-            }
-            selections.push(found.cloned().unwrap_or_default());
+            found.push(data.selection(category, args.selection.as_deref())?);
         }
+        if methods.iter().any(|&method| uses_selection(method, &profile)) {
+            let origins = found.iter().map(|found| &found.origin);
+            for line in selection_lines(categories.iter().map(String::as_str).zip(origins)) {
+                eprintln!("{line}");
+            }
+        }
+        let selections = found.into_iter().map(|found| found.selection).collect();
         let out = args
             .out
             .clone()
             .unwrap_or_else(|| PathBuf::from("out").join(&profile.name));
-        let folder = match &textures {
-            Textures::Folder(folder) => Some(folder.as_path()),
-            Textures::Procedural => None,
-        };
-        let backbone =
-            SweepBackbone::settle(&args.backbone, &methods, &profile, folder, &args.downloads, &out)?;
+        let backbone = SweepBackbone::settle(
+            &args.backbone,
+            &methods,
+            &profile,
+            textures.folder(),
+            &args.downloads,
+            &out,
+        )?;
         Ok(Self {
             data,
             textures,
@@ -302,9 +303,9 @@ fn uses_selection(method: Method, profile: &Profile) -> bool {
     config.simulation.simulator == Simulator::Selected || config.rotation.when == RotateWhen::Selected
 }
 
-fn default_profile(data: &Data) -> &'static str {
+fn default_profile(data: &Images) -> &'static str {
     match data {
-        Data::Demo => "demo",
+        Images::Demo => "demo",
         _ if flawforge::training::gpu_available() => "paper",
         _ => "quick",
     }

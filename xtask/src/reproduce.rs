@@ -8,13 +8,13 @@ use crate::figure4;
 use crate::plan::{Plan, Planned, SweepArgs};
 use crate::published::Published;
 use crate::simulated::SimulatedResult;
-use crate::source::Data;
 use crate::sweep::{self, Job};
 use crate::tables::{self, Finished, PaperTable};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::{Category, Loading};
 use flawforge::fault::in_one_line;
+use flawforge::source::Images;
 use flawforge::training::Method;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -60,7 +60,7 @@ fn reproduce(args: &SweepArgs, wanted: &[PaperTable], hardest: Option<usize>) ->
     let published = Published::load()?;
     let columns = Columns::new(args, wanted, hardest.is_some())?;
     let plan = Plan::new(args, columns.all(), columns.on_simulated(), &published)?;
-    if matches!(plan.data, Data::Demo) {
+    if plan.data == Images::Demo {
         eprintln!(
             "Using the generated demo data: no MVTec AD was downloaded and no --data given.\n\
              For the real thing: `cargo xtask download mvtec-ad dtd`, or --data DIR with your own images."
@@ -194,7 +194,7 @@ fn write_table(
         methods,
         categories: &plan.categories,
         bendable: &bendable,
-        paper_categories: !matches!(plan.data, Data::Demo),
+        paper_categories: plan.data != Images::Demo,
         cells: results,
         simulated,
         differences: differences(table, plan, results),
@@ -237,7 +237,10 @@ fn run_waiting(
         let common = cell.set.as_ref().map(|_| plan.common_loading());
         for loading in [Some(cell.loading), common].into_iter().flatten() {
             if let Entry::Vacant(entry) = images.entry((cell.category, loading)) {
-                entry.insert(plan.data.load(&plan.categories[cell.category], &loading)?);
+                entry.insert(
+                    plan.data
+                        .load_to_score(&plan.categories[cell.category], &loading)?,
+                );
             }
         }
     }

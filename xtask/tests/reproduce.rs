@@ -398,6 +398,38 @@ fn bad_input_ends_at_once_in_one_clear_line() {
 }
 
 #[test]
+fn a_name_alone_brings_no_facts_about_mvtec() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("data");
+    // Nothing can be scored here, so that the sweep ends before it trains, after it has said what it would take.
+    for (name, defect) in [("bottle", "dent"), ("leather", "stain"), ("tile", "oil")] {
+        for folder in [
+            "train/good".to_owned(),
+            format!("test/{defect}"),
+            format!("ground_truth/{defect}"),
+        ] {
+            fs::create_dir_all(root.join(name).join(folder)).unwrap();
+        }
+        fs::write(root.join(name).join("train/good/000.png"), b"not looked at").unwrap();
+    }
+    let out = dir.path().join("out");
+    let outcome = run(&out, &["--data", root.to_str().unwrap(), "--methods", "lin-yan"]);
+    let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert!(
+        !outcome.status.success() && text.contains("of both sorts"),
+        "{text}"
+    );
+    assert!(
+        text.contains("selection of bottle, leather: default: every kind"),
+        "{text}"
+    );
+    assert!(
+        text.contains("selection of tile: built-in (MVTec AD by its layout)"),
+        "{text}"
+    );
+}
+
+#[test]
 fn odd_sizes_run_and_other_settings_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let part = data_set(&dir.path().join("data"));

@@ -11,6 +11,7 @@
 //! | [`ops`], [`models`] | who finds it? | [`models::Detector`] |
 //! | [`training`] | how does it learn? | [`training::train`] |
 //! | [`metrics`] | how well was it found? | [`metrics::PixelScores`] |
+//! | [`source`] | which images, textures and selection does a command take? | [`source::Images`] |
 //!
 //! From a folder of normal images to anomaly maps:
 //!
@@ -50,6 +51,7 @@
 //! ```
 
 pub mod fault;
+pub mod source;
 
 pub use flawforge_augment as augment;
 pub use flawforge_datasets as datasets;

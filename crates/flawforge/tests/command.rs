@@ -77,7 +77,7 @@ fn a_plain_folder_is_trained_on_and_images_of_any_size_are_scored() {
     ];
     let (_, err) = succeed(&train);
     assert!(
-        err.contains("no selection is known for category `plates`"),
+        err.contains("selection of plates: default: every kind, no rotation"),
         "{err}"
     );
     for file in [
@@ -201,6 +201,65 @@ fn a_demo_category_is_shown_trained_and_evaluated() {
     for file in ["evaluation.json", "scores.csv", "heatmaps.png"] {
         assert!(run.join("evaluation").join(file).is_file(), "{file}");
     }
+}
+
+/// A folder in MVTec layout with one defect type.
+fn mvtec_layout(root: &Path, defect: &str) {
+    let mask = GrayImage::from_pixel(40, 40, Luma([255]));
+    for part in ["train/good", "test/good", "test/DEFECT", "ground_truth/DEFECT"] {
+        let folder = root.join(part.replace("DEFECT", defect));
+        fs::create_dir_all(&folder).unwrap();
+        let picture = if part.starts_with("ground") {
+            mask.clone()
+        } else {
+            grey(40, 40, 3)
+        };
+        picture.save(folder.join("000.png")).unwrap();
+    }
+}
+
+#[test]
+fn a_name_alone_brings_no_facts_about_mvtec() {
+    let dir = tempfile::tempdir().unwrap();
+    let plain = dir.path().join("plain/leather");
+    fs::create_dir_all(plain.join("normal")).unwrap();
+    grey(40, 40, 0).save(plain.join("normal/0.png")).unwrap();
+    let (other, real) = (dir.path().join("other/bottle"), dir.path().join("real/leather"));
+    mvtec_layout(&other, "dent");
+    mvtec_layout(&real, "fold");
+    let sheet = dir.path().join("sheet.png");
+    let said = |arguments: &[&str]| {
+        let rest = ["--count", "1", "--size", "32", "--out", path(&sheet)];
+        succeed(&[&["simulate"], arguments, &rest].concat()).1
+    };
+    for own in [&plain, &other] {
+        let err = said(&[path(own)]);
+        assert!(err.contains(": default: every kind, no rotation"), "{err}");
+        assert!(
+            err.contains("near-distribution on, rotation of normals off"),
+            "{err}"
+        );
+    }
+    let err = said(&[path(&real)]);
+    assert!(
+        err.contains("selection of leather: built-in (MVTec AD by its layout)"),
+        "{err}"
+    );
+    assert!(
+        err.contains("near-distribution off, rotation of normals on"),
+        "{err}"
+    );
+    assert!(said(&["--demo", "leather"]).contains("selection of leather: the demo data's own"));
+
+    let file = dir.path().join("own.toml");
+    let answers = "opaque = true\ntransparent = false\nnear_distribution = false\nrotate_normals = false\n";
+    fs::write(&file, format!("[default]\n{answers}")).unwrap();
+    let err = said(&[path(&real), "--selection", path(&file)]);
+    assert!(
+        err.contains("selection of leather: ") && err.contains("own.toml"),
+        "{err}"
+    );
+    assert!(err.contains("transparent off, opaque on"), "{err}");
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use super::set::{KINDS, SetSettings, SimulatedSet, base_name};
 use crate::plan::distinct;
 use crate::published::Published;
-use crate::source::{Data, Textures};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::{Category, GOOD, Loading};
+use flawforge::source::{Images, Textures};
 use flawforge::training::write_atomically;
 use image::{DynamicImage, ImageFormat};
 use rayon::prelude::*;
@@ -81,21 +81,21 @@ const LICENCE: &str = "These pictures are derived from the images named in made_
 /// Bad input before anything is written, an `OUT` that holds something, and whatever cannot be written.
 pub fn simulate_dataset(args: &SimulateDatasetArgs) -> Result<()> {
     refuse_to_overwrite(&args.out)?;
-    let data = Data::resolve(args.data.as_deref(), &args.downloads)?;
-    if matches!(data, Data::Demo) && args.size > *flawforge::datasets::demo::SIZES.end() {
+    let images = Images::resolve(args.data.as_deref(), Some(&args.downloads))?;
+    if images == Images::Demo && args.size > *flawforge::datasets::demo::SIZES.end() {
         bail!(
             "--size {}: the demo data ends at {}",
             args.size,
             flawforge::datasets::demo::SIZES.end()
         );
     }
-    let textures = Textures::resolve(args.textures.as_deref(), &args.downloads)?;
-    let names = data.categories(&distinct(&args.categories), Published::load()?.order())?;
+    let textures = Textures::resolve(args.textures.as_deref(), Some(&args.downloads))?;
+    let names = images.categories(&distinct(&args.categories), Published::load()?.order())?;
     let loaded = textures.load(args.size)?;
     let staging = Staging::beside(&args.out)?;
     let mut categories = Vec::new();
     for name in names {
-        let category = data.read(&name, &Loading::opencv(args.size, args.size))?;
+        let category = images.load(&name, &Loading::opencv(args.size, args.size))?;
         let settings = SetSettings::new(&name, args.draws, args.seed);
         let set_hash = settings.hash();
         let set = SimulatedSet::new(&category, loaded.clone(), settings);
@@ -116,7 +116,7 @@ pub fn simulate_dataset(args: &SimulateDatasetArgs) -> Result<()> {
         });
     }
     let description = Description {
-        made_of: data.describe(),
+        made_of: images.describe(),
         textures: textures.describe(),
         size: args.size,
         draws: args.draws,

@@ -43,7 +43,7 @@ pub(crate) struct SimulateArgs {
 /// Runs the command.
 pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     let category = args.category.load(&Loading::opencv(args.size, args.size))?;
-    let selection = args.anomalies.selection(&category.name)?;
+    let selection = args.anomalies.selection(&args.category)?;
     let materials = materials(&category, args.anomalies.textures(args.size)?);
     let columns: Vec<String> = (1..=args.count).map(|number| number.to_string()).collect();
     let mut sheet = Sheet::new(&columns);

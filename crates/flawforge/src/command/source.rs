@@ -1,16 +1,14 @@
-//! Where a command takes images, textures and the selection from.
+//! The options that say where a command takes images, textures and the selection from.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use clap::Args;
-use flawforge::augment::{Kind, ProceduralTextures, Selection, Selections, TextureBank, TextureSource};
-use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, demo, load_textures};
-
-/// Seed of the generated demo images: fixed, so that every run sees the same ones.
-const DEMO_SEED: u64 = 0;
+use flawforge::augment::{Kind, Selection, TextureSource};
+use flawforge::datasets::{Category, Loading};
+use flawforge::source::{Images, Textures, selection_lines};
 
 /// A category: a folder, or one of the generated ones.
 #[derive(Args, Debug)]
@@ -25,47 +23,31 @@ pub(crate) struct CategoryArgs {
 }
 
 impl CategoryArgs {
+    /// Where the images come from.
+    pub(crate) fn images(&self) -> Images {
+        match &self.dir {
+            Some(dir) => Images::Single(dir.clone()),
+            None => Images::Demo,
+        }
+    }
+
+    /// The category's name, before its images are loaded; a demo category is known to exist then.
+    pub(crate) fn name(&self) -> Result<String> {
+        let asked: Vec<String> = self.demo.iter().cloned().collect();
+        let names = self.images().categories(&asked, &[])?;
+        names.into_iter().next().context("a category has a name")
+    }
+
     /// The images, as a method wants them.
     pub(crate) fn load(&self, loading: &Loading) -> Result<Category> {
-        match &self.dir {
-            Some(dir) => load_files(&CategoryFiles::discover(dir)?, loading),
-            None => self.demo(loading),
-        }
+        Ok(self.images().load(&self.name()?, loading)?)
     }
 
-    /// The category's name, before its images are loaded.
-    pub(crate) fn name(&self) -> Result<String> {
-        match &self.dir {
-            Some(dir) => Ok(CategoryFiles::discover(dir)?.name),
-            None => Ok(self.demo.clone().unwrap_or_default()),
-        }
-    }
-
-    /// The normal images to train on alone; test images are not even opened.
+    /// The normal images to train on alone; test images are not opened.
     pub(crate) fn load_normals(&self, side: u32) -> Result<Category> {
         let loading = Loading::opencv(side, side);
-        let Some(dir) = &self.dir else {
-            return self.demo(&loading);
-        };
-        let mut files = CategoryFiles::discover(dir)?;
-        files.test.clear();
-        load_files(&files, &loading)
+        Ok(self.images().load_normals(&self.name()?, &loading)?)
     }
-
-    fn demo(&self, loading: &Loading) -> Result<Category> {
-        let name = self.demo.as_deref().unwrap_or_default();
-        if !demo::CATEGORIES.contains(&name) {
-            bail!(
-                "unknown demo category `{name}` (known: {})",
-                demo::CATEGORIES.join(", ")
-            );
-        }
-        Ok(demo::category_as(name, loading, DEMO_SEED)?)
-    }
-}
-
-fn load_files(files: &CategoryFiles, loading: &Loading) -> Result<Category> {
-    Ok(Category::load_as(files, loading, &Limits::default())?)
 }
 
 /// What anomalies are made of.
@@ -79,21 +61,14 @@ pub(crate) struct TextureArgs {
 impl TextureArgs {
     /// The textures, at `side`×`side` pixels.
     pub(crate) fn load(&self, side: u32) -> Result<Arc<dyn TextureSource>> {
-        match &self.textures {
-            None => Ok(Arc::new(ProceduralTextures::default())),
-            Some(dir) => {
-                let images = load_textures(dir, side, side, &Limits::default())?;
-                let bank = TextureBank::new(images).with_context(|| dir.display().to_string())?;
-                Ok(Arc::new(bank))
-            }
-        }
+        Ok(Textures::resolve(self.textures.as_deref(), None)?.load(side)?)
     }
 }
 
 /// What anomalies are made of, and which are made.
 #[derive(Args, Debug)]
 pub(crate) struct AnomalyArgs {
-    /// Selection file (TOML): which kinds of anomaly make sense for the category [default: the built-in selections]
+    /// Selection file (TOML): which kinds of anomaly suit the category [default: the demo data's own, or the built-in ones for MVTec AD]
     #[arg(long, value_name = "FILE")]
     selection: Option<PathBuf>,
     #[command(flatten)]
@@ -111,25 +86,14 @@ impl AnomalyArgs {
         self.textures.load(side)
     }
 
-    /// The selection of a category: from the file given, the demo's own, the built-in ones, or the default.
-    pub(crate) fn selection(&self, category: &str) -> Result<Selection> {
-        let given = match &self.selection {
-            Some(path) => vec![read_selections(path)?],
-            None => Vec::new(),
-        };
-        let demo = Selections::from_toml(demo::selections_toml()).context("the demo's selection")?;
-        let known = [given, vec![demo, Selections::builtin()]].concat();
-        if let Some(found) = known.iter().find_map(|selections| selections.get(category)) {
-            return Ok(found.clone());
+    /// The selection of a category. Says in one line where it was found.
+    pub(crate) fn selection(&self, category: &CategoryArgs) -> Result<Selection> {
+        let name = category.name()?;
+        let found = category.images().selection(&name, self.selection.as_deref())?;
+        for line in selection_lines([(name.as_str(), &found.origin)]) {
+            log::info!("{line}");
         }
-        // The file's own default, if a file was given.
-        let default = known[0].get_or_default(category).clone();
-        log::info!(
-            "no selection is known for category `{category}`; using the default ({}); `flawforge simulate` shows what \
-             it makes, `flawforge select` proposes another, --selection FILE replaces it",
-            describe(&default)
-        );
-        Ok(default)
+        Ok(found.selection)
     }
 }
 
@@ -150,20 +114,6 @@ pub(crate) fn describe(selection: &Selection) -> String {
         .chain(selection.texture.then(|| "an irregular texture".to_owned()))
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-fn read_selections(path: &Path) -> Result<Selections> {
-    let text = fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    Selections::from_toml(&text).map_err(|fault| {
-        // The parser draws the place of the fault over several lines.
-        let fault = fault.to_string();
-        let line: Vec<&str> = fault
-            .lines()
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .collect();
-        anyhow!("{}: {}", path.display(), line.join(" "))
-    })
 }
 
 /// Makes the folder that a command writes into.

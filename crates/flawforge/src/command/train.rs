@@ -132,7 +132,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let mut config = args.settings()?;
     let backbone = args.give_backbone(&mut config)?;
     let name = args.category.name()?;
-    let selection = args.anomalies.selection(&name)?;
+    let selection = args.anomalies.selection(&args.category)?;
     let subject = Subject {
         category: &name,
         selection: &selection,

@@ -1,0 +1,61 @@
+//! What can be wrong with a source of images, textures or selections, one line an error.
+
+use std::path::PathBuf;
+
+use flawforge_augment::TextureError;
+use flawforge_datasets::DatasetError;
+
+/// An error of a source, which names the folder, the file or the category.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The folder that was asked for is not there.
+    #[error("{}: no such folder ({option})", path.display())]
+    MissingFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The option that names it.
+        option: &'static str,
+    },
+    /// A folder has no name that a category could be called by.
+    #[error("{}: cannot be opened, or has no name", path.display())]
+    Nameless {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The images hold no category of that name.
+    #[error("unknown category {name:?} in {place}; known: {known}")]
+    UnknownCategory {
+        /// The name asked for.
+        name: String,
+        /// Where it was looked for.
+        place: String,
+        /// The categories there, separated by commas.
+        known: String,
+    },
+    /// Test images of one sort only, which cannot be scored.
+    #[error("{}: scores need test images of both sorts, normal (test/good) and defective", path.display())]
+    OneSort {
+        /// The category's folder.
+        path: PathBuf,
+    },
+    /// A selection file cannot be read, or says something that is no selection.
+    #[error("{}: {reason}", path.display())]
+    Selection {
+        /// The file.
+        path: PathBuf,
+        /// Why, in one line.
+        reason: String,
+    },
+    /// The textures of a folder cannot be used.
+    #[error("{}: {source}", path.display())]
+    Textures {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with them.
+        source: TextureError,
+    },
+    /// The images cannot be found or decoded.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+}

@@ -1,0 +1,50 @@
+//! Where a command takes images, textures and selections from: one lookup for everybody.
+//!
+//! ```text
+//! --data DIR, else the downloaded MVTec AD, else the demo data ──> Images   ── load ──> Category
+//! --textures DIR, else the downloaded DTD, else noise ───────────> Textures ── load ──> TextureSource
+//! --selection FILE, else what is known of the images ────────────> Selected { selection, origin }
+//! ```
+//!
+//! A selection says which anomalies suit a category. It is looked up in this order, and [`Selected`] says where it was found:
+//!
+//! 1. the file that was given: its table for the category, else its table `default`, if it has one;
+//! 2. the demo data's own selections, for the generated images alone;
+//! 3. the built-in selections, for what is known to be MVTec AD by name *and* layout ([`Images::is_mvtec`]);
+//! 4. the default: every kind of anomaly, no rotation of normal images.
+//!
+//! A name alone proves nothing: somebody's folder `bottle` gets the default.
+//!
+//! ```
+//! use flawforge::source::{Images, Origin, Textures};
+//!
+//! // Nothing was given and nothing is downloaded: the demo data, and textures made of noise.
+//! let images = Images::resolve(None, None)?;
+//! let textures = Textures::resolve(None, None)?;
+//! assert_eq!((images.describe(), textures.describe()), ("generated demo data".into(), "procedural".into()));
+//! let found = images.selection("leather", None)?;
+//! assert_eq!(found.origin, Origin::Demo);
+//! assert!(found.selection.rotate_normals);
+//! # Ok::<(), flawforge::source::SourceError>(())
+//! ```
+
+mod error;
+mod images;
+mod mvtec;
+mod selected;
+mod textures;
+
+pub use error::SourceError;
+pub use images::{DEMO_SEED, Images};
+pub use selected::{Origin, Selected, selection_lines};
+pub use textures::Textures;
+
+use std::path::Path;
+
+/// One spelling for one folder, however it was typed.
+fn full_path(dir: &Path) -> String {
+    dir.canonicalize()
+        .unwrap_or_else(|_| dir.into())
+        .display()
+        .to_string()
+}

@@ -1,0 +1,230 @@
+//! A category's selection, and where it was found.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use flawforge_augment::{Selection, Selections};
+use flawforge_datasets::demo;
+
+use super::{Images, SourceError};
+
+/// A selection with the place where it was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selected {
+    /// The selection.
+    pub selection: Selection,
+    /// Where it was found.
+    pub origin: Origin,
+}
+
+/// Where a selection was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In the file that was given.
+    File(PathBuf),
+    /// Among the demo data's own.
+    Demo,
+    /// Among the built-in ones: the images are known to be MVTec AD's.
+    Mvtec,
+    /// Nowhere: the default is used.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Demo => f.write_str("the demo data's own"),
+            Self::Mvtec => f.write_str("built-in (MVTec AD by its layout)"),
+            Self::Default => f.write_str("default: every kind, no rotation; `flawforge select` proposes one"),
+        }
+    }
+}
+
+impl Images {
+    /// The selection of a category, by the order that the [module](super) gives. `given` is a file of selections (TOML).
+    ///
+    /// # Errors
+    /// When the file cannot be read, or says something that is no selection.
+    pub fn selection(&self, category: &str, given: Option<&Path>) -> Result<Selected, SourceError> {
+        if let Some(path) = given {
+            if let Some(selection) = in_file(path, category)? {
+                let origin = Origin::File(path.into());
+                return Ok(Selected { selection, origin });
+            }
+            log::warn!("{}: has neither [{category}] nor [default]", path.display());
+        }
+        let (known, origin) = if matches!(self, Self::Demo) {
+            let known = Selections::from_toml(demo::selections_toml());
+            (known.unwrap_or_default(), Origin::Demo)
+        } else if self.is_mvtec(category) {
+            (Selections::builtin(), Origin::Mvtec)
+        } else {
+            (Selections::default(), Origin::Default)
+        };
+        Ok(match known.get(category) {
+            Some(found) => Selected {
+                selection: found.clone(),
+                origin,
+            },
+            None => Selected {
+                selection: Selection::default(),
+                origin: Origin::Default,
+            },
+        })
+    }
+}
+
+/// What a file says of a category: its own table, or the table `default`, if there is one.
+fn in_file(path: &Path, category: &str) -> Result<Option<Selection>, SourceError> {
+    let error = |reason: &str| SourceError::Selection {
+        path: path.into(),
+        reason: one_line(reason),
+    };
+    let text = fs::read_to_string(path).map_err(|e| error(&format!("cannot be read: {e}")))?;
+    let selections = Selections::from_toml(&text).map_err(|e| error(&e.to_string()))?;
+    let tables: toml::Table = text.parse().map_err(|e: toml::de::Error| error(&e.to_string()))?;
+    let said = selections.get(category).is_some() || tables.contains_key("default");
+    Ok(said.then(|| selections.get_or_default(category).clone()))
+}
+
+/// The parser draws the place of an error over several lines.
+fn one_line(text: &str) -> String {
+    let parts: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join(" ")
+}
+
+/// Which selections are used, one line for each origin: `selection of bottle, cable: built-in (MVTec AD by its layout)`.
+pub fn selection_lines<'a>(found: impl IntoIterator<Item = (&'a str, &'a Origin)>) -> Vec<String> {
+    let mut groups: Vec<(&Origin, Vec<&str>)> = Vec::new();
+    for (category, origin) in found {
+        match groups.iter_mut().find(|(known, _)| *known == origin) {
+            Some((_, categories)) => categories.push(category),
+            None => groups.push((origin, vec![category])),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(origin, categories)| format!("selection of {}: {origin}", categories.join(", ")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flawforge_augment::Fill;
+
+    /// `NAME/` in MVTec layout with one defect type, or in plain layout without any.
+    fn category(root: &Path, name: &str, defect: Option<&str>) -> Images {
+        let dir = root.join(name);
+        match defect {
+            None => fs::create_dir_all(dir.join("normal")).unwrap(),
+            Some(defect) => {
+                for part in ["train/good", "test/good"] {
+                    fs::create_dir_all(dir.join(part)).unwrap();
+                }
+                for part in ["test", "ground_truth"] {
+                    fs::create_dir_all(dir.join(part).join(defect)).unwrap();
+                }
+            }
+        }
+        Images::Single(dir)
+    }
+
+    #[test]
+    fn facts_serve_what_they_are_about() {
+        let root = tempfile::tempdir().unwrap();
+        let builtin = Selections::builtin();
+        for (defect, origin) in [
+            (None, Origin::Default),
+            (Some("stain"), Origin::Default),
+            (Some("cut"), Origin::Mvtec),
+        ] {
+            let root = root.path().join(defect.unwrap_or("plain"));
+            let single = category(&root, "leather", defect);
+            for images in [single, Images::Root(root)] {
+                let found = images.selection("leather", None).unwrap();
+                assert_eq!(found.origin, origin, "{images:?}");
+                let expected = match origin {
+                    Origin::Mvtec => builtin.get("leather").unwrap().clone(),
+                    _ => Selection::default(),
+                };
+                assert_eq!(found.selection, expected);
+                assert_eq!(images.is_mvtec("leather"), origin == Origin::Mvtec);
+            }
+        }
+        let demo = Images::Demo.selection("leather", None).unwrap();
+        assert_eq!((demo.selection.fill, demo.origin), (Fill::Reflect, Origin::Demo));
+        assert!(!Images::Demo.is_mvtec("leather"));
+    }
+
+    #[test]
+    fn a_file_comes_first_with_its_own_default() {
+        let root = tempfile::tempdir().unwrap();
+        let leather = category(root.path(), "leather", Some("cut"));
+        let entry = |name: &str| {
+            let off =
+                ["transparent", "near_distribution", "rotate_normals"].map(|key| format!("{key} = false\n"));
+            format!("[{name}]\nopaque = true\n{}", off.concat())
+        };
+        let file = root.path().join("own.toml");
+        for (name, from_file) in [("leather", true), ("default", true), ("wood", false)] {
+            fs::write(&file, entry(name)).unwrap();
+            let found = leather.selection("leather", Some(&file)).unwrap();
+            let origin = if from_file {
+                Origin::File(file.clone())
+            } else {
+                Origin::Mvtec
+            };
+            assert_eq!(found.origin, origin, "{name}");
+            assert_eq!(found.selection.transparent, !from_file, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_a_file_is_one_line_with_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("own.toml");
+        let said = |text: Option<&str>| {
+            if let Some(text) = text {
+                fs::write(&file, text).unwrap();
+            }
+            Images::Demo
+                .selection("gear", Some(&file))
+                .unwrap_err()
+                .to_string()
+        };
+        for text in [
+            None,
+            Some("[gear]\ntransparent = maybe\n"),
+            Some("[gear]\nopaque = true\n"),
+        ] {
+            let line = said(text);
+            assert!(line.contains("own.toml: ") && !line.contains('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn categories_of_one_origin_share_a_line() {
+        let lines = selection_lines([
+            ("bottle", &Origin::Mvtec),
+            ("plates", &Origin::Default),
+            ("cable", &Origin::Mvtec),
+        ]);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(
+            lines[0],
+            "selection of bottle, cable: built-in (MVTec AD by its layout)"
+        );
+        assert!(
+            lines[1].starts_with("selection of plates: default: every kind"),
+            "{}",
+            lines[1]
+        );
+    }
+}

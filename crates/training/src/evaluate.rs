@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use flawforge_datasets::{Category, TestImage};
-use flawforge_metrics::{AUPRO_LIMIT, ImageScores, PixelMetrics, PixelScores};
+use flawforge_metrics::{ImageScores, PixelMetrics, PixelScores};
 use flawforge_models::{Detection, Detector, View};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -79,12 +79,7 @@ pub struct Evaluation {
 /// # Errors
 /// As [`evaluate_with`].
 pub fn evaluate(detector: &dyn Detector, category: &Category) -> Result<Evaluation> {
-    let settings = Evaluated {
-        ground_truth: GroundTruth::Full,
-        aupro_limit: AUPRO_LIMIT,
-        batch: 4,
-    };
-    evaluate_with(detector, category, &settings)
+    evaluate_with(detector, category, &Evaluated::default())
 }
 
 /// Scores `detector` on the test images of `category`.

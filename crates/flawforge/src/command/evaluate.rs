@@ -15,10 +15,10 @@ use super::source::{CategoryArgs, make_folder};
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     category: CategoryArgs,
-    /// Directory of a trained run
+    /// A trained run: its directory, or its checkpoint.safetensors alone
     #[arg(long, value_name = "RUN")]
     run: PathBuf,
-    /// Folder for evaluation.json, scores.csv and heatmaps.png [default: RUN/evaluation]
+    /// Folder for evaluation.json, scores.csv and heatmaps.png [default: `evaluation` beside the run's file]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// What convolutions multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: that of the run's settings]
@@ -44,9 +44,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
             run.total_steps()
         );
     }
-    let detector = run.detector_in(args.precision.unwrap_or(run.config().precision))?;
+    let detector = run.detector_in(args.precision.unwrap_or(run.precision()))?;
     let mut sheet = HeatMapSheet::new(&category, detector.full_scale());
-    let settings = &run.config().evaluation;
+    let settings = &run.experiment().evaluation;
     let evaluation = evaluate_each(
         detector.as_ref(),
         &category,
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
             sheet.add(position, detection);
         },
     )?;
-    let out = args.out.clone().unwrap_or_else(|| args.run.join("evaluation"));
+    let out = args.out.clone().unwrap_or_else(|| run.file().with_file_name("evaluation"));
     make_folder(&out)?;
     let json = serde_json::to_vec_pretty(&evaluation).context("evaluation.json")?;
     write_atomically(&out.join("evaluation.json"), &json)?;

@@ -11,7 +11,7 @@ use flawforge::datasets::{Limits, Loading, load_rgb};
 use flawforge::models::{AnomalyMap, Detection, Detector};
 use flawforge::ops::Precision;
 use flawforge::training::sheet::{HeatMap, Scale};
-use flawforge::training::{Run, write_atomically, write_png};
+use flawforge::training::{Run, Verdict, write_atomically, write_png};
 use image::{ImageBuffer, ImageFormat, Luma, RgbImage};
 
 use super::source::make_folder;
@@ -26,11 +26,14 @@ pub(crate) struct PredictArgs {
     /// An image, or a folder whose images (and those of its folders) are taken
     #[arg(value_name = "IMAGE|DIR")]
     input: PathBuf,
-    /// Directory of a trained run
+    /// A trained run: its directory, or its checkpoint.safetensors alone
     #[arg(long, value_name = "RUN")]
     run: PathBuf,
-    /// Folder for scores.csv, and for each image NAME_map.png (16 bits, 65535 = score 1, of PatchCore = the score that its training images call surely anomalous), NAME_heat.png and
-    /// NAME_overlay.png, all in the image's own size
+    /// Folder for the results
+    ///
+    /// scores.csv has a row for each image. NAME_map.png is the anomaly map in 16 bits, at the image's own size: 65535 is score
+    /// 1.0. PatchCore's scores are unbounded: there it is three times the largest squared distance seen in a sample of training
+    /// patches. NAME_heat.png shows the map in colors, NAME_overlay.png lays it over the image.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// What convolutions multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: that of the run's settings]
@@ -41,7 +44,7 @@ pub(crate) struct PredictArgs {
 /// Runs the command.
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
-    let detector = run.detector_in(args.precision.unwrap_or(run.config().precision))?;
+    let detector = run.detector_in(args.precision.unwrap_or(run.precision()))?;
     let images = list(&args.input)?;
     make_folder(&args.out)?;
     let threshold = run.threshold();
@@ -52,7 +55,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     table.write_record(["image", "width", "height", "score", "threshold", "verdict"])?;
     let mut names = BTreeSet::new();
     let mut faults = 0;
-    for chunk in images.chunks(run.config().evaluation.batch.max(1)) {
+    for chunk in images.chunks(run.experiment().evaluation.batch.max(1)) {
         // A file that cannot be read must not cost the scores of the others; the exit code tells.
         let mut loaded = Vec::with_capacity(chunk.len());
         for path in chunk {
@@ -68,11 +71,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
         for ((path, image), detection) in loaded.iter().zip(&detections) {
             let name = unique_name(&args.input, path, &mut names);
             write_pictures(&args.out, &name, image, &detection.map, detector.full_scale())?;
-            let (limit, verdict) = match threshold {
-                Some(t) if detection.score >= t.score => (t.score.to_string(), "anomalous"),
-                Some(t) => (t.score.to_string(), "normal"),
-                None => (String::new(), ""),
-            };
+            let limit = threshold.map_or_else(String::new, |threshold| threshold.score.to_string());
+            let verdict = run.verdict(detection.score).map_or("", Verdict::name);
             table.write_record([
                 path.display().to_string(),
                 image.width().to_string(),

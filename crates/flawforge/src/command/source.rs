@@ -4,15 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
 use flawforge::datasets::{Category, Loading};
 use flawforge::source::{Images, Textures, selection_lines};
+use flawforge::training::Product;
 
 /// A category: a folder, or one of the generated ones.
-#[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
+#[derive(Args, Debug, Clone, Default)]
+#[group(multiple = false)]
 pub(crate) struct CategoryArgs {
     /// Folder of one category: MVTec AD layout, or a plain folder with images in `normal/`
     #[arg(value_name = "DIR")]
@@ -22,7 +23,45 @@ pub(crate) struct CategoryArgs {
     demo: Option<String>,
 }
 
+/// How a place says that images are generated.
+const DEMO: &str = "demo:";
+
 impl CategoryArgs {
+    /// Whether neither a folder nor a demo category was named.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.dir.is_none() && self.demo.is_none()
+    }
+
+    /// Refuses a command without images.
+    pub(crate) fn given(&self) -> Result<&Self> {
+        if self.is_empty() {
+            bail!("name the images: a folder DIR, or --demo NAME");
+        }
+        Ok(self)
+    }
+
+    /// The category as a text that [`at`](Self::at) reads back.
+    pub(crate) fn place(&self) -> String {
+        match (&self.dir, &self.demo) {
+            (Some(dir), _) => Images::Single(dir.clone()).describe(),
+            (None, name) => format!("{DEMO}{}", name.as_deref().unwrap_or_default()),
+        }
+    }
+
+    /// The category at a place.
+    pub(crate) fn at(place: &str) -> Self {
+        match place.strip_prefix(DEMO) {
+            Some(name) => Self {
+                dir: None,
+                demo: Some(name.to_owned()),
+            },
+            None => Self {
+                dir: Some(place.into()),
+                demo: None,
+            },
+        }
+    }
+
     /// Where the images come from.
     pub(crate) fn images(&self) -> Images {
         match &self.dir {
@@ -33,6 +72,7 @@ impl CategoryArgs {
 
     /// The category's name, before its images are loaded; a demo category is known to exist then.
     pub(crate) fn name(&self) -> Result<String> {
+        self.given()?;
         let asked: Vec<String> = self.demo.iter().cloned().collect();
         let names = self.images().categories(&asked, &[])?;
         names.into_iter().next().context("a category has a name")
@@ -51,14 +91,34 @@ impl CategoryArgs {
 }
 
 /// What anomalies are made of.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone, Default)]
 pub(crate) struct TextureArgs {
     /// Folder of texture images [default: procedural textures]
     #[arg(long, value_name = "DIR")]
     textures: Option<PathBuf>,
 }
 
+/// How a place says that textures are noise.
+const PROCEDURAL: &str = "procedural";
+
 impl TextureArgs {
+    /// Whether no folder was named.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.textures.is_none()
+    }
+
+    /// The textures as a text that [`at`](Self::at) reads back.
+    pub(crate) fn place(&self) -> Result<String> {
+        Ok(Textures::resolve(self.textures.as_deref(), None)?.describe())
+    }
+
+    /// The textures at a place.
+    pub(crate) fn at(place: &str) -> Self {
+        Self {
+            textures: (place != PROCEDURAL).then(|| place.into()),
+        }
+    }
+
     /// The textures, at `side`×`side` pixels.
     pub(crate) fn load(&self, side: u32) -> Result<Arc<dyn TextureSource>> {
         Ok(Textures::resolve(self.textures.as_deref(), None)?.load(side)?)
@@ -70,9 +130,9 @@ impl TextureArgs {
 pub(crate) struct AnomalyArgs {
     /// Selection file (TOML): which kinds of anomaly suit the category [default: the demo data's own, or the built-in ones for MVTec AD]
     #[arg(long, value_name = "FILE")]
-    selection: Option<PathBuf>,
+    pub(crate) selection: Option<PathBuf>,
     #[command(flatten)]
-    textures: TextureArgs,
+    pub(crate) textures: TextureArgs,
 }
 
 impl AnomalyArgs {
@@ -88,12 +148,18 @@ impl AnomalyArgs {
 
     /// The selection of a category. Says in one line where it was found.
     pub(crate) fn selection(&self, category: &CategoryArgs) -> Result<Selection> {
+        Ok(self.product(category)?.selection)
+    }
+
+    /// What is known of a category. Says in one line where its selection was found.
+    pub(crate) fn product(&self, category: &CategoryArgs) -> Result<Product> {
         let name = category.name()?;
-        let found = category.images().selection(&name, self.selection.as_deref())?;
+        let images = category.images();
+        let found = images.selection(&name, self.selection.as_deref())?;
         for line in selection_lines([(name.as_str(), &found.origin)]) {
             log::info!("{line}");
         }
-        Ok(found.selection)
+        Ok(images.product(&name, found.selection))
     }
 }
 

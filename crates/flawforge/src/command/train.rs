@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::ops::Precision;
-use flawforge::training::backbone::{BackboneSource, Weights};
+use flawforge::training::experiment::Length;
+use flawforge::training::fit::Places;
+use flawforge::training::methods::patchcore::backbone::BackboneSource;
 use flawforge::training::{
-    Config, Length, Method, Profile, RunFiles, Subject, TrainOptions, TrainReport, loading_for, train,
+    Experiment, Method, MethodSettings, Overrides, Profile, Run, RunFiles, TrainOptions, TrainReport, train,
 };
 
-use super::source::{AnomalyArgs, CategoryArgs};
+use super::source::{AnomalyArgs, CategoryArgs, TextureArgs};
 
 /// Share of the normal images that `train` keeps for the threshold of verdicts.
 const HELD_OUT: f64 = 0.1;
@@ -24,13 +26,13 @@ pub(crate) struct TrainArgs {
     /// Directory of the run
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// Method: draem, lin-yan, nsa, or an ablation: draem-no-rotation, draem-our-simulation, split-draem-simulation [default: lin-yan]
-    #[arg(long)]
+    /// Method
+    #[arg(long, value_name = "NAME", help = method_help())]
     method: Option<Method>,
     /// Budget: smoke, demo, quick or paper [default: quick]
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// Settings file (TOML) whose values replace those of method and profile
+    /// Settings file (TOML): its values replace those of method and profile, any constant of a simulator too
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -47,65 +49,89 @@ pub(crate) struct TrainArgs {
     /// Steps, instead of the profile's length
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Share of the normal images held out to find the threshold of verdicts, 0 to 0.5 [default: 0.1]
+    /// Share of the normal images held out to find the decision threshold, 0 to 0.5 [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     held_out: Option<f64>,
     /// What convolutions multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: tf32]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
-    /// Continue the run in RUN from its last checkpoint, with its own settings where none are given
+    /// Continue the run in RUN from its last checkpoint; its settings, images and textures are known from there
     #[arg(long)]
     resume: bool,
 }
 
+fn method_help() -> String {
+    format!("Method: {} [default: {}]", Method::names(), Method::LinYan)
+}
+
 impl TrainArgs {
-    fn settings(&self) -> Result<Config> {
-        let files = RunFiles::new(&self.out);
-        let unsaid = self.method.is_none() && self.profile.is_none() && self.config.is_none();
-        let mut config = if self.resume && unsaid && files.config().is_file() {
-            let path = files.config();
-            let text = std::fs::read_to_string(&path)
-                .map_err(|fault| anyhow::anyhow!("{}: {fault}", path.display()))?;
-            Config::from_toml(&text, &path.display().to_string())?
-        } else {
-            let profile = Profile::builtin(self.profile.as_deref().unwrap_or("quick"))?;
-            let mut config = Config::for_method(self.method.unwrap_or(Method::LinYan), &profile, 0);
-            config.calibration.held_out = HELD_OUT;
-            match &self.config {
-                Some(path) => config.with_file(path)?,
-                None => config,
+    /// The run to go on with, if that was asked for and there is one.
+    fn earlier(&self) -> Result<Option<Run>> {
+        let there = self.resume && RunFiles::new(&self.out).checkpoint().is_file();
+        Ok(there.then(|| Run::open(&self.out)).transpose()?)
+    }
+
+    /// Whether an option says which experiment it is.
+    fn says_settings(&self) -> bool {
+        self.method.is_some()
+            || self.profile.is_some()
+            || self.config.is_some()
+            || self.anomalies.selection.is_some()
+            || self.backbone.is_some()
+            || self.backbone_init.is_some()
+    }
+
+    /// The experiment: that of an earlier run, as far as no option says another one.
+    fn experiment(&self, earlier: Option<&Run>, category: &CategoryArgs) -> Result<Experiment> {
+        let mut experiment = match earlier.filter(|_| !self.says_settings()) {
+            Some(run) => run.experiment().clone(),
+            None => {
+                let profile = Profile::builtin(self.profile.as_deref().unwrap_or("quick"))?;
+                let product = self.anomalies.product(category)?;
+                let method = self.method.unwrap_or(Method::LinYan);
+                let mut experiment = Experiment::new(method, &profile, &product, 0)?;
+                experiment.calibration.held_out = HELD_OUT;
+                match &self.config {
+                    Some(path) => experiment.with(&Overrides::read(path)?)?,
+                    None => experiment,
+                }
             }
         };
         if let Some(seed) = self.seed {
-            config.seed = seed;
-        }
-        if let Some(steps) = self.steps {
-            config.schedule.length = Length::Steps(steps);
+            experiment.seed = seed;
         }
         if let Some(share) = self.held_out {
-            config.calibration.held_out = share;
+            experiment.calibration.held_out = share;
+        }
+        if let Some(steps) = self.steps {
+            match &mut experiment.settings {
+                MethodSettings::Draem(settings) => settings.schedule.length = Length::Steps(steps),
+                MethodSettings::Nsa(settings) => settings.schedule.length = Length::Steps(steps),
+                _ => bail!("--steps is not for {}: it passes over the images once", experiment.method),
+            }
         }
         if let Some(precision) = self.precision {
-            config.precision = precision;
+            let settings = experiment.settings.draem_mut();
+            settings
+                .with_context(|| format!("--precision is for the two-network methods, not {}", experiment.method))?
+                .precision = precision;
         }
-        config.validate()?;
-        Ok(config)
+        if earlier.is_none() || self.says_settings() {
+            self.give_backbone(&mut experiment)?;
+        }
+        experiment.validate()?;
+        Ok(experiment)
     }
 
-    /// The weights of PatchCore's network, where one is to be trained, with the settings saying which they are.
-    fn give_backbone(&self, config: &mut Config) -> Result<Option<Arc<Weights>>> {
-        let asked = self.backbone.is_some() || self.backbone_init.is_some();
-        let Some(patchcore) = &config.patchcore else {
-            if asked {
-                anyhow::bail!("--backbone and --backbone-init are for the method patchcore");
+    /// Gives PatchCore the weights of its network.
+    fn give_backbone(&self, experiment: &mut Experiment) -> Result<()> {
+        let Some(settings) = experiment.settings.patchcore_mut() else {
+            if self.backbone.is_some() || self.backbone_init.is_some() {
+                bail!("--backbone and --backbone-init are for the method patchcore");
             }
-            return Ok(None);
+            return Ok(());
         };
-        if self.resume && !asked {
-            // The run's settings and its checkpoint have them.
-            return Ok(None);
-        }
-        let network = patchcore.backbone;
+        let network = settings.patchcore.backbone;
         let source = BackboneSource::resolve(
             self.backbone.as_deref(),
             self.backbone_init.as_deref(),
@@ -119,41 +145,50 @@ impl TrainArgs {
                 network.name()
             );
         }
-        let weights = source.weights(network, &self.out)?;
-        if let Some(weights) = &weights {
-            weights.apply(config);
+        if let Some(weights) = source.weights(network, &self.out)? {
+            settings.give(Arc::new(weights));
         }
-        Ok(weights.map(Arc::new))
+        Ok(())
     }
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
-    let mut config = args.settings()?;
-    let backbone = args.give_backbone(&mut config)?;
-    let name = args.category.name()?;
-    let selection = args.anomalies.selection(&args.category)?;
-    let subject = Subject {
-        category: &name,
-        selection: &selection,
+    let earlier = args.earlier()?;
+    let known = earlier.as_ref().and_then(Run::places);
+    // What is not said is known from the run.
+    let category = match known.filter(|_| args.category.is_empty()) {
+        Some(places) => CategoryArgs::at(&places.images),
+        None => args.category.clone(),
     };
-    let category = args.category.load(&loading_for(&config, subject))?;
-    let textures = args.anomalies.textures(config.image_size)?;
-    log::info!(
-        "{} on {}: {} normal images, {} steps at {} px, settings {}",
-        config.method,
-        category.name,
-        category.train.len(),
-        config.steps(category.train.len()),
-        config.image_size,
-        &config.hash()[..12],
-    );
+    let textures = match known.filter(|_| args.anomalies.textures.is_empty()) {
+        Some(places) => TextureArgs::at(&places.textures),
+        None => args.anomalies.textures.clone(),
+    };
+    category.given()?;
+    let experiment = args.experiment(earlier.as_ref(), &category)?;
+    // The weights of a large run need not wait in memory while it trains.
+    drop(earlier);
     let options = TrainOptions {
         resume: args.resume,
-        backbone,
+        places: Some(Places {
+            images: category.place(),
+            textures: textures.place()?,
+        }),
         ..TrainOptions::default()
     };
-    let report = train(&config, &category, textures, &selection, &args.out, &options)?;
+    let images = category.load(&experiment.loading())?;
+    let textures = textures.load(experiment.image_size)?;
+    log::info!(
+        "{} on {}: {} normal images, {} steps at {} px, settings {}",
+        experiment.method,
+        images.name,
+        images.train.len(),
+        experiment.steps(images.train.len()),
+        experiment.image_size,
+        &experiment.hash()[..12],
+    );
+    let report = train(&experiment, &images, textures, &args.out, &options)?;
     tell(&report, args);
     Ok(())
 }

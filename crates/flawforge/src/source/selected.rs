@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flawforge_augment::{Selection, Selections};
 use flawforge_datasets::demo;
+use flawforge_training::Product;
 
 use super::{Images, SourceError};
 
@@ -73,6 +74,21 @@ impl Images {
                 origin: Origin::Default,
             },
         })
+    }
+}
+
+impl Images {
+    /// What is known of a category with this selection: NSA's published constants where the images are MVTec AD's.
+    pub fn product(&self, category: &str, selection: Selection) -> Product {
+        let published = if self.is_mvtec(category) {
+            Product::mvtec(category)
+        } else {
+            None
+        };
+        Product {
+            nsa: published.and_then(|product| product.nsa),
+            ..Product::new(category, selection)
+        }
     }
 }
 

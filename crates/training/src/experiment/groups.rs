@@ -3,6 +3,7 @@
 //! Every choice that a paper leaves open is a setting, with the default of the reproduction and the word *proposal*; the
 //! others carry their source.
 
+use flawforge_metrics::AUPRO_LIMIT;
 use flawforge_ops::AdamSettings;
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +113,7 @@ impl Default for Evaluated {
     fn default() -> Self {
         Self {
             ground_truth: GroundTruth::Full,
-            aupro_limit: 0.3,
+            aupro_limit: AUPRO_LIMIT,
             batch: 4,
             bounded: false,
         }

@@ -112,7 +112,7 @@ impl Data<'_> {
 
 /// The one place that tells methods apart.
 macro_rules! families {
-    ($($(#[$doc:meta])* $family:ident($settings:ty, $budget:ident): $($method:pat_param)|+;)+) => {
+    ($($(#[$doc:meta])* $family:ident($settings:ty, $budget:ident): $($method:ident),+;)+) => {
         /// The settings of a method: of its family alone.
         #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(untagged)]
@@ -125,7 +125,7 @@ macro_rules! families {
             /// A method's settings for a product under a profile's budget.
             pub(crate) fn new(method: Method, profile: &Profile, product: &Product) -> Result<Self> {
                 match method {
-                    $($($method)|+ => Ok(Self::$family(<$settings>::new(method, &profile.$budget, product))),)+
+                    $($(Method::$method)|+ => Ok(Self::$family(<$settings>::new(method, &profile.$budget, product))),)+
                     Method::Custom(name) => Err(TrainingError::setting("method", format!("{name} is not a method of this program"))),
                 }
             }
@@ -133,7 +133,7 @@ macro_rules! families {
             /// Reads the settings of a method from its text.
             pub(crate) fn read(method: Method, text: Value) -> std::result::Result<Self, String> {
                 match method {
-                    $($($method)|+ => <$settings>::deserialize(text).map(Self::$family).map_err(|error| error.to_string()),)+
+                    $($(Method::$method)|+ => <$settings>::deserialize(text).map(Self::$family).map_err(|error| error.to_string()),)+
                     Method::Custom(name) => Err(format!("{name} is not a method of this program")),
                 }
             }
@@ -149,15 +149,11 @@ macro_rules! families {
 
 families! {
     /// Two networks: DRAEM, Lin & Yan and their ablations.
-    Draem(draem::Settings, draem): Method::Draem
-        | Method::LinYan
-        | Method::DraemNoRotation
-        | Method::DraemOurSimulation
-        | Method::SplitDraemSimulation;
+    Draem(draem::Settings, draem): Draem, LinYan, DraemNoRotation, DraemOurSimulation, SplitDraemSimulation;
     /// NSA.
-    Nsa(nsa::Settings, nsa): Method::Nsa;
+    Nsa(nsa::Settings, nsa): Nsa;
     /// PatchCore.
-    PatchCore(patchcore::Settings, patchcore): Method::PatchCore;
+    PatchCore(patchcore::Settings, patchcore): PatchCore;
 }
 
 impl MethodSettings {

@@ -132,6 +132,14 @@ pub enum NsaError {
 }
 
 impl NsaSettings {
+    /// Checks the range of every constant.
+    ///
+    /// # Errors
+    /// The first constant that cannot be used, by its dotted name.
+    pub fn check_ranges(&self) -> Result<(), SettingsError> {
+        KindConstants::check(self)
+    }
+
     /// The settings of the 15 categories of MVTec AD (`crates/augment/data/nsa.toml`).
     pub fn builtin() -> BTreeMap<String, NsaSettings> {
         // The file is embedded; a test parses it.

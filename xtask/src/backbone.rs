@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use flawforge::training::backbone::{BackboneSource, Weights};
-use flawforge::training::{Config, Method, Profile};
+use flawforge::training::methods::patchcore::backbone::{BackboneSource, Weights};
+use flawforge::training::{Experiment, Method, Profile};
 
 /// Options on the backbone of PatchCore.
 #[derive(Args, Debug, Clone, Default)]
@@ -23,7 +23,6 @@ pub struct BackboneArgs {
 #[derive(Debug, Clone)]
 pub struct SweepBackbone {
     weights: Option<Arc<Weights>>,
-    description: String,
 }
 
 impl SweepBackbone {
@@ -58,29 +57,13 @@ impl SweepBackbone {
             );
         }
         let weights = source.weights(network, &out.join("backbones"))?.map(Arc::new);
-        Ok(Some(Self {
-            weights,
-            description: source.to_string(),
-        }))
+        Ok(Some(Self { weights }))
     }
 
-    /// Settings that say which weights are used.
-    pub fn apply(&self, config: &mut Config) {
-        if let Some(weights) = &self.weights {
-            weights.apply(config);
+    /// Gives an experiment of PatchCore the weights.
+    pub fn apply(&self, experiment: &mut Experiment) {
+        if let (Some(weights), Some(settings)) = (&self.weights, experiment.settings.patchcore_mut()) {
+            settings.give(weights.clone());
         }
-    }
-
-    /// What a run is given.
-    pub fn weights(&self) -> Option<Arc<Weights>> {
-        self.weights.clone()
-    }
-
-    /// One phrase for tables: how the backbone differs from the paper's, or nothing when it does not.
-    pub fn difference(&self) -> Option<String> {
-        Some(format!(
-            "PatchCore's network: {} (the paper: trained on ImageNet)",
-            self.description
-        ))
     }
 }

@@ -1,6 +1,6 @@
 //! A cell of a sweep: one method trained and scored on one category with one seed, ending in one atomic `result.json`.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use flawforge::training::{NativeScores, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -91,15 +91,28 @@ pub struct Provenance {
     pub textures: String,
 }
 
-/// Reads the result of a finished cell; `None` when the cell is not finished.
+/// What a cell's folder holds.
+#[derive(Debug, PartialEq)]
+pub enum State {
+    /// No result.
+    Absent,
+    /// The result that is wanted.
+    Finished(Box<CellResult>),
+    /// A result of the same data and textures with other settings.
+    Otherwise(Box<CellResult>),
+    /// A result of other data or textures, in a sentence.
+    Elsewhere(String),
+}
+
+/// Reads the result of a finished cell.
 ///
 /// # Errors
-/// When the file is there but cannot be read, or was made from something else than `wanted`.
-pub fn finished(dir: &Path, wanted: &Provenance) -> Result<Option<CellResult>> {
+/// When the file is there but cannot be read.
+pub fn finished(dir: &Path, wanted: &Provenance) -> Result<State> {
     let path = dir.join("result.json");
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(State::Absent),
         Err(e) => return Err(e).with_context(|| format!("{}: cannot be read", path.display())),
     };
     let result: CellResult = serde_json::from_str(&text).with_context(|| {
@@ -108,20 +121,20 @@ pub fn finished(dir: &Path, wanted: &Provenance) -> Result<Option<CellResult>> {
             path.display()
         )
     })?;
-    let same = result.config_hash == wanted.config_hash
-        && result.data == wanted.data
-        && result.textures == wanted.textures;
-    if !same {
-        bail!(
-            "{}: was made with other settings (profile {}, {} px, data {}, textures {}); choose another --out or delete it",
+    if result.data != wanted.data || result.textures != wanted.textures {
+        return Ok(State::Elsewhere(format!(
+            "{}: was made with other data or textures (data {}, textures {}); choose another --out or delete it",
             path.display(),
-            result.profile,
-            result.image_size,
             result.data,
             result.textures,
-        );
+        )));
     }
-    Ok(Some(result))
+    let result = Box::new(result);
+    Ok(if result.config_hash == wanted.config_hash {
+        State::Finished(result)
+    } else {
+        State::Otherwise(result)
+    })
 }
 
 /// Writes the result that marks the cell as finished.

@@ -1,13 +1,10 @@
 //! Where a sweep's setting differs from the paper's, in sentences.
 
-use crate::backbone::SweepBackbone;
 use crate::cell::CellResult;
 use crate::plan::Plan;
 use crate::tables::PaperTable;
 use flawforge::augment::NsaSettings;
-use flawforge::ops::Precision;
 use flawforge::source::{Images, Textures};
-use flawforge::training::Method;
 
 /// One sentence for each difference that matters in `table`.
 pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) -> Vec<String> {
@@ -23,25 +20,10 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
         Textures::Procedural => "textures: procedural noise (the paper: 5640 images of DTD)".into(),
         Textures::Folder(dir) => format!("textures: {} (the paper: 5640 images of DTD)", dir.display()),
     });
-    if profile.name != "paper" {
-        let two_networks = |cell: &&CellResult| cell.method.contains("draem") || cell.method == "lin-yan";
-        let steps = cells.iter().find(two_networks).map_or(0, |cell| cell.steps);
-        lines.push(format!(
-            "budget of DRAEM and its relatives: profile {}, {} steps of {} images at learning rate {} (DRAEM: 700 epochs, \
-             18,900 steps for bottle, at 0.0001)",
-            profile.name, steps, profile.batch, profile.learning_rate
-        ));
-        lines.push(format!(
-            "their networks: widths {} and {} at {} px (DRAEM: 128 and 64 at 256 px)",
-            profile.reconstructive_width, profile.discriminative_width, profile.image_size
-        ));
-    }
-    if plan.precision == Precision::Bf16 {
-        lines.push("their convolutions multiply in bfloat16; sums and weights are single precision".into());
-    }
-    let grey: Vec<&str> = (plan.categories.iter().zip(&plan.selections))
-        .filter(|(_, selection)| selection.grey)
-        .map(|(name, _)| name.as_str())
+    lines.extend(deviations(plan, cells));
+    let grey: Vec<&str> = (plan.products.iter())
+        .filter(|product| product.selection.grey)
+        .map(|product| product.name.as_str())
         .collect();
     if !grey.is_empty() {
         lines.push(format!(
@@ -49,21 +31,6 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
             grey.join(", ")
         ));
     }
-    if plan.methods.contains(&Method::Nsa) {
-        if profile.name != "paper" {
-            let nsa = &profile.nsa;
-            lines.push(format!(
-                "NSA: width {}, {} of {} images at learning rate {} (its code: width 64, 320 or 560 epochs of 64 images)",
-                nsa.width, nsa.length, nsa.batch, nsa.learning_rate
-            ));
-        }
-        lines.push(
-            "NSA looks at the central part of its images; its maps are scored on whole images (0 around that part), and in a \
-             grid of their own on the part alone"
-                .into(),
-        );
-    }
-    lines.extend(plan.backbone.as_ref().and_then(SweepBackbone::difference));
     lines.push(format!(
         "seeds: {} (the paper: one run, no spread given)",
         plan.seeds
@@ -95,6 +62,24 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
         profile.image_size
     ));
     lines.push("no test image chooses anything: the last checkpoint is scored".into());
+    lines
+}
+
+/// In which settings each method differs from its publication, every sentence once.
+fn deviations(plan: &Plan, cells: &[CellResult]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for &method in &plan.methods {
+        let steps = cells.iter().find(|cell| cell.method == method.name()).map(|cell| cell.steps);
+        // Settings that were good enough for the cells are good enough here.
+        let Ok((experiment, _)) = plan.experiment(method, 0, 0) else {
+            continue;
+        };
+        for line in experiment.deviations(steps.unwrap_or_default()) {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
     lines
 }
 

@@ -125,7 +125,7 @@ fn cells(out: &Path, method: Method, seed: u64) -> Result<Vec<PathBuf>> {
             let (start, end) = key.affixes();
             name.starts_with(&start) && name.ends_with(&end)
         });
-        if candidate && dir.join("result.json").is_file() && Run::open(&dir)?.config().method == method {
+        if candidate && dir.join("result.json").is_file() && Run::open(&dir)?.experiment().method == method {
             found.push(dir);
         }
     }

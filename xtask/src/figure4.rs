@@ -63,7 +63,7 @@ pub fn draw(plan: &Plan, cells: &[Planned], hardest: usize) -> Result<bool> {
         let finished = |method: Method| {
             cells.iter().find(|cell| {
                 cell.category == index
-                    && cell.config.method == method
+                    && cell.experiment.method == method
                     && cell.key.seed == 0
                     && cell.result.is_some()
             })

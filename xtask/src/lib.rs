@@ -6,6 +6,7 @@ pub mod compare;
 #[cfg(unix)]
 pub mod cuda_toolchain;
 mod differences;
+mod earlier;
 pub mod download;
 pub mod export_maps;
 pub mod figure4;

@@ -1,17 +1,18 @@
 //! What a sweep will do, decided and checked before it starts: methods, categories, seeds, and where everything comes from.
 
 use crate::backbone::{BackboneArgs, SweepBackbone};
-use crate::cell::{self, CellKey, CellResult, Provenance};
+use crate::cell::{CellKey, CellResult, Provenance};
+use crate::earlier;
 use crate::published::Published;
 use crate::simulated::{self, SetSettings, SimulatedResult};
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::augment::Selection;
+use flawforge::augment::{Kind, Selection};
 use flawforge::datasets::Loading;
 use flawforge::ops::Precision;
 use flawforge::source::{Images, Textures, selection_lines};
-use flawforge::training::{Config, Method, Profile, RotateWhen, Simulator, Subject, loading_for};
-use sha2::{Digest, Sha256};
+use flawforge::training::{Experiment, Method, Overrides, Product, Profile};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Options of a sweep, the same for every table and figure.
@@ -29,6 +30,9 @@ pub struct SweepArgs {
     /// Selections of anomaly kinds for categories of your own (TOML, as data/selection.toml)
     #[arg(long, value_name = "FILE")]
     pub selection: Option<PathBuf>,
+    /// Settings file (TOML): its values replace those of the profile in every cell that has them, any constant of a simulator too
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
     /// Categories, separated by commas [default: all]
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub categories: Vec<String>,
@@ -128,12 +132,14 @@ pub struct Plan {
     pub on_simulated: Vec<Method>,
     /// The categories, in the order of the rows.
     pub categories: Vec<String>,
-    /// The selection of each category.
-    pub selections: Vec<Selection>,
+    /// What is known of each category: its selection, and NSA's published constants.
+    pub products: Vec<Product>,
+    /// Settings that replace those of the profile.
+    pub overrides: Overrides,
     /// As many seeds are run, from 0 on.
     pub seeds: u64,
-    /// What convolutions multiply with.
-    pub precision: Precision,
+    /// What the convolutions of the two networks multiply with, where it was said.
+    pub precision: Option<Precision>,
     /// The weights of PatchCore's network, where it is among the methods.
     pub backbone: Option<SweepBackbone>,
 }
@@ -158,13 +164,16 @@ impl Plan {
         for category in &categories {
             found.push(data.selection(category, args.selection.as_deref())?);
         }
-        if methods.iter().any(|&method| uses_selection(method, &profile)) {
+        if uses_selection(&methods, &profile)? {
             let origins = found.iter().map(|found| &found.origin);
             for line in selection_lines(categories.iter().map(String::as_str).zip(origins)) {
                 eprintln!("{line}");
             }
         }
-        let selections = found.into_iter().map(|found| found.selection).collect();
+        let products = (categories.iter().zip(found))
+            .map(|(category, found)| data.product(category, found.selection))
+            .collect();
+        let overrides = args.config.as_deref().map(Overrides::read).transpose()?;
         let out = args
             .out
             .clone()
@@ -185,9 +194,10 @@ impl Plan {
             methods,
             on_simulated,
             categories,
-            selections,
+            products,
+            overrides: overrides.unwrap_or_default(),
             seeds: args.seeds,
-            precision: args.precision.unwrap_or_default(),
+            precision: args.precision,
             backbone,
         })
     }
@@ -197,28 +207,31 @@ impl Plan {
         Loading::opencv(self.profile.image_size, self.profile.image_size)
     }
 
-    fn config(&self, method: Method, seed: u64) -> Config {
-        let mut config = Config::for_method(method, &self.profile, seed);
-        config.precision = self.precision;
-        if let Some(backbone) = &self.backbone {
-            backbone.apply(&mut config);
+    /// The experiment of a cell, and the names of the overriding settings that it does not have.
+    ///
+    /// # Errors
+    /// Overriding settings with values that cannot be used.
+    pub fn experiment(&self, method: Method, category: usize, seed: u64) -> Result<(Experiment, Vec<String>)> {
+        let product = self.products.get(category).context("a category of the plan")?;
+        let plain = Experiment::new(method, &self.profile, product, seed)?;
+        let (mut experiment, unknown) = plain.with_known(&self.overrides)?;
+        if let (Some(precision), Some(settings)) = (self.precision, experiment.settings.draem_mut()) {
+            settings.precision = precision;
         }
-        config
+        if let Some(backbone) = &self.backbone {
+            backbone.apply(&mut experiment);
+        }
+        experiment.validate()?;
+        Ok((experiment, unknown))
     }
 
-    /// Settings and selection as one SHA-256, and where images and textures come from.
-    fn provenance(&self, config: &Config, category: &str, selection: &Selection) -> Result<Provenance> {
-        let mut hash = Sha256::new();
-        for part in [&config.hash(), &serde_json::to_string(selection)?, category] {
-            hash.update(part.as_bytes());
-            hash.update([0]);
-        }
-        let config_hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Provenance {
-            config_hash,
+    /// The experiment's hash, and where images and textures come from.
+    fn provenance(&self, experiment: &Experiment) -> Provenance {
+        Provenance {
+            config_hash: experiment.hash(),
             data: self.data.describe(),
             textures: self.textures.describe(),
-        })
+        }
     }
 
     /// All cells with what is finished of them: seeds outermost, so that a first table over every method and category is
@@ -228,6 +241,7 @@ impl Plan {
     /// When a finished cell was made with other settings, or cannot be read.
     pub fn cells(&self) -> Result<Vec<Planned>> {
         let mut cells = Vec::new();
+        let mut unused: BTreeSet<String> = self.overrides.names().into_iter().collect();
         for seed in 0..self.seeds {
             for (index, category) in self.categories.iter().enumerate() {
                 for &method in &self.methods {
@@ -236,15 +250,11 @@ impl Plan {
                         category: category.clone(),
                         seed,
                     };
-                    let config = self.config(method, seed);
-                    let provenance = self.provenance(&config, category, &self.selections[index])?;
-                    let subject = Subject {
-                        category,
-                        selection: &self.selections[index],
-                    };
-                    let loading = loading_for(&config, subject);
+                    let (experiment, unknown) = self.experiment(method, index, seed)?;
+                    unused.retain(|name| unknown.contains(name));
+                    let provenance = self.provenance(&experiment);
                     let dir = key.dir(&self.out);
-                    let result = cell::finished(&dir, &provenance)?;
+                    let result = earlier::finished(&self.out, &key, &experiment, &provenance)?;
                     let set = self
                         .on_simulated
                         .contains(&method)
@@ -256,8 +266,8 @@ impl Plan {
                     cells.push(Planned {
                         key,
                         category: index,
-                        config,
-                        loading,
+                        loading: experiment.loading(),
+                        experiment,
                         provenance,
                         result,
                         set,
@@ -265,6 +275,13 @@ impl Plan {
                     });
                 }
             }
+        }
+        if !unused.is_empty() {
+            let names: Vec<String> = unused.into_iter().collect();
+            bail!(
+                "settings that no cell of this sweep has: {} (--config)",
+                names.join(", ")
+            );
         }
         Ok(cells)
     }
@@ -276,8 +293,8 @@ pub struct Planned {
     pub key: CellKey,
     /// Place of its category in the plan.
     pub category: usize,
-    /// Settings of the run.
-    pub config: Config,
+    /// Every setting of the run.
+    pub experiment: Experiment,
     /// How the method wants its images.
     pub loading: Loading,
     /// What it is made from.
@@ -297,10 +314,21 @@ impl Planned {
     }
 }
 
-/// Whether what a method learns depends on the category's selection.
-fn uses_selection(method: Method, profile: &Profile) -> bool {
-    let config = Config::for_method(method, profile, 0);
-    config.simulation.simulator == Simulator::Selected || config.rotation.when == RotateWhen::Selected
+/// Whether what one of the methods learns depends on the category's selection.
+fn uses_selection(methods: &[Method], profile: &Profile) -> Result<bool> {
+    let with = |method, selection| Experiment::new(method, profile, &Product::new("", selection), 0);
+    let one = Selection::only(Kind::Opaque);
+    let other = Selection {
+        rotate_normals: true,
+        texture: true,
+        ..Selection::only(Kind::Transparent)
+    };
+    for &method in methods {
+        if with(method, one.clone())? != with(method, other.clone())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn default_profile(data: &Images) -> &'static str {
@@ -347,12 +375,12 @@ mod tests {
     #[test]
     fn the_selection_matters_where_it_is_used() {
         let profile = Profile::builtin("smoke").unwrap();
-        assert!(
-            uses_selection(Method::LinYan, &profile) && uses_selection(Method::DraemOurSimulation, &profile)
-        );
-        assert!(
-            !uses_selection(Method::Draem, &profile)
-                && !uses_selection(Method::SplitDraemSimulation, &profile)
-        );
+        for (methods, uses) in [
+            (&[Method::LinYan][..], true),
+            (&[Method::Draem, Method::DraemOurSimulation], true),
+            (&[Method::Draem, Method::SplitDraemSimulation, Method::DraemNoRotation], false),
+        ] {
+            assert_eq!(uses_selection(methods, &profile).unwrap(), uses, "{methods:?}");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! `reproduce-table1` to `-table4`, `reproduce-figure4`, `reproduce-all`: plan the cells, check everything, train and score
 //! what is missing, write what was asked for.
 
-use crate::backbone::SweepBackbone;
 use crate::cell::CellResult;
 use crate::differences::differences;
 use crate::figure4;
@@ -254,9 +253,7 @@ fn run_waiting(
                 .get(&(planned.category, planned.loading))
                 .context("images of a waiting cell")?,
             common: images.get(&(planned.category, plan.common_loading())),
-            selection: &plan.selections[planned.category],
             textures: textures.clone(),
-            backbone: plan.backbone.as_ref().and_then(SweepBackbone::weights),
         });
     }
     let outcomes = sweep::run(&jobs, usize::from(args.jobs));

@@ -5,11 +5,10 @@ use crate::cell::{self, CellResult};
 use crate::plan::Planned;
 use crate::simulated::{self, SimulatedResult, SimulatedSet};
 use anyhow::{Context, Result, anyhow};
-use flawforge::augment::{Selection, TextureSource};
+use flawforge::augment::TextureSource;
 use flawforge::datasets::Category;
 use flawforge::fault::in_one_line;
 use flawforge::models::Detector;
-use flawforge::training::backbone::Weights;
 use flawforge::training::{self, HeatMapSheet, ProgressStyle, Run, TrainOptions};
 use indicatif::MultiProgress;
 use std::path::PathBuf;
@@ -27,12 +26,8 @@ pub struct Job<'a> {
     pub category: &'a Category,
     /// The category's images at the size of the masks, if the cell is to be scored on the simulated dataset.
     pub common: Option<&'a Category>,
-    /// The category's selection of anomaly kinds.
-    pub selection: &'a Selection,
     /// Textures.
     pub textures: Arc<dyn TextureSource>,
-    /// Weights of PatchCore's network.
-    pub backbone: Option<Arc<Weights>>,
 }
 
 /// What became of a cell.
@@ -138,7 +133,7 @@ fn detector(job: &Job<'_>) -> Result<Box<dyn Detector>> {
 fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult> {
     let Planned {
         key,
-        config,
+        experiment,
         provenance,
         ..
     } = job.planned;
@@ -147,14 +142,12 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         label: key.name(),
         device: training::default_device(),
         resume: true,
-        backbone: job.backbone.clone(),
         ..TrainOptions::default()
     };
     let report = training::train(
-        config,
+        experiment,
         job.category,
         job.textures.clone(),
-        job.selection,
         &job.dir,
         &options,
     )?;
@@ -163,7 +156,7 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
     let evaluation = training::evaluate_each(
         &*detector,
         job.category,
-        &config.evaluation,
+        &experiment.evaluation,
         &mut |position, detection| sheet.add(position, detection),
     )?;
     sheet
@@ -175,7 +168,7 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         method: key.method.clone(),
         category: key.category.clone(),
         seed: key.seed,
-        profile: config.profile.clone(),
+        profile: experiment.profile.clone(),
         steps: report.steps,
         train_seconds: report.train_seconds,
         image_auroc: given(scores.image_auroc)?,
@@ -186,7 +179,7 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         pixel_auroc_half: given(scores.pixel_auroc_half)?,
         pixel_ap_half: given(scores.pixel_ap_half)?,
         native: evaluation.native,
-        image_size: config.image_size,
+        image_size: experiment.image_size,
         train_images: job.category.train.len(),
         test_images: job.category.test.len(),
         data: provenance.data.clone(),
@@ -212,6 +205,6 @@ fn score_on_simulated(job: &Job<'_>) -> Result<SimulatedResult> {
         &*detector(job)?,
         &set,
         &job.planned.loading,
-        &job.planned.config.evaluation,
+        &job.planned.experiment.evaluation,
     )
 }

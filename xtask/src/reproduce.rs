@@ -185,8 +185,8 @@ fn write_table(
     let bendable: Vec<String> = plan
         .categories
         .iter()
-        .zip(&plan.selections)
-        .filter(|(_, selection)| selection.enables(flawforge::augment::Kind::NearDistribution))
+        .zip(&plan.products)
+        .filter(|(_, product)| product.selection.enables(flawforge::augment::Kind::NearDistribution))
         .map(|(category, _)| category.clone())
         .collect();
     let finished = Finished {

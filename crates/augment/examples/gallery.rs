@@ -34,7 +34,7 @@ fn stream(index: u64) -> Stream {
     }
 }
 
-fn coloured(mask: &GrayImage) -> RgbImage {
+fn colored(mask: &GrayImage) -> RgbImage {
     RgbImage::from_fn(mask.width(), mask.height(), |x, y| {
         Rgb([mask.get_pixel(x, y).0[0]; 3])
     })
@@ -116,7 +116,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .ok_or("the mask is not empty")?;
     let steps = vec![
         connector.clone(),
-        coloured(&mask.to_luma8()),
+        colored(&mask.to_luma8()),
         texture,
         changed,
         to_bytes(&mixed.image),
@@ -134,7 +134,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for simulator in &lin_yan {
             let made = clear(&**simulator, normal)?;
             images.push(to_bytes(&made.image));
-            masks.push(coloured(&made.mask.to_luma8()));
+            masks.push(colored(&made.mask.to_luma8()));
         }
         rows.extend([images, masks]);
     }
@@ -160,7 +160,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for simulator in &others {
         let made = clear(&**simulator, connector)?;
         images.push(to_bytes(&made.image));
-        masks.push(coloured(&made.mask.to_luma8()));
+        masks.push(colored(&made.mask.to_luma8()));
     }
     save(&sheet(&[images, masks]), &folder.join("others.png"))
 }

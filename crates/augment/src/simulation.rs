@@ -54,47 +54,7 @@ pub enum OnFailure {
 
 /// Draws training samples. Cheap to clone and to share.
 ///
-/// It is made from [`SimulationSettings`], or put together from any simulators:
-///
-/// ```
-/// use std::sync::Arc;
-///
-/// use flawforge_augment::image::{Rgb, RgbImage};
-/// use flawforge_augment::rand::RngCore;
-/// use flawforge_augment::{
-///     AnomalySimulator, Choice, CustomNameError, Kind, OnFailure, ProceduralTextures, Simulated, Simulation, Stream, to_float,
-/// };
-///
-/// /// A dark spot in the middle.
-/// struct BurnMark(Kind);
-///
-/// impl AnomalySimulator for BurnMark {
-///     fn kind(&self) -> Kind {
-///         self.0
-///     }
-///
-///     fn simulate_into(&self, normal: &RgbImage, made: &mut Simulated, _: &mut dyn RngCore) -> bool {
-///         let (x, y) = (normal.width() / 2, normal.height() / 2);
-///         made.image = to_float(normal);
-///         made.image.put_pixel(x, y, Rgb([0.0; 3]));
-///         made.mask.reset(normal.width(), normal.height());
-///         made.mask.set(x, y, true);
-///         made.kind = self.kind();
-///         made.parameters.clear();
-///         true
-///     }
-/// }
-///
-/// let mut simulation = Simulation::draem(Arc::new(ProceduralTextures::default()));
-/// simulation.choices.push(Choice {
-///     simulator: Arc::new(BurnMark(Kind::custom("burn-mark")?)),
-///     weight: 2.0,
-///     on_failure: OnFailure::Another,
-/// });
-/// let normal = RgbImage::from_pixel(64, 64, Rgb([120; 3]));
-/// let sample = simulation.sample(&normal, Stream::of_run(1));
-/// # Ok::<(), CustomNameError>(())
-/// ```
+/// It is made from [`SimulationSettings`], or put together from any simulators: the crate's first page shows how.
 #[derive(Clone)]
 pub struct Simulation {
     /// Probability that no anomaly is attempted, in [0, 1]; 0.5 (DRAEM; Lin & Yan do not say).

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use flawforge_augment::{
-    AnomalySimulator, AnyImage, Background, Chance, CutOut, CutPaste, ForeignPatch, Gray32FImage, ImageError,
-    NearDistribution, Nsa, NsaSettings, OnObject, OneOf, Opaque, ProceduralTextures, Retry, Stream,
-    TextureBank, TextureSource, Transparent, simulate_any,
+    AnomalySimulator, AnyImage, Background, Chance, Constants, Gray32FImage, ImageError, Kind, Materials,
+    NsaSettings, OnObject, OneOf, ProceduralTextures, Retry, Stream, TextureBank, TextureSource,
+    simulate_any,
 };
 use image::{DynamicImage, GrayImage, Luma, Rgb, Rgb32FImage, RgbImage};
 
@@ -23,28 +23,23 @@ fn surface(width: u32, height: u32) -> RgbImage {
     })
 }
 
-fn simulators() -> Vec<(&'static str, Arc<dyn AnomalySimulator>)> {
+/// Every kind of the table, with normal images to cut from and without; and simulators made of simulators.
+fn simulators() -> Vec<(String, Arc<dyn AnomalySimulator>)> {
     let textures: Arc<dyn TextureSource> = Arc::new(ProceduralTextures::new(0, 4));
-    let normals: Arc<dyn TextureSource> =
-        Arc::new(TextureBank::new(vec![surface(90, 70), surface(40, 60)]).unwrap());
-    let cut: Arc<dyn AnomalySimulator> = Arc::new(CutPaste::default());
-    let opaque: Arc<dyn AnomalySimulator> = Arc::new(Opaque::new(textures.clone()));
-    let nsa = |category: &str| Nsa {
-        sources: Some(normals.clone()),
-        ..Nsa::new(NsaSettings::builtin()[category])
+    let alone = Materials::from(textures.clone());
+    let materials = Materials {
+        textures,
+        normals: Some(Arc::new(
+            TextureBank::new(vec![surface(90, 70), surface(40, 60)]).unwrap(),
+        )),
     };
-    let mut own = nsa("carpet");
-    own.sources = None;
-    vec![
-        ("transparent", Arc::new(Transparent::new(textures))),
-        ("opaque", opaque.clone()),
-        ("near-distribution", Arc::new(NearDistribution::default())),
-        ("cut-paste", cut.clone()),
-        ("cut-out", Arc::new(CutOut::default())),
-        ("foreign patch", Arc::new(ForeignPatch::new(normals.clone()))),
-        ("nsa, object", Arc::new(nsa("transistor"))),
-        ("nsa, texture", Arc::new(nsa("wood"))),
-        ("nsa from the image itself", Arc::new(own)),
+    let of = |kind: Kind| Constants::of(kind).unwrap().simulator(&materials);
+    let cut = of(Kind::CutPaste);
+    let made_of_others: [(&str, Arc<dyn AnomalySimulator>); 4] = [
+        (
+            "nsa, texture",
+            Constants::Nsa(NsaSettings::builtin()["wood"]).simulator(&materials),
+        ),
         (
             "on the object",
             Arc::new(OnObject {
@@ -54,7 +49,7 @@ fn simulators() -> Vec<(&'static str, Arc<dyn AnomalySimulator>)> {
         ),
         (
             "one of",
-            Arc::new(OneOf::new(vec![(cut.clone(), 1.0), (opaque, 2.0)]).unwrap()),
+            Arc::new(OneOf::new(vec![(cut.clone(), 1.0), (of(Kind::Opaque), 2.0)]).unwrap()),
         ),
         (
             "chance, again",
@@ -66,7 +61,17 @@ fn simulators() -> Vec<(&'static str, Arc<dyn AnomalySimulator>)> {
                 }),
             }),
         ),
-    ]
+    ];
+    let kinds = Kind::ALL.into_iter().flat_map(|kind| {
+        let itself = Constants::of(kind).unwrap().simulator(&alone);
+        [
+            (kind.to_string(), of(kind)),
+            (format!("{kind} without normal images"), itself),
+        ]
+    });
+    kinds
+        .chain(made_of_others.map(|(name, simulator)| (name.to_owned(), simulator)))
+        .collect()
 }
 
 /// Simulates until something is made; checks that the ground is untouched, and counts what changed.
@@ -121,24 +126,24 @@ fn every_form_and_size_is_taken() {
             });
             let grey_floats =
                 Gray32FImage::from_fn(width, height, |x, y| Luma([floats.get_pixel(x, y).0[1]]));
-            check(name, &*simulator, &rgb, size, |image, x, y| {
+            check(&name, &*simulator, &rgb, size, |image, x, y| {
                 image.get_pixel(x, y) == rgb.get_pixel(x, y)
             });
-            check(name, &*simulator, &grey, size, |image, x, y| {
+            check(&name, &*simulator, &grey, size, |image, x, y| {
                 image.get_pixel(x, y) == grey.get_pixel(x, y)
             });
-            check(name, &*simulator, &floats, size, |image, x, y| {
+            check(&name, &*simulator, &floats, size, |image, x, y| {
                 let pixel = image.get_pixel(x, y);
                 assert!(pixel.0.iter().all(|value| (0.0..=1.0).contains(value)));
                 pixel == floats.get_pixel(x, y)
             });
-            check(name, &*simulator, &grey_floats, size, |image, x, y| {
+            check(&name, &*simulator, &grey_floats, size, |image, x, y| {
                 let pixel = image.get_pixel(x, y);
                 assert!((0.0..=1.0).contains(&pixel.0[0]));
                 pixel == grey_floats.get_pixel(x, y)
             });
             let dynamic = DynamicImage::ImageRgb8(rgb.clone());
-            check(name, &*simulator, &dynamic, size, |image, x, y| {
+            check(&name, &*simulator, &dynamic, size, |image, x, y| {
                 image.as_rgb8().unwrap().get_pixel(x, y) == rgb.get_pixel(x, y)
             });
         }

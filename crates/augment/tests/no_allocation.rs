@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flawforge_augment::{
-    AnomalySimulator, Background, CutOut, CutPaste, ForeignPatch, Kind, LabelKind, MaskGenerator, Nsa,
-    NsaSample, NsaSettings, OneOf, Opaque, Perlin, ProceduralTextures, Rectangle, Sample, Scar, Selections,
-    Simulated, Simulation, Stream, TextureBank, TextureSource, Transparent,
+    AnomalySimulator, Background, Constants, CutOut, CutPaste, ForeignPatch, Kind, LabelKind, MaskGenerator,
+    Materials, Nsa, NsaSample, NsaSettings, OneOf, Opaque, Perlin, ProceduralTextures, Rectangle, Sample,
+    Scar, Selection, Selections, Simulated, Simulation, SimulationSettings, Stream, TextureBank,
+    TextureSource, Transparent,
 };
 use image::{Rgb, RgbImage};
 
@@ -136,7 +137,17 @@ fn a_running_loop_takes_no_memory() {
         ("nsa, texture", Arc::new(nsa("tile"))),
         ("nsa, object", Arc::new(nsa("bottle"))),
     ];
+    let materials = Materials {
+        textures: bank.clone(),
+        normals: Some(bank.clone()),
+    };
     let mut made = Simulated::default();
+    for kind in Kind::ALL {
+        let simulator = Constants::of(kind).unwrap().simulator(&materials);
+        third_pass(kind.name(), |stream| {
+            simulator.simulate_into(&normal, &mut made, &mut stream.rng(""));
+        });
+    }
     for (name, simulator) in &simulators {
         third_pass(name, |stream| {
             simulator.simulate_into(&normal, &mut made, &mut stream.rng(""));
@@ -170,6 +181,7 @@ fn a_running_loop_takes_no_memory() {
     for (name, simulation) in [
         ("DRAEM's samples", Simulation::draem(bank.clone())),
         ("selected samples", Simulation::selected(&selection, bank.clone())),
+        ("samples of every kind, twice", twice(&materials)),
     ] {
         let mut sample = Sample::default();
         third_pass(name, |stream| {
@@ -177,6 +189,16 @@ fn a_running_loop_takes_no_memory() {
         });
     }
     batches(&normal, &Simulation::selected(&selection, bank));
+}
+
+/// Two choices of every kind: the second ones have random streams with a number in their names.
+fn twice(materials: &Materials) -> Simulation {
+    let all = Kind::ALL
+        .into_iter()
+        .fold(Selection::default(), |selection, kind| selection.with(kind, true));
+    let mut simulation = SimulationSettings::selected(&all).simulation(materials);
+    simulation.choices.extend_from_within(..);
+    simulation
 }
 
 /// Whole batches on two threads. Handing work to the threads takes a block now and then; samples take nothing.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use flawforge_augment::{
-    AnomalySimulator, Choice, CutOut, CutPaste, ForeignPatch, Kind, LabelKind, Nsa, NsaSettings, OnFailure,
-    Simulation, Stream, TextureBank, to_bytes,
+    AnomalySimulator, Choice, Constants, CutOut, CutPaste, ForeignPatch, Kind, LabelKind, Nsa, NsaSettings,
+    OnFailure, Simulation, Stream, TextureBank, TextureSource, to_bytes,
 };
 use image::{Rgb, RgbImage};
 
@@ -108,7 +108,9 @@ fn bytes_are_pinned_for_any_number_of_threads() {
 #[test]
 fn every_kind_tells_its_parameters_and_can_be_replayed() {
     let image = normal(80, 100, 3);
-    for simulator in simulators() {
+    let bank: Arc<dyn TextureSource> = Arc::new(TextureBank::new(vec![normal(96, 72, 20)]).unwrap());
+    let kinds = Kind::ALL.map(|kind| Constants::of(kind).unwrap().simulator(&bank.clone().into()));
+    for simulator in simulators().into_iter().chain(kinds) {
         let stream = Stream {
             seed: 9,
             step: 0,

@@ -40,16 +40,16 @@ impl MaskGenerator for Scar {
         let (sin, cos) = angle.sin_cos();
         let reach_x = half_width * cos.abs() + half_length * sin.abs();
         let reach_y = half_width * sin.abs() + half_length * cos.abs();
-        let mut centre = |reach: f64, side: u32| {
+        let mut center = |reach: f64, side: u32| {
             let side = f64::from(side);
             let free = (side - 2.0 * reach).max(0.0);
             side / 2.0 + (rng.random::<f64>() - 0.5) * free
         };
-        let (cx, cy) = (centre(reach_x, width), centre(reach_y, height));
+        let (cx, cy) = (center(reach_x, width), center(reach_y, height));
         mask.reset(width, height);
         // Only what the bounding box holds; one more pixel on every side for rounding.
-        let span = |centre: f64, reach: f64, side: u32| {
-            (centre - reach - 1.0).max(0.0) as u32..((centre + reach + 2.0) as u32).min(side)
+        let span = |center: f64, reach: f64, side: u32| {
+            (center - reach - 1.0).max(0.0) as u32..((center + reach + 2.0) as u32).min(side)
         };
         for y in span(cy, reach_y, height) {
             for x in span(cx, reach_x, width) {

@@ -1,13 +1,14 @@
 //! Making the pictures of the simulated dataset.
 
 use flawforge::augment::{
-    AnomalySimulator, CutPaste, Kind, NearDistribution, Nsa, NsaSettings, Opaque, Simulated, Stream,
-    TextureSource, Transparent, to_bytes, to_float,
+    AnomalySimulator, Constants, Kind, Nsa, NsaSettings, Simulated, Stream, TextureSource, to_bytes, to_float,
 };
 use flawforge::datasets::{Category, TestImage};
 use rand::{Rng, RngCore};
 use rayon::prelude::*;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The kinds of anomaly: the rows of table 3, the inferred one last.
@@ -23,14 +24,15 @@ pub const KINDS: [Kind; 5] = [
 const ATTEMPTS: u64 = 20;
 
 /// What a category's simulated dataset is made by.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SetSettings {
     /// Anomalous versions of each normal test image, for each kind (proposal: 3).
     pub draws: u64,
     /// Seed of all pictures.
     pub seed: u64,
-    /// NSA's constants for the category: those of its code for the 15 categories of MVTec AD, else the default.
-    pub nsa: NsaSettings,
+    /// The constants of every kind's simulator. NSA's are those of its code for the 15 categories of MVTec AD; all others,
+    /// and NSA's for other categories, are the defaults.
+    pub constants: BTreeMap<Kind, Constants>,
 }
 
 impl SetSettings {
@@ -41,23 +43,28 @@ impl SetSettings {
 
     /// Settings with NSA's constants of the category.
     pub fn new(category: &str, draws: u64, seed: u64) -> Self {
+        let constants = |kind| match kind {
+            Kind::Nsa => {
+                let nsa = NsaSettings::builtin().remove(category).unwrap_or_default();
+                Some(Constants::Nsa(nsa))
+            }
+            _ => Constants::of(kind),
+        };
         Self {
             draws,
             seed,
-            nsa: NsaSettings::builtin().remove(category).unwrap_or_default(),
+            constants: KINDS
+                .into_iter()
+                .filter_map(|kind| Some((kind, constants(kind)?)))
+                .collect(),
         }
     }
 
-    /// SHA-256 of the settings and of the constants of every simulator, 64 hexadecimal digits.
+    /// SHA-256 of the settings, in which every constant of every simulator is, 64 hexadecimal digits.
     pub fn hash(&self) -> String {
-        let constants = (
-            self,
-            ATTEMPTS,
-            KINDS,
-            CutPaste::default(),
-            NearDistribution::default(),
-        );
-        let digest = Sha256::digest(format!("{constants:?}").as_bytes());
+        // Plain data can always be written.
+        let text = serde_json::to_string(&(self, ATTEMPTS)).unwrap_or_default();
+        let digest = Sha256::digest(text.as_bytes());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
@@ -67,17 +74,22 @@ pub struct SimulatedSet<'a> {
     category: &'a str,
     normals: Vec<&'a TestImage>,
     settings: SetSettings,
-    textures: Arc<dyn TextureSource>,
+    simulators: BTreeMap<Kind, Arc<dyn AnomalySimulator>>,
 }
 
 impl<'a> SimulatedSet<'a> {
     /// The set made from the normal test images of `category`.
     pub fn new(category: &'a Category, textures: Arc<dyn TextureSource>, settings: SetSettings) -> Self {
+        let materials = textures.into();
         Self {
             category: &category.name,
             normals: category.test.iter().filter(|test| !test.is_defective()).collect(),
+            simulators: settings
+                .constants
+                .iter()
+                .map(|(&kind, constants)| (kind, constants.simulator(&materials)))
+                .collect(),
             settings,
-            textures,
         }
     }
 
@@ -123,17 +135,13 @@ impl<'a> SimulatedSet<'a> {
 
     fn simulate(&self, kind: Kind, image: usize, rng: &mut dyn RngCore) -> Option<Simulated> {
         let normal = &self.normals[image].image;
-        match kind {
-            Kind::CutPaste => CutPaste::default().simulate(normal, rng),
-            Kind::Opaque => Opaque::new(self.textures.clone()).simulate(normal, rng),
-            Kind::Transparent => Transparent::new(self.textures.clone()).simulate(normal, rng),
-            Kind::NearDistribution => NearDistribution::default().simulate(normal, rng),
-            Kind::Nsa => {
+        match self.settings.constants.get(&kind)? {
+            Constants::Nsa(nsa) => {
                 // Patches come from another normal image, where there is another (NSA's code: the image before).
                 let others = self.normals.len().saturating_sub(1).max(1);
                 let step = rng.random_range(1..=others);
                 let source = &self.normals[(image + step) % self.normals.len()].image;
-                let made = Nsa::new(self.settings.nsa).blend(normal, source, rng)?;
+                let made = Nsa::new(*nsa).blend(normal, source, rng)?;
                 Some(Simulated {
                     image: to_float(&made.image),
                     mask: made.mask,
@@ -141,7 +149,7 @@ impl<'a> SimulatedSet<'a> {
                     parameters: made.parameters,
                 })
             }
-            _ => None,
+            _ => self.simulators.get(&kind)?.simulate(normal, rng),
         }
     }
 }
@@ -225,6 +233,15 @@ mod tests {
         assert_eq!(bottle.hash().len(), 64);
         assert_ne!(bottle.hash(), SetSettings::of_table3("screw").hash());
         assert_ne!(bottle.hash(), SetSettings::new("bottle", 3, 1).hash());
-        assert_eq!(SetSettings::of_table3("weave").nsa, NsaSettings::default());
+        let weave = SetSettings::of_table3("weave");
+        assert_eq!(
+            weave.constants[&Kind::Nsa],
+            Constants::Nsa(NsaSettings::default())
+        );
+        let mut bent = weave.clone();
+        if let Some(Constants::NearDistribution(ndaa)) = bent.constants.get_mut(&Kind::NearDistribution) {
+            ndaa.density = 0.3;
+        }
+        assert_ne!(bent.hash(), weave.hash());
     }
 }

@@ -9,7 +9,7 @@ use crate::{AnomalySimulator, Kind, Simulated};
 
 /// Takes the colours from what another simulator makes, for normal images that have none (proposal).
 ///
-/// Anomalies are textures, and most textures are coloured. On images of a grey camera a network can tell them by their
+/// Anomalies are textures, and most textures are colored. On images of a grey camera a network can tell them by their
 /// colour, which real flaws do not have.
 #[derive(Clone)]
 pub struct Grey(pub Arc<dyn AnomalySimulator>);
@@ -23,14 +23,14 @@ impl AnomalySimulator for Grey {
         let found = self.0.simulate_into(normal, made, rng);
         if found {
             let Simulated { image, mask, .. } = made;
-            take_colours(image, mask.pixels());
+            take_colors(image, mask.pixels());
         }
         found
     }
 }
 
 /// Where the mask is set, each channel becomes the luma (ITU-R BT.601).
-fn take_colours(image: &mut Rgb32FImage, mask: &[u8]) {
+fn take_colors(image: &mut Rgb32FImage, mask: &[u8]) {
     for (pixel, &changed) in image.pixels_mut().zip(mask) {
         if changed != 0 {
             let [red, green, blue] = pixel.0;
@@ -61,8 +61,8 @@ mod tests {
     fn what_is_made_is_grey_and_the_rest_is_left_alone() {
         let normal = RgbImage::from_fn(64, 64, |x, y| Rgb([(2 * x + y) as u8; 3]));
         let textures: Arc<dyn TextureSource> = Arc::new(ProceduralTextures::new(3, 4));
-        let coloured = Transparent::new(textures);
-        let grey = Grey(Arc::new(coloured.clone()));
+        let colored = Transparent::new(textures);
+        let grey = Grey(Arc::new(colored.clone()));
         let mut changed = 0;
         for index in 0..8 {
             let rng = || {
@@ -72,25 +72,25 @@ mod tests {
                 }
                 .rng("anomaly")
             };
-            let (Some(grey), Some(coloured)) = (
+            let (Some(grey), Some(colored)) = (
                 grey.simulate(&normal, &mut rng()),
-                coloured.simulate(&normal, &mut rng()),
+                colored.simulate(&normal, &mut rng()),
             ) else {
                 continue;
             };
-            assert_eq!(grey.mask, coloured.mask);
+            assert_eq!(grey.mask, colored.mask);
             let before = to_float(&normal);
             let pixels = grey
                 .image
                 .pixels()
-                .zip(coloured.image.pixels())
+                .zip(colored.image.pixels())
                 .zip(before.pixels());
-            for (((grey, coloured), before), &set) in pixels.zip(grey.mask.pixels()) {
+            for (((grey, colored), before), &set) in pixels.zip(grey.mask.pixels()) {
                 let [r, g, b] = grey.0;
                 assert!(r == g && g == b);
                 if set == 0 {
                     assert_eq!(grey, before);
-                } else if coloured.0[0] != coloured.0[1] {
+                } else if colored.0[0] != colored.0[1] {
                     changed += 1;
                 }
             }

@@ -54,7 +54,7 @@ pub enum PoissonError {
 /// OpenCV's `seamlessClone` computes (Pérez et al. 2003), within rounding.
 ///
 /// The outermost ring of the mask counts as clear. The bounding box of what is left is placed with its centre
-/// (half sizes rounded down) at `centre` (column, row) of the destination; its border keeps the destination's
+/// (half sizes rounded down) at `center` (column, row) of the destination; its border keeps the destination's
 /// values. Gradients are taken from the source where the mask, shrunk by three pixels, is set; source pixels
 /// outside the mask are zero. Results are cut off to [0, 255] and truncated to levels. A mask that is empty, or
 /// less than three pixels wide or high, changes nothing.
@@ -65,7 +65,7 @@ pub fn seamless_clone(
     source: &RgbImage,
     destination: &RgbImage,
     mask: &Mask,
-    centre: (u32, u32),
+    center: (u32, u32),
     guidance: Guidance,
 ) -> Result<RgbImage, PoissonError> {
     let sizes = ((mask.width(), mask.height()), source.dimensions());
@@ -77,8 +77,8 @@ pub fn seamless_clone(
     }
     let mut result = destination.clone();
     if let Some(area) = bounding_box(mask) {
-        let left = i64::from(centre.0) - i64::from(area.width / 2);
-        let top = i64::from(centre.1) - i64::from(area.height / 2);
+        let left = i64::from(center.0) - i64::from(area.width / 2);
+        let top = i64::from(center.1) - i64::from(area.height / 2);
         let fits =
             |start: i64, length: u32, limit: u32| start >= 0 && start + i64::from(length) <= i64::from(limit);
         if !fits(left, area.width, result.width()) || !fits(top, area.height, result.height()) {

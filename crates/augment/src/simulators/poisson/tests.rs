@@ -48,8 +48,8 @@ fn results_are_those_of_opencv() {
         .flat_map(|case| guidances.map(|guidance| (case, guidance)));
     let results = golden.chunks_exact((SIZE.0 * SIZE.1 * 3) as usize);
     assert_eq!(results.len(), 8);
-    for (((name, centre), guidance), expected) in cases.zip(results) {
-        let found = seamless_clone(&source(), &destination(), &mask(name), centre, guidance).unwrap();
+    for (((name, center), guidance), expected) in cases.zip(results) {
+        let found = seamless_clone(&source(), &destination(), &mask(name), center, guidance).unwrap();
         let worst = found
             .iter()
             .zip(expected)
@@ -116,15 +116,15 @@ fn what_does_not_fit_is_an_error() {
         error.unwrap_err().to_string(),
         "the mask has 3x4 pixels, the source 48x40"
     );
-    for centre in [(11, 22), (30, 11), (37, 22), (30, 29)] {
+    for center in [(11, 22), (30, 11), (37, 22), (30, 29)] {
         let error = seamless_clone(
             &source(),
             &destination(),
             &mask("rectangle"),
-            centre,
+            center,
             Guidance::Normal,
         );
-        assert!(matches!(error, Err(PoissonError::Outside { .. })), "{centre:?}");
+        assert!(matches!(error, Err(PoissonError::Outside { .. })), "{center:?}");
     }
     let error = seamless_clone(
         &source(),

@@ -14,7 +14,6 @@ use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::atomic;
 use crate::config::Config;
 use crate::error::{Result, TrainingError};
 use crate::journal::Interval;
@@ -158,7 +157,7 @@ pub(crate) fn write(path: &Path, header: &Header, state: &[(String, Tensor)]) ->
     let metadata = HashMap::from([(KEY.to_owned(), text)]);
     let bytes = safetensors::serialize(tensors.iter(), Some(metadata))
         .map_err(|fault| TrainingError::checkpoint(path, fault.to_string()))?;
-    atomic::write(path, &bytes)
+    flawforge_files::write(path, &bytes).map_err(TrainingError::Write)
 }
 
 /// Reads and checks a checkpoint.

@@ -37,7 +37,6 @@
 //! ```
 
 mod assembly;
-mod atomic;
 pub mod backbone;
 mod batch;
 mod calibrate;
@@ -46,11 +45,9 @@ mod config;
 mod device;
 mod error;
 mod evaluate;
-mod heat_maps;
 mod journal;
 mod method;
 mod nsa;
-mod panel;
 mod patchcore;
 mod plan;
 mod prefetch;
@@ -58,13 +55,11 @@ mod profile;
 mod progress;
 mod recipe;
 mod run;
-pub mod sheet;
 mod simulation;
 mod trainer;
 mod two_networks;
 
 pub use assembly::{Subject, loading_for, recipe_for};
-pub use atomic::write as write_atomically;
 pub use batch::{Batch, BatchSource, Part, Pool, SimulatedBatches};
 pub use calibrate::Threshold;
 pub use config::{
@@ -77,11 +72,9 @@ pub use error::{Result, TrainingError};
 pub use evaluate::{
     Evaluation, ImageResult, NativeScores, Scorer, Scores, evaluate, evaluate_each, evaluate_with,
 };
-pub use heat_maps::HeatMapSheet;
 pub use journal::{Line, read_journal};
 pub use method::{Architecture, Method, UnknownMethod};
 pub use nsa::NsaRecipe;
-pub use panel::write_png;
 pub use patchcore::PatchCoreRecipe;
 pub use profile::{NsaBudget, Profile};
 pub use progress::ProgressStyle;

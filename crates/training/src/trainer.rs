@@ -10,9 +10,9 @@ use candle_core::Device;
 use flawforge_augment::{Selection, TextureSource};
 use flawforge_datasets::Category;
 use flawforge_ops::BusyClock;
+use flawforge_pictures::{training_grid, write_png};
 
 use crate::assembly::{Data, Subject, calibration_for, device_for, recipe_for, source_for};
-use crate::atomic;
 use crate::backbone::Weights;
 use crate::batch::Batch;
 use crate::calibrate::{Threshold, calibrate};
@@ -21,7 +21,6 @@ use crate::config::Config;
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::journal::{Journal, Line, read_journal};
-use crate::panel::{panel, write_png};
 use crate::plan::Plan;
 use crate::prefetch::with_batches;
 use crate::progress::{Display, ProgressStyle};
@@ -123,14 +122,14 @@ pub fn train(
         });
     }
     fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
-    atomic::remove_leftovers(run_dir);
+    flawforge_files::remove_leftovers(run_dir);
     if resuming {
         restore(&files, &mut header, recipe.as_mut(), &device)?;
     } else {
         recipe.begin(options.backbone.as_deref())?;
         remove(&files.threshold())?;
     }
-    atomic::write(&files.config(), config.to_toml()?.as_bytes())?;
+    flawforge_files::write(&files.config(), config.to_toml()?.as_bytes()).map_err(TrainingError::Write)?;
 
     let data = Data {
         category,
@@ -230,7 +229,7 @@ fn finish(
             origin: path.display().to_string(),
             fault: fault.to_string(),
         })?;
-        atomic::write(&path, &text)?;
+        flawforge_files::write(&path, &text).map_err(TrainingError::Write)?;
     }
     Ok(found)
 }
@@ -349,8 +348,13 @@ impl<'a> Session<'a> {
         let step = self.header.step;
         let title = format!("{} {} step {step}", self.config.method, self.header.category);
         let detector = recipe.batch_detector()?;
-        let picture = panel(detector.as_ref(), batch, title)?;
-        write_png(&directory.join(format!("step-{step:06}.png")), &picture)
+        // The last part is the one whose masks are learnt.
+        let (samples, names) = match batch.parts.last() {
+            Some(part) => (part.samples.as_slice(), part.names.as_slice()),
+            None => (&[] as &[_], &[] as &[_]),
+        };
+        let picture = training_grid(detector.as_ref(), samples, names, &title)?;
+        write_png(&directory.join(format!("step-{step:06}.png")), &picture).map_err(TrainingError::Write)
     }
 }
 

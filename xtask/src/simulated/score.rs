@@ -5,8 +5,9 @@ use crate::cell::{CellKey, Provenance};
 use anyhow::{Context, Result, bail};
 use flawforge::augment::Kind;
 use flawforge::datasets::{Loading, TestImage};
+use flawforge::files;
 use flawforge::models::Detector;
-use flawforge::training::{Evaluated, Scorer, write_atomically};
+use flawforge::training::{Evaluated, Scorer};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -168,6 +169,6 @@ pub fn score(
         kinds,
     };
     let text = serde_json::to_string_pretty(&result)?;
-    write_atomically(&dir.join(FILE), text.as_bytes())?;
+    files::write(&dir.join(FILE), text.as_bytes())?;
     Ok(result)
 }

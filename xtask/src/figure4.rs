@@ -142,8 +142,7 @@ fn hardest_images<'a>(
 
 /// Average precision over the pixels of one image with a defect.
 fn pixel_ap(test: &TestImage, detection: &Detection) -> Result<f64> {
-    let labels: Vec<bool> = test.mask.pixels().iter().map(|&set| set != 0).collect();
-    Ok(average_precision(&detection.map.scores, &labels)?)
+    Ok(average_precision(&detection.map.scores, test.mask.pixels())?)
 }
 
 fn reconstruction(detection: &Detection, test: &TestImage) -> Cell {

@@ -12,23 +12,38 @@ const LONGEST: usize = 500;
 
 /// What each library builds on: arrows run downward only (ARCHITECTURE.md). A new member of the workspace
 /// needs a line here, and with it a thought about its place.
-const LIBRARIES: [(&str, &[&str]); 8] = [
+const LIBRARIES: [(&str, &[&str]); 10] = [
+    ("flawforge-files", &[]),
     ("flawforge-resample", &[]),
     ("flawforge-masks", &["flawforge-resample"]),
     ("flawforge-augment", &["flawforge-resample", "flawforge-masks"]),
     ("flawforge-metrics", &[]),
     ("flawforge-datasets", &["flawforge-resample", "flawforge-masks"]),
     ("flawforge-ops", &[]),
-    ("flawforge-models", &["flawforge-ops", "flawforge-metrics"]),
+    (
+        "flawforge-models",
+        &["flawforge-files", "flawforge-ops", "flawforge-metrics"],
+    ),
+    (
+        "flawforge-pictures",
+        &[
+            "flawforge-files",
+            "flawforge-augment",
+            "flawforge-datasets",
+            "flawforge-models",
+        ],
+    ),
     (
         "flawforge-training",
         &[
+            "flawforge-files",
             "flawforge-masks",
             "flawforge-augment",
             "flawforge-metrics",
             "flawforge-datasets",
             "flawforge-ops",
             "flawforge-models",
+            "flawforge-pictures",
         ],
     ),
 ];
@@ -40,7 +55,8 @@ const ABOVE: [&str; 2] = ["flawforge", "xtask"];
 const LEAVES: [&str; 2] = ["flawforge-tests", "flawforge-benches"];
 
 /// What other people's crates import: built in seconds, and free of tensors.
-const LIGHT: [&str; 4] = [
+const LIGHT: [&str; 5] = [
+    "flawforge-files",
     "flawforge-resample",
     "flawforge-masks",
     "flawforge-augment",

@@ -1,7 +1,8 @@
 //! A cell of a sweep: one method trained and scored on one category with one seed, ending in one atomic `result.json`.
 
 use anyhow::{Context, Result};
-use flawforge::training::{NativeScores, write_atomically};
+use flawforge::files;
+use flawforge::training::NativeScores;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -143,7 +144,7 @@ pub fn finished(dir: &Path, wanted: &Provenance) -> Result<State> {
 /// When the file cannot be written.
 pub fn finish(dir: &Path, result: &CellResult) -> Result<()> {
     let text = serde_json::to_string_pretty(result)?;
-    Ok(write_atomically(&dir.join("result.json"), text.as_bytes())?)
+    Ok(files::write(&dir.join("result.json"), text.as_bytes())?)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::cell::{self, CellKey, CellResult, Provenance, State};
 ///
 /// # Errors
 /// A cell that was made from other data, textures or another profile, or that cannot be read.
-pub fn finished(
+pub(crate) fn finished(
     out: &Path,
     key: &CellKey,
     experiment: &Experiment,

@@ -3,9 +3,10 @@
 use crate::cell::CellKey;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use flawforge::files;
 use flawforge::models::AnomalyMap;
 use flawforge::source::Images;
-use flawforge::training::{Method, Run, default_device, write_atomically};
+use flawforge::training::{Method, Run, default_device};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Cursor;
@@ -156,5 +157,5 @@ pub fn write_map(path: &Path, map: &AnomalyMap) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
     }
-    Ok(write_atomically(path, bytes.get_ref())?)
+    Ok(files::write(path, bytes.get_ref())?)
 }

@@ -3,12 +3,13 @@
 use crate::plan::{Plan, Planned};
 use anyhow::{Context, Result};
 use flawforge::datasets::{Category, TestImage};
+use flawforge::files;
 use flawforge::metrics::average_precision;
 use flawforge::models::{Detection, Detector};
-use flawforge::training::sheet::{
-    Cell, HeatMap, Scale, Sheet, draw_text, heat_colour, mask_image, outline, text_size,
+use flawforge::pictures::{
+    Cell, ContactSheet, HeatMap, Scale, draw_text, heat_color, mask_image, outline, text_size, write_png,
 };
-use flawforge::training::{Method, Run, default_device, write_atomically, write_png};
+use flawforge::training::{Method, Run, default_device};
 use image::{Rgb, RgbImage, imageops};
 use serde::Serialize;
 
@@ -48,7 +49,7 @@ struct Description {
 /// When a run cannot be opened or a file cannot be written.
 pub fn draw(plan: &Plan, cells: &[Planned], hardest: usize) -> Result<bool> {
     let [first, second] = METHODS;
-    let mut sheet = Sheet::new(&[
+    let mut sheet = ContactSheet::new(&[
         "input".to_owned(),
         "ground truth".into(),
         format!("{first}: reconstruction"),
@@ -110,7 +111,7 @@ pub fn draw(plan: &Plan, cells: &[Planned], hardest: usize) -> Result<bool> {
         rows,
     };
     let text = serde_json::to_string_pretty(&description)?;
-    write_atomically(&plan.out.join("figure4.json"), text.as_bytes())?;
+    files::write(&plan.out.join("figure4.json"), text.as_bytes())?;
     Ok(true)
 }
 
@@ -141,8 +142,7 @@ fn hardest_images<'a>(
 
 /// Average precision over the pixels of one image with a defect.
 fn pixel_ap(test: &TestImage, detection: &Detection) -> Result<f64> {
-    let labels: Vec<bool> = test.mask.pixels().iter().map(|&set| set != 0).collect();
-    Ok(average_precision(&detection.map.scores, &labels)?)
+    Ok(average_precision(&detection.map.scores, test.mask.pixels())?)
 }
 
 fn reconstruction(detection: &Detection, test: &TestImage) -> Cell {
@@ -163,7 +163,7 @@ fn map(detection: &Detection, test: &TestImage, ap: f64) -> Cell {
         height: detection.map.height,
         scale: Scale::UNIT,
     };
-    let mut picture = imageops::resize(&heat.colours(), SIDE, SIDE, imageops::FilterType::Nearest);
+    let mut picture = imageops::resize(&heat.colors(), SIDE, SIDE, imageops::FilterType::Nearest);
     outline(&mut picture, &test.mask.to_luma8(), TRUTH);
     Cell::new(picture, format!("AP {:.1}", 100.0 * ap))
 }
@@ -184,7 +184,7 @@ fn with_legend(figure: &RgbImage) -> RgbImage {
     let top = figure.height() + MARGIN;
     for x in 0..BAR.0 {
         for y in 0..BAR.1 {
-            page.put_pixel(MARGIN + x, top + y, heat_colour(x as f32 / (BAR.0 - 1) as f32));
+            page.put_pixel(MARGIN + x, top + y, heat_color(x as f32 / (BAR.0 - 1) as f32));
         }
     }
     let below = top + BAR.1 + 4;

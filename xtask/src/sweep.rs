@@ -9,7 +9,8 @@ use flawforge::augment::TextureSource;
 use flawforge::datasets::Category;
 use flawforge::fault::in_one_line;
 use flawforge::models::Detector;
-use flawforge::training::{self, HeatMapSheet, ProgressStyle, Run, TrainOptions};
+use flawforge::pictures::HeatMapSheet;
+use flawforge::training::{self, ProgressStyle, Run, TrainOptions};
 use indicatif::MultiProgress;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -160,7 +161,7 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         &mut |position, detection| sheet.add(position, detection),
     )?;
     sheet
-        .write(&job.dir.join("heatmaps.png"), &evaluation)
+        .write(&job.dir.join("heatmaps.png"), &evaluation.headline())
         .context("heat-map sheet")?;
     let scores = &evaluation.scores;
     let given = |score: Option<f64>| score.context("a score is not defined on these test images");

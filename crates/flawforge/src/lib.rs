@@ -12,6 +12,7 @@
 //! | [`training`] | how does it learn? | [`training::train`] |
 //! | [`metrics`] | how well was it found? | [`metrics::PixelScores`] |
 //! | [`source`] | which images, textures and selection does a command take? | [`source::Images`] |
+//! | [`pictures`] | what does that look like? | [`pictures::HeatMapSheet`] |
 //!
 //! From a folder of normal images to anomaly maps:
 //!
@@ -55,8 +56,10 @@ pub mod source;
 
 pub use flawforge_augment as augment;
 pub use flawforge_datasets as datasets;
+pub use flawforge_files as files;
 pub use flawforge_masks as masks;
 pub use flawforge_metrics as metrics;
 pub use flawforge_models as models;
 pub use flawforge_ops as ops;
+pub use flawforge_pictures as pictures;
 pub use flawforge_training as training;

@@ -2,17 +2,18 @@
 
 use crate::accumulate::PixelScores;
 use crate::error::MetricError;
+use crate::truth::Truth;
 
 /// The usual largest false positive rate of AUPRO (docs/method.md, section 13.3; Bergmann et al., MVTec AD).
 pub const AUPRO_LIMIT: f64 = 0.3;
 
 /// An anomaly map with its ground truth, both row-major.
 #[derive(Debug, Clone, Copy)]
-pub struct MapWithTruth<'a> {
+pub struct MapWithTruth<'a, T = u8> {
     /// One score a pixel, larger is more anomalous.
     pub scores: &'a [f32],
-    /// One entry a pixel, non-zero is anomalous.
-    pub mask: &'a [u8],
+    /// One [`Truth`] a pixel: a mask's bytes (non-zero is anomalous) or `bool`s.
+    pub mask: &'a [T],
     /// Width in pixels.
     pub width: usize,
     /// Height in pixels.
@@ -30,7 +31,7 @@ pub struct MapWithTruth<'a> {
 /// # Errors
 /// [`MetricError::Dimensions`], [`MetricError::NotANumber`] (the index counts within its map),
 /// [`MetricError::Limit`], and [`MetricError::OneClass`] when no pixel or every pixel is anomalous.
-pub fn aupro(maps: &[MapWithTruth<'_>], limit: f64) -> Result<f64, MetricError> {
+pub fn aupro<T: Truth>(maps: &[MapWithTruth<'_, T>], limit: f64) -> Result<f64, MetricError> {
     let mut pixels = PixelScores::exact();
     for map in maps {
         pixels.push(map.scores, map.mask, map.width, map.height)?;
@@ -88,7 +89,7 @@ mod tests {
             aupro(&[row(&[0.1, 0.2], &[0, 0])], 0.3),
             Err(MetricError::OneClass { .. })
         ));
-        assert!(matches!(aupro(&[], 0.3), Err(MetricError::OneClass { .. })));
+        assert!(matches!(aupro::<u8>(&[], 0.3), Err(MetricError::OneClass { .. })));
         assert!(matches!(
             aupro(&[row(&[f32::NAN], &[0])], 0.3),
             Err(MetricError::NotANumber { index: 0 })

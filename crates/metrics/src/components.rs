@@ -1,5 +1,7 @@
 //! Connected components of a ground-truth mask.
 
+use crate::truth::Truth;
+
 /// The 8-connected components of a mask (docs/method.md, section 13.3: diagonal neighbours belong together).
 pub(crate) struct Components {
     /// For every pixel the size of its component in pixels, 0 on the background.
@@ -8,15 +10,15 @@ pub(crate) struct Components {
     pub(crate) count: u64,
 }
 
-/// Finds the components of a row-major mask in which non-zero means set.
+/// Finds the components of a row-major mask.
 ///
 /// Two passes with union-find: the first gives every set pixel a provisional label and joins labels that
 /// touch, the second counts the pixels of every joined label.
-pub(crate) fn components(mask: &[u8], width: usize) -> Components {
+pub(crate) fn components<T: Truth>(mask: &[T], width: usize) -> Components {
     let mut labels = vec![0u32; mask.len()];
     let mut parents = vec![0u32]; // label 0 is the background
     for index in 0..mask.len() {
-        if mask[index] == 0 {
+        if !mask[index].is_anomalous() {
             continue;
         }
         let x = index % width;
@@ -108,6 +110,6 @@ mod tests {
     #[test]
     fn an_empty_mask_has_none() {
         assert_eq!(of(&["...", "..."]).count, 0);
-        assert_eq!(components(&[], 0).count, 0);
+        assert_eq!(components::<u8>(&[], 0).count, 0);
     }
 }

@@ -32,12 +32,12 @@ pub enum MetricError {
     #[error("no scores were given")]
     Empty,
     /// Scores and truths differ in number.
-    #[error("{scores} scores do not pair with {labels} truths")]
+    #[error("{scores} scores do not pair with {truths} truths")]
     Length {
         /// Number of scores.
         scores: usize,
         /// Number of truths.
-        labels: usize,
+        truths: usize,
     },
     /// A map or a mask does not have `width * height` entries.
     #[error("a map of {width}x{height} has {scores} scores and {mask} mask entries")]

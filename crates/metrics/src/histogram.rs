@@ -1,4 +1,5 @@
-//! A histogram of scores: the bounded memory behind [`PixelScores::bounded`](crate::PixelScores::bounded).
+//! A histogram of scores: the bounded memory behind [`PixelScores::bounded`](crate::PixelScores::bounded), for test sets
+//! too large to keep every score. What the bins cost in accuracy is reported as an [`ErrorBound`](crate::ErrorBound).
 
 use crate::error::MetricError;
 use crate::key::key;

@@ -2,7 +2,8 @@
 //!
 //! A detector gives every image an *anomaly map* (one score a pixel) and an *image score*. This crate
 //! compares them with the ground truth. It knows nothing of files, networks or image types: scores are
-//! `f32` slices, truths are `bool` or `u8` slices, and results are `f64` fractions between 0 and 1.
+//! `f32` slices, truths are slices of `bool` or of a mask's bytes ([`Truth`]), and results are `f64` fractions
+//! between 0 and 1.
 //!
 //! ```text
 //! anomaly map ──image_score──▶ image score ──▶ ImageScores ──finish──▶ ImageMetrics  (AUROC, AP, best F1)
@@ -14,6 +15,9 @@
 //! [`ImageScores`] and [`PixelScores`] take an image at a time and can be merged: merging two halves gives
 //! exactly what one pass gives, in any order. [`PixelScores::bounded`] keeps a histogram instead of the
 //! scores and reports how far its figures can be from the exact ones.
+//!
+//! [`Metric`] lists what an evaluation reports, with names for files and titles for readers; [`Scores`] are values by
+//! metric. The feature `serde` reads and writes both by name.
 //!
 //! Tied scores count as the literature has it: one half in AUROC, one common threshold in AP and AUPRO.
 //! A NaN is an error, and so is a ground truth of one class only, for which none of the metrics is defined.
@@ -45,15 +49,19 @@ mod error;
 mod histogram;
 mod image_score;
 mod key;
+mod metric;
 mod radix;
 mod ranking;
 mod sweep;
 pub mod threshold;
+mod truth;
 
 pub use accumulate::{ErrorBound, ImageMetrics, ImageScores, PixelMetrics, PixelScores};
 pub use aupro::{AUPRO_LIMIT, MapWithTruth, aupro};
 pub use error::MetricError;
 pub use histogram::Bins;
 pub use image_score::{IMAGE_SCORE_WINDOW, image_score};
+pub use metric::{Metric, Scores, UnknownMetric};
 pub use ranking::{auroc, average_precision};
 pub use threshold::best_f1;
+pub use truth::Truth;

@@ -4,32 +4,33 @@ use crate::error::{MetricError, no_nan};
 use crate::key::key;
 use crate::radix;
 use crate::sweep::{Group, Outcome, Totals, sweep};
+use crate::truth::Truth;
 
 /// Area under the receiver operating characteristic, in `[0, 1]`: the chance that an anomalous truth scores
 /// above a normal one, a tie counting one half (the trapezoid over distinct thresholds, docs/method.md, section 13.2).
 ///
-/// `labels` holds `true` for anomalous; both slices have one entry for every image or pixel.
+/// Both slices have one entry for every image or pixel.
 ///
 /// # Errors
 /// [`MetricError::Length`], [`MetricError::NotANumber`], and [`MetricError::OneClass`] when the truths are
 /// all normal or all anomalous.
-pub fn auroc(scores: &[f32], labels: &[bool]) -> Result<f64, MetricError> {
-    Ok(outcome(scores, labels)?.auroc)
+pub fn auroc<T: Truth>(scores: &[f32], truths: &[T]) -> Result<f64, MetricError> {
+    Ok(outcome(scores, truths)?.auroc)
 }
 
 /// Average precision, in `[0, 1]`: the sum over distinct thresholds, from the highest down, of the gain in
 /// recall times the precision (step rule, no interpolation, docs/method.md, section 13.2).
 ///
-/// `labels` holds `true` for anomalous; both slices have one entry for every image or pixel.
+/// Both slices have one entry for every image or pixel.
 ///
 /// # Errors
 /// As [`auroc`].
-pub fn average_precision(scores: &[f32], labels: &[bool]) -> Result<f64, MetricError> {
-    Ok(outcome(scores, labels)?.average_precision)
+pub fn average_precision<T: Truth>(scores: &[f32], truths: &[T]) -> Result<f64, MetricError> {
+    Ok(outcome(scores, truths)?.average_precision)
 }
 
-fn outcome(scores: &[f32], labels: &[bool]) -> Result<Outcome, MetricError> {
-    let (anomalous, normal) = split(scores, labels)?;
+fn outcome<T: Truth>(scores: &[f32], truths: &[T]) -> Result<Outcome, MetricError> {
+    let (anomalous, normal) = split(scores, truths)?;
     let totals = Totals {
         anomalous: anomalous.len() as u64,
         normal: normal.len() as u64,
@@ -42,19 +43,19 @@ fn outcome(scores: &[f32], labels: &[bool]) -> Result<Outcome, MetricError> {
 ///
 /// Two arrays of bare keys sort faster than one array with labels, and the walk down the thresholds needs
 /// to stop at the (few) anomalous ones only.
-pub(crate) fn split(scores: &[f32], labels: &[bool]) -> Result<(Vec<u32>, Vec<u32>), MetricError> {
-    if scores.len() != labels.len() {
+pub(crate) fn split<T: Truth>(scores: &[f32], truths: &[T]) -> Result<(Vec<u32>, Vec<u32>), MetricError> {
+    if scores.len() != truths.len() {
         return Err(MetricError::Length {
             scores: scores.len(),
-            labels: labels.len(),
+            truths: truths.len(),
         });
     }
     no_nan(scores)?;
-    let count = labels.iter().filter(|label| **label).count();
+    let count = truths.iter().filter(|truth| truth.is_anomalous()).count();
     let mut anomalous = Vec::with_capacity(count);
-    let mut normal = Vec::with_capacity(labels.len() - count);
-    for (score, label) in scores.iter().zip(labels) {
-        if *label {
+    let mut normal = Vec::with_capacity(truths.len() - count);
+    for (score, truth) in scores.iter().zip(truths) {
+        if truth.is_anomalous() {
             anomalous.push(key(*score))
         } else {
             normal.push(key(*score))
@@ -134,7 +135,7 @@ mod tests {
     fn unusable_input_is_a_typed_error() {
         assert_eq!(
             auroc(&[0.1], &[true, false]),
-            Err(MetricError::Length { scores: 1, labels: 2 })
+            Err(MetricError::Length { scores: 1, truths: 2 })
         );
         assert_eq!(
             auroc(&[0.1, f32::NAN], &[true, false]),
@@ -147,7 +148,7 @@ mod tests {
         assert_eq!(auroc(&[0.1, 0.2], &[true, true]), one);
         assert_eq!(average_precision(&[0.1, 0.2], &[true, true]), one);
         assert_eq!(
-            average_precision(&[], &[]),
+            average_precision::<bool>(&[], &[]),
             Err(MetricError::OneClass {
                 anomalous: 0,
                 normal: 0

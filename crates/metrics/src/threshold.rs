@@ -7,6 +7,7 @@
 use crate::error::{MetricError, both_classes, no_nan};
 use crate::key::score;
 use crate::ranking::{Groups, split};
+use crate::truth::Truth;
 
 /// The lowest threshold that leaves at least the fraction `quantile` of the held-out normal scores below it,
 /// in the unit of the scores. `quantile = 1` leaves all of them below, `0.95` lets at most one in twenty be
@@ -50,8 +51,8 @@ pub struct BestF1 {
 ///
 /// # Errors
 /// [`MetricError::Length`], [`MetricError::NotANumber`], [`MetricError::OneClass`].
-pub fn best_f1(scores: &[f32], labels: &[bool]) -> Result<BestF1, MetricError> {
-    let (anomalous, normal) = split(scores, labels)?;
+pub fn best_f1<T: Truth>(scores: &[f32], truths: &[T]) -> Result<BestF1, MetricError> {
+    let (anomalous, normal) = split(scores, truths)?;
     both_classes(anomalous.len() as u64, normal.len() as u64)?;
     let total = anomalous.len() as f64;
     let mut best = BestF1 {

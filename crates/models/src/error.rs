@@ -58,7 +58,10 @@ pub enum ModelError {
         /// What it must be a multiple of.
         multiple: usize,
     },
-    /// A weight file could not be read or written.
+    /// A weight file could not be written; the text names it.
+    #[error(transparent)]
+    Write(std::io::Error),
+    /// A weight file could not be read.
     #[error("{}: {source}", path.display())]
     File {
         /// The file.

@@ -14,7 +14,6 @@
 //! weights gives for an RGB image exactly what the original gives for the BGR one.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, safetensors};
@@ -84,7 +83,7 @@ pub fn read_resnet(
 /// or not at all.
 ///
 /// # Errors
-/// [`ModelError::File`] when it cannot be written, [`ModelError::Format`] when it cannot be put in this form.
+/// [`ModelError::Write`] when it cannot be written, [`ModelError::Format`] when it cannot be put in this form.
 pub fn write(parameters: &Parameters, path: &Path, order: ColourOrder) -> Result<(), ModelError> {
     let tensors: HashMap<String, Tensor> = parameters.tensors()?.into_iter().collect();
     write_tensors(&with_order(tensors, order)?, path)
@@ -99,29 +98,7 @@ pub fn write_tensors(tensors: &HashMap<String, Tensor>, path: &Path) -> Result<(
         path: path.into(),
         source,
     })?;
-    write_whole(path, &bytes).map_err(|source| ModelError::File {
-        path: path.into(),
-        source,
-    })
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        // What files usually get, less the user's mask: temporary files are otherwise the owner's alone.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(directory)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    flawforge_files::write(path, &bytes).map_err(ModelError::Write)
 }
 
 fn read(path: &Path, order: ColourOrder) -> Result<HashMap<String, Tensor>, ModelError> {

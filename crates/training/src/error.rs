@@ -91,14 +91,9 @@ pub enum TrainingError {
         /// The system's report.
         source: io::Error,
     },
-    /// A picture could not be written.
-    #[error("{}: {source}", path.display())]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// The encoder's report.
-        source: image::ImageError,
-    },
+    /// A file could not be written whole; the text names it.
+    #[error(transparent)]
+    Write(io::Error),
     /// The batch thread ended early.
     #[error("the thread that prepares batches stopped: {0}")]
     Batches(String),

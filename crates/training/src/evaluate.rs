@@ -74,6 +74,22 @@ pub struct Evaluation {
     pub detect_seconds: f64,
 }
 
+impl Evaluation {
+    /// The category and its main figures in one line, in percent.
+    pub fn headline(&self) -> String {
+        let percent = |value: Option<f64>| {
+            value.map_or_else(|| "-".to_owned(), |value| format!("{:.1}", 100.0 * value))
+        };
+        format!(
+            "{}: image AUROC {}, pixel AUROC {}, pixel AP {}",
+            self.category,
+            percent(self.scores.image_auroc),
+            percent(self.scores.pixel_auroc),
+            percent(self.scores.pixel_ap),
+        )
+    }
+}
+
 /// [`evaluate_with`] the published protocol: ground truth by DRAEM's rule, AUPRO up to 0.3.
 ///
 /// # Errors

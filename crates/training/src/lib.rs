@@ -41,21 +41,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod atomic;
 mod device;
 mod error;
 mod evaluate;
 pub mod experiment;
 pub mod fit;
-mod heat_maps;
 pub mod methods;
-mod panel;
 mod product;
 mod profile;
 mod run;
-pub mod sheet;
 
-pub use atomic::write as write_atomically;
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
 pub use evaluate::{
@@ -63,9 +58,7 @@ pub use evaluate::{
 };
 pub use experiment::{Experiment, Overrides};
 pub use fit::{ProgressStyle, Recipe, RunPlan, TrainOptions, TrainReport, train, train_with};
-pub use heat_maps::HeatMapSheet;
 pub use methods::{Method, MethodSettings};
-pub use panel::write_png;
 pub use product::Product;
 pub use profile::Profile;
 pub use run::{Run, RunFiles, Scored, Verdict};

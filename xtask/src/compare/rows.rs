@@ -1,7 +1,7 @@
 //! What a comparison found: rows, printed as a table and written as JSON.
 
 use anyhow::Result;
-use flawforge::training::write_atomically;
+use flawforge::files;
 use serde::Serialize;
 use std::path::Path;
 
@@ -40,7 +40,7 @@ pub fn print(rows: &[Row]) {
 /// When the file cannot be written.
 pub fn write(rows: &[Row], path: &Path) -> Result<()> {
     let text = serde_json::to_string_pretty(rows)?;
-    Ok(write_atomically(path, format!("{text}\n").as_bytes())?)
+    Ok(files::write(path, format!("{text}\n").as_bytes())?)
 }
 
 fn table(rows: &[Row]) -> String {

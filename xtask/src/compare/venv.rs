@@ -1,7 +1,7 @@
 //! Python environments for the peers, made once under `target/` and used again.
 
 use anyhow::{Context, Result, bail};
-use flawforge::training::write_atomically;
+use flawforge::files;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -68,7 +68,7 @@ impl Venv {
             }
         }
         let stamp = format!("{wanted}missing {}\n", venv.missing.join(" "));
-        write_atomically(&venv.root.join(STAMP), stamp.as_bytes())?;
+        files::write(&venv.root.join(STAMP), stamp.as_bytes())?;
         Ok(venv)
     }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::{Category, GOOD, Loading};
 use flawforge::source::{Images, Textures};
-use flawforge::training::write_atomically;
+use flawforge::files;
 use image::{DynamicImage, ImageFormat};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -126,7 +126,7 @@ pub fn simulate_dataset(args: &SimulateDatasetArgs) -> Result<()> {
         licence: LICENCE,
     };
     let text = serde_json::to_string_pretty(&description)?;
-    write_atomically(&staging.path().join("simulated.json"), text.as_bytes())?;
+    files::write(&staging.path().join("simulated.json"), text.as_bytes())?;
     staging.publish(&args.out)?;
     println!("written: {}", args.out.display());
     Ok(())

@@ -5,9 +5,10 @@ use crate::cell::{CellKey, Provenance};
 use anyhow::{Context, Result, bail};
 use flawforge::augment::Kind;
 use flawforge::datasets::{Loading, TestImage};
+use flawforge::files;
 use flawforge::models::Detector;
 use flawforge::training::experiment::Evaluated;
-use flawforge::training::{Scorer, write_atomically};
+use flawforge::training::Scorer;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -169,6 +170,6 @@ pub fn score(
         kinds,
     };
     let text = serde_json::to_string_pretty(&result)?;
-    write_atomically(&dir.join(FILE), text.as_bytes())?;
+    files::write(&dir.join(FILE), text.as_bytes())?;
     Ok(result)
 }

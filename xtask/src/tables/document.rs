@@ -4,7 +4,7 @@ use super::grid::{Entry, Grid};
 use crate::cell::CellResult;
 use crate::simulated::SimulatedResult;
 use anyhow::{Context, Result};
-use flawforge::training::write_atomically;
+use flawforge::files;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -126,7 +126,7 @@ impl Table {
         std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
         let json = serde_json::to_string_pretty(self)?;
         for (extension, content) in [("md", self.markdown()), ("csv", self.csv()?), ("json", json)] {
-            write_atomically(
+            files::write(
                 &out.join(format!("{}.{extension}", self.name)),
                 content.as_bytes(),
             )?;

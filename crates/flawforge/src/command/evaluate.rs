@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use flawforge::files;
 use flawforge::ops::Precision;
-use flawforge::training::{Evaluation, HeatMapSheet, Run, evaluate_each, write_atomically};
+use flawforge::pictures::HeatMapSheet;
+use flawforge::training::{Evaluation, Run, evaluate_each};
 
 use super::source::{CategoryArgs, make_folder};
 
@@ -58,9 +60,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| run.file().with_file_name("evaluation"));
     make_folder(&out)?;
     let json = serde_json::to_vec_pretty(&evaluation).context("evaluation.json")?;
-    write_atomically(&out.join("evaluation.json"), &json)?;
+    files::write(&out.join("evaluation.json"), &json)?;
     write_scores(&out.join("scores.csv"), &evaluation)?;
-    sheet.write(&out.join("heatmaps.png"), &evaluation)?;
+    sheet.write(&out.join("heatmaps.png"), &evaluation.headline())?;
     // A closed pipe behind this command is no fault of it.
     let _ = std::io::stdout().write_all(summary(&evaluation).as_bytes());
     log::info!("details in {}", out.display());
@@ -105,5 +107,5 @@ fn write_scores(path: &Path, evaluation: &Evaluation) -> Result<()> {
         ])?;
     }
     let bytes = table.into_inner().context("scores.csv")?;
-    Ok(write_atomically(path, &bytes)?)
+    Ok(files::write(path, &bytes)?)
 }

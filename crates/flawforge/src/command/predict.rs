@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::{Limits, Loading, load_rgb};
+use flawforge::files;
 use flawforge::models::{AnomalyMap, Detection, Detector};
 use flawforge::ops::Precision;
-use flawforge::training::sheet::{HeatMap, Scale};
-use flawforge::training::{Run, Verdict, write_atomically, write_png};
+use flawforge::pictures::{HeatMap, Scale, write_png};
+use flawforge::training::{Run, Verdict};
 use image::{ImageBuffer, ImageFormat, Luma, RgbImage};
 
 use super::source::make_folder;
@@ -84,7 +85,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
         }
     }
     let bytes = table.into_inner().context("scores.csv")?;
-    write_atomically(&args.out.join("scores.csv"), &bytes)?;
+    files::write(&args.out.join("scores.csv"), &bytes)?;
     log::info!("{}: {} images scored", args.out.display(), names.len());
     if faults > 0 {
         bail!(
@@ -180,14 +181,14 @@ fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap, f
     let mut bytes = Cursor::new(Vec::new());
     grey.write_to(&mut bytes, ImageFormat::Png)
         .with_context(|| path.display().to_string())?;
-    write_atomically(&path, bytes.get_ref())?;
+    files::write(&path, bytes.get_ref())?;
     let heat = HeatMap {
         scores: &scores,
         width,
         height,
         scale: Scale { low: 0.0, high: full },
     };
-    write_png(&file("_heat.png"), &heat.colours())?;
+    write_png(&file("_heat.png"), &heat.colors())?;
     write_png(&file("_overlay.png"), &heat.over(image, OPACITY))?;
     Ok(())
 }

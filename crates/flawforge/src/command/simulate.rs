@@ -10,8 +10,7 @@ use flawforge::augment::{
     TextureSource, to_bytes,
 };
 use flawforge::datasets::{Category, Loading, TrainImage};
-use flawforge::training::sheet::{Cell, Sheet, mask_image};
-use flawforge::training::write_png;
+use flawforge::pictures::{Cell, ContactSheet, mask_image, write_png};
 use rayon::prelude::*;
 
 use super::source::{AnomalyArgs, CategoryArgs, describe, make_folder, shown_kinds};
@@ -46,7 +45,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     let selection = args.anomalies.selection(&args.category)?;
     let materials = materials(&category, args.anomalies.textures(args.size)?);
     let columns: Vec<String> = (1..=args.count).map(|number| number.to_string()).collect();
-    let mut sheet = Sheet::new(&columns);
+    let mut sheet = ContactSheet::new(&columns);
     sheet.title(format!("{}: {}", category.name, describe(&selection)));
 
     // Evenly spaced, because neighbouring files are near-duplicates.
@@ -145,7 +144,7 @@ pub(crate) fn visible(simulation: &Simulation, normals: &[&TrainImage], seed: u6
 }
 
 /// Three rows: normal images, the same with an anomaly, the masks.
-fn rows(sheet: &mut Sheet, simulation: &Simulation, normals: &[&TrainImage], seed: u64, label: &str) {
+fn rows(sheet: &mut ContactSheet, simulation: &Simulation, normals: &[&TrainImage], seed: u64, label: &str) {
     let samples = visible(simulation, normals, seed);
     sheet.row(
         format!("{label}: normal"),

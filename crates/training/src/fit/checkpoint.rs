@@ -17,7 +17,6 @@ use sha2::{Digest, Sha256};
 use super::calibrate::Calibrated;
 use super::journal::Interval;
 use super::{Recipe, RunPlan};
-use crate::atomic;
 use crate::error::{Result, TrainingError};
 use crate::experiment::differences;
 
@@ -200,7 +199,7 @@ pub(crate) fn write(path: &Path, header: &Header, state: &[(String, Tensor)]) ->
     let metadata = HashMap::from([(KEY.to_owned(), text)]);
     let bytes = safetensors::serialize(tensors.iter(), Some(metadata))
         .map_err(|fault| TrainingError::checkpoint(path, fault.to_string()))?;
-    atomic::write(path, &bytes)
+    flawforge_files::write(path, &bytes).map_err(TrainingError::Write)
 }
 
 /// Reads and checks a checkpoint.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
 use crate::error::{Result, TrainingError};
 
 /// One line of `metrics.jsonl`.
@@ -63,7 +62,7 @@ impl Journal {
                 }
             }
         }
-        atomic::write(path, text.as_bytes())?;
+        flawforge_files::write(path, text.as_bytes()).map_err(TrainingError::Write)?;
         let file = OpenOptions::new()
             .append(true)
             .open(path)

@@ -33,7 +33,6 @@ use candle_core::Device;
 use flawforge_augment::TextureSource;
 use flawforge_datasets::Category;
 
-use crate::atomic;
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
@@ -215,14 +214,14 @@ fn run(
         });
     }
     fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
-    atomic::remove_leftovers(run_dir);
+    flawforge_files::remove_leftovers(run_dir);
     if resuming {
         header.restore(&files.checkpoint(), recipe, &options.device)?;
     } else {
         recipe.begin()?;
     }
     if let Some(settings) = settings {
-        atomic::write(&files.config(), settings.as_bytes())?;
+        flawforge_files::write(&files.config(), settings.as_bytes()).map_err(TrainingError::Write)?;
     }
     let resumed_from = header.step;
     let mut session = Session::start(plan, &files, header, options, &options.device)?;

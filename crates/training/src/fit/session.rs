@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use candle_core::Device;
 use flawforge_ops::runtime::BusyClock;
+use flawforge_pictures::{training_grid, write_png};
 
 use super::batch::Batch;
 use super::checkpoint::{self, Header};
@@ -14,7 +15,6 @@ use super::progress::Display;
 use super::recipe::{Losses, Recipe};
 use super::{RunPlan, TrainOptions};
 use crate::error::{Result, TrainingError};
-use crate::panel::{panel, write_png};
 use crate::run::RunFiles;
 
 /// One uninterrupted stretch of a training.
@@ -137,8 +137,13 @@ impl<'a> Session<'a> {
         let step = self.header.step;
         let title = format!("{} step {step}", self.plan.label);
         let detector = recipe.batch_detector()?;
-        let picture = panel(detector.as_ref(), batch, title)?;
-        write_png(&directory.join(format!("step-{step:06}.png")), &picture)
+        // The last part is the one whose masks are learnt.
+        let (samples, names) = match batch.parts.last() {
+            Some(part) => (part.samples.as_slice(), part.names.as_slice()),
+            None => (&[] as &[_], &[] as &[_]),
+        };
+        let picture = training_grid(detector.as_ref(), samples, names, &title)?;
+        write_png(&directory.join(format!("step-{step:06}.png")), &picture).map_err(TrainingError::Write)
     }
 }
 

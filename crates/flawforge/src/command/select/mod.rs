@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::evidence::Evidence;
-use flawforge::training::write_atomically;
+use flawforge::files;
 use image::RgbImage;
 
 use super::simulate::materials;
@@ -96,5 +96,5 @@ fn write(path: &Path, text: &str) -> Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder)?;
     }
-    Ok(write_atomically(path, text.as_bytes())?)
+    Ok(files::write(path, text.as_bytes())?)
 }

@@ -4,7 +4,7 @@ use font8x8::{BASIC_FONTS, BOX_FONTS, GREEK_FONTS, LATIN_FONTS, UnicodeFonts};
 use image::{Rgb, RgbImage};
 
 /// Side of a glyph at scale 1, in pixels.
-pub(super) const GLYPH: u32 = 8;
+pub(crate) const GLYPH: u32 = 8;
 /// Distance between the tops of two lines at scale 1, in pixels.
 const LINE: u32 = 10;
 
@@ -18,13 +18,13 @@ pub fn text_size(text: &str, scale: u32) -> (u32, u32) {
 
 /// Draws text with its top left corner at `(x, y)`, every dot of the font `scale` pixels wide. What lies
 /// outside the image is cut off; characters that the font lacks become question marks.
-pub fn draw_text(image: &mut RgbImage, x: u32, y: u32, text: &str, scale: u32, colour: Rgb<u8>) {
+pub fn draw_text(image: &mut RgbImage, x: u32, y: u32, text: &str, scale: u32, color: Rgb<u8>) {
     for (row, line) in (0u32..).zip(text.lines()) {
         for (column, character) in (0u32..).zip(line.chars()) {
             let (left, top) = (x + column * GLYPH * scale, y + row * LINE * scale);
             for (dy, bits) in (0u32..).zip(glyph(character)) {
                 for dx in (0..GLYPH).filter(|dx| bits >> dx & 1 == 1) {
-                    fill(image, left + dx * scale, top + dy * scale, scale, colour);
+                    fill(image, left + dx * scale, top + dy * scale, scale, color);
                 }
             }
         }
@@ -71,10 +71,10 @@ fn glyph(character: char) -> [u8; 8] {
         .unwrap_or([0; 8])
 }
 
-fn fill(image: &mut RgbImage, left: u32, top: u32, side: u32, colour: Rgb<u8>) {
+fn fill(image: &mut RgbImage, left: u32, top: u32, side: u32, color: Rgb<u8>) {
     for y in top..(top + side).min(image.height()) {
         for x in left..(left + side).min(image.width()) {
-            image.put_pixel(x, y, colour);
+            image.put_pixel(x, y, color);
         }
     }
 }

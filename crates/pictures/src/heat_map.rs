@@ -45,7 +45,7 @@ const NOT_A_NUMBER: Rgb<u8> = Rgb([255, 0, 255]);
 
 /// The colour of a value in `[0, 1]`, from near black over red to pale yellow. Values outside are cut to the
 /// range; NaN is magenta.
-pub fn heat_colour(value: f32) -> Rgb<u8> {
+pub fn heat_color(value: f32) -> Rgb<u8> {
     if value.is_nan() {
         return NOT_A_NUMBER;
     }
@@ -122,9 +122,9 @@ pub struct HeatMap<'a> {
 }
 
 impl HeatMap<'_> {
-    /// The map in colour, `width` by `height` pixels.
-    pub fn colours(&self) -> RgbImage {
-        RgbImage::from_fn(self.width, self.height, |x, y| heat_colour(self.position(x, y)))
+    /// The map in color, `width` by `height` pixels.
+    pub fn colors(&self) -> RgbImage {
+        RgbImage::from_fn(self.width, self.height, |x, y| heat_color(self.position(x, y)))
     }
 
     /// The map laid over an image: the higher the score, the more of the colour and the less of the image is
@@ -135,11 +135,11 @@ impl HeatMap<'_> {
         let stretch = |at: u32, from: u32, to: u32| (u64::from(at) * u64::from(to) / u64::from(from)) as u32;
         RgbImage::from_fn(width, height, |x, y| {
             let position = self.position(stretch(x, width, self.width), stretch(y, height, self.height));
-            let colour = heat_colour(position).0;
+            let color = heat_color(position).0;
             let alpha = opacity.clamp(0.0, 1.0) * if position.is_nan() { 1.0 } else { position };
             let below = image.get_pixel(x, y).0;
             Rgb(std::array::from_fn(|i| {
-                (f32::from(below[i]) * (1.0 - alpha) + f32::from(colour[i]) * alpha).round() as u8
+                (f32::from(below[i]) * (1.0 - alpha) + f32::from(color[i]) * alpha).round() as u8
             }))
         })
     }
@@ -157,15 +157,15 @@ mod tests {
 
     #[test]
     fn colours_are_in_perceptual_order() {
-        assert_eq!(heat_colour(0.0), Rgb([0, 0, 4]));
-        assert_eq!(heat_colour(0.5), Rgb([188, 55, 84]));
-        assert_eq!(heat_colour(1.0), Rgb([252, 255, 164]));
-        assert_eq!(heat_colour(-3.0), heat_colour(0.0));
-        assert_eq!(heat_colour(f32::INFINITY), heat_colour(1.0));
-        assert_eq!(heat_colour(f32::NAN), NOT_A_NUMBER);
+        assert_eq!(heat_color(0.0), Rgb([0, 0, 4]));
+        assert_eq!(heat_color(0.5), Rgb([188, 55, 84]));
+        assert_eq!(heat_color(1.0), Rgb([252, 255, 164]));
+        assert_eq!(heat_color(-3.0), heat_color(0.0));
+        assert_eq!(heat_color(f32::INFINITY), heat_color(1.0));
+        assert_eq!(heat_color(f32::NAN), NOT_A_NUMBER);
         // Relative luminance (Rec. 709) of the linearised colour never falls, and grows at every step.
         let luminance = |value: f32| {
-            let linear = heat_colour(value)
+            let linear = heat_color(value)
                 .0
                 .map(|level| (f64::from(level) / 255.0).powf(2.2));
             0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn halfway_between_two_steps_is_their_mean() {
-        assert_eq!(heat_colour(0.5 / 32.0), Rgb([2, 2, 11]));
+        assert_eq!(heat_color(0.5 / 32.0), Rgb([2, 2, 11]));
     }
 
     #[test]
@@ -192,12 +192,12 @@ mod tests {
             height: 2,
             scale: Scale { low: 0.0, high: 2.0 },
         };
-        let expected = [heat_colour(0.0), heat_colour(0.5), heat_colour(1.0)];
-        let picture = map.colours();
+        let expected = [heat_color(0.0), heat_color(0.5), heat_color(1.0)];
+        let picture = map.colors();
         assert_eq!(picture.dimensions(), (3, 2));
         let pixels: Vec<Rgb<u8>> = picture.pixels().copied().collect();
         assert_eq!(pixels[..3], expected);
-        assert_eq!(pixels[3..], [NOT_A_NUMBER, heat_colour(1.0), NOT_A_NUMBER]);
+        assert_eq!(pixels[3..], [NOT_A_NUMBER, heat_color(1.0), NOT_A_NUMBER]);
     }
 
     #[test]

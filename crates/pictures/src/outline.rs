@@ -19,7 +19,7 @@ pub fn unit_image(image: &Rgb32FImage) -> RgbImage {
 
 /// Draws the outline of a mask: every set pixel of which one of the four neighbours is not set, or that lies
 /// on the border. A mask of another size than the image is stretched to it (nearest pixel).
-pub fn outline(image: &mut RgbImage, mask: &GrayImage, colour: Rgb<u8>) {
+pub fn outline(image: &mut RgbImage, mask: &GrayImage, color: Rgb<u8>) {
     let (width, height) = image.dimensions();
     if mask.width() == 0 || mask.height() == 0 {
         return;
@@ -33,7 +33,7 @@ pub fn outline(image: &mut RgbImage, mask: &GrayImage, colour: Rgb<u8>) {
             let inside =
                 set(x.wrapping_sub(1), y) && set(x + 1, y) && set(x, y.wrapping_sub(1)) && set(x, y + 1);
             if set(x, y) && !inside {
-                image.put_pixel(x, y, colour);
+                image.put_pixel(x, y, color);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A sheet of test images with what a detector says about them.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use flawforge_datasets::{Category, TestImage};
@@ -8,17 +9,12 @@ use flawforge_models::Detection;
 use image::imageops::{FilterType, resize};
 use image::{Rgb, RgbImage};
 
-use crate::error::Result;
-use crate::evaluate::Evaluation;
-use crate::panel::write_png;
-use crate::sheet::{Cell, HeatMap, Scale, Sheet, mask_image, outline};
+use crate::{Cell, ContactSheet, HeatMap, SIDE, Scale, mask_image, outline, write_png};
 
 /// Images shown of each defect type, at most.
 const PER_DEFECT: usize = 3;
 /// Colour of the outline of the ground truth in the overlay.
 const OUTLINE: Rgb<u8> = Rgb([0, 255, 255]);
-/// Side of an image in pixels.
-const SIDE: u32 = 128;
 /// How much of the image the overlay hides where the score is highest.
 const OPACITY: f32 = 0.7;
 
@@ -60,24 +56,17 @@ impl<'a> HeatMapSheet<'a> {
         }
     }
 
-    /// The sheet of the rows that are there.
-    pub fn render(&self, evaluation: &Evaluation) -> RgbImage {
-        let mut sheet = Sheet::new(&[
+    /// The sheet of the rows that are there, under a title.
+    pub fn render(&self, title: &str) -> RgbImage {
+        let mut sheet = ContactSheet::new(&[
             "image",
             "ground truth",
             "reconstruction",
             "anomaly map",
             "overlay",
         ]);
-        // Enlarged by whole pixels, small images stay honest and captions fit; large ones are reduced.
         sheet.side = Some(SIDE);
-        sheet.title(format!(
-            "{}: image AUROC {}, pixel AUROC {}, pixel AP {}",
-            evaluation.category,
-            percent(evaluation.scores.image_auroc),
-            percent(evaluation.scores.pixel_auroc),
-            percent(evaluation.scores.pixel_ap),
-        ));
+        sheet.title(title);
         for (&position, row) in &self.rows {
             if let Some(row) = row {
                 sheet.row(self.category.test[position].name.clone(), row.clone());
@@ -90,8 +79,8 @@ impl<'a> HeatMapSheet<'a> {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write(&self, path: &Path, evaluation: &Evaluation) -> Result<()> {
-        write_png(path, &self.render(evaluation))
+    pub fn write(&self, path: &Path, title: &str) -> io::Result<()> {
+        write_png(path, &self.render(title))
     }
 }
 
@@ -116,11 +105,7 @@ fn row(test: &TestImage, detection: &Detection, scale: Scale) -> [Cell; 5] {
         Cell::from(test.image.clone()),
         Cell::from(mask_image(&truth)),
         Cell::from(reconstruction),
-        Cell::new(map.colours(), format!("score {:.3}", detection.score)),
+        Cell::new(map.colors(), format!("score {:.3}", detection.score)),
         Cell::from(overlay),
     ]
-}
-
-fn percent(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{:.1}", 100.0 * value))
 }

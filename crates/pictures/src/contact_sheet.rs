@@ -3,7 +3,7 @@
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
-use super::text::{GLYPH, draw_text, text_size, wrap};
+use crate::text::{GLYPH, draw_text, text_size, wrap};
 
 const PAPER: Rgb<u8> = Rgb([250, 250, 250]);
 const INK: Rgb<u8> = Rgb([24, 24, 24]);
@@ -40,10 +40,10 @@ impl Cell {
 
 /// A sheet of images in rows and columns.
 ///
-/// All cells of a sheet are of one size, that of the largest image or [`Sheet::side`]; smaller images stand
+/// All cells of a sheet are of one size, that of the largest image or [`ContactSheet::side`]; smaller images stand
 /// in the middle of theirs.
 #[derive(Debug, Clone)]
-pub struct Sheet {
+pub struct ContactSheet {
     /// Size of the text: every dot of the 8×8 font is this many pixels wide. At least 1.
     pub text_scale: u32,
     /// Distance between cells, and the margin around the sheet, in pixels.
@@ -56,7 +56,7 @@ pub struct Sheet {
     rows: Vec<(String, Vec<Cell>)>,
 }
 
-impl Sheet {
+impl ContactSheet {
     /// A sheet with a caption for every column.
     pub fn new<S: AsRef<str>>(columns: &[S]) -> Self {
         Self {
@@ -152,7 +152,7 @@ impl Sheet {
         draw_text(&mut sheet, gap, gap, &title, scale, INK);
         let column_left = |column: u32| left + column * (cell_width + gap);
         for (column, caption) in (0u32..).zip(&captions) {
-            centred(
+            centered(
                 &mut sheet,
                 column_left(column),
                 cell_width,
@@ -177,7 +177,7 @@ impl Sheet {
                 let y = top + (cell_height - cell.image.height()) / 2;
                 imageops::replace(&mut sheet, &cell.image, i64::from(x), i64::from(y));
                 let below = top + cell_height + gap / 2;
-                centred(
+                centered(
                     &mut sheet,
                     column_left(column),
                     cell_width,
@@ -217,7 +217,7 @@ impl Sheet {
 }
 
 /// Draws lines of text, each in the middle of the `width` pixels from `left`.
-fn centred(sheet: &mut RgbImage, left: u32, width: u32, top: u32, text: &str, scale: u32) {
+fn centered(sheet: &mut RgbImage, left: u32, width: u32, top: u32, text: &str, scale: u32) {
     let mut y = top;
     for line in text.lines() {
         let x = left + width.saturating_sub(text_size(line, scale).0) / 2;
@@ -233,15 +233,15 @@ mod tests {
     const RED: Rgb<u8> = Rgb([200, 0, 0]);
     const BLUE: Rgb<u8> = Rgb([0, 0, 200]);
 
-    fn filled(width: u32, height: u32, colour: Rgb<u8>) -> RgbImage {
-        RgbImage::from_pixel(width, height, colour)
+    fn filled(width: u32, height: u32, color: Rgb<u8>) -> RgbImage {
+        RgbImage::from_pixel(width, height, color)
     }
 
-    /// Left, top, right, bottom (exclusive) of all pixels of a colour, and their number.
-    fn bounds(image: &RgbImage, colour: Rgb<u8>) -> (u32, u32, u32, u32, usize) {
+    /// Left, top, right, bottom (exclusive) of all pixels of a color, and their number.
+    fn bounds(image: &RgbImage, color: Rgb<u8>) -> (u32, u32, u32, u32, usize) {
         let found: Vec<(u32, u32)> = image
             .enumerate_pixels()
-            .filter(|(_, _, p)| **p == colour)
+            .filter(|(_, _, p)| **p == color)
             .map(|(x, y, _)| (x, y))
             .collect();
         let least = |f: fn(&(u32, u32)) -> u32| found.iter().map(f).min().unwrap_or(0);
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn bare_images_stand_in_a_grid_with_gaps() {
-        let mut sheet = Sheet::new::<&str>(&[]);
+        let mut sheet = ContactSheet::new::<&str>(&[]);
         sheet.gap = 2;
         sheet.row("", [filled(10, 12, RED), filled(10, 12, BLUE)]);
         sheet.row("", [filled(10, 12, BLUE)]);
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn captions_take_their_room() {
-        let mut sheet = Sheet::new(&["a", "b"]);
+        let mut sheet = ContactSheet::new(&["a", "b"]);
         sheet.title("t");
         sheet.row(
             "r",
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn images_are_fitted_to_a_side() {
-        let mut sheet = Sheet::new::<&str>(&[]);
+        let mut sheet = ContactSheet::new::<&str>(&[]);
         sheet.side = Some(20);
         sheet.gap = 0;
         sheet.row("", [filled(2, 1, RED), filled(30, 60, BLUE)]);
@@ -313,8 +313,8 @@ mod tests {
 
     #[test]
     fn an_empty_sheet_is_a_picture_too() {
-        assert_eq!(Sheet::new::<&str>(&[]).render().dimensions(), (6, 6));
-        let mut sheet = Sheet::new(&["x"]);
+        assert_eq!(ContactSheet::new::<&str>(&[]).render().dimensions(), (6, 6));
+        let mut sheet = ContactSheet::new(&["x"]);
         sheet.row("nothing", Vec::<RgbImage>::new());
         assert!(sheet.render().width() > 50);
     }

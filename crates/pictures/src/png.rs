@@ -1,0 +1,36 @@
+//! A picture as a PNG file.
+
+use std::io;
+use std::path::Path;
+
+use image::{ImageFormat, RgbImage};
+
+/// Writes a picture as PNG; the file appears whole or not at all.
+///
+/// # Errors
+/// If it cannot be encoded or written; the text names the file.
+pub fn write_png(path: &Path, picture: &RgbImage) -> io::Result<()> {
+    let mut bytes = io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, ImageFormat::Png)
+        .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+    flawforge_files::write(path, bytes.get_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_read_back_and_an_error_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = RgbImage::from_fn(5, 3, |x, y| image::Rgb([x as u8, y as u8, 9]));
+        let path = folder.path().join("a.png");
+        write_png(&path, &picture).unwrap();
+        let read = image::load_from_memory(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(read.to_rgb8(), picture);
+
+        let error = write_png(&folder.path().join("missing/b.png"), &picture).unwrap_err();
+        assert!(error.to_string().contains("b.png"), "{error}");
+    }
+}

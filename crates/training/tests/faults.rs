@@ -5,11 +5,12 @@ mod support;
 use std::fs;
 use std::sync::Arc;
 
-use flawforge_augment::{Kind, Selection, TextureSource};
-use flawforge_training::{Length, Method, Run, RunFiles, TrainingError, train};
+use flawforge_augment::{Selection, TextureSource};
+use flawforge_training::experiment::Length;
+use flawforge_training::{Method, Run, RunFiles, TrainingError, train};
 use image::RgbImage;
 use rand::RngCore;
-use support::{SIDE, category, config, quiet, run, textures};
+use support::{SIDE, category, experiment, quiet, run, selected, textures};
 
 struct WrongSize;
 
@@ -21,36 +22,45 @@ impl TextureSource for WrongSize {
 
 #[test]
 fn data_that_do_not_suffice_are_refused_and_nothing_is_written() {
-    let nothing = Selection::only(Kind::Opaque).with(Kind::Opaque, false);
-    let everything = Selection::default();
     let mut larger = category(4);
     larger.train[2].image = RgbImage::new(SIDE, SIDE + 1);
+    let mut other = category(4);
+    other.name = "dots".to_owned();
     let wrong: Arc<dyn TextureSource> = Arc::new(WrongSize);
     let cases = [
-        (category(0), &everything, textures(), "no normal images"),
-        (category(1), &everything, textures(), "at least 2"),
-        (category(4), &nothing, textures(), "selection"),
-        (larger, &everything, textures(), "002"),
-        (category(4), &everything, wrong, "texture"),
+        (category(0), textures(), "no normal images"),
+        (category(1), textures(), "at least 2"),
+        (larger, textures(), "002"),
+        (category(4), wrong, "texture"),
+        (other, textures(), "the experiment is about stripes"),
     ];
     let out = tempfile::tempdir().unwrap();
     let dir = out.path().join("run");
-    let config = config(Method::LinYan, 2);
-    for (category, selection, textures, word) in cases {
-        let fault = train(&config, &category, textures, selection, &dir, &quiet()).unwrap_err();
-        let message = fault.to_string();
-        assert!(message.contains("stripes") && message.contains(word), "{message}");
+    let config = experiment(Method::LinYan, 2);
+    for (category, textures, word) in cases {
+        let name = category.name.clone();
+        let error = train(&config, &category, textures, &dir, &quiet()).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(&name) && message.contains(word), "{message}");
         assert!(!dir.exists());
     }
+    let mut nothing = Selection::default();
+    nothing.kinds.clear();
+    let config = selected(Method::LinYan, 2, nothing.clone());
+    let message = train(&config, &category(4), textures(), &dir, &quiet())
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("simulation.kinds"), "{message}");
+    assert!(!dir.exists());
     // DRAEM asks neither for a selection nor for two halves.
-    let config = support::config(Method::Draem, 1);
-    train(&config, &category(1), textures(), &nothing, &dir, &quiet()).unwrap();
+    let config = selected(Method::Draem, 1, nothing);
+    train(&config, &category(1), textures(), &dir, &quiet()).unwrap();
 }
 
 #[test]
 fn a_bad_setting_is_refused_by_name() {
     let out = tempfile::tempdir().unwrap();
-    let mut config = config(Method::LinYan, 2);
+    let mut config = experiment(Method::LinYan, 2);
     config.image_size = 48;
     let message = run(&config, &out.path().join("run"), &quiet())
         .unwrap_err()
@@ -65,8 +75,8 @@ fn a_bad_setting_is_refused_by_name() {
 #[test]
 fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = config(Method::LinYan, 60);
-    config.schedule.learning_rate = 1e30;
+    let mut config = experiment(Method::LinYan, 60);
+    config.settings.draem_mut().unwrap().schedule.learning_rate = 1e30;
     config.every.checkpoint = 1;
     let fault = run(&config, dir.path(), &quiet()).unwrap_err();
     let TrainingError::NonFinite { step, batch, .. } = &fault else {
@@ -97,8 +107,8 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint() {
 #[test]
 fn epochs_count_all_images_of_both_halves() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = config(Method::LinYan, 1);
-    config.schedule.length = Length::Epochs(2);
+    let mut config = experiment(Method::LinYan, 1);
+    config.settings.draem_mut().unwrap().schedule.length = Length::Epochs(2);
     // 7 images in batches of 3: 3 steps an epoch.
     assert_eq!(run(&config, dir.path(), &quiet()).unwrap().steps, 6);
 }

@@ -7,33 +7,28 @@ use std::sync::Arc;
 use candle_core::Device;
 use flawforge_augment::Selection;
 use flawforge_datasets::demo;
-use flawforge_training::backbone::{BackboneSource, Weights};
-use flawforge_training::{
-    Backbone, BackboneWeights, Config, Method, Profile, Run, Subject, TrainOptions, evaluate, evaluate_each,
-    loading_for, train,
-};
-use support::{config, quiet, run, textures};
+use flawforge_training::methods::patchcore::backbone::{BackboneSource, Weights};
+use flawforge_training::methods::patchcore::{Backbone, BackboneWeights};
+use flawforge_training::{Experiment, Method, Product, Profile, Run, evaluate, evaluate_each, train};
+use support::{experiment, quiet, run, textures};
 
-fn demo_config() -> Config {
-    let mut config = Config::for_method(Method::PatchCore, &Profile::builtin("smoke").unwrap(), 0);
+fn demo(category: &str) -> Experiment {
+    let product = Product::new(category, Selection::default());
+    let mut config =
+        Experiment::new(Method::PatchCore, &Profile::builtin("smoke").unwrap(), &product, 0).unwrap();
     config.calibration.images = 4;
     config
 }
 
 #[test]
 fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
-    let config = demo_config();
-    let selection = Selection::default();
-    let subject = Subject {
-        category: "gear",
-        selection: &selection,
-    };
-    let category = demo::category_as("gear", &loading_for(&config, subject), 0).unwrap();
+    let config = demo("gear");
+    let category = demo::category_as("gear", &config.loading(), 0).unwrap();
     let out = tempfile::tempdir().unwrap();
-    let report = train(&config, &category, textures(), &selection, out.path(), &quiet()).unwrap();
+    let report = train(&config, &category, textures(), out.path(), &quiet()).unwrap();
     assert_eq!(
         report.steps,
-        category.train.len().div_ceil(config.batch.size) as u64
+        category.train.len().div_ceil(4) as u64
     );
     let detector = Run::open(out.path()).unwrap().detector().unwrap();
     let evaluation = evaluate(detector.as_ref(), &category).unwrap();
@@ -55,7 +50,7 @@ fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
 fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
     let dir = tempfile::tempdir().unwrap();
     // A run's own random weights, saved as a file, are weights like any other.
-    let mut config = config(Method::PatchCore, 3);
+    let mut config = experiment(Method::PatchCore, 3);
     run(&config, &dir.path().join("random"), &quiet()).unwrap();
     let checkpoint = dir.path().join("random/checkpoint.safetensors");
     let tensors = candle_core::safetensors::load(&checkpoint, &Device::Cpu).unwrap();
@@ -71,7 +66,10 @@ fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
         (weights.kind, weights.digest.len()),
         (BackboneWeights::Pretrained, 64)
     );
-    weights.apply(&mut config);
+    let weights = Arc::new(weights);
+    let settings = config.settings.patchcore_mut().unwrap();
+    settings.give(weights.clone());
+    settings.given = None;
     config.validate().unwrap();
     let missing = run(&config, &dir.path().join("given"), &quiet())
         .unwrap_err()
@@ -80,11 +78,8 @@ fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
         missing.contains("patchcore.weights") && missing.contains("--backbone"),
         "{missing}"
     );
-    let given = TrainOptions {
-        backbone: Some(Arc::new(weights.clone())),
-        ..quiet()
-    };
-    run(&config, &dir.path().join("given"), &given).unwrap();
+    config.settings.patchcore_mut().unwrap().given = Some(weights.clone());
+    run(&config, &dir.path().join("given"), &quiet()).unwrap();
     // No file is needed to detect, and the bank is that of the same weights.
     let bank = |name: &str| {
         let path = dir.path().join(name).join("checkpoint.safetensors");
@@ -94,14 +89,11 @@ fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
     assert_eq!(bank("given"), bank("random"));
     assert!(Run::open(&dir.path().join("given")).unwrap().detector().is_ok());
 
-    let other = TrainOptions {
-        backbone: Some(Arc::new(Weights {
-            digest: "0".repeat(64),
-            ..weights
-        })),
-        ..quiet()
-    };
-    let fault = run(&config, &dir.path().join("other"), &other)
+    config.settings.patchcore_mut().unwrap().given = Some(Arc::new(Weights {
+        digest: "0".repeat(64),
+        ..(*weights).clone()
+    }));
+    let fault = run(&config, &dir.path().join("other"), &quiet())
         .unwrap_err()
         .to_string();
     assert!(fault.contains("patchcore.digest"), "{fault}");
@@ -157,18 +149,13 @@ fn sources_are_settled_before_anything_is_read() {
 
 #[test]
 fn the_official_crop_leaves_the_frame_at_zero_and_is_scored_by_itself_too() {
-    let mut config = demo_config();
-    let patchcore = config.patchcore.as_mut().unwrap();
+    let mut config = demo("weave");
+    let patchcore = &mut config.settings.patchcore_mut().unwrap().patchcore;
     (patchcore.resize, patchcore.crop, patchcore.reweight) = (64, 48, 9);
-    let selection = Selection::default();
-    let subject = Subject {
-        category: "weave",
-        selection: &selection,
-    };
-    let mut category = demo::category_as("weave", &loading_for(&config, subject), 0).unwrap();
+    let mut category = demo::category_as("weave", &config.loading(), 0).unwrap();
     category.train.truncate(10);
     let out = tempfile::tempdir().unwrap();
-    train(&config, &category, textures(), &selection, out.path(), &quiet()).unwrap();
+    train(&config, &category, textures(), out.path(), &quiet()).unwrap();
     let detector = Run::open(out.path()).unwrap().detector().unwrap();
     let mut maps = Vec::new();
     let evaluation = evaluate_each(

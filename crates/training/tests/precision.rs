@@ -3,23 +3,26 @@
 mod support;
 
 use flawforge_ops::Precision;
-use flawforge_training::{Method, Run, read_journal};
+use flawforge_training::fit::read_journal;
+use flawforge_training::{Method, Run, RunFiles};
 use image::RgbImage;
 
-use support::{config, quiet, run};
+use support::{experiment, quiet, run};
 
 const STEPS: u64 = 6;
 
 /// Trains in a precision; the losses of all steps, and the anomaly map of a picture in f32 and in bfloat16.
 fn trained(precision: Precision) -> (Vec<f64>, [Vec<f32>; 2]) {
     let directory = tempfile::tempdir().unwrap();
-    let mut config = config(Method::LinYan, STEPS);
-    config.networks.reconstructive_width = 16;
-    config.networks.discriminative_width = 16;
-    (config.precision, config.every.log) = (precision, 1);
+    let mut config = experiment(Method::LinYan, STEPS);
+    let settings = config.settings.draem_mut().unwrap();
+    settings.networks.reconstructive_width = 16;
+    settings.networks.discriminative_width = 16;
+    settings.precision = precision;
+    config.every.log = 1;
     run(&config, directory.path(), &quiet()).unwrap();
     let run = Run::open(directory.path()).unwrap();
-    let lines = read_journal(&run.files().metrics()).unwrap();
+    let lines = read_journal(&RunFiles::new(directory.path()).metrics()).unwrap();
     let losses = lines.iter().flat_map(|line| line.losses.values().copied());
     let side = config.image_size;
     let picture = RgbImage::from_fn(side, side, |x, y| image::Rgb([(x * 5) as u8, (y * 7) as u8, 90]));
@@ -64,8 +67,8 @@ fn what_the_processor_lacks_is_refused_before_anything_is_written() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let mut config = config(Method::Draem, STEPS);
-    config.precision = Precision::Bf16;
+    let mut config = experiment(Method::Draem, STEPS);
+    config.settings.draem_mut().unwrap().precision = Precision::Bf16;
     let fault = run(&config, directory.path(), &quiet()).unwrap_err().to_string();
     assert!(
         fault.contains("precision") && fault.contains("bfloat16"),

@@ -5,15 +5,25 @@ mod support;
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use flawforge_augment::Selection;
 use flawforge_datasets::parity_split;
-use flawforge_training::{
-    Batch, BatchSource, Config, Draw, Method, NormMode, Pool, Recipe, SimulatedBatches, TwoNetworks,
-    simulation,
-};
-use support::{category, config, textures};
+use flawforge_training::experiment::Draw;
+use flawforge_training::fit::{Batch, BatchSource, Pool};
+use flawforge_training::methods::draem::{DraemRecipe, NormMode, Settings, SimulatedBatches, Split};
+use flawforge_training::{Method, Recipe};
+use support::{SIDE, category, experiment, textures};
 
-fn state(recipe: &TwoNetworks) -> HashMap<String, Vec<f32>> {
+/// Seed of the tests' experiments.
+const SEED: u64 = 5;
+
+fn settings(method: Method) -> Settings {
+    experiment(method, 3).settings.draem().unwrap().clone()
+}
+
+fn split(settings: &mut Settings) -> &mut Split {
+    settings.split.as_mut().unwrap()
+}
+
+fn state(recipe: &DraemRecipe) -> HashMap<String, Vec<f32>> {
     let numbers = |tensor: &Tensor| {
         tensor
             .to_dtype(candle_core::DType::F32)
@@ -32,7 +42,7 @@ fn state(recipe: &TwoNetworks) -> HashMap<String, Vec<f32>> {
 }
 
 /// Batches of X and Y.
-fn batches(config: &Config) -> Vec<Batch> {
+fn batches(config: &Settings) -> Vec<Batch> {
     let category = category(8);
     let (x, y) = parity_split(8);
     let source = SimulatedBatches {
@@ -40,25 +50,25 @@ fn batches(config: &Config) -> Vec<Batch> {
         pools: vec![
             Pool {
                 images: x,
-                batch: config.split.batch_x,
+                batch: config.split.as_ref().unwrap().batch_x,
             },
             Pool {
                 images: y,
-                batch: config.split.batch_y,
+                batch: config.split.as_ref().unwrap().batch_y,
             },
         ],
         draw: config.batch.draw,
-        simulation: simulation(config, textures(), &Selection::default()),
-        seed: config.seed,
+        simulation: config.simulation.simulation(&textures().into()),
+        seed: SEED,
     };
     (0..3).map(|step| source.batch(step)).collect()
 }
 
 /// The state after one step on a batch, with a change of the settings.
-fn after(batch: &Batch, change: impl FnOnce(&mut Config)) -> HashMap<String, Vec<f32>> {
-    let mut config = config(Method::LinYan, 3);
+fn after(batch: &Batch, change: impl FnOnce(&mut Settings)) -> HashMap<String, Vec<f32>> {
+    let mut config = settings(Method::LinYan);
     change(&mut config);
-    let mut recipe = TwoNetworks::new(&config, &Device::Cpu).unwrap();
+    let mut recipe = DraemRecipe::new(&config, SEED, SIDE, &Device::Cpu).unwrap();
     recipe.step(batch, 1e-3).unwrap();
     state(&recipe)
 }
@@ -72,7 +82,7 @@ fn differing(a: &HashMap<String, Vec<f32>>, b: &HashMap<String, Vec<f32>>, part:
 #[test]
 fn x_and_y_come_from_their_halves_in_the_sizes_asked_for() {
     for draw in [Draw::WithReplacement, Draw::Shuffled] {
-        let mut config = config(Method::LinYan, 3);
+        let mut config = settings(Method::LinYan);
         config.batch.draw = draw;
         for batch in batches(&config) {
             let [x, y] = batch.parts.as_slice() else {
@@ -88,9 +98,9 @@ fn x_and_y_come_from_their_halves_in_the_sizes_asked_for() {
 
 #[test]
 fn a_shuffled_epoch_sees_every_image_once() {
-    let mut config = config(Method::LinYan, 3);
+    let mut config = settings(Method::LinYan);
     config.batch.draw = Draw::Shuffled;
-    config.split.batch_x = 2;
+    split(&mut config).batch_x = 2;
     let mut seen: Vec<String> = batches(&config)[..2]
         .iter()
         .flat_map(|batch| batch.parts[0].names.clone())
@@ -101,7 +111,7 @@ fn a_shuffled_epoch_sees_every_image_once() {
 
 #[test]
 fn with_the_defaults_y_never_touches_the_reconstructive_network() {
-    let config = config(Method::LinYan, 3);
+    let config = settings(Method::LinYan);
     let all = batches(&config);
     let mut swapped = all[0].clone();
     swapped.parts[1] = all[1].parts[1].clone();
@@ -113,11 +123,11 @@ fn with_the_defaults_y_never_touches_the_reconstructive_network() {
 
 #[test]
 fn without_the_detachment_the_focal_gradient_reaches_the_reconstructive_network() {
-    let config = config(Method::LinYan, 3);
+    let config = settings(Method::LinYan);
     let batch = &batches(&config)[0];
     let (on, off) = (
         after(batch, |_| {}),
-        after(batch, |c| c.split.detach_focal = false),
+        after(batch, |c| split(c).detach_focal = false),
     );
     // With the running statistics of an untrained network most of the signal is lost on the way; its end moves surely.
     let last = "adam.reconstructive.decoder.fin_out.0.bias.m";
@@ -125,8 +135,8 @@ fn without_the_detachment_the_focal_gradient_reaches_the_reconstructive_network(
     assert_eq!(differing(&on, &off, "discriminative."), 0);
     let with_batch_statistics = |detach| {
         after(batch, |c| {
-            c.split.reconstruction_bn_on_y = NormMode::Train;
-            c.split.detach_focal = detach;
+            split(c).reconstruction_bn_on_y = NormMode::Train;
+            split(c).detach_focal = detach;
         })
     };
     let (a, b) = (with_batch_statistics(true), with_batch_statistics(false));
@@ -145,10 +155,10 @@ fn without_the_detachment_the_focal_gradient_reaches_the_reconstructive_network(
 
 #[test]
 fn batch_norms_in_training_mode_on_y_change_running_statistics_only_of_r() {
-    let config = config(Method::LinYan, 3);
+    let config = settings(Method::LinYan);
     let batch = &batches(&config)[0];
     let eval = after(batch, |_| {});
-    let train = after(batch, |c| c.split.reconstruction_bn_on_y = NormMode::Train);
+    let train = after(batch, |c| split(c).reconstruction_bn_on_y = NormMode::Train);
     // Detached: no weight of R changes, but every running mean and variance of its 22 batch norms, and their counts.
     assert_eq!(differing(&eval, &train, "adam.reconstructive."), 0);
     let changed: Vec<&String> = eval
@@ -167,7 +177,7 @@ fn batch_norms_in_training_mode_on_y_change_running_statistics_only_of_r() {
 
 #[test]
 fn joint_training_lets_the_focal_loss_train_both_networks() {
-    let mut config = config(Method::Draem, 3);
+    let mut config = settings(Method::Draem);
     let category = category(8);
     let source = SimulatedBatches {
         images: &category.train,
@@ -176,13 +186,13 @@ fn joint_training_lets_the_focal_loss_train_both_networks() {
             batch: 3,
         }],
         draw: config.batch.draw,
-        simulation: simulation(&config, textures(), &Selection::default()),
-        seed: config.seed,
+        simulation: config.simulation.simulation(&textures().into()),
+        seed: SEED,
     };
     let batch = source.batch(0);
     assert_eq!(batch.parts.len(), 1);
     (config.loss.ssim_weight, config.loss.l2_weight) = (0.0, 0.0);
-    let mut recipe = TwoNetworks::new(&config, &Device::Cpu).unwrap();
+    let mut recipe = DraemRecipe::new(&config, SEED, SIDE, &Device::Cpu).unwrap();
     let before = state(&recipe);
     let losses = recipe.step(&batch, 1e-3).unwrap();
     assert_eq!(

@@ -138,3 +138,6 @@ impl Experiment {
 }
 
 
+
+#[cfg(test)]
+mod tests;

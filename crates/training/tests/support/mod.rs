@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use flawforge_augment::{Selection, TextureBank, TextureSource};
 use flawforge_datasets::{Category, TrainImage};
+use flawforge_training::experiment::Length;
 use flawforge_training::{
-    Config, Length, Method, Profile, ProgressStyle, Result, Subject, TrainOptions, TrainReport, loading_for,
+    Experiment, Method, MethodSettings, Product, Profile, ProgressStyle, Result, TrainOptions, TrainReport,
     train,
 };
 use image::{Rgb, RgbImage};
@@ -52,25 +53,43 @@ pub fn textures() -> Arc<dyn TextureSource> {
     Arc::new(TextureBank::new((1..4).map(texture).collect()).unwrap())
 }
 
-pub fn config(method: Method, steps: u64) -> Config {
-    let mut config = Config::for_method(method, &Profile::builtin("smoke").unwrap(), 5);
-    config.image_size = SIDE;
-    config.networks.reconstructive_width = 2;
-    config.networks.discriminative_width = 2;
-    config.batch.size = 3;
-    (config.split.batch_x, config.split.batch_y) = (3, 2);
-    if let Some(nsa) = &mut config.nsa {
-        nsa.width = 4;
+/// An experiment on the stripes with a selection.
+pub fn selected(method: Method, steps: u64, selection: Selection) -> Experiment {
+    let product = Product::new("stripes", selection);
+    let profile = Profile::builtin("smoke").unwrap();
+    let mut experiment = Experiment::new(method, &profile, &product, 5).unwrap();
+    experiment.image_size = SIDE;
+    match &mut experiment.settings {
+        MethodSettings::Draem(settings) => {
+            settings.networks.reconstructive_width = 2;
+            settings.networks.discriminative_width = 2;
+            settings.batch.size = 3;
+            if let Some(split) = &mut settings.split {
+                (split.batch_x, split.batch_y) = (3, 2);
+            }
+            settings.schedule.length = Length::Steps(steps);
+        }
+        MethodSettings::Nsa(settings) => {
+            settings.nsa.width = 4;
+            settings.batch.size = 3;
+            settings.schedule.length = Length::Steps(steps);
+        }
+        MethodSettings::PatchCore(settings) => {
+            let group = &mut settings.patchcore;
+            (group.resize, group.crop, group.embedding, group.batch) = (SIDE, SIDE, 64, 3);
+        }
+        _ => unreachable!("a method of the house"),
     }
-    if let Some(patchcore) = &mut config.patchcore {
-        (patchcore.resize, patchcore.crop, patchcore.embedding) = (SIDE, SIDE, 64);
-    }
-    config.schedule.length = Length::Steps(steps);
-    config.every.log = 3;
-    config.every.checkpoint = 4;
-    config.every.panel = 0;
-    config.calibration.images = 3;
-    config
+    experiment.every.log = 3;
+    experiment.every.checkpoint = 4;
+    experiment.every.panel = 0;
+    experiment.calibration.images = 3;
+    experiment
+}
+
+/// An experiment on the stripes. PatchCore passes over its images once, whatever the steps.
+pub fn experiment(method: Method, steps: u64) -> Experiment {
+    selected(method, steps, Selection::default())
 }
 
 pub fn quiet() -> TrainOptions {
@@ -80,19 +99,7 @@ pub fn quiet() -> TrainOptions {
     }
 }
 
-pub fn run(config: &Config, run_dir: &Path, options: &TrainOptions) -> Result<TrainReport> {
-    let selection = Selection::default();
-    let subject = Subject {
-        category: "stripes",
-        selection: &selection,
-    };
-    let side = loading_for(config, subject).image.0;
-    train(
-        config,
-        &category_of(7, side),
-        textures(),
-        &selection,
-        run_dir,
-        options,
-    )
+pub fn run(experiment: &Experiment, run_dir: &Path, options: &TrainOptions) -> Result<TrainReport> {
+    let side = experiment.loading().image.0;
+    train(experiment, &category_of(7, side), textures(), run_dir, options)
 }

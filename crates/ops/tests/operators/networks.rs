@@ -1,17 +1,17 @@
-//! The same bits for any number of threads, over a network that uses every operator.
+//! Steps of small networks: the same bits for any number of threads, and kernels beside references.
 
 use std::collections::HashMap;
 
 use candle_core::{DType, Result, Tensor, Var};
-use flawforge_ops::{self as ops, Adam, AdamSettings, FocalSettings, Mode, SsimRange};
+use flawforge_ops::{self as ops, Adam, AdamSettings, FocalSettings, Mode, SsimRange, Tape};
 
-use crate::numbers::{batch_norm, bits, random, random_mask};
+use crate::numbers::{assert_close, batch_norm, bits, random, random_mask, values};
 
 fn tensor(shape: &[usize], seed: u64) -> Result<Tensor> {
     random(shape, seed)?.to_dtype(DType::F32)
 }
 
-/// Two training steps of a small network; the bits of everything it leaves behind.
+/// Two training steps of a network with skip connections; the bits of everything they leave behind.
 fn train() -> Result<Vec<u32>> {
     let var = |shape: &[usize], seed| Var::from_tensor(&(tensor(shape, seed)? * 0.3)?);
     let x = tensor(&[3, 40, 36, 3], 1)?;
@@ -57,19 +57,72 @@ fn train() -> Result<Vec<u32>> {
     Ok(left)
 }
 
+/// A step of a network of residual blocks on a tape; its loss and all gradients.
+fn step(dtype: DType) -> Result<(Tensor, Vec<Tensor>)> {
+    let var = |shape: &[usize], seed| Var::from_tensor(&(random(shape, seed)? * 0.4)?.to_dtype(dtype)?);
+    let x = random(&[3, 20, 18, 3], 1)?.to_dtype(dtype)?;
+    let target = ((random(&[3, 20, 20, 1], 2)? + 1.0)? * 0.5)?.to_dtype(dtype)?;
+    let vars = [
+        var(&[9, 3, 7, 7], 3)?,
+        var(&[9], 4)?,
+        var(&[9], 5)?,
+        var(&[9, 9, 1, 1], 6)?,
+        var(&[9, 9, 3, 3], 7)?,
+        var(&[9, 5, 3, 3], 8)?,
+        var(&[5, 1, 7, 7], 9)?,
+    ];
+    let norm = batch_norm(vars[1].as_tensor(), vars[2].as_tensor())?;
+    let tape = Tape::record();
+    let y = ops::conv2d(&x, &vars[0], None, 2, 3)?;
+    let y = ops::batch_norm_relu(&y, &norm, Mode::Train)?;
+    let kept = ops::conv2d(&y, &vars[3], None, 1, 0)?;
+    let y = ops::add_relu(&ops::conv2d(&y, &vars[4], None, 1, 1)?, &kept)?;
+    let y = ops::conv_transpose2d(&ops::max_pool3(&y)?, &vars[5], 2, 1, 1)?;
+    let y = ops::conv_transpose2d(&y, &vars[6], 2, 3, 1)?;
+    let loss = ops::bce_loss(&ops::sigmoid(&y)?, &target)?;
+    let gradients = tape.backward(&[(&loss, 1.0)])?;
+    let gradient = |var| {
+        gradients
+            .get(var)
+            .map_or_else(|| panic!("no gradient"), Clone::clone)
+    };
+    Ok((loss, vars.iter().map(gradient).collect()))
+}
+
+/// The bits of [`step`].
+fn stepped() -> Result<Vec<u32>> {
+    let (loss, gradients) = step(DType::F32)?;
+    let mut all = bits(&loss)?;
+    for gradient in &gradients {
+        all.extend(bits(gradient)?);
+    }
+    Ok(all)
+}
+
 #[test]
 fn same_bits_for_any_number_of_threads() -> Result<()> {
-    let with = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        match pool {
-            Ok(pool) => pool.install(train),
+    for (name, network) in [("skips", train as fn() -> Result<Vec<u32>>), ("blocks", stepped)] {
+        let with = |threads: usize| match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+            Ok(pool) => pool.install(network),
             Err(error) => panic!("no thread pool: {error}"),
+        };
+        let one = with(1)?;
+        assert!(one.len() > 1000 && one.iter().all(|&bits| f32::from_bits(bits).is_finite()));
+        for threads in [2, 3, 5, 7] {
+            assert!(one == with(threads)?, "{name}: {threads} threads differ from one");
         }
-    };
-    let one = with(1)?;
-    assert!(one.len() > 1000 && one.iter().all(|&bits| f32::from_bits(bits).is_finite()));
-    for threads in [2, 3, 7] {
-        assert!(one == with(threads)?, "{threads} threads differ from one");
+    }
+    Ok(())
+}
+
+#[test]
+fn kernels_and_references_agree_on_a_network() -> Result<()> {
+    let (loss, gradients) = step(DType::F32)?;
+    let (expected, slopes) = step(DType::F64)?;
+    assert_close("loss", &loss, &expected, 1e-5);
+    for (index, (gradient, slope)) in gradients.iter().zip(&slopes).enumerate() {
+        assert!(values(slope)?.iter().any(|value| value.abs() > 1e-6));
+        assert_close(&format!("gradient {index}"), gradient, slope, 5e-4);
     }
     Ok(())
 }

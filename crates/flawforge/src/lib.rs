@@ -49,6 +49,8 @@
 //! assert_eq!(sample.kind.is_some(), !sample.mask.is_empty());
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod fault;
 
 pub use flawforge_augment as augment;

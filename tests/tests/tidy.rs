@@ -54,6 +54,9 @@ const ABOVE: [&str; 2] = ["flawforge", "xtask"];
 /// Members that nothing builds on.
 const LEAVES: [&str; 2] = ["flawforge-tests", "flawforge-benches"];
 
+/// Members for tests alone: they build on nothing, and only dev-dependencies name them.
+const FOR_TESTS: [&str; 1] = ["flawforge-testing"];
+
 /// What other people's crates import: built in seconds, and free of tensors.
 const LIGHT: [&str; 5] = [
     "flawforge-files",
@@ -309,6 +312,9 @@ fn allowed(name: &str) -> Option<BTreeSet<&'static str>> {
     if let Some((_, below)) = LIBRARIES.iter().find(|(library, _)| *library == name) {
         return Some(below.iter().copied().collect());
     }
+    if FOR_TESTS.contains(&name) {
+        return Some(BTreeSet::new());
+    }
     let rank = if LEAVES.contains(&name) {
         ABOVE.len()
     } else {
@@ -339,7 +345,7 @@ fn arrows_run_downward_only() {
     let manifests = manifests();
     let members: BTreeSet<String> = manifests.keys().cloned().collect();
     assert!(
-        members.len() >= LIBRARIES.len() + ABOVE.len() + LEAVES.len(),
+        members.len() >= LIBRARIES.len() + ABOVE.len() + LEAVES.len() + FOR_TESTS.len(),
         "{members:?}"
     );
     let arrows = manifests.iter().flat_map(|(name, manifest)| {
@@ -469,6 +475,10 @@ fn the_rules_for_layers_find_what_they_should() {
         ["flawforge-masks -> flawforge"]
     );
     assert_eq!(upward_arrows("xtask", &found, &members), [""; 0]);
+    let testing = BTreeSet::from(["flawforge-testing".to_owned()]);
+    for name in ["xtask", "flawforge-masks", "flawforge-testing"] {
+        assert_eq!(upward_arrows(name, &testing, &testing).len(), 1, "{name}");
+    }
     assert_eq!(upward_arrows("new", &found, &members).len(), 1);
 
     let graph = locked(

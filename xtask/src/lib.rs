@@ -1,5 +1,7 @@
 //! The laboratory's library: what `cargo xtask` does, callable and testable.
 
+#![forbid(unsafe_code)]
+
 pub mod backbone;
 pub mod cell;
 pub mod compare;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use flawforge_augment::Mask;
 use flawforge_augment::poisson::{Guidance, seamless_clone};
+use flawforge_testing::{Need, skip};
 
 #[test]
 fn real_pairs_agree_with_opencv() {
     let Some(folder) = std::env::var_os("FLAWFORGE_POISSON_PAIRS").map(PathBuf::from) else {
-        println!("skipped: FLAWFORGE_POISSON_PAIRS names no folder");
-        return;
+        return skip(Need::Peer, "FLAWFORGE_POISSON_PAIRS names no folder");
     };
     let read = |pair: usize, name: &str| image::open(folder.join(format!("{pair:03}_{name}.png"))).unwrap();
     let pairs = (0..)

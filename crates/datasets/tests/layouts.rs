@@ -273,13 +273,11 @@ fn all_faults_are_found_before_returning() {
 /// The real folders, where they are at hand: counts and ground truth.
 #[test]
 fn real_categories_load() {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     for (path, train, good, defective) in [("mvtec256/bottle", 209, 20, 63), ("magnetic_tile", 220, 50, 80)] {
-        if !data.join(path).is_dir() {
-            println!("skipped: ../shared/data/{path} absent");
+        let Some(folder) = flawforge_testing::data(path) else {
             continue;
-        }
-        let category = Category::open(&data.join(path), 64, 64, &Limits::default()).expect("loaded");
+        };
+        let category = Category::open(&folder, 64, 64, &Limits::default()).expect("loaded");
         let defects = category.test.iter().filter(|t| t.is_defective()).count();
         assert_eq!(
             (category.train.len(), category.test.len() - defects, defects),

@@ -1,18 +1,14 @@
 //! The resize against OpenCV on real files, where they are at hand.
 
-use std::path::Path;
-
 use flawforge_datasets::{Limits, load_gray, load_rgb, resize};
+use flawforge_testing::data;
 
 /// 900x900 originals against copies that OpenCV has brought to 256x256.
 #[test]
 fn real_files_equal_their_twins_resized_by_opencv() {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let (originals, twins) = (data.join("mvtec_originals/bottle"), data.join("mvtec256/bottle"));
-    if !originals.is_dir() || !twins.is_dir() {
-        println!("skipped: ../shared/data/mvtec_originals or mvtec256 absent");
+    let (Some(originals), Some(twins)) = (data("mvtec_originals/bottle"), data("mvtec256/bottle")) else {
         return;
-    }
+    };
     let limits = Limits::default();
     for file in [
         "train/good/000.png",

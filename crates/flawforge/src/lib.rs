@@ -51,6 +51,8 @@
 //! assert_eq!(sample.kind.is_some(), !sample.mask.is_empty());
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod fault;
 pub mod source;
 

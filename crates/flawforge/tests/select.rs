@@ -1,7 +1,6 @@
 //! `flawforge select`: what is proposed for categories whose answers are known, and what the command writes.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Output};
 
 use flawforge::augment::evidence::{Evidence, Proposal};
@@ -44,13 +43,7 @@ fn the_demo_categories_get_the_selection_that_they_were_made_for() {
 
 /// Evenly spaced normal images of a real category, if it is there.
 fn real(folder: &str) -> Option<Category> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data")
-        .join(folder);
-    if !root.is_dir() {
-        println!("skipped: ../shared/data/{folder} absent");
-        return None;
-    }
+    let root = flawforge_testing::data(folder)?;
     let mut files = CategoryFiles::discover(&root).unwrap();
     files.test.clear();
     let all = std::mem::take(&mut files.train);

@@ -24,6 +24,8 @@
 //!
 //! The crate knows nothing of files and tensors; everything in it works on sizes of one pixel and more.
 
+#![forbid(unsafe_code)]
+
 mod combine;
 pub mod decimal;
 mod generator;

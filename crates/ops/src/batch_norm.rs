@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use crate::cpu::Isa;
-use crate::cpu::batch_norm::{Normalisation, backward_input, forward, gradient_sums, moments};
+use crate::cpu::batch_norm::{Normalization, backward_input, forward, gradient_sums, moments};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 pub use crate::definitions::batch_norm::{BatchNorm, Mode};
@@ -98,9 +98,9 @@ struct FusedBatchNorm {
 }
 
 impl FusedBatchNorm {
-    fn map(&self, weight: &[f32], bias: &[f32]) -> Normalisation {
+    fn map(&self, weight: &[f32], bias: &[f32]) -> Normalization {
         let scale = weight.iter().zip(&self.inverse);
-        Normalisation {
+        Normalization {
             mean: self.mean.clone(),
             scale: scale
                 .map(|(&weight, inverse)| (f64::from(weight) * inverse) as f32)

@@ -10,19 +10,20 @@
 //!                             Adam ── gradients ── backward() ── mse_loss + ssim_loss + focal_loss
 //! ```
 //!
-//! Every operator exists in several forms:
+//! Every operator has one name and several forms, each in a file of that name:
 //!
-//! * as fused, multithreaded f32 kernels for the processor ([`cpu`]), chosen at run time for AVX-512, AVX2, NEON or any
-//!   other processor, with hand-written gradients behind candle's autograd; 3×3 convolutions multiply in bfloat16 when
-//!   told to ([`Precision`]);
-//! * with the feature `cuda`, as cuDNN convolutions and CUDA kernels for f32 tensors on an NVIDIA GPU (`cuda`);
-//! * as a composition of candle's primitives ([`reference`](mod@reference)), which serves every other type and device
-//!   and is the yardstick of the kernels.
+//! * the function at the root checks shapes and chooses one of the others;
+//! * [`cpu`]: f32 kernels for the processor, multithreaded, compiled for AVX-512, AVX2, NEON and any other processor. They
+//!   serve f32 tensors in main memory. 3×3 convolutions multiply in bfloat16 on request ([`Precision`]);
+//! * `cuda`, with the feature of that name: cuDNN and kernels for f32 tensors on an NVIDIA GPU;
+//! * [`reference`](mod@reference): a composition of candle's primitives. It serves all other tensors, and the kernels are
+//!   tested against it.
 //!
-//! The functions at the root choose: f32 tensors in main memory, or on a GPU in builds for it, go to the kernels,
-//! everything else to the reference.
-//! candle's own pooling, upsampling and convolution are never used, because their gradients are wrong, missing or
-//! slow; candle's `relu` neither, because its gradient at 0 is 1 where PyTorch's is 0.
+//! candle's own pooling, upsampling and convolution are never used: their gradients are wrong, missing or slow. Nor is its
+//! `relu`, whose gradient at 0 is 1 where PyTorch's is 0.
+//!
+//! Beside the operators: [`inference`] runs networks without a graph, [`vectors`] finds nearest neighbours and far-apart
+//! vectors (what a memory bank needs), [`runtime`] holds what a program settles at its start and measures while it runs.
 //!
 //! What holds for all of them:
 //!
@@ -34,17 +35,18 @@
 //!
 //! # Gradients
 //!
-//! Two ways lead to the same gradients. Without further ado candle tracks the operators, and its `backward` serves for
-//! tests and for graphs that mix in candle's own operations. A training step records a [`Tape`], which spares candle's
-//! zeros and sums; with it, everything from the variables to the losses must be this crate's operators, and anything
-//! else on the way is an error. They agree but for the sign of zeros and the order of sums of three and more.
+//! There are two ways to get gradients. Their results are equal up to the sign of zero and the order of sums.
+//!
+//! * By default candle tracks the operators, and `backward` of a loss gives the gradients. Operations of candle's own may
+//!   be mixed in.
+//! * A [`Tape`] is faster, because it does not start every gradient as zeros. Every operation from the variables to the
+//!   loss must be one of this crate's; any other is an error.
 //!
 //! # Memory
 //!
 //! Every operator returns fresh memory, tens of megabytes for a batch. glibc's allocator gives such blocks back to the
 //! system at once and takes a page fault per 4 KiB the next time, which costs several times what the operator does.
-//! Programs that train should keep freed memory: `mallopt` with a large `M_MMAP_THRESHOLD` and `M_TRIM_THRESHOLD` -1,
-//! or another global allocator.
+//! Programs that train should call [`runtime::keep_freed_memory`] or use another global allocator.
 //!
 //! # Example
 //!

@@ -1,12 +1,12 @@
 //! The tape: gradients of whole training steps without candle's sums.
 //!
 //! candle's `backward` starts every gradient as zeros and adds to them, which for tensors of tens of megabytes costs a
-//! fifth of a training step. The tape takes the first gradient as it is and adds only from the second on; it
-//! forgets every tensor as soon as nothing before it can need it.
+//! fifth of a training step. The tape keeps the first gradient of a tensor and adds only from the second on. It drops
+//! every tensor as soon as no earlier operator needs it.
 //!
-//! Recorded results look like variables to candle. That is what makes mixing safe: whatever candle's own operations
-//! compute from them is tracked by candle, and an operator or a loss that meets such a tensor refuses it, where a
-//! plain tensor would silently lose its gradient. `detach()` ends the gradient, as always.
+//! Recorded results look like variables to candle. That makes mixing safe: candle tracks whatever its own operations
+//! compute from them, and an operator or a loss that meets such a tensor refuses it. A plain tensor would lose its
+//! gradient without a word. `detach()` ends the gradient, as always.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -51,11 +51,12 @@ enum Operation {
 
 /// A record of the operators that the current thread runs while it exists.
 ///
-/// Operators that run as kernels (of f32 tensors in main memory, or on a GPU in builds for it) are recorded when one of their arguments wants a gradient: a variable or a
-/// result on the tape. Operators of other tensors are composed of candle's primitives and tracked by
-/// candle, whose `backward` the tape then calls, so that callers need not distinguish. A tape knows nothing of other
-/// threads; while a second one exists on the same thread the first records nothing, and to either the results of the
-/// other are variables.
+/// An operator is recorded when it runs as a kernel and one of its arguments wants a gradient: a variable, or a result on
+/// the tape. Operators without a kernel for their tensors are tracked by candle. If all of a step are, the tape calls
+/// candle's `backward`, so that callers need not know which they were.
+///
+/// Tapes nest per thread: only the innermost records. Results that one tape has recorded are plain variables to another.
+/// What other threads run is not recorded.
 ///
 /// ```
 /// use candle_core::{Device, Tensor, Var};

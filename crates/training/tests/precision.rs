@@ -2,7 +2,11 @@
 
 mod support;
 
+use std::process::Command;
+
 use flawforge_ops::Precision;
+use flawforge_ops::cpu::ISA_VARIABLE;
+use flawforge_testing::{Need, skip};
 use flawforge_training::fit::read_journal;
 use flawforge_training::{Method, Run, RunFiles};
 use image::RgbImage;
@@ -43,8 +47,7 @@ fn apart(a: impl IntoIterator<Item = f64>, b: impl IntoIterator<Item = f64>) -> 
 #[test]
 fn bfloat16_trains_and_detects_nearly_as_f32_does() {
     if !Precision::Bf16.is_served_here() {
-        println!("skipped: this processor has no instructions for bfloat16");
-        return;
+        return skip(Need::Bf16, "this processor has no instructions for it");
     }
     let (single, _) = trained(Precision::F32);
     let (rounded, [in_f32, in_bf16]) = trained(Precision::Bf16);
@@ -63,7 +66,12 @@ fn bfloat16_trains_and_detects_nearly_as_f32_does() {
 #[test]
 fn what_the_processor_lacks_is_refused_before_anything_is_written() {
     if Precision::Bf16.is_served_here() {
-        println!("skipped: this processor has instructions for bfloat16");
+        // The same test in a process that makes no use of the processor's instructions for bfloat16.
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child
+            .args(["what_the_processor_lacks", "--quiet"])
+            .env(ISA_VARIABLE, "portable");
+        assert!(child.status().unwrap().success());
         return;
     }
     let directory = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! The vectors that stand for everything normal.
 
 use candle_core::{Device, Tensor};
-use flawforge_ops::vectors::{Bank, Neighbour, Panels};
+use flawforge_ops::vectors::{Bank, Neighbor, Panels};
 
 use crate::ModelError;
 
@@ -64,7 +64,7 @@ impl MemoryBank {
     ///
     /// # Errors
     /// Queries of another length, or with numbers that are not finite.
-    pub fn nearest(&self, queries: &[f32]) -> Result<Vec<Neighbour>, ModelError> {
+    pub fn nearest(&self, queries: &[f32]) -> Result<Vec<Neighbor>, ModelError> {
         if !queries.len().is_multiple_of(self.length()) {
             return Err(ModelError::Bank(format!(
                 "its vectors have {} numbers, {} numbers are no such vectors",
@@ -81,7 +81,7 @@ impl MemoryBank {
     /// The paper's re-weighted score of a patch (its eq. 7): `(1 - exp(d) / Σ exp(d_m)) d`, where `d` is the plain
     /// distance to the nearest vector, and `m` runs over the `count` vectors nearest to that one, itself included. A patch
     /// whose neighbour is alone in the bank is thereby more anomalous.
-    pub fn reweighted(&self, query: &[f32], nearest: Neighbour, count: usize) -> f32 {
+    pub fn reweighted(&self, query: &[f32], nearest: Neighbor, count: usize) -> f32 {
         let centre: Vec<f32> = self.0.vectors().vector(nearest.index).collect();
         let mut around: Vec<(f64, usize)> = (0..self.len())
             .map(|index| (self.0.squared_distance(&centre, index), index))

@@ -8,7 +8,7 @@ use super::parallel::{filled, per_chunk, repeats, rows_per_chunk, widen};
 
 /// The affine map of every channel, `y = (x - mean)·scale + shift`, and whether a ReLU follows.
 #[derive(Debug, Clone)]
-pub(crate) struct Normalisation {
+pub(crate) struct Normalization {
     pub(crate) mean: Vec<f32>,
     pub(crate) scale: Vec<f32>,
     pub(crate) shift: Vec<f32>,
@@ -31,7 +31,7 @@ pub(crate) fn moments(x: &[f32], channels: usize, isa: Isa) -> (Vec<f64>, Vec<f6
             .collect();
         wide.fill(0.0);
         let mut residual = wide.clone();
-        centred(isa, x, &widen(&mean), &mut residual, &mut wide);
+        centered(isa, x, &widen(&mean), &mut residual, &mut wide);
         let residual: Vec<f64> = fold(&residual, channels).collect();
         let squares: Vec<f64> = fold(&wide, channels).collect();
         (rows as f64, mean, residual, squares)
@@ -58,7 +58,7 @@ pub(crate) fn moments(x: &[f32], channels: usize, isa: Isa) -> (Vec<f64>, Vec<f6
 }
 
 /// `y` of the whole matrix.
-pub(crate) fn forward(x: &[f32], map: &Normalisation, isa: Isa) -> Vec<f32> {
+pub(crate) fn forward(x: &[f32], map: &Normalization, isa: Isa) -> Vec<f32> {
     let channels = map.mean.len();
     let (mean, scale, shift) = (widen(&map.mean), widen(&map.scale), widen(&map.shift));
     let chunk = rows_per_chunk(channels) * channels;
@@ -72,7 +72,7 @@ pub(crate) fn forward(x: &[f32], map: &Normalisation, isa: Isa) -> Vec<f32> {
 }
 
 /// Per channel Σ g and Σ g·(x − mean), where g is `dy` where the ReLU was open.
-pub(crate) fn gradient_sums(x: &[f32], dy: &[f32], map: &Normalisation, isa: Isa) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn gradient_sums(x: &[f32], dy: &[f32], map: &Normalization, isa: Isa) -> (Vec<f64>, Vec<f64>) {
     let channels = map.mean.len();
     let (mean, scale, shift) = (widen(&map.mean), widen(&map.scale), widen(&map.shift));
     let chunk = rows_per_chunk(channels) * channels;
@@ -110,7 +110,7 @@ pub(crate) fn gradient_sums(x: &[f32], dy: &[f32], map: &Normalisation, isa: Isa
 pub(crate) fn backward_input(
     x: &[f32],
     dy: &[f32],
-    map: &Normalisation,
+    map: &Normalization,
     slope: &[f32],
     offset: &[f32],
     isa: Isa,
@@ -148,7 +148,7 @@ multiversioned! {
     }
 
     /// Adds the deviations from `mean` and their squares.
-    fn centred(x: &[f32], mean: &[f32], sums: &mut [f32], squares: &mut [f32]) {
+    fn centered(x: &[f32], mean: &[f32], sums: &mut [f32], squares: &mut [f32]) {
         for row in x.chunks(sums.len()) {
             for (((sum, square), &mean), &x) in sums.iter_mut().zip(&mut *squares).zip(mean).zip(row) {
                 let deviation = x - mean;

@@ -25,12 +25,16 @@ macro_rules! multiversioned {
 
             assert!(isa.is_available(), "this processor lacks {isa}");
             match isa {
-                // SAFETY: the assertion above: the processor has the instruction set.
                 #[cfg(target_arch = "x86_64")]
-                $crate::cpu::Isa::Avx512 => unsafe { avx512($($argument),*) },
-                // SAFETY: as above.
+                $crate::cpu::Isa::Avx512 => {
+                    // SAFETY: the assertion above: the processor has AVX-512F.
+                    unsafe { avx512($($argument),*) }
+                }
                 #[cfg(target_arch = "x86_64")]
-                $crate::cpu::Isa::Avx2 => unsafe { avx2($($argument),*) },
+                $crate::cpu::Isa::Avx2 => {
+                    // SAFETY: the assertion above: the processor has AVX2 and FMA.
+                    unsafe { avx2($($argument),*) }
+                }
                 _ => generic($($argument),*),
             }
         }

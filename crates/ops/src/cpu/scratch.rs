@@ -94,7 +94,7 @@ pub(crate) struct SharedOutput(*mut f32);
 
 // SAFETY: only an address; every dereference is an unsafe act whose author answers for disjointness.
 unsafe impl Send for SharedOutput {}
-// SAFETY: as above.
+// SAFETY: only an address, which any thread may copy; see `Send`.
 unsafe impl Sync for SharedOutput {}
 
 impl SharedOutput {

@@ -1,7 +1,7 @@
 //! The plain kernels give the same bits on every instruction set, whatever the number of channels.
 
 use super::Isa;
-use super::batch_norm::{Normalisation, backward_input, forward, gradient_sums, moments};
+use super::batch_norm::{Normalization, backward_input, forward, gradient_sums, moments};
 use super::loss::{mse, ssim};
 use super::{activation, max_pool, upsample};
 
@@ -22,7 +22,7 @@ fn all_kernels((n, h, w, c): (usize, usize, usize, usize), isa: Isa) -> Vec<f64>
 
     let (mean, variance) = moments(&x, c, isa);
     let single = |values: &[f64]| -> Vec<f32> { values.iter().map(|&value| value as f32).collect() };
-    let map = Normalisation {
+    let map = Normalization {
         mean: single(&mean),
         scale: single(&variance),
         shift: random(c, 3),

@@ -53,7 +53,7 @@ pub(crate) fn fused(x: &Tensor, norm: &BatchNorm, mode: Mode, relu: bool) -> Res
                     gpu.launch(Module::BatchNorm, "running_statistics", config, given)?;
                 }
             }
-            Ok(Normalisation {
+            Ok(Normalization {
                 mean,
                 inverse,
                 mode,
@@ -72,7 +72,7 @@ pub(crate) fn fused(x: &Tensor, norm: &BatchNorm, mode: Mode, relu: bool) -> Res
 const NAME: &str = "batch_norm";
 
 /// The operation with the statistics that it normalises by, on the device.
-struct Normalisation {
+struct Normalization {
     mean: CudaSlice<f32>,
     /// 1/√(variance + eps).
     inverse: CudaSlice<f32>,
@@ -84,7 +84,7 @@ fn partial_sums(gpu: &Gpu, cut: &Columns, channels: usize) -> Result<CudaSlice<f
     gpu.alloc(2 * cut.chunks as usize * channels)
 }
 
-impl Normalisation {
+impl Normalization {
     /// What the kernels of both directions begin with, after the tensors.
     fn map(&self, gpu: &Gpu, weight: Floats<'_>, bias: Floats<'_>) -> [Argument; 4] {
         [
@@ -96,7 +96,7 @@ impl Normalisation {
     }
 }
 
-impl CustomOp3 for Normalisation {
+impl CustomOp3 for Normalization {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -146,7 +146,7 @@ impl CustomOp3 for Normalisation {
             cut.chunk_rows,
             to
         ];
-        gpu.launch(Module::BatchNorm, "normalise", cut.partial, given)?;
+        gpu.launch(Module::BatchNorm, "normalize", cut.partial, given)?;
         Ok((gpu.storage(y), x_layout.shape().clone()))
     }
 

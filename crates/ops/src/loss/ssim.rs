@@ -8,7 +8,7 @@ use crate::cpu::loss::ssim::{Size, Slopes, backward, extremes, forward};
 use crate::cuda;
 use crate::definitions::loss::check_same_shape;
 pub use crate::definitions::loss::ssim::SsimRange;
-use crate::definitions::loss::ssim::{range_from_extremes, stabilisers};
+use crate::definitions::loss::ssim::{range_from_extremes, stabilizers};
 use crate::dispatch::{Backend, Kernels, dispatch};
 use crate::elements::{scalar, with_elements2};
 use crate::gradient::gradient_of;
@@ -45,8 +45,8 @@ fn fused(prediction: &Tensor, target: &Tensor, range: SsimRange) -> Result<Tenso
             }
         };
         let size = Size { h, w, c };
-        let stabilisers = stabilisers(range);
-        let (mean, slopes) = forward(x, y, size, stabilisers, needs_slopes, Isa::detect());
+        let stabilizers = stabilizers(range);
+        let (mean, slopes) = forward(x, y, size, stabilizers, needs_slopes, Isa::detect());
         Ok(SsimLoss {
             loss: (1.0 - mean) as f32,
             slopes,

@@ -9,17 +9,17 @@ use crate::definitions::batch_norm::{BatchNorm, Mode};
 pub fn batch_norm(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
     let (count, channels) = norm.check(x, mode)?;
     let rows = x.contiguous()?.reshape((count, channels))?;
-    let normalised = match mode {
+    let normalized = match mode {
         Mode::Train => {
             let mean = rows.mean_keepdim(0)?;
-            let centred = rows.broadcast_sub(&mean)?;
-            let variance = centred.sqr()?.mean_keepdim(0)?;
+            let centered = rows.broadcast_sub(&mean)?;
+            let variance = centered.sqr()?.mean_keepdim(0)?;
             norm.update_running(
                 &mean.detach().flatten_all()?,
                 &variance.detach().flatten_all()?,
                 count,
             )?;
-            centred.broadcast_div(&(variance + norm.eps)?.sqrt()?)?
+            centered.broadcast_div(&(variance + norm.eps)?.sqrt()?)?
         }
         Mode::Eval => {
             let deviation = (norm.running_var.as_detached_tensor() + norm.eps)?.sqrt()?;
@@ -27,7 +27,7 @@ pub fn batch_norm(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
                 .broadcast_div(&deviation)?
         }
     };
-    normalised
+    normalized
         .broadcast_mul(&norm.weight)?
         .broadcast_add(&norm.bias)?
         .reshape(x.shape())

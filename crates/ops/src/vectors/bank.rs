@@ -12,7 +12,7 @@ const CANDIDATES: usize = 64;
 
 /// A vector's nearest neighbour.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Neighbour {
+pub struct Neighbor {
     /// Which vector of the bank; the first of several that are equally near.
     pub index: usize,
     /// Squared Euclidean distance to it.
@@ -59,7 +59,7 @@ impl Bank {
     ///
     /// # Panics
     /// When the bank is empty or the queries have another length than its vectors.
-    pub fn nearest(&self, queries: &[f32]) -> Vec<Neighbour> {
+    pub fn nearest(&self, queries: &[f32]) -> Vec<Neighbor> {
         let length = self.vectors.length();
         assert!(!self.vectors.is_empty(), "an empty bank");
         assert!(
@@ -75,7 +75,7 @@ impl Bank {
             .collect()
     }
 
-    fn nearest_of_block(&self, queries: &[f32]) -> Vec<Neighbour> {
+    fn nearest_of_block(&self, queries: &[f32]) -> Vec<Neighbor> {
         let (length, width) = (self.vectors.length(), self.vectors.width());
         let isa = self.vectors.isa();
         let tiles = Tiles::new(queries, length, isa);
@@ -120,7 +120,7 @@ impl Bank {
     }
 
     /// The nearest of the candidates by direct measurement.
-    fn decide(&self, query: &[f32], search: Search) -> Neighbour {
+    fn decide(&self, query: &[f32], search: Search) -> Neighbor {
         let limit = search.limit();
         let mut best = (f64::INFINITY, 0);
         for (index, value) in search.candidates {
@@ -131,7 +131,7 @@ impl Bank {
                 }
             }
         }
-        Neighbour {
+        Neighbor {
             index: best.1,
             squared: best.0 as f32,
         }

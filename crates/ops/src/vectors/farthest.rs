@@ -16,16 +16,16 @@ const RUN: usize = 256;
 /// When `length` is zero or does not divide the number of values, or a vector named is not there.
 pub fn mean_distances(vectors: &[f32], length: usize, to: &[usize]) -> Vec<f32> {
     let isa = Isa::detect();
-    let mut centres = Centres::new(length);
+    let mut centers = Centers::new(length);
     for &index in to {
-        centres.push(&vectors[index * length..][..length]);
+        centers.push(&vectors[index * length..][..length]);
     }
     vectors
         .par_chunks_exact(length)
         .map(|vector| {
             let mut sum = 0.0;
             for group in 0..to.len().div_ceil(GROUP) {
-                let distances = squared_distances(isa, vector, centres.group(group));
+                let distances = squared_distances(isa, vector, centers.group(group));
                 let used = GROUP.min(to.len() - group * GROUP);
                 sum += distances[..used]
                     .iter()
@@ -52,7 +52,7 @@ pub fn mean_distances(vectors: &[f32], length: usize, to: &[usize]) -> Vec<f32> 
 pub fn farthest_first(vectors: &[f32], length: usize, distances: &mut [f32], picks: usize) -> Vec<usize> {
     assert!(length > 0 && vectors.len() == distances.len() * length, "lengths");
     let isa = Isa::detect();
-    let mut centres = Centres::new(length);
+    let mut centers = Centers::new(length);
     let mut chosen = Vec::with_capacity(picks);
     // Chosen vectors that each one has met.
     let mut met = vec![0; distances.len()];
@@ -70,14 +70,14 @@ pub fn farthest_first(vectors: &[f32], length: usize, distances: &mut [f32], pic
         if met[farthest] < chosen.len() {
             let mut least = f32::INFINITY;
             for group in met[farthest] / GROUP..chosen.len().div_ceil(GROUP) {
-                least = squared_distances(isa, vector, centres.group(group))
+                least = squared_distances(isa, vector, centers.group(group))
                     .into_iter()
                     .fold(least, f32::min);
             }
             distances[farthest] = distances[farthest].min(least.sqrt());
             met[farthest] = chosen.len();
         } else {
-            centres.push(vector);
+            centers.push(vector);
             chosen.push(farthest);
             distances[farthest] = 0.0;
         }
@@ -87,13 +87,13 @@ pub fn farthest_first(vectors: &[f32], length: usize, distances: &mut [f32], pic
 }
 
 /// Chosen vectors in groups, `group[step][vector]`, so that one vector is compared with a whole group at a time.
-struct Centres {
+struct Centers {
     length: usize,
     count: usize,
     data: Vec<f32>,
 }
 
-impl Centres {
+impl Centers {
     fn new(length: usize) -> Self {
         Self {
             length,

@@ -10,6 +10,6 @@ mod panels;
 #[cfg(test)]
 mod tests;
 
-pub use bank::{Bank, Neighbour};
+pub use bank::{Bank, Neighbor};
 pub use farthest::{farthest_first, mean_distances};
 pub use panels::Panels;

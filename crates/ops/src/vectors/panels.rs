@@ -36,7 +36,7 @@ impl Panels {
         Self::with_isa(vectors, length, Isa::detect())
     }
 
-    /// As [`Self::new`], for an instruction set of one's choice.
+    /// As [`Self::new`], for a given instruction set.
     ///
     /// # Panics
     /// As [`Self::new`], and when the processor lacks `isa`.

@@ -61,7 +61,7 @@ fn products_are_those_of_the_definition() {
 }
 
 #[test]
-fn the_nearest_neighbour_is_exact() {
+fn the_nearest_neighbor_is_exact() {
     for (queries, count, length) in [(1, 1, 3), (9, 200, 16), (300, 333, 70)] {
         let (q, m) = (numbers(queries * length, 3), numbers(count * length, 4));
         for isa in available() {
@@ -79,7 +79,7 @@ fn the_nearest_neighbour_is_exact() {
 
 /// Far from the origin the products lose all digits that tell these vectors apart.
 #[test]
-fn rounding_cannot_choose_a_wrong_neighbour() {
+fn rounding_cannot_choose_a_wrong_neighbor() {
     let length = 64;
     let near = |seed| numbers(length, seed).into_iter().map(|x| 1000.0 + 0.01 * x);
     let bank: Vec<f32> = (0..200).flat_map(near).collect();
@@ -129,10 +129,10 @@ fn plain(vectors: &[f32], length: usize, mut distances: Vec<f32>, picks: usize) 
             break;
         }
         chosen.push(farthest);
-        let centre = vectors[farthest * length..][..length].to_vec();
+        let center = vectors[farthest * length..][..length].to_vec();
         for (vector, distance) in vectors.chunks_exact(length).zip(&mut distances) {
             let mut sum = 0f32;
-            for (a, b) in vector.iter().zip(&centre) {
+            for (a, b) in vector.iter().zip(&center) {
                 sum += (a - b) * (a - b);
             }
             *distance = distance.min(sum.sqrt());

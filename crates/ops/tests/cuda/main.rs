@@ -1,12 +1,16 @@
 //! The operators on a GPU against those on the processor, which the other tests hold against PyTorch.
 //!
-//! `cargo test --release --features cuda -p flawforge-ops --test cuda`. Where there is no CUDA device every test says
-//! that it is skipped, but for those that only compile.
+//! `cargo test --release --features cuda -p flawforge-ops --test cuda`. Where there is no CUDA device every test
+//! skips, but for those that only compile.
 
+mod activation;
+mod adam;
+mod batch_norm;
 mod compile;
-mod convolution;
-mod normalisation;
-mod optimiser;
+mod concat;
+mod conv3x3;
+mod loss;
+mod max_pool;
 mod step;
 mod support;
-mod windows;
+mod upsample;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use candle_core::{Device, Result, Tensor, Var};
 use flawforge_ops::cuda::device;
 use flawforge_ops::{Precision, PrecisionScope};
+use flawforge_testing::{Need, skip};
 
 /// The GPU, for one test at a time, and the precision of its convolutions.
 pub(crate) struct Gpu {
@@ -13,7 +14,8 @@ pub(crate) struct Gpu {
     _alone: MutexGuard<'static, ()>,
 }
 
-/// None, with a line that says so, where there is no CUDA device.
+/// None, and the test counts as skipped, where there is no CUDA device.
+#[track_caller]
 pub(crate) fn gpu(precision: Precision) -> Option<Gpu> {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -24,7 +26,7 @@ pub(crate) fn gpu(precision: Precision) -> Option<Gpu> {
             _alone: alone,
         }),
         Err(fault) => {
-            println!("skipped: no CUDA device ({fault})");
+            skip(Need::Gpu, &fault.to_string());
             None
         }
     }

@@ -69,3 +69,26 @@ pub(crate) fn assert_close(what: &str, actual: &Tensor, expected: &Tensor, toler
         "{what}: relative error {error:.2e} above {tolerance:.0e}"
     );
 }
+
+/// Images of which operators are asked for: (N,H,W,C) with even sides and few channels, one of each, more than a vector's.
+pub(crate) const SHAPES: [[usize; 4]; 4] = [[2, 4, 6, 3], [1, 2, 2, 1], [2, 6, 10, 37], [3, 32, 16, 32]];
+
+/// Fails unless `f` gives the same for an image and for one that is the same, but lies in memory in another order.
+#[track_caller]
+pub(crate) fn assert_strided(f: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<()> {
+    let x = random(&[2, 3, 6, 4], 17)?.to_dtype(DType::F32)?;
+    let strided = x.permute((0, 2, 3, 1))?;
+    assert_close("strided", &f(&strided)?, &f(&strided.contiguous()?)?, 0.0);
+    Ok(())
+}
+
+/// Fails unless this is an error whose first line states a shape.
+#[track_caller]
+pub(crate) fn assert_refused(result: Result<Tensor>) {
+    let message = match result {
+        Ok(tensor) => panic!("{:?} was made of what does not fit", tensor.dims()),
+        Err(error) => error.to_string(),
+    };
+    let first = message.lines().next();
+    assert!(first.is_some_and(|line| line.contains('[')), "{message}");
+}

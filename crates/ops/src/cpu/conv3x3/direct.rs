@@ -112,7 +112,7 @@ pub(super) fn convolve<V: Lanes>(
                         if tap_row > 0 {
                             part.start = Start::Accumulate;
                         }
-                        // SAFETY: as above.
+                        // SAFETY: the strides stay within the padded rows, the panel and the task's own rows of output.
                         unsafe { part.run::<V>(w) };
                     }
                 }

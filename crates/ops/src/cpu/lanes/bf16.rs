@@ -35,82 +35,97 @@ impl<V: Pairs> Lanes for Bf16<V> {
 
     #[inline(always)]
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe { V::enter_paired(kernel) }
     }
 
     #[inline(always)]
     unsafe fn prefetch(address: *const f32) {
+        // SAFETY: the caller's promise.
         unsafe { V::prefetch(address) }
     }
 
     #[inline(always)]
     unsafe fn zero() -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { V::zero() })
     }
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { V::splat(value) })
     }
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { V::load(from) })
     }
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { V::load_first(from, count) })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
         unsafe { self.0.store(to) }
     }
 
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, count: usize) {
+        // SAFETY: the caller's promise.
         unsafe { self.0.store_first(to, count) }
     }
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { self.0.add(other.0) })
     }
 
     #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { self.0.sub(other.0) })
     }
 
     #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { self.0.mul(other.0) })
     }
 
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { self.0.mul_add(factor.0, term.0) })
     }
 
     #[inline(always)]
     unsafe fn positive(self) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { self.0.positive() })
     }
 
     #[inline(always)]
     unsafe fn dot(self, other: Self, sum: Self) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { self.0.dot_pairs(other.0, sum.0) })
     }
 
     #[inline(always)]
     unsafe fn words(first: Self, second: Self) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { V::round_pair(first.0, second.0) })
     }
 
     #[inline(always)]
     unsafe fn store_words(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
         unsafe { self.0.store_rounded(to) }
     }
 }
@@ -218,13 +233,19 @@ mod tests {
 
     #[test]
     fn words_hold_what_the_half_crate_rounds() {
-        // SAFETY: every processor can; below, the condition says so.
+        // SAFETY: every processor can.
         let mut probed = vec![(4, unsafe { Bf16::<Portable>::enter(Probe) })];
         #[cfg(target_arch = "x86_64")]
         if crate::cpu::Arithmetic::bf16(crate::cpu::Isa::Avx512).is_available() {
+            // SAFETY: the condition says that this processor can.
             probed.push((16, unsafe { Bf16::<Avx512>::enter(Probe) }));
+        } else {
+            flawforge_testing::skip(
+                flawforge_testing::Need::Bf16,
+                "the half of this test that is AVX-512's",
+            );
         }
-        for (lanes, [neighbours, pairs, dots]) in probed {
+        for (lanes, [neighbors, pairs, dots]) in probed {
             let value = |lane: usize| VALUES.repeat(2)[lane];
             for lane in 0..lanes {
                 let (a, b) = (value(lane), value(lanes - 1 - lane));
@@ -236,7 +257,7 @@ mod tests {
                     "{lanes} {lane}"
                 );
             }
-            for (index, found) in neighbours.iter().enumerate() {
+            for (index, found) in neighbors.iter().enumerate() {
                 assert_eq!(found.to_bits(), word(value(2 * index), value(2 * index + 1)));
             }
         }

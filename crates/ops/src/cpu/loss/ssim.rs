@@ -33,14 +33,14 @@ pub(crate) fn forward(
     prediction: &[f32],
     target: &[f32],
     size: Size,
-    stabilisers: (f64, f64),
+    stabilizers: (f64, f64),
     slopes: bool,
     isa: Isa,
 ) -> (f64, Option<Slopes>) {
     let row = size.w * size.c;
     let rows = prediction.len() / row;
     let window = window().map(|value| value as f32);
-    let stabilisers = (stabilisers.0 as f32, stabilisers.1 as f32);
+    let stabilizers = (stabilizers.0 as f32, stabilizers.1 as f32);
     let mut maps: [Vec<f32>; 4] = std::array::from_fn(|_| {
         if slopes {
             vec![0.0; prediction.len()]
@@ -67,9 +67,9 @@ pub(crate) fn forward(
             // SAFETY: this task alone writes this row of the maps, which hold `rows` of them.
             let [a, b, c, d] =
                 outputs.map(|output| unsafe { std::slice::from_raw_parts_mut(output.at(index * row), row) });
-            slopes_of_row(isa, &horizontal, row, stabilisers, a, b, c, d)
+            slopes_of_row(isa, &horizontal, row, stabilizers, a, b, c, d)
         } else {
-            similarity_of_row(isa, &horizontal, row, stabilisers)
+            similarity_of_row(isa, &horizontal, row, stabilizers)
         }
     });
     let mean = sums.iter().sum::<f64>() / prediction.len() as f64;
@@ -225,21 +225,21 @@ multiversioned! {
     }
 
     /// Sum of the similarities of one row.
-    fn similarity_of_row(means: &[f32], row: usize, stabilisers: (f32, f32)) -> f64 {
+    fn similarity_of_row(means: &[f32], row: usize, stabilizers: (f32, f32)) -> f64 {
         let mut sum = 0f64;
         for i in 0..row {
             let means = std::array::from_fn(|k| means[k * row + i]);
-            sum += f64::from(pixel(means, stabilisers).0);
+            sum += f64::from(pixel(means, stabilizers).0);
         }
         sum
     }
 
     /// The same, and the slopes.
-    fn slopes_of_row(means: &[f32], row: usize, stabilisers: (f32, f32), mean1: &mut [f32], mean2: &mut [f32], square: &mut [f32], product: &mut [f32]) -> f64 {
+    fn slopes_of_row(means: &[f32], row: usize, stabilizers: (f32, f32), mean1: &mut [f32], mean2: &mut [f32], square: &mut [f32], product: &mut [f32]) -> f64 {
         let mut sum = 0f64;
         for i in 0..row {
             let means = std::array::from_fn(|k| means[k * row + i]);
-            let (similarity, slopes) = pixel(means, stabilisers);
+            let (similarity, slopes) = pixel(means, stabilizers);
             sum += f64::from(similarity);
             [mean1[i], mean2[i], square[i], product[i]] = slopes;
         }

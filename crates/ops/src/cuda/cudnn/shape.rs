@@ -102,7 +102,8 @@ impl Shape {
         (space, bytes): (u64, usize),
     ) -> Enqueued {
         use sys::cudnnConvolutionFwdAlgo_t::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
-        // SAFETY: as above. The third tensor, which the result could be added to, has scale 0 and is not read.
+        // SAFETY: the descriptors are alive and describe what lies at the addresses, by the caller's word. The third
+        // tensor, which the result could be added to, has scale 0 and is not read.
         unsafe {
             result::convolution_bias_activation_forward(
                 handle,
@@ -134,7 +135,7 @@ impl Shape {
         (dy, filters, dx): (u64, u64, u64),
         (space, bytes): (u64, usize),
     ) -> Enqueued {
-        // SAFETY: as above.
+        // SAFETY: the descriptors are alive and describe what lies at the addresses, by the caller's word.
         unsafe {
             result::convolution_backward_data(
                 handle,
@@ -161,7 +162,7 @@ impl Shape {
         (x, dy, d_filters): (u64, u64, u64),
         (space, bytes): (u64, usize),
     ) -> Enqueued {
-        // SAFETY: as above.
+        // SAFETY: the descriptors are alive and describe what lies at the addresses, by the caller's word.
         unsafe {
             result::convolution_backward_filter(
                 handle,

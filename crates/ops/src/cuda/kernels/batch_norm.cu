@@ -59,7 +59,7 @@ extern "C" __global__ void running_statistics(
     }
 }
 
-extern "C" __global__ void normalise(
+extern "C" __global__ void normalize(
     const float *x, const float *mean, const float *inverse, const float *weight, const float *bias, unsigned relu,
     unsigned rows, unsigned channels, unsigned chunk_rows, float *y)
 {
@@ -67,10 +67,10 @@ extern "C" __global__ void normalise(
     if (c >= channels)
         return;
     Rows own(rows, chunk_rows);
-    float centre = mean[c], scale = weight[c] * inverse[c], shift = bias[c];
+    float center = mean[c], scale = weight[c] * inverse[c], shift = bias[c];
     for (unsigned row = own.first; row < own.end; row += blockDim.y) {
         unsigned i = row * channels + c;
-        float value = (x[i] - centre) * scale + shift;
+        float value = (x[i] - center) * scale + shift;
         y[i] = relu && value <= 0.0f ? 0.0f : value;
     }
 }
@@ -84,10 +84,10 @@ extern "C" __global__ void gradient_partial(
     Rows own(rows, chunk_rows);
     float sum = 0.0f, product = 0.0f;
     if (c < channels) {
-        float centre = mean[c], scale = weight[c] * inverse[c], shift = bias[c];
+        float center = mean[c], scale = weight[c] * inverse[c], shift = bias[c];
         for (unsigned row = own.first; row < own.end; row += blockDim.y) {
             unsigned i = row * channels + c;
-            float deviation = x[i] - centre;
+            float deviation = x[i] - center;
             float gradient = relu && deviation * scale + shift <= 0.0f ? 0.0f : dy[i];
             sum += gradient;
             product += gradient * deviation;
@@ -123,11 +123,11 @@ extern "C" __global__ void gradient_of_input(
     if (c >= channels)
         return;
     Rows own(rows, chunk_rows);
-    float centre = mean[c], scale = weight[c] * inverse[c], shift = bias[c];
+    float center = mean[c], scale = weight[c] * inverse[c], shift = bias[c];
     float incline = slope[c], constant = offset[c];
     for (unsigned row = own.first; row < own.end; row += blockDim.y) {
         unsigned i = row * channels + c;
-        float deviation = x[i] - centre;
+        float deviation = x[i] - center;
         float gradient = relu && deviation * scale + shift <= 0.0f ? 0.0f : dy[i];
         dx[i] = gradient * scale + deviation * incline + constant;
     }

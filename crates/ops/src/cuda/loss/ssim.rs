@@ -50,7 +50,7 @@ fn similarity(
     range: SsimRange,
     wants_slopes: bool,
 ) -> Result<(CudaSlice<f32>, Option<CudaSlice<f32>>)> {
-    let constants = stabilisers(gpu, x, range)?;
+    let constants = stabilizers(gpu, x, range)?;
     count(4 * x.len)?;
     let slopes = wants_slopes.then(|| gpu.alloc::<f32>(4 * x.len)).transpose()?;
     let to_slopes = slopes
@@ -67,7 +67,7 @@ fn similarity(
 }
 
 /// C1 and C2, on the device.
-fn stabilisers(gpu: &Gpu, x: Floats<'_>, range: SsimRange) -> Result<CudaSlice<f32>> {
+fn stabilizers(gpu: &Gpu, x: Floats<'_>, range: SsimRange) -> Result<CudaSlice<f32>> {
     let result = gpu.alloc(2)?;
     let config = over_elements(x.len);
     let parts = match range {
@@ -85,7 +85,7 @@ fn stabilisers(gpu: &Gpu, x: Floats<'_>, range: SsimRange) -> Result<CudaSlice<f
         gpu.launch(Module::Ssim, "extremes_partial", config, given)?;
     }
     let given = arguments![low, high, parts, gpu.view(&result)];
-    gpu.launch(Module::Ssim, "stabilisers", blocks(1, 1, false)?, given)?;
+    gpu.launch(Module::Ssim, "stabilizers", blocks(1, 1, false)?, given)?;
     Ok(result)
 }
 

@@ -9,6 +9,8 @@ const SIGMA: f64 = 1.5;
 
 /// How the dynamic range L of the images is chosen; the stabilising constants are (0.01·L)² and (0.03·L)².
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum SsimRange {
     /// L = 1: images in [0, 1].
     #[default]
@@ -30,7 +32,7 @@ pub(crate) fn window() -> [f64; TAPS] {
 }
 
 /// C1 and C2 for a dynamic range.
-pub(crate) fn stabilisers(range: f64) -> (f64, f64) {
+pub(crate) fn stabilizers(range: f64) -> (f64, f64) {
     ((0.01 * range).powi(2), (0.03 * range).powi(2))
 }
 

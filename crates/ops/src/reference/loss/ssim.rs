@@ -10,7 +10,7 @@ use crate::reference::separable::separable;
 pub fn ssim_map(prediction: &Tensor, target: &Tensor, range: SsimRange) -> Result<Tensor> {
     check_same_shape("ssim_map", prediction, target)?;
     let (_, h, w, _) = prediction.dims4()?;
-    let (c1, c2) = ssim::stabilisers(dynamic_range(prediction, range)?);
+    let (c1, c2) = ssim::stabilizers(dynamic_range(prediction, range)?);
     let (dtype, device) = (prediction.dtype(), prediction.device());
     let rows = window_matrix(h, dtype, device)?;
     let columns = window_matrix(w, dtype, device)?;

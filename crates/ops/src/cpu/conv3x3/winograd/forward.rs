@@ -132,18 +132,20 @@ fn wide<V: Lanes>(x: &[f32], shape: ConvShape, filter: Prepared<'_>, y: SharedOu
             patch_buffer,
             product_buffer,
         };
-        // SAFETY, of all phases: the buffers have the lengths of their layouts; each task writes the places of its own
-        // tiles, or of its own point and panels, or the pixels of its own tiles.
-        (0..strips).into_par_iter().for_each(|task| unsafe {
-            V::enter(WidePatches(part, tiles_of(task)));
+        // The buffers have the lengths of their layouts.
+        (0..strips).into_par_iter().for_each(|task| {
+            // SAFETY: each task writes the patches of its own tiles.
+            unsafe { V::enter(WidePatches(part, tiles_of(task))) };
         });
         (0..POINTS * groups).into_par_iter().for_each(|task| {
             let (point, first) = (task / groups, task % groups * group);
             let panels = (first, panels.count().min(first + group));
+            // SAFETY: each task writes the products of its own point and panels, and reads patches that are written.
             unsafe { V::enter(WideProducts(part, point, panels)) };
         });
-        (0..strips).into_par_iter().for_each(|task| unsafe {
-            V::enter(WideOutputs(part, tiles_of(task)));
+        (0..strips).into_par_iter().for_each(|task| {
+            // SAFETY: each task writes the pixels of its own tiles, and reads products that are written.
+            unsafe { V::enter(WideOutputs(part, tiles_of(task))) };
         });
     }
 }

@@ -65,7 +65,7 @@ extern "C" __global__ void extremes_partial(const float *x, unsigned count, floa
 }
 
 // C1 and C2 for the dynamic range by DRAEM's rule, or for range 1 when there are no extremes. One thread.
-extern "C" __global__ void stabilisers(const float *lowest, const float *highest, unsigned count, float *result)
+extern "C" __global__ void stabilizers(const float *lowest, const float *highest, unsigned count, float *result)
 {
     float low = 0.0f, high = 1.0f;
     for (unsigned i = 0; i < count; i++) {

@@ -10,6 +10,7 @@ pub mod cuda_toolchain;
 mod differences;
 mod earlier;
 pub mod download;
+pub mod estimate;
 pub mod export_maps;
 pub mod figure4;
 pub mod plan;

@@ -3,12 +3,13 @@
 
 use crate::cell::CellResult;
 use crate::differences::differences;
+use crate::estimate::Estimate;
 use crate::figure4;
 use crate::plan::{Plan, Planned, SweepArgs};
 use crate::published::Published;
 use crate::simulated::SimulatedResult;
-use crate::sweep::{self, Job};
-use crate::tables::{self, Finished, PaperTable};
+use crate::sweep::{self, Job, Outcome};
+use crate::tables::{self, Finished, PaperTable, Table};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::{Category, Loading};
@@ -18,6 +19,7 @@ use flawforge::training::Method;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs;
+use std::sync::{Arc, Mutex};
 
 /// Options of `reproduce-figure4` and `reproduce-all`.
 #[derive(Args, Debug, Clone)]
@@ -70,14 +72,18 @@ fn reproduce(args: &SweepArgs, wanted: &[PaperTable], hardest: Option<usize>) ->
         .filter(|&place| args.shard.is_none_or(|shard| shard.has(place)) && cells[place].waits())
         .collect();
     announce(&plan, &cells, waiting.len());
-    let failures = run_waiting(args, &plan, &mut cells, &waiting)?;
-    let results: Vec<CellResult> = cells.iter().filter_map(|cell| cell.result.clone()).collect();
-    let simulated: Vec<SimulatedResult> = cells.iter().filter_map(|cell| cell.simulated.clone()).collect();
-    if results.is_empty() {
+    let failures = run_waiting(args, &plan, &mut cells, &waiting, &|done| {
+        for &(table, ref methods) in &columns.tables {
+            build_table(table, methods, &plan, &published, done).write(&plan.out)?;
+        }
+        Ok(())
+    })?;
+    let done = Done::of(&cells);
+    if done.results().is_empty() {
         bail!("no cell finished:\n{}", failures.join("\n"));
     }
     for &(table, ref methods) in &columns.tables {
-        write_table(table, methods, &plan, &published, &results, &simulated)?;
+        show_table(&build_table(table, methods, &plan, &published, &done), &plan)?;
     }
     if let Some(hardest) = hardest.filter(|_| columns.figure) {
         match figure4::draw(&plan, &cells, hardest)? {
@@ -174,14 +180,43 @@ fn announce(plan: &Plan, cells: &[Planned], waiting: usize) {
     );
 }
 
-fn write_table(
+/// The figures of the plan's cells as far as they are there, each in the place of its cell.
+#[derive(Clone)]
+struct Done(Vec<(Option<CellResult>, Option<SimulatedResult>)>);
+
+impl Done {
+    fn of(cells: &[Planned]) -> Self {
+        let of_cell = |cell: &Planned| (cell.result.clone(), cell.simulated.clone());
+        Self(cells.iter().map(of_cell).collect())
+    }
+
+    /// Takes in what a cell has brought.
+    fn add(&mut self, place: usize, outcome: &Outcome) {
+        if let Some((result, simulated)) = self.0.get_mut(place) {
+            *result = outcome.result.clone().or_else(|| result.take());
+            *simulated = outcome.simulated.clone().or_else(|| simulated.take());
+        }
+    }
+
+    fn results(&self) -> Vec<CellResult> {
+        self.0.iter().filter_map(|(result, _)| result.clone()).collect()
+    }
+
+    fn simulated(&self) -> Vec<SimulatedResult> {
+        self.0
+            .iter()
+            .filter_map(|(_, simulated)| simulated.clone())
+            .collect()
+    }
+}
+
+fn build_table(
     table: PaperTable,
     methods: &[Method],
     plan: &Plan,
     published: &Published,
-    results: &[CellResult],
-    simulated: &[SimulatedResult],
-) -> Result<()> {
+    done: &Done,
+) -> Table {
     let bendable: Vec<String> = plan
         .categories
         .iter()
@@ -189,23 +224,35 @@ fn write_table(
         .filter(|(_, product)| product.selection.enables(flawforge::augment::Kind::NearDistribution))
         .map(|(category, _)| category.clone())
         .collect();
+    let of_paper: Vec<String> = plan
+        .categories
+        .iter()
+        .filter(|category| plan.data.is_mvtec(category))
+        .cloned()
+        .collect();
+    let (results, simulated) = (done.results(), done.simulated());
     let finished = Finished {
         methods,
         categories: &plan.categories,
+        seeds: plan.seeds,
         bendable: &bendable,
-        paper_categories: plan.data != Images::Demo,
-        cells: results,
-        simulated,
-        differences: differences(table, plan, results),
+        of_paper: &of_paper,
+        cells: &results,
+        simulated: &simulated,
+        differences: differences(table, plan, &results),
     };
-    let built = tables::build(table, published, finished);
-    built.write(&plan.out)?;
-    // A closed pipe behind this command is no fault of it.
+    tables::build(table, published, finished)
+}
+
+/// Writes a table, prints it, and says where it is.
+fn show_table(table: &Table, plan: &Plan) -> Result<()> {
+    table.write(&plan.out)?;
+    // A closed pipe behind this command is no error of it.
     let _ = std::io::Write::write_all(
         &mut std::io::stdout(),
-        format!("{}\n", built.markdown()).as_bytes(),
+        format!("{}\n", table.markdown()).as_bytes(),
     );
-    let name = table.name();
+    let name = table.name;
     eprintln!(
         "written: {0}/{name}.md, {0}/{name}.csv, {0}/{name}.json",
         plan.out.display()
@@ -213,12 +260,14 @@ fn write_table(
     Ok(())
 }
 
-/// Loads what the waiting cells need, then trains and scores them; returns one line per failure.
+/// Loads what the waiting cells need, then trains and scores them; returns one line per failure. After each cell `tabulate`
+/// gets all figures so far.
 fn run_waiting(
     args: &SweepArgs,
     plan: &Plan,
     cells: &mut [Planned],
     waiting: &[usize],
+    tabulate: &(dyn Fn(&Done) -> Result<()> + Sync),
 ) -> Result<Vec<String>> {
     if waiting.is_empty() {
         return Ok(Vec::new());
@@ -247,6 +296,8 @@ fn run_waiting(
     for &place in waiting {
         let planned = &cells[place];
         jobs.push(Job {
+            place,
+            of: cells.len(),
             planned,
             dir: planned.key.dir(&plan.out),
             category: images
@@ -256,7 +307,25 @@ fn run_waiting(
             textures: textures.clone(),
         });
     }
-    let outcomes = sweep::run(&jobs, usize::from(args.jobs));
+    let parallel = usize::from(args.jobs);
+    let of_method = |place: usize| (place, cells[place].config.method);
+    let to_run: Vec<(usize, Method)> = waiting.iter().map(|&place| of_method(place)).collect();
+    let known = cells
+        .iter()
+        .filter_map(|cell| Some((cell.config.method, cell.result.as_ref()?.train_seconds)))
+        .collect();
+    let estimate = Arc::new(Estimate::new(parallel, &to_run, known));
+    let done = Mutex::new(Done::of(cells));
+    let outcomes = sweep::run(&jobs, parallel, &estimate, &|index, outcome| {
+        let Ok(mut done) = done.lock() else { return };
+        done.add(waiting[index], outcome);
+        // The last table is written again, and then it counts whether that works.
+        if outcome.fault.is_none()
+            && let Err(error) = tabulate(&done)
+        {
+            eprintln!("no table for now: {}", in_one_line(error.as_ref()));
+        }
+    });
     let mut failures = Vec::new();
     for (&place, outcome) in waiting.iter().zip(outcomes) {
         if let Some(result) = outcome.result {

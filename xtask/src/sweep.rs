@@ -2,6 +2,7 @@
 //! at a time when asked.
 
 use crate::cell::{self, CellResult};
+use crate::estimate::Estimate;
 use crate::plan::Planned;
 use crate::simulated::{self, SimulatedResult, SimulatedSet};
 use anyhow::{Context, Result, anyhow};
@@ -10,7 +11,7 @@ use flawforge::datasets::Category;
 use flawforge::fault::in_one_line;
 use flawforge::models::Detector;
 use flawforge::pictures::HeatMapSheet;
-use flawforge::training::{self, ProgressStyle, Run, TrainOptions};
+use flawforge::training::{self, ProgressStyle, Run, Sweep, TrainOptions};
 use indicatif::MultiProgress;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +20,10 @@ use std::time::Instant;
 
 /// One cell with all that it needs.
 pub struct Job<'a> {
+    /// Its place among all cells of the plan, finished ones too, counted from 0.
+    pub place: usize,
+    /// How many cells the plan has.
+    pub of: usize,
     /// Which cell, with what is finished of it.
     pub planned: &'a Planned,
     /// Its folder, which is also the run directory.
@@ -29,6 +34,18 @@ pub struct Job<'a> {
     pub common: Option<&'a Category>,
     /// Textures.
     pub textures: Arc<dyn TextureSource>,
+}
+
+impl Job<'_> {
+    /// `7 of 16 lin-yan-bottle-s0`: the same in every session of a sweep.
+    fn label(&self) -> String {
+        format!("{} of {} {}", self.place + 1, self.of, self.planned.key.name())
+    }
+
+    /// A line about the cell, above the bars.
+    fn say(&self, bars: &MultiProgress, text: &str) {
+        bars.suspend(|| eprintln!("{}: {text}", self.label()));
+    }
 }
 
 /// What became of a cell.
@@ -43,15 +60,17 @@ pub struct Outcome {
 }
 
 /// Runs all jobs, `parallel` at a time, each with an equal share of the cores; the outcome stands in the place of its job.
+/// `done` hears of each job as soon as its cell is finished or has failed.
 ///
 /// A cell's figures do not depend on `parallel`: results are the same for any number of threads.
-pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Outcome> {
+pub fn run(
+    jobs: &[Job<'_>],
+    parallel: usize,
+    estimate: &Arc<Estimate>,
+    done: &(dyn Fn(usize, &Outcome) + Sync),
+) -> Vec<Outcome> {
     let parallel = parallel.clamp(1, jobs.len().max(1));
-    let progress = if parallel > 1 {
-        ProgressStyle::Among(MultiProgress::new())
-    } else {
-        ProgressStyle::Auto
-    };
+    let bars = MultiProgress::new();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let outcomes: Vec<Mutex<Option<Outcome>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
@@ -59,12 +78,13 @@ pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Outcome> {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(index) else { break };
-            let place = format!("[{}/{}] {}", index + 1, jobs.len(), job.planned.key.name());
-            eprintln!("{place}");
-            let outcome = run_one(job, &place, progress.clone());
+            estimate.begin(job.place);
+            let outcome = run_one(job, &bars, estimate);
+            estimate.end(job.place, outcome.fault.is_some());
             if let Some(fault) = &outcome.fault {
-                eprintln!("{place} failed: {}", in_one_line(fault.as_ref()));
+                job.say(&bars, &format!("failed: {}", in_one_line(fault.as_ref())));
             }
+            done(index, &outcome);
             if let Ok(mut slot) = outcomes[index].lock() {
                 *slot = Some(outcome);
             }
@@ -98,27 +118,37 @@ pub fn run(jobs: &[Job<'_>], parallel: usize) -> Vec<Outcome> {
         .collect()
 }
 
-fn run_one(job: &Job<'_>, place: &str, progress: ProgressStyle) -> Outcome {
+fn run_one(job: &Job<'_>, bars: &MultiProgress, estimate: &Arc<Estimate>) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.fault = (|| {
         if job.planned.result.is_none() {
+            job.say(bars, "training");
+            let (estimate, place) = (estimate.clone(), job.place);
+            let progress = ProgressStyle::Among(Sweep {
+                bars: bars.clone(),
+                left: Arc::new(move |own| estimate.left(place, own)),
+            });
             let result = train_and_score(job, progress)?;
-            eprintln!(
-                "{place}: image AUROC {:.1}, pixel AUROC {:.1}, pixel AP {:.1}, AUPRO {:.1} after {:.0} s",
-                100.0 * result.image_auroc,
-                100.0 * result.pixel_auroc,
-                100.0 * result.pixel_ap,
-                100.0 * result.aupro,
-                result.train_seconds
+            job.say(
+                bars,
+                &format!(
+                    "image AUROC {:.1}, pixel AUROC {:.1}, pixel AP {:.1}, AUPRO {:.1} after {:.0} s",
+                    100.0 * result.image_auroc,
+                    100.0 * result.pixel_auroc,
+                    100.0 * result.pixel_ap,
+                    100.0 * result.aupro,
+                    result.train_seconds
+                ),
             );
             outcome.result = Some(result);
         }
         if job.planned.set.is_some() && job.planned.simulated.is_none() {
             let began = Instant::now();
             outcome.simulated = Some(score_on_simulated(job)?);
-            eprintln!(
-                "{place}: scored on the simulated dataset in {:.0} s",
-                began.elapsed().as_secs_f64()
+            let seconds = began.elapsed().as_secs_f64();
+            job.say(
+                bars,
+                &format!("scored on the simulated dataset in {seconds:.0} s"),
             );
         }
         anyhow::Ok(())
@@ -140,7 +170,7 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
     } = job.planned;
     let options = TrainOptions {
         progress,
-        label: key.name(),
+        label: job.label(),
         device: training::default_device(),
         resume: true,
         ..TrainOptions::default()

@@ -59,7 +59,7 @@ pub use evaluate::{
     Evaluation, ImageResult, NativeScores, Scorer, Scores, evaluate, evaluate_each, evaluate_with,
 };
 pub use experiment::{Experiment, Overrides};
-pub use fit::{ProgressStyle, Recipe, RunPlan, TrainOptions, TrainReport, train, train_with};
+pub use fit::{ProgressStyle, Recipe, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_with};
 pub use methods::{Method, MethodSettings};
 pub use product::Product;
 pub use profile::Profile;

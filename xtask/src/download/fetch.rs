@@ -2,11 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::http::{Response, StatusCode, header};
+use ureq::http::uri::InvalidUri;
+use ureq::http::{Response, StatusCode, Uri, header};
 
 use super::meter::Meter;
 use super::{DataSet, DownloadError, Show, checksum};
@@ -139,6 +141,10 @@ fn complete(
     // A proxy from the environment cannot reach a server on this machine.
     let own = matches!(host(address).split(':').next(), Some("127.0.0.1" | "localhost"));
     let agent: Agent = if own { config.proxy(None) } else { config }.build().into();
+    // Once, before the first request: a name that is lost later comes back with the network.
+    if agent.config().proxy().is_none() {
+        resolve(address)?;
+    }
     let mut meter = Meter::new(show, &format!("Fetching {}", set.archive), set.bytes);
     let mut barren = 0;
     loop {
@@ -157,6 +163,22 @@ fn complete(
         }
         show.note(&format!("{}: {broken}; continued", host(address)));
         std::thread::sleep(patience.pause.saturating_mul(1 << barren.min(5)));
+    }
+}
+
+/// An error where the name of an address's host cannot be resolved: asking again would not help.
+fn resolve(address: &str) -> Result<(), Failure> {
+    let unknown = |why: String| Failure::Address(format!("the name of the host cannot be resolved ({why})"));
+    let uri: Uri = address
+        .parse()
+        .map_err(|e: InvalidUri| Failure::Address(e.to_string()))?;
+    let default = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+    let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let found = (name, uri.port_u16().unwrap_or(default)).to_socket_addrs();
+    match found.map(|mut found| found.next()) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(unknown("it has no address".into())),
+        Err(e) => Err(unknown(e.to_string())),
     }
 }
 

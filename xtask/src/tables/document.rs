@@ -20,6 +20,12 @@ pub struct Table {
     pub methods: Vec<String>,
     /// The categories that it is about.
     pub categories: Vec<String>,
+    /// Cells that the table is about, finished or not.
+    #[serde(skip)]
+    pub planned: usize,
+    /// Those of them that are not there yet.
+    #[serde(skip_serializing_if = "none")]
+    pub missing: usize,
     /// The paper's table first, then what goes beyond it.
     pub grids: Vec<Grid>,
     /// Where images, textures and budget differ from the paper's setting, one sentence each.
@@ -33,6 +39,10 @@ pub struct Table {
     pub simulated: Vec<SimulatedResult>,
 }
 
+fn none(count: &usize) -> bool {
+    *count == 0
+}
+
 impl Table {
     /// The table as Markdown.
     pub fn markdown(&self) -> String {
@@ -41,6 +51,13 @@ impl Table {
             "Ours (mean ± standard deviation over seeds) beside the paper's. In the row of averages the paper's is the mean of its \
              values in the rows above; what it prints stands below.\n",
         );
+        if self.missing > 0 {
+            let _ = writeln!(
+                text,
+                "\n**{} of {} cells are missing.**",
+                self.missing, self.planned
+            );
+        }
         for grid in &self.grids {
             if grid.heading.is_empty() {
                 let _ = write!(text, "\n{}", grid.markdown());

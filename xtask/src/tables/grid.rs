@@ -1,5 +1,6 @@
 //! A grid of figures: rows by methods, ours beside the paper's.
 
+use super::PaperTable;
 use super::observation::{Figure, Observation};
 use super::spread::Spread;
 use crate::published::{Mark, Printed, Published};
@@ -34,8 +35,8 @@ pub(super) struct Rows<'a> {
     pub(super) names: &'a [String],
     /// Rows below the average: of observations of that name, or of the average over others.
     pub(super) extra: &'a [(String, Option<Vec<String>>)],
-    /// Whether the paper has rows of the same meaning.
-    pub(super) of_paper: bool,
+    /// Those of them that mean what the paper's rows of that name mean.
+    pub(super) of_paper: &'a [String],
 }
 
 /// A grid of figures: one row a category or kind, one column a method, and the paper's beside it.
@@ -68,9 +69,12 @@ impl Grid {
         rows: &Rows<'_>,
         observations: &[Observation],
         published: &Published,
-        paper: Option<&str>,
+        paper: Option<PaperTable>,
     ) -> Self {
-        let value = |method: &str, row: &str| published.cell(paper.filter(|_| rows.of_paper)?, method, row);
+        let value = |method: &str, row: &String| {
+            let table = paper.filter(|_| rows.of_paper.contains(row))?;
+            published.cell(table.name(), method, row)
+        };
         let mut entries = Vec::new();
         let mut add = |method: &String, row: &str, found: &[&Observation], paper: Option<Printed>| {
             let of_figure = |figure: &Figure| {
@@ -120,7 +124,7 @@ impl Grid {
             }
         }
         let printed = paper.map(|table| {
-            let of = |method: &String| Some((method.clone(), published.cell(table, method, AVERAGE)?));
+            let of = |method: &String| Some((method.clone(), published.cell(table.name(), method, AVERAGE)?));
             methods.iter().filter_map(of).collect()
         });
         let mut names = rows.names.to_vec();

@@ -77,8 +77,10 @@ pub struct Finished<'a> {
     pub categories: &'a [String],
     /// Of them, those whose selection has near-distribution anomalies.
     pub bendable: &'a [String],
-    /// Whether a category's name means the paper's category of that name. The demo data's `leather` does not.
-    pub paper_categories: bool,
+    /// As many seeds were planned.
+    pub seeds: u64,
+    /// Of the categories, those that are the paper's of that name. The demo data's `leather` is not.
+    pub of_paper: &'a [String],
     /// The figures on the test images.
     pub cells: &'a [CellResult],
     /// The figures on the simulated dataset.
@@ -107,9 +109,16 @@ pub fn build(table: PaperTable, published: &Published, finished: Finished<'_>) -
         .filter(|c| shown(&c.method))
         .cloned()
         .collect();
-    let grids = match table {
-        PaperTable::Three => on_simulated(published, &names, &finished, &simulated),
-        _ => on_test_images(table, published, &names, &finished, &cells),
+    let planned = names.len() * finished.categories.len() * finished.seeds as usize;
+    let (grids, there) = match table {
+        PaperTable::Three => (
+            on_simulated(published, &names, &finished, &simulated),
+            simulated.len(),
+        ),
+        PaperTable::One | PaperTable::Two | PaperTable::Four => (
+            on_test_images(table, published, &names, &finished, &cells),
+            cells.len(),
+        ),
     };
     Table {
         name: table.name(),
@@ -117,12 +126,14 @@ pub fn build(table: PaperTable, published: &Published, finished: Finished<'_>) -
         corrections: published.reasons(table.name(), &names),
         methods: names,
         categories: finished.categories.to_vec(),
+        planned,
+        missing: planned.saturating_sub(there),
         grids,
         differences: finished.differences,
         cells,
         simulated: match table {
             PaperTable::Three => simulated,
-            _ => Vec::new(),
+            PaperTable::One | PaperTable::Two | PaperTable::Four => Vec::new(),
         },
     }
 }
@@ -139,33 +150,29 @@ fn on_test_images(
         PixelAuroc, PixelAurocHalf, TrainSeconds,
     };
     let observations: Vec<Observation> = cells.iter().map(Observation::of_cell).collect();
-    let grid = |heading: &str, figures: &[Figure], paper: Option<&str>| {
+    let grid = |heading: &str, figures: &[Figure], paper: Option<PaperTable>| {
         let rows = Rows {
             heading: "category",
             names: finished.categories,
             extra: &[],
-            of_paper: finished.paper_categories,
+            of_paper: finished.of_paper,
         };
         Grid::new(heading, figures, methods, &rows, &observations, published, paper)
     };
+    let detection = |heading: &str, paper| grid(heading, &[ImageAuroc, ImageAp], paper);
+    let localisation = || grid("", &[PixelAuroc, PixelAp], Some(table));
     let mut grids = match table {
-        PaperTable::One => vec![grid("", &[ImageAuroc, ImageAp], Some("table1"))],
+        PaperTable::One => vec![detection("", Some(table))],
         PaperTable::Two => vec![
-            grid("", &[PixelAuroc, PixelAp], Some("table2")),
-            grid(
-                "Detection: image AUROC / AP in percent",
-                &[ImageAuroc, ImageAp],
-                Some("table1"),
-            ),
+            localisation(),
+            detection("Detection: image AUROC / AP in percent", Some(PaperTable::One)),
         ],
-        _ => vec![
-            grid("", &[PixelAuroc, PixelAp], Some("table4")),
-            grid(
-                "Beyond the paper: image AUROC / AP in percent",
-                &[ImageAuroc, ImageAp],
-                None,
-            ),
+        PaperTable::Four => vec![
+            localisation(),
+            detection("Beyond the paper: image AUROC / AP in percent", None),
         ],
+        // Its rows are kinds of anomaly, of simulated images.
+        PaperTable::Three => Vec::new(),
     };
     if table != PaperTable::One {
         let heading = "Beyond the paper: AUPRO up to 30 % false positives; pixel AUROC / AP when half-covered pixels count";
@@ -220,13 +227,17 @@ fn on_simulated(
         heading: "kind",
         names: &names,
         extra: if finished.bendable.is_empty() { &[] } else { &extra },
-        of_paper: true,
+        of_paper: &names,
     };
-    let grid = |heading: &str, figures: &[Figure], paper: Option<&str>| {
+    let grid = |heading: &str, figures: &[Figure], paper: Option<PaperTable>| {
         Grid::new(heading, figures, methods, &rows, &observations, published, paper)
     };
     let mut grids = vec![
-        grid("", &[Figure::PixelAuroc, Figure::PixelAp], Some("table3")),
+        grid(
+            "",
+            &[Figure::PixelAuroc, Figure::PixelAp],
+            Some(PaperTable::Three),
+        ),
         grid(
             "Beyond the paper: image AUROC / AP; AUPRO up to 30 % false positives",
             &[Figure::ImageAuroc, Figure::ImageAp, Figure::Aupro],
@@ -251,8 +262,9 @@ mod tests {
         Finished {
             methods,
             categories,
+            seeds: 2,
             bendable: &[],
-            paper_categories: true,
+            of_paper: categories,
             cells,
             simulated: &[],
             differences: vec!["only a test".into()],
@@ -267,10 +279,10 @@ mod tests {
             result("lin-yan", "bottle", 0, 0.25),
         ];
         let categories = ["bottle".to_string(), "leather".into()];
-        let finished = Finished {
-            paper_categories,
-            ..finished(methods, &categories, &cells)
-        };
+        let mut finished = finished(methods, &categories, &cells);
+        if !paper_categories {
+            finished.of_paper = &[];
+        }
         build(PaperTable::Two, &Published::load().unwrap(), finished)
     }
 
@@ -322,6 +334,22 @@ mod tests {
         assert_eq!(rows[1][at("paper_pixel_auroc")], "98.60");
         assert_eq!(rows[1][at("paper_pixel_auroc_mark")], "corrected");
         assert!(rows.iter().all(|row| row.len() == header.len()));
+    }
+
+    #[test]
+    fn a_table_says_what_is_missing() {
+        let partial = table(&BOTH, true);
+        assert_eq!((partial.planned, partial.missing), (8, 4));
+        let markdown = partial.markdown();
+        assert!(markdown.contains("**4 of 8 cells are missing.**"), "{markdown}");
+        let cells = [result("draem", "bottle", 0, 0.5)];
+        let categories = ["bottle".to_string()];
+        let mut whole = finished(&BOTH[..1], &categories, &cells);
+        whole.seeds = 1;
+        let whole = build(PaperTable::Two, &Published::load().unwrap(), whole);
+        assert!(whole.missing == 0 && !whole.markdown().contains("missing"));
+        let json = serde_json::to_value(&whole).unwrap();
+        assert!(json.get("missing").is_none() && json.get("planned").is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use xtask::download::{DownloadError, Patience, Show, fetch};
 
@@ -158,6 +158,26 @@ fn when_nothing_serves_it_every_reason_is_told() {
         assert!(error.contains(reason), "{reason}: {error}");
     }
     assert!(!part_left, "a corrupt file is not kept to be continued");
+}
+
+#[test]
+fn a_name_that_nobody_knows_fails_at_once() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let address = "https://nonexistent.invalid/things.tar.gz".to_owned();
+    let set = data_set(b"x", "things.tar.gz", vec![address]);
+    let patient = Patience {
+        pause: Duration::from_secs(120),
+        ..HASTE
+    };
+    let began = Instant::now();
+    let error = fetch(&set, &dir.path().join("things.tar.gz"), &patient, Show::Nothing)
+        .expect_err("no such host")
+        .to_string();
+    assert!(began.elapsed() < Duration::from_secs(100), "it was tried again");
+    assert!(
+        error.contains("nonexistent.invalid: the name of the host cannot be resolved"),
+        "{error}"
+    );
 }
 
 #[test]

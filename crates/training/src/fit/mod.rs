@@ -10,6 +10,7 @@ mod batch;
 mod calibrate;
 mod checkpoint;
 mod journal;
+mod pace;
 mod plan;
 mod prefetch;
 mod progress;
@@ -22,7 +23,8 @@ pub(crate) use checkpoint::{Header, read as read_checkpoint};
 pub use checkpoint::{DataDigests, Places};
 pub use journal::{Line, read_journal};
 pub use plan::RunPlan;
-pub use progress::ProgressStyle;
+pub use pace::spoken;
+pub use progress::{ProgressStyle, Sweep};
 pub use recipe::{Losses, Recipe, below};
 
 use std::fs;

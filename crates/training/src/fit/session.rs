@@ -127,7 +127,7 @@ impl<'a> Session<'a> {
             learning_rate,
             seconds: self.before + self.began.elapsed().as_secs_f64(),
         };
-        self.display.losses(line.step, &line.losses);
+        self.display.losses(&line.losses);
         self.journal.append(&line)
     }
 

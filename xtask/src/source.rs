@@ -94,7 +94,7 @@ impl Data {
     /// Every fault of the category's files, one line each.
     pub fn load(&self, category: &str, loading: &Loading) -> Result<Category> {
         let Some(files) = self.files(category)? else {
-            return Ok(demo::category_as(category, loading, DEMO_SEED)?);
+            return Ok(demo::category(category, loading, DEMO_SEED)?);
         };
         let normal = files.test.iter().filter(|test| test.defect == GOOD).count();
         if normal == 0 || normal == files.test.len() {
@@ -103,7 +103,7 @@ impl Data {
                 self.folder(category).display()
             );
         }
-        Ok(Category::load_as(&files, loading, &Limits::default())?)
+        Ok(Category::load(&files, loading, &Limits::default())?)
     }
 
     /// As [`load`](Self::load), for work that needs no scores: any test images will do.
@@ -112,8 +112,8 @@ impl Data {
     /// As [`load`](Self::load).
     pub fn read(&self, category: &str, loading: &Loading) -> Result<Category> {
         Ok(match self.files(category)? {
-            Some(files) => Category::load_as(&files, loading, &Limits::default())?,
-            None => demo::category_as(category, loading, DEMO_SEED)?,
+            Some(files) => Category::load(&files, loading, &Limits::default())?,
+            None => demo::category(category, loading, DEMO_SEED)?,
         })
     }
 

@@ -35,10 +35,13 @@
 //! # }
 //! ```
 
+mod anomaly_map;
+mod center_crop;
 mod classifier;
 mod detector;
 mod discriminative;
 mod draem;
+mod encoder_decoder;
 mod error;
 mod images;
 pub mod import;
@@ -54,14 +57,17 @@ mod reconstructive;
 mod residual;
 mod resnet;
 
+pub use anomaly_map::AnomalyMap;
+pub use center_crop::CenterCrop;
 pub use classifier::{Classifier, cross_entropy};
-pub use detector::{AnomalyMap, Detection, Detector, View};
+pub use detector::{Detection, Detector, View};
 pub use discriminative::Discriminative;
 pub use draem::Draem;
 pub use error::ModelError;
+pub use flawforge_resample::{Resampling, Resizing};
 pub use images::{bytes_to_tensor, images_to_tensor};
 pub use nsa::NsaNetwork;
-pub use nsa_detector::{NsaDetector, NsaView};
+pub use nsa_detector::NsaDetector;
 pub use parameters::{ParameterSpec, Parameters, Role};
 pub use reconstructive::Reconstructive;
-pub use resnet::{IMAGENET_DEVIATION, IMAGENET_MEAN, ResNet, ResNetKind, STAGES, imagenet_normalised};
+pub use resnet::{IMAGENET_MEAN, IMAGENET_STD, ResNet, ResNetKind, STAGES, imagenet_normalized};

@@ -138,7 +138,7 @@ pub(crate) fn source_for<'a>(config: &Config, data: &Data<'a>) -> Box<dyn BatchS
                 draw: config.batch.draw,
                 simulator: nsa::simulator(config, data.subject()),
                 preparation,
-                view: preparation.view(config.image_size),
+                side: preparation.crop(config.image_size).crop.0,
                 max_degrees: config.nsa.as_ref().map_or(0.0, |nsa| nsa.max_degrees),
                 seed: config.seed,
             })

@@ -19,12 +19,12 @@
 //! ```
 //! use std::sync::Arc;
 //! use flawforge_augment::{ProceduralTextures, Selection};
-//! use flawforge_datasets::demo;
+//! use flawforge_datasets::{Loading, demo};
 //! use flawforge_training::{Config, Length, Method, Profile, Run, TrainOptions, evaluate, train};
 //!
 //! let mut config = Config::for_method(Method::LinYan, &Profile::builtin("smoke")?, 0);
 //! config.schedule.length = Length::Steps(2);
-//! let mut category = demo::category(demo::CATEGORIES[0], config.image_size, 0)?;
+//! let mut category = demo::category(demo::CATEGORIES[0], &Loading::opencv(config.image_size, config.image_size), 0)?;
 //! category.train.truncate(8);
 //! let textures = Arc::new(ProceduralTextures::default());
 //! let out = tempfile::tempdir()?;

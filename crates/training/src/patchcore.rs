@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Parameters, Sample, Stream, to_bytes};
-use flawforge_datasets::{Loading, Resampling, TrainImage};
+use flawforge_datasets::{Loading, Resizing, TrainImage};
 use flawforge_masks::Mask;
-use flawforge_models::Detector;
-use flawforge_models::patchcore::{
-    Coreset, Embedding, FeatureExtractor, Framing, MemoryBank, PatchCore, Scoring,
-};
+use flawforge_models::patchcore::{Coreset, Embedding, FeatureExtractor, MemoryBank, PatchCore, Scoring};
+use flawforge_models::{CenterCrop, Detector};
 use image::RgbImage;
 
 use crate::backbone::{self, Weights};
@@ -43,11 +41,10 @@ pub(crate) fn loading(config: &Config) -> Loading {
         .patchcore
         .as_ref()
         .map_or(config.image_size, |settings| settings.resize);
-    Loading {
-        image: (side, side),
-        mask: (config.image_size, config.image_size),
-        resampling: Resampling::Antialiased,
-    }
+    Loading::new(
+        Resizing::antialiased(side, side),
+        (config.image_size, config.image_size),
+    )
 }
 
 /// Normal images as they are, each once, in order.
@@ -98,7 +95,7 @@ impl BatchSource for PlainBatches<'_> {
 pub struct PatchCoreRecipe {
     settings: PatchCoreSettings,
     seed: u64,
-    framing: Framing,
+    crop: CenterCrop,
     device: Device,
     weights: HashMap<String, Tensor>,
     extractor: Arc<dyn FeatureExtractor>,
@@ -126,11 +123,7 @@ impl PatchCoreRecipe {
         Ok(Self {
             settings,
             seed: config.seed,
-            framing: Framing {
-                image: (resize, resize),
-                crop: (crop, crop),
-                map: (map, map),
-            },
+            crop: CenterCrop::square(resize, crop, map),
             device: device.clone(),
             weights,
             extractor,
@@ -201,7 +194,7 @@ impl Recipe for PatchCoreRecipe {
             let images: Vec<RgbImage> = part
                 .samples
                 .iter()
-                .map(|sample| self.framing.cropped(&to_bytes(&sample.normal)))
+                .map(|sample| self.crop.cropped(&to_bytes(&sample.normal)))
                 .collect();
             let features = self.extractor.features(&images.iter().collect::<Vec<_>>())?;
             for patches in self.embedding().patches(&features)? {
@@ -287,13 +280,7 @@ impl Recipe for PatchCoreRecipe {
             sigma: self.settings.sigma,
             reweight: Some(self.settings.reweight).filter(|&count| count > 0),
         };
-        let detector = PatchCore::new(
-            self.extractor.clone(),
-            self.embedding(),
-            bank,
-            self.framing,
-            scoring,
-        )?;
+        let detector = PatchCore::new(self.extractor.clone(), self.embedding(), bank, self.crop, scoring)?;
         Ok(Box::new(detector.with_full_scale(self.full_scale)))
     }
 }

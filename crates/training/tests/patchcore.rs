@@ -28,7 +28,7 @@ fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
         category: "gear",
         selection: &selection,
     };
-    let category = demo::category_as("gear", &loading_for(&config, subject), 0).unwrap();
+    let category = demo::category("gear", &loading_for(&config, subject), 0).unwrap();
     let out = tempfile::tempdir().unwrap();
     let report = train(&config, &category, textures(), &selection, out.path(), &quiet()).unwrap();
     assert_eq!(
@@ -165,7 +165,7 @@ fn the_official_crop_leaves_the_frame_at_zero_and_is_scored_by_itself_too() {
         category: "weave",
         selection: &selection,
     };
-    let mut category = demo::category_as("weave", &loading_for(&config, subject), 0).unwrap();
+    let mut category = demo::category("weave", &loading_for(&config, subject), 0).unwrap();
     category.train.truncate(10);
     let out = tempfile::tempdir().unwrap();
     train(&config, &category, textures(), &selection, out.path(), &quiet()).unwrap();

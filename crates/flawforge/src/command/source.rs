@@ -60,12 +60,12 @@ impl CategoryArgs {
                 demo::CATEGORIES.join(", ")
             );
         }
-        Ok(demo::category_as(name, loading, DEMO_SEED)?)
+        Ok(demo::category(name, loading, DEMO_SEED)?)
     }
 }
 
 fn load_files(files: &CategoryFiles, loading: &Loading) -> Result<Category> {
-    Ok(Category::load_as(files, loading, &Limits::default())?)
+    Ok(Category::load(files, loading, &Limits::default())?)
 }
 
 /// What anomalies are made of.

@@ -8,7 +8,7 @@
 //! Nothing is learnt by gradients: the network is frozen, training means to collect the vectors of all normal images and
 //! to keep a few that cover them. A patch is as anomalous as its vector is far from everything in the bank.
 //!
-//! The steps are those of the official code (method.md 8): squared distance to one neighbour, the largest of them as
+//! The steps are those of the official code (docs/method.md, PatchCore): squared distance to one neighbour, the largest of them as
 //! image score, no re-weighting. The paper's re-weighting is an option ([`Scoring::reweight`]).
 
 mod coreset;
@@ -21,8 +21,8 @@ mod smoothing;
 mod tests;
 
 pub use coreset::Coreset;
-pub use detector::{Framing, PatchCore, Scoring};
+pub use detector::{PatchCore, Scoring};
 pub use embedding::{Embedding, Patches};
 pub use extractor::{COARSE, FeatureExtractor, Stages};
 pub use memory::MemoryBank;
-pub use smoothing::{Plane, gaussian_blur, resize_bilinear};
+pub use smoothing::gaussian_blur;

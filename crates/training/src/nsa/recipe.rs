@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{LabelKind, Stream};
-use flawforge_models::{Detector, NsaDetector, NsaNetwork, NsaView, imagenet_normalised, images_to_tensor};
+use flawforge_models::{
+    CenterCrop, Detector, NsaDetector, NsaNetwork, imagenet_normalized, images_to_tensor,
+};
 use flawforge_ops::{Adam, AdamSettings, Mode, Tape, bce_loss, mse_loss};
 use image::Rgb32FImage;
 
@@ -24,7 +26,7 @@ pub struct NsaRecipe {
     network: NsaNetwork,
     adam: Adam,
     label: LabelKind,
-    view: NsaView,
+    crop: CenterCrop,
     device: Device,
 }
 
@@ -53,7 +55,7 @@ impl NsaRecipe {
             adam: Adam::new(network.parameters().trainable(), settings)?,
             network,
             label: label_kind(config),
-            view: Preparation::of(subject).view(config.image_size),
+            crop: Preparation::of(subject).crop(config.image_size),
             device: device.clone(),
         })
     }
@@ -66,7 +68,7 @@ impl NsaRecipe {
             )));
         };
         let images: Vec<&Rgb32FImage> = part.samples.iter().map(|sample| &sample.image).collect();
-        let images = imagenet_normalised(&images_to_tensor(&images, &self.device)?)?;
+        let images = imagenet_normalized(&images_to_tensor(&images, &self.device)?)?;
         let (n, h, w, _) = images.dims4().map_err(TrainingError::from)?;
         // Levels become shares; the other labels are shares already.
         let scale = if self.label == LabelKind::Continuous {
@@ -119,16 +121,12 @@ impl Recipe for NsaRecipe {
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
-        Ok(Box::new(NsaDetector::new(&self.network, self.view)?))
+        Ok(Box::new(NsaDetector::new(&self.network, self.crop)?))
     }
 
     fn batch_detector(&self) -> Result<Box<dyn Detector>> {
-        let crop = self.view.crop;
-        let view = NsaView {
-            image: crop,
-            crop,
-            map: crop,
-        };
-        Ok(Box::new(NsaDetector::new(&self.network, view)?))
+        let (width, height) = self.crop.crop;
+        let whole = CenterCrop::whole(width, height);
+        Ok(Box::new(NsaDetector::new(&self.network, whole)?))
     }
 }

@@ -176,7 +176,7 @@ impl DatasetError {
         }
     }
 
-    /// No error is success; one is returned as it is; more become [`DatasetError::Several`].
+    /// No error is success; one is returned unchanged; more become [`DatasetError::Several`].
     pub(crate) fn check(errors: Vec<DatasetError>) -> Result<(), DatasetError> {
         let mut flat: Vec<_> = errors.into_iter().flat_map(Self::into_errors).collect();
         match flat.len() {

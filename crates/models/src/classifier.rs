@@ -80,7 +80,7 @@ impl Classifier {
 /// A number that is not a valid class, shapes that do not fit.
 pub fn cross_entropy(logits: &Tensor, classes: &[u32]) -> Result<Tensor, ModelError> {
     let classes = Tensor::new(classes, logits.device())?.unsqueeze(1)?;
-    // The largest logit taken away leaves the value as it is and keeps the exponentials finite.
+    // Subtracting the largest logit does not change the value and keeps the exponentials finite.
     let centered = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
     let normalizer = centered.exp()?.sum_keepdim(D::Minus1)?.log()?;
     Ok((normalizer - centered.gather(&classes, 1)?)?.mean_all()?)

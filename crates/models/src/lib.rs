@@ -27,9 +27,9 @@
 //! let discriminative = Discriminative::new(4, &mut rng, &Device::Cpu)?; // the paper's width: 64
 //! let detector = Draem::new(&reconstructive, &discriminative, 64, 32)?;
 //!
-//! let picture = image::RgbImage::from_pixel(64, 32, image::Rgb([90, 120, 40]));
-//! let detection = &detector.detect(&[&picture])?[0];
-//! assert_eq!(detection.map.scores.len(), 64 * 32);
+//! let picture = image::RgbImage::from_pixel(200, 150, image::Rgb([90, 120, 40])); // of any size
+//! let detection = &detector.inspect(&[&picture])?[0];
+//! assert_eq!(detection.map.scores.len(), 200 * 150);
 //! assert!((0.0..=1.0).contains(&detection.score));
 //! # Ok(())
 //! # }

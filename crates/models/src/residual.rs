@@ -152,7 +152,7 @@ impl ConvUnit {
     }
 
     /// The same for evaluation alone: the batch norm's present statistics become part of the weight. Transposed
-    /// convolutions stay as they are.
+    /// convolutions are not folded.
     pub(crate) fn folded(&self) -> Result<Self, ModelError> {
         let After::Norm(norm) = &self.after else {
             return Ok(self.clone());

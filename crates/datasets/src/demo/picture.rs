@@ -20,7 +20,7 @@ const PLAIN: f32 = 28.0 / 255.0;
 /// Share of the picture that a defect may cover.
 pub(super) const COVERAGE: std::ops::RangeInclusive<f64> = 0.003..=0.22;
 
-/// Tries before a defect is taken as it is. Each try makes it stronger.
+/// Tries to make a defect visible; the last is taken. Each try makes it stronger.
 const TRIES: usize = 24;
 
 /// Which part of a category a picture belongs to.

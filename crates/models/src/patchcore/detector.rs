@@ -17,8 +17,8 @@ use crate::{AnomalyMap, CenterCrop, Detection, Detector, ModelError, View};
 pub struct Scoring {
     /// Standard deviation of the Gaussian that smooths the map, in pixels of the crop (PatchCore's code: 4, of 224).
     pub sigma: f64,
-    /// Neighbours of the paper's re-weighting of the image score (anomalib: 9); `None`: the largest squared distance,
-    /// which is what the official code computes.
+    /// Neighbours of the paper's re-weighting of the image score (anomalib: 9). `None`, as in the official code: the score is
+    /// the largest squared distance.
     pub reweight: Option<usize>,
 }
 

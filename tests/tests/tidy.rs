@@ -22,7 +22,12 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
     ("flawforge-ops", &[]),
     (
         "flawforge-models",
-        &["flawforge-files", "flawforge-ops", "flawforge-metrics"],
+        &[
+            "flawforge-files",
+            "flawforge-resample",
+            "flawforge-ops",
+            "flawforge-metrics",
+        ],
     ),
     (
         "flawforge-pictures",

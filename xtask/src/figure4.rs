@@ -202,14 +202,14 @@ fn with_legend(figure: &RgbImage) -> RgbImage {
 mod tests {
     use super::*;
     use flawforge::masks::Mask;
-    use flawforge::models::{AnomalyMap, ModelError};
+    use flawforge::models::{AnomalyMap, ModelError, Resizing};
 
     /// Calls pixels as anomalous as their red channel is bright.
     struct Redness;
 
     impl Detector for Redness {
-        fn input_size(&self) -> (u32, u32) {
-            (4, 1)
+        fn resizing(&self) -> Resizing {
+            Resizing::opencv(4, 1)
         }
         fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
             let one = |image: &&RgbImage| Detection {

@@ -1,6 +1,6 @@
 //! `cargo xtask reproduce-…` as a user meets it: the whole run, the interrupted run, and bad input.
 
-use flawforge::datasets::{Category, Limits, demo};
+use flawforge::datasets::{Category, Limits, Loading, demo};
 use flawforge::metrics::{AUPRO_LIMIT, PixelScores};
 use flawforge::training::{Run, evaluate};
 use serde_json::Value;
@@ -229,7 +229,7 @@ fn exported_set_gives_the_same_figures(out: &Path, simulated: &Value) {
     let set = out.join("set");
     let arguments = ["--categories", DEMO, "--size", "64"];
     succeed(xtask("simulate-dataset", &set, &arguments));
-    let category = Category::open(&set.join(DEMO), 64, 64, &Limits::default()).unwrap();
+    let category = Category::open(&set.join(DEMO), &Loading::opencv(64, 64), &Limits::default()).unwrap();
     let detector = Run::open(&out.join("cells").join(format!("lin-yan-{DEMO}-s0")))
         .unwrap()
         .detector()
@@ -272,7 +272,7 @@ fn exported_maps_give_the_same_figures(out: &Path) {
         &maps,
         &["--cells", cells, "--method", "draem"],
     ));
-    let category = demo::category(DEMO, 64, 0).unwrap();
+    let category = demo::category(DEMO, &Loading::opencv(64, 64), 0).unwrap();
     let mut scores = PixelScores::exact();
     for test in &category.test {
         let path = maps.join(DEMO).join("test").join(format!("{}.tiff", test.name));

@@ -18,7 +18,7 @@ use flawforge_augment::{
     Opaque, Perlin, ProceduralTextures, Simulated, Stream, TextureBank, TextureOperations, TextureSource,
     Transparent, to_bytes,
 };
-use flawforge_datasets::demo;
+use flawforge_datasets::{Loading, demo};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{GrayImage, ImageEncoder, Rgb, RgbImage, imageops};
 
@@ -86,8 +86,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     std::fs::create_dir_all(&folder)?;
     let textures: Arc<dyn TextureSource> = Arc::new(ProceduralTextures::default());
-    let connectors = demo::category("connector", SIDE, 0)?.train;
-    let gears = demo::category("gear", SIDE, 0)?.train;
+    let size = Loading::opencv(SIDE, SIDE);
+    let connectors = demo::category("connector", &size, 0)?.train;
+    let gears = demo::category("gear", &size, 0)?.train;
     let (connector, gear) = (&connectors[0].image, &gears[1].image);
 
     // Normal image, mask, texture, changed texture, mixture.

@@ -53,26 +53,13 @@ impl TestImage {
 }
 
 impl Category {
-    /// Decodes all files in parallel and brings them to `width × height` (OpenCV's bilinear, aspect ratio ignored). The result
-    /// does not depend on the number of threads. Masks are resized like images, then binarised.
+    /// Decodes all files in parallel and brings them to the sizes, by the resampling, that a method asks for (aspect ratio
+    /// ignored). The result does not depend on the number of threads. Masks are resized, then binarised.
     ///
     /// # Errors
     /// Files that cannot be decoded or are over the limits, masks whose size differs from their image's, masks whose values
-    /// stop short of 128, no training image, a side of zero. Every file is looked at before returning.
-    pub fn load(
-        files: &CategoryFiles,
-        width: u32,
-        height: u32,
-        limits: &Limits,
-    ) -> Result<Self, DatasetError> {
-        Self::load_as(files, &Loading::opencv(width, height), limits)
-    }
-
-    /// As [`Self::load`], with images and masks at the sizes, and by the resampling, that a method asks for.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
-    pub fn load_as(files: &CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
+    /// stop short of 128, no training image, a side of zero. Every file is checked before returning.
+    pub fn load(files: &CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
         for (width, height) in [loading.image, loading.mask] {
             check_target(width, height)?;
         }
@@ -99,7 +86,7 @@ impl Category {
             .par_iter()
             .map(|file| load_test(file, loading, limits))
             .collect();
-        match (all_or_faults(train), all_or_faults(test)) {
+        match (all_or_errors(train), all_or_errors(test)) {
             (Ok(train), Ok(test)) => Ok(Self {
                 name: files.name.clone(),
                 train,
@@ -113,8 +100,8 @@ impl Category {
     ///
     /// # Errors
     /// Those of either.
-    pub fn open(dir: &Path, width: u32, height: u32, limits: &Limits) -> Result<Self, DatasetError> {
-        Self::load(&CategoryFiles::discover(dir)?, width, height, limits)
+    pub fn open(dir: &Path, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
+        Self::load(&CategoryFiles::discover(dir)?, loading, limits)
     }
 
     /// Whether pixel metrics mean something: some defective image has ground truth. (A plain folder has masks for all of its
@@ -183,23 +170,23 @@ fn both(first: Option<DatasetError>, second: Option<DatasetError>) -> DatasetErr
         (Some(first), None) => first,
         (None, Some(second)) => second,
         (first, second) => {
-            let faults = [first, second].into_iter().flatten();
-            DatasetError::Several(faults.flat_map(DatasetError::into_faults).collect())
+            let errors = [first, second].into_iter().flatten();
+            DatasetError::Several(errors.flat_map(DatasetError::into_errors).collect())
         }
     }
 }
 
-/// All values, or all faults in the order of the files.
-pub(crate) fn all_or_faults<T>(results: Vec<Result<T, DatasetError>>) -> Result<Vec<T>, DatasetError> {
+/// All values, or all errors in the order of the files.
+pub(crate) fn all_or_errors<T>(results: Vec<Result<T, DatasetError>>) -> Result<Vec<T>, DatasetError> {
     let mut values = Vec::with_capacity(results.len());
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for result in results {
         match result {
             Ok(value) => values.push(value),
-            Err(fault) => faults.push(fault),
+            Err(error) => errors.push(error),
         }
     }
-    DatasetError::check(faults)?;
+    DatasetError::check(errors)?;
     Ok(values)
 }
 

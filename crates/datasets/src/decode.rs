@@ -73,7 +73,7 @@ where
 
 fn decode(path: &Path, limits: &Limits) -> Result<DynamicImage, DatasetError> {
     let bytes = read(path, limits)?;
-    // Decoders speak in several lines now and then; a fault is one.
+    // Decoders speak in several lines now and then; an error is one.
     let failed = |reason: &dyn std::fmt::Display| DatasetError::Decode {
         path: path.to_path_buf(),
         reason: reason

@@ -1,10 +1,10 @@
-//! What can be wrong with a folder, an image file or a mask: one clear line a fault, naming the file.
+//! What can be wrong with a folder, an image file or a mask. Every error is one line that names the file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A fault in a data set. `Display` is one line that names the file and says what is wrong with it; only
-/// [`DatasetError::Several`] is longer: one line of summary, then one line a fault.
+/// An error in a data set. `Display` is one line that names the file and says what is wrong with it; only
+/// [`DatasetError::Several`] is longer: one line of summary, then one line for each error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
@@ -144,10 +144,10 @@ pub enum DatasetError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// More than one fault, in the order of the files.
+    /// More than one error, in the order of the files.
     #[error("{}", SeveralLines(.0))]
     Several(
-        /// The faults, at least two, none of them `Several` itself.
+        /// The errors, at least two, none of them `Several` itself.
         Vec<DatasetError>,
     ),
 }
@@ -160,25 +160,25 @@ impl DatasetError {
         }
     }
 
-    /// The single faults in order: one, unless this is [`DatasetError::Several`].
-    pub fn faults(&self) -> &[DatasetError] {
+    /// The single errors in order: one, unless this is [`DatasetError::Several`].
+    pub fn errors(&self) -> &[DatasetError] {
         match self {
-            Self::Several(faults) => faults,
+            Self::Several(errors) => errors,
             one => std::slice::from_ref(one),
         }
     }
 
-    /// [`DatasetError::faults`] by value.
-    pub(crate) fn into_faults(self) -> Vec<DatasetError> {
+    /// [`DatasetError::errors`] by value.
+    pub(crate) fn into_errors(self) -> Vec<DatasetError> {
         match self {
-            Self::Several(faults) => faults,
+            Self::Several(errors) => errors,
             one => vec![one],
         }
     }
 
-    /// No fault is success; one is returned as it is; more become [`DatasetError::Several`].
-    pub(crate) fn check(faults: Vec<DatasetError>) -> Result<(), DatasetError> {
-        let mut flat: Vec<_> = faults.into_iter().flat_map(Self::into_faults).collect();
+    /// No error is success; one is returned unchanged; more become [`DatasetError::Several`].
+    pub(crate) fn check(errors: Vec<DatasetError>) -> Result<(), DatasetError> {
+        let mut flat: Vec<_> = errors.into_iter().flat_map(Self::into_errors).collect();
         match flat.len() {
             0 => Ok(()),
             1 => Err(flat.swap_remove(0)),
@@ -188,17 +188,17 @@ impl DatasetError {
 }
 
 /// A thousand broken files are not a thousand lines on somebody's terminal.
-const FAULTS_SHOWN: usize = 20;
+const ERRORS_SHOWN: usize = 20;
 
 struct SeveralLines<'a>(&'a [DatasetError]);
 
 impl fmt::Display for SeveralLines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} faults:", self.0.len())?;
-        for fault in self.0.iter().take(FAULTS_SHOWN) {
-            write!(f, "\n  {fault}")?;
+        write!(f, "{} errors:", self.0.len())?;
+        for error in self.0.iter().take(ERRORS_SHOWN) {
+            write!(f, "\n  {error}")?;
         }
-        match self.0.len().saturating_sub(FAULTS_SHOWN) {
+        match self.0.len().saturating_sub(ERRORS_SHOWN) {
             0 => Ok(()),
             more => write!(f, "\n  ... and {more} more"),
         }
@@ -209,7 +209,7 @@ impl fmt::Display for SeveralLines<'_> {
 mod tests {
     use super::*;
 
-    fn fault(n: usize) -> DatasetError {
+    fn sample(n: usize) -> DatasetError {
         DatasetError::Decode {
             path: PathBuf::from(format!("{n}.png")),
             reason: "truncated".into(),
@@ -218,21 +218,21 @@ mod tests {
 
     #[test]
     fn one_fault_is_one_line() {
-        let error = DatasetError::check(vec![fault(1)]).expect_err("a fault");
+        let error = DatasetError::check(vec![sample(1)]).expect_err("an error");
         assert_eq!(error.to_string(), "1.png: cannot be decoded: truncated");
-        assert_eq!(error.faults().len(), 1);
+        assert_eq!(error.errors().len(), 1);
     }
 
     #[test]
     fn several_faults_are_flattened_and_listed_up_to_a_bound() {
-        let inner = DatasetError::Several((0..3).map(fault).collect());
-        let error = DatasetError::check(vec![inner, fault(9)]).expect_err("faults");
-        assert_eq!(error.faults().len(), 4);
+        let inner = DatasetError::Several((0..3).map(sample).collect());
+        let error = DatasetError::check(vec![inner, sample(9)]).expect_err("errors");
+        assert_eq!(error.errors().len(), 4);
         assert_eq!(error.to_string().lines().count(), 5);
-        let many = DatasetError::check((0..100).map(fault).collect())
-            .expect_err("faults")
+        let many = DatasetError::check((0..100).map(sample).collect())
+            .expect_err("errors")
             .to_string();
-        assert_eq!(many.lines().count(), 1 + FAULTS_SHOWN + 1);
+        assert_eq!(many.lines().count(), 1 + ERRORS_SHOWN + 1);
         assert!(many.ends_with("and 80 more"));
     }
 }

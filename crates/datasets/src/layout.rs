@@ -1,4 +1,4 @@
-//! What lies where: MVTec AD's folder layout and a plain folder, image paired with mask, all faults found at once.
+//! What lies where: MVTec AD's folder layout and a plain folder, image paired with mask, all errors found at once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ impl CategoryFiles {
     ///
     /// # Errors
     /// A missing folder, no training image, a defective image without a mask, a mask without an image, two test images that
-    /// differ only in their ending. All faults are collected before returning.
+    /// differ only in their ending. All errors are collected before returning.
     pub fn discover(dir: &Path) -> Result<Self, DatasetError> {
         const NEEDED: &str = "the folder of a category";
         if !dir.is_dir() {
@@ -79,11 +79,11 @@ impl CategoryFiles {
         let Found {
             train,
             mut test,
-            mut faults,
+            mut errors,
         } = found;
         test.sort_by(|a, b| (&a.defect, &a.path).cmp(&(&b.defect, &b.path)));
-        same_names(&test, &mut faults);
-        DatasetError::check(faults)?;
+        same_names(&test, &mut errors);
+        DatasetError::check(errors)?;
         // "." and ".." have no name of their own.
         let named = match dir.file_name() {
             Some(_) => dir.to_path_buf(),
@@ -124,7 +124,7 @@ pub fn categories(root: &Path) -> Result<Vec<String>, DatasetError> {
 struct Found {
     train: Vec<PathBuf>,
     test: Vec<TestFile>,
-    faults: Vec<DatasetError>,
+    errors: Vec<DatasetError>,
 }
 
 impl Found {
@@ -197,8 +197,8 @@ impl Found {
     }
 
     fn note<T: Default>(&mut self, result: Result<T, DatasetError>) -> T {
-        result.unwrap_or_else(|fault| {
-            self.faults.push(fault);
+        result.unwrap_or_else(|error| {
+            self.errors.push(error);
             T::default()
         })
     }
@@ -212,10 +212,10 @@ impl Found {
     }
 
     fn some_images(&mut self, dir: &Path, needed: &'static str) -> Vec<PathBuf> {
-        let faults = self.faults.len();
+        let errors = self.errors.len();
         let images = self.images(dir, needed);
-        if images.is_empty() && self.faults.len() == faults {
-            self.faults.push(DatasetError::NoImages {
+        if images.is_empty() && self.errors.len() == errors {
+            self.errors.push(DatasetError::NoImages {
                 path: dir.to_path_buf(),
                 needed,
             });
@@ -232,7 +232,7 @@ impl Found {
         }));
     }
 
-    /// Pairs the images of one defect type with their masks; `masks: None` where there are no masks to be had.
+    /// Pairs the images of one defect type with their masks; `masks: None` where no masks are available.
     fn defects(&mut self, dir: &Path, defect: &str, masks: Option<&Path>) {
         let images = self.images(dir, "defective images");
         let mut by_stem = BTreeMap::new();
@@ -240,7 +240,7 @@ impl Found {
             if !masks.is_dir() {
                 if !images.is_empty() {
                     const NEEDED: &str = "the masks of defective test images";
-                    self.faults.push(DatasetError::MissingFolder {
+                    self.errors.push(DatasetError::MissingFolder {
                         path: masks.to_path_buf(),
                         needed: NEEDED,
                     });
@@ -249,7 +249,7 @@ impl Found {
             }
             for mask in self.images(masks, "ground-truth masks") {
                 if let Some(other) = by_stem.insert(files::stem(&mask), mask.clone()) {
-                    self.faults.push(DatasetError::SameName {
+                    self.errors.push(DatasetError::SameName {
                         first: other,
                         second: mask,
                     });
@@ -263,7 +263,7 @@ impl Found {
                 .or_else(|| by_stem.remove(&stem));
             if let (None, Some(masks)) = (&mask, masks) {
                 let expected = masks.join(format!("{stem}_mask.png"));
-                self.faults.push(DatasetError::MissingMask {
+                self.errors.push(DatasetError::MissingMask {
                     image: path,
                     expected,
                 });
@@ -275,7 +275,7 @@ impl Found {
                 mask,
             });
         }
-        self.faults
+        self.errors
             .extend(by_stem.into_values().map(|mask| DatasetError::OrphanMask {
                 mask,
                 images: dir.to_path_buf(),
@@ -284,7 +284,7 @@ impl Found {
 
     fn orphans(&mut self, masks: &Path, images: &Path) {
         for mask in self.images(masks, "ground-truth masks") {
-            self.faults.push(DatasetError::OrphanMask {
+            self.errors.push(DatasetError::OrphanMask {
                 mask,
                 images: images.to_path_buf(),
             });
@@ -293,10 +293,10 @@ impl Found {
 }
 
 /// Results are named after defect type and stem, so `000.png` beside `000.jpg` would be told apart nowhere.
-fn same_names(test: &[TestFile], faults: &mut Vec<DatasetError>) {
+fn same_names(test: &[TestFile], errors: &mut Vec<DatasetError>) {
     for pair in test.windows(2) {
         if pair[0].defect == pair[1].defect && files::stem(&pair[0].path) == files::stem(&pair[1].path) {
-            faults.push(DatasetError::SameName {
+            errors.push(DatasetError::SameName {
                 first: pair[0].path.clone(),
                 second: pair[1].path.clone(),
             });

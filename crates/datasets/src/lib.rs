@@ -7,7 +7,7 @@
 //! ```
 //!
 //! This is the only crate of the workspace that opens image files. Whatever is wrong with a folder or a file is found here,
-//! before anything is returned, and is told in one line a fault that names the file ([`DatasetError`]).
+//! before anything is returned; each error is one line that names the file ([`DatasetError`]).
 //!
 //! * [`CategoryFiles::discover`] knows two layouts: MVTec AD's (`train/good`, `test/<defect>`, `ground_truth/<defect>`) and a
 //!   plain folder (`normal/`, and optionally `normal_test/`, `defective/` and `masks/`).
@@ -17,7 +17,7 @@
 //! * [`demo`] generates a small data set that needs no files at all.
 //!
 //! ```
-//! use flawforge_datasets::{Category, CategoryFiles, Limits};
+//! use flawforge_datasets::{Category, CategoryFiles, Limits, Loading};
 //! use image::{Rgb, RgbImage};
 //!
 //! // A folder with nothing but normal images is enough to train on.
@@ -27,7 +27,7 @@
 //!     RgbImage::from_pixel(103, 222, Rgb([level; 3])).save(folder.path().join(format!("normal/{level}.png")))?;
 //! }
 //! let files = CategoryFiles::discover(folder.path())?;
-//! let category = Category::load(&files, 64, 64, &Limits::default())?;
+//! let category = Category::load(&files, &Loading::opencv(64, 64), &Limits::default())?;
 //! assert_eq!(category.train.len(), 2);
 //! assert_eq!(category.train[0].image.dimensions(), (64, 64));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -49,9 +49,9 @@ mod textures;
 pub use category::{Category, TestImage, TrainImage};
 pub use decode::{load_gray, load_rgb};
 pub use error::DatasetError;
-pub use flawforge_resample::resize;
+pub use flawforge_resample::{Resampling, Resizing, resize};
 pub use layout::{CategoryFiles, GOOD, TestFile, categories};
 pub use limits::Limits;
-pub use loading::{Loading, Resampling};
+pub use loading::Loading;
 pub use split::parity_split;
 pub use textures::{load_texture_classes, load_textures};

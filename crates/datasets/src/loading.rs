@@ -1,22 +1,10 @@
-//! At which size a method wants its images, and by which filter.
+//! At which sizes a category is decoded, and by which filter.
 
+use flawforge_resample::{Resampling, Resizing};
 use image::RgbImage;
-use image::imageops::{self, FilterType};
-
-use crate::resize;
-
-/// How images are brought to a size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Resampling {
-    /// OpenCV's bilinear, which skips pixels when it reduces (DRAEM's code).
-    OpenCv,
-    /// The triangle filter, as wide as the reduction: Pillow's bilinear, within a grey level (NSA's and PatchCore's code).
-    Antialiased,
-}
 
 /// Sizes (width, height in pixels) and filter by which a category is decoded. Ground truth has a size of its own, so that
-/// methods which look at images of other sizes are scored on the same masks.
+/// methods whose networks take images of other sizes are scored on the same masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Loading {
     /// Size of the images.
@@ -37,13 +25,26 @@ impl Loading {
         }
     }
 
+    /// Images as a detector takes them, and masks of this width and height.
+    pub fn new(images: Resizing, mask: (u32, u32)) -> Self {
+        Self {
+            image: images.size,
+            mask,
+            resampling: images.resampling,
+        }
+    }
+
+    /// How the images are brought to their size.
+    pub fn resizing(&self) -> Resizing {
+        Resizing {
+            size: self.image,
+            resampling: self.resampling,
+        }
+    }
+
     /// An image at the size of the images; aspect ratio ignored.
     pub fn resized(&self, image: &RgbImage) -> RgbImage {
-        let (width, height) = self.image;
-        match self.resampling {
-            Resampling::OpenCv => resize::bilinear_rgb(image, width, height),
-            Resampling::Antialiased => imageops::resize(image, width, height, FilterType::Triangle),
-        }
+        self.resizing().apply(image)
     }
 }
 
@@ -53,31 +54,10 @@ mod tests {
     use crate::demo;
 
     #[test]
-    fn antialiasing_sees_every_pixel() {
-        let image = RgbImage::from_fn(64, 48, |x, y| {
-            image::Rgb(if (x + y) % 2 == 0 { [200; 3] } else { [100; 3] })
-        });
-        let loading = Loading {
-            image: (16, 12),
-            mask: (8, 8),
-            resampling: Resampling::Antialiased,
-        };
-        let small = loading.resized(&image);
-        assert_eq!(small.dimensions(), (16, 12));
-        assert!(small.as_raw().iter().all(|value| value.abs_diff(150) <= 1));
-    }
-
-    #[test]
     fn demo_masks_have_a_size_of_their_own() {
-        let loading = Loading {
-            image: (40, 40),
-            mask: (32, 32),
-            resampling: Resampling::Antialiased,
-        };
-        let (category, plain) = (
-            demo::category_as("gear", &loading, 0).unwrap(),
-            demo::category("gear", 32, 0).unwrap(),
-        );
+        let loading = Loading::new(Resizing::antialiased(40, 40), (32, 32));
+        let category = demo::category("gear", &loading, 0).unwrap();
+        let plain = demo::category("gear", &Loading::opencv(32, 32), 0).unwrap();
         for (a, b) in category.test.iter().zip(&plain.test) {
             assert_eq!((a.image.dimensions(), &a.name), ((40, 40), &b.name));
             assert_eq!(a.mask, b.mask);

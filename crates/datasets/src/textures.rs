@@ -12,7 +12,7 @@ use crate::{DatasetError, Limits, files, load_rgb, resize};
 /// `labels/`) may be given as well as its `images` folder.
 ///
 /// # Errors
-/// A missing folder, no images at all, or any file that cannot be decoded; all faults are collected before returning.
+/// A missing folder, no images at all, or any file that cannot be decoded; all errors are collected before returning.
 pub fn load_textures(
     dir: &Path,
     width: u32,
@@ -39,7 +39,7 @@ pub fn load_textures(
         .par_iter()
         .map(|path| load_rgb(path, limits).map(|i| resize::bilinear_rgb(&i, width, height)))
         .collect();
-    crate::category::all_or_faults(loaded)
+    crate::category::all_or_errors(loaded)
 }
 
 /// Loads the images of each folder of `dir` as a class of its own, named after the folder, sorted by name; otherwise as
@@ -71,7 +71,7 @@ pub fn load_texture_classes(
             .par_iter()
             .map(|path| load_rgb(path, limits).map(|i| resize::bilinear_rgb(&i, width, height)))
             .collect();
-        classes.push((files::stem(&folder), crate::category::all_or_faults(loaded)?));
+        classes.push((files::stem(&folder), crate::category::all_or_errors(loaded)?));
     }
     if classes.len() < 2 {
         return Err(DatasetError::NoImages {
@@ -132,7 +132,7 @@ mod tests {
         for file in ["x.png", "y.png"] {
             std::fs::write(dir.path().join(file), b"not a picture").expect("written");
         }
-        let both = load_textures(dir.path(), 4, 4, &Limits::default()).expect_err("faults");
-        assert_eq!(both.faults().len(), 2);
+        let both = load_textures(dir.path(), 4, 4, &Limits::default()).expect_err("errors");
+        assert_eq!(both.errors().len(), 2);
     }
 }

@@ -1,6 +1,6 @@
 //! The antialiased resize against Pillow.
 
-use flawforge_datasets::{Loading, Resampling};
+use flawforge_datasets::Resizing;
 use image::RgbImage;
 use serde_json::Value;
 
@@ -23,14 +23,9 @@ fn antialiased_is_pillows_within_a_level() {
     assert_eq!(cases.len(), 5);
     for case in cases {
         let ((w, h), target) = (pair(&case["source"]), pair(&case["target"]));
-        let loading = Loading {
-            image: target,
-            mask: target,
-            resampling: Resampling::Antialiased,
-        };
         let image = RgbImage::from_raw(w, h, numbers(&case["input"])).expect("sizes fit");
         let expected = numbers(&case["output"]);
-        let out = loading.resized(&image);
+        let out = Resizing::antialiased(target.0, target.1).apply(&image);
         assert_eq!(out.as_raw().len(), expected.len());
         let worst = out
             .as_raw()

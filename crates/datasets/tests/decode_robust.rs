@@ -238,25 +238,25 @@ fn limits_hold_before_pixels_are_allocated() {
     let crc = crc32(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&crc.to_be_bytes());
     std::fs::write(&path, &bytes).expect("written");
-    let fault = load_rgb(&path, &Limits::default()).expect_err("too large");
+    let error = load_rgb(&path, &Limits::default()).expect_err("too large");
     assert!(
         matches!(
-            fault,
+            error,
             DatasetError::TooLarge {
                 width: 60_000,
                 height: 60_000,
                 ..
             }
         ),
-        "{fault}"
+        "{error}"
     );
 
     let limits = Limits {
         max_file_bytes: 10,
         ..Limits::default()
     };
-    let fault = load_rgb(&path, &limits).expect_err("too long");
-    assert!(matches!(fault, DatasetError::FileTooLarge { .. }), "{fault}");
+    let error = load_rgb(&path, &limits).expect_err("too long");
+    assert!(matches!(error, DatasetError::FileTooLarge { .. }), "{error}");
 
     let small = dir.path().join("small.png");
     DynamicImage::new_rgb8(20, 3).save(&small).expect("saved");
@@ -264,10 +264,10 @@ fn limits_hold_before_pixels_are_allocated() {
         max_side: 19,
         ..Limits::default()
     };
-    let fault = load_gray(&small, &limits).expect_err("too wide").to_string();
+    let error = load_gray(&small, &limits).expect_err("too wide").to_string();
     assert!(
-        fault.ends_with("small.png: too large: 20x3 pixels, the limit is 19 a side"),
-        "{fault}"
+        error.ends_with("small.png: too large: 20x3 pixels, the limit is 19 a side"),
+        "{error}"
     );
     let limits = Limits {
         max_side: 20,

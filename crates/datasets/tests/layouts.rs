@@ -1,8 +1,8 @@
-//! Folders right and wrong: what is found, in which order, and the one line that every fault gets.
+//! Folders right and wrong: what is found, in which order, and the one line that every error gets.
 
 use std::path::Path;
 
-use flawforge_datasets::{Category, CategoryFiles, DatasetError, GOOD, Limits, categories};
+use flawforge_datasets::{Category, CategoryFiles, DatasetError, GOOD, Limits, Loading, categories};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
 const SIZE: (u32, u32) = (20, 14);
@@ -53,7 +53,7 @@ fn mvtec(dir: &Path) {
 }
 
 fn open(dir: &Path) -> Result<Category, DatasetError> {
-    Category::open(dir, 10, 7, &Limits::default())
+    Category::open(dir, &Loading::opencv(10, 7), &Limits::default())
 }
 
 /// Spoils a sound category and returns the single line it is refused with, less the folder's own path.
@@ -61,8 +61,8 @@ fn refused(spoil: impl FnOnce(&Path)) -> String {
     let dir = tempfile::tempdir().expect("a temporary folder");
     mvtec(dir.path());
     spoil(dir.path());
-    let error = open(dir.path()).expect_err("a fault");
-    assert_eq!(error.faults().len(), 1, "{error}");
+    let error = open(dir.path()).expect_err("an error");
+    assert_eq!(error.errors().len(), 1, "{error}");
     let message = error.to_string();
     assert_eq!(message.lines().count(), 1, "{message}");
     message.replace(&format!("{}/", dir.path().display()), "")
@@ -149,8 +149,8 @@ fn a_plain_folder_may_have_defects_with_and_without_masks() {
     assert_eq!(names, ["defective/b", "dent/c", "good/n"]);
     assert!(!category.has_ground_truth());
     mask(&dir.path().join("masks/b.png"), SIZE);
-    let fault = open(dir.path()).expect_err("masks for all or none").to_string();
-    assert!(fault.contains("masks/dent: no such folder"), "{fault}");
+    let error = open(dir.path()).expect_err("masks for all or none").to_string();
+    assert!(error.contains("masks/dent: no such folder"), "{error}");
     mask(&dir.path().join("masks/dent/c_mask.png"), SIZE);
     let category = open(dir.path()).expect("loaded");
     assert!(category.has_ground_truth());
@@ -261,11 +261,11 @@ fn all_faults_are_found_before_returning() {
     ] {
         std::fs::write(dir.path().join(file), "words").expect("written");
     }
-    let error = open(dir.path()).expect_err("faults");
-    assert_eq!(error.faults().len(), 4, "{error}");
+    let error = open(dir.path()).expect_err("errors");
+    assert_eq!(error.errors().len(), 4, "{error}");
     assert_eq!(error.to_string().lines().count(), 5, "{error}");
     assert!(matches!(
-        Category::open(dir.path(), 0, 7, &Limits::default()),
+        Category::open(dir.path(), &Loading::opencv(0, 7), &Limits::default()),
         Err(DatasetError::TargetSize { width: 0, .. })
     ));
 }
@@ -277,7 +277,7 @@ fn real_categories_load() {
         let Some(folder) = flawforge_testing::data(path) else {
             continue;
         };
-        let category = Category::open(&folder, 64, 64, &Limits::default()).expect("loaded");
+        let category = Category::open(&folder, &Loading::opencv(64, 64), &Limits::default()).expect("loaded");
         let defects = category.test.iter().filter(|t| t.is_defective()).count();
         assert_eq!(
             (category.train.len(), category.test.len() - defects, defects),

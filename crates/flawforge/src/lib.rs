@@ -19,22 +19,23 @@
 //! ```no_run
 //! use std::{path::Path, sync::Arc};
 //! use flawforge::augment::{ProceduralTextures, Selection};
-//! use flawforge::datasets::{Category, CategoryFiles, Limits, load_rgb, resize};
+//! use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, load_rgb};
 //! use flawforge::training::{Config, Method, Profile, Run, TrainOptions, train};
 //!
 //! let config = Config::for_method(Method::LinYan, &Profile::builtin("quick")?, 0);
 //! let side = config.image_size;
 //! // MVTec layout, or a plain folder with images in `normal/`.
 //! let files = CategoryFiles::discover(Path::new("parts/bracket"))?;
-//! let category = Category::load(&files, side, side, &Limits::default())?;
+//! let category = Category::load(&files, &Loading::opencv(side, side), &Limits::default())?;
 //! let textures = Arc::new(ProceduralTextures::default());
 //! let run = Path::new("runs/bracket");
 //! train(&config, &category, textures, &Selection::default(), run, &TrainOptions::default())?;
 //!
 //! let detector = Run::open(run)?.detector()?;
 //! let image = load_rgb(Path::new("suspect.png"), &Limits::default())?;
-//! let detection = &detector.detect(&[&resize::bilinear_rgb(&image, side, side)])?[0];
+//! let detection = &detector.inspect(&[&image])?[0]; // brought to the detector's size, and its map to the image's
 //! println!("image score {:.3}", detection.score);
+//! assert_eq!((detection.map.width, detection.map.height), image.dimensions());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -25,7 +25,7 @@ fn the_demo_categories_get_the_selection_that_they_were_made_for() {
     for name in demo::CATEGORIES {
         // Another seed than the one that the thresholds were set with.
         for (size, seed) in [(64, 7), (96, 0)] {
-            let proposal = propose(&demo::category(name, size, seed).unwrap());
+            let proposal = propose(&demo::category(name, &Loading::opencv(size, size), seed).unwrap());
             let (found, expected) = (&proposal.selection, made_for.get(name).unwrap());
             assert!(found.enabled().eq(expected.enabled()), "{name}: {}", found.reason);
             assert_eq!(found.texture, expected.texture, "{name}: {}", found.reason);
@@ -48,7 +48,7 @@ fn real(folder: &str) -> Option<Category> {
     files.test.clear();
     let all = std::mem::take(&mut files.train);
     files.train = (0..IMAGES).map(|i| all[i * all.len() / IMAGES].clone()).collect();
-    Some(Category::load(&files, 96, 96, &Limits::default()).unwrap())
+    Some(Category::load(&files, &Loading::opencv(96, 96), &Limits::default()).unwrap())
 }
 
 #[test]

@@ -24,14 +24,14 @@ pub(crate) fn components<T: Truth>(mask: &[T], width: usize) -> Components {
         let x = index % width;
         let above = index >= width;
         // Of the eight neighbours, the four that come before this pixel in row-major order.
-        let neighbours = [
+        let neighbors = [
             (x > 0, 1),
             (above && x > 0, width + 1),
             (above, width),
             (above && x + 1 < width, width.wrapping_sub(1)),
         ];
         let mut label = 0;
-        for (inside, back) in neighbours {
+        for (inside, back) in neighbors {
             let other = if inside { labels[index - back] } else { 0 };
             if other != 0 {
                 label = if label == 0 {

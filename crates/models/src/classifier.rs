@@ -5,7 +5,7 @@ use flawforge_ops::{Mode, max_pool3};
 use rand::Rng;
 
 use crate::layers::Tracking;
-use crate::residual::{Block, Unit};
+use crate::residual::{Block, ConvUnit};
 use crate::resnet::{ResNetKind, stage_blocks, stem_unit};
 use crate::{ModelError, Parameters, ResNet};
 
@@ -13,7 +13,7 @@ use crate::{ModelError, Parameters, ResNet};
 #[derive(Debug)]
 pub struct Classifier {
     parameters: Parameters,
-    stem: Unit,
+    stem: ConvUnit,
     blocks: Vec<Block>,
     weight: Var,
     bias: Var,
@@ -28,7 +28,7 @@ impl Classifier {
     /// # Errors
     /// A failed allocation.
     pub fn new(last: usize, classes: usize, rng: &mut impl Rng, device: &Device) -> Result<Self, ModelError> {
-        let parameters = Parameters::initialise(ResNet::specification(Self::KIND, last), rng, device)?;
+        let parameters = Parameters::initialize(ResNet::specification(Self::KIND, last), rng, device)?;
         let channels = Self::KIND.channels(last);
         // PyTorch's default for a linear layer.
         let bound = 1.0 / (channels as f32).sqrt();
@@ -74,16 +74,16 @@ impl Classifier {
     }
 }
 
-/// Mean cross-entropy of logits (N, classes) and the number of each image's class, through candle's own gradients.
+/// Mean cross-entropy of logits (N, classes) and the index of each image's class, through candle's own gradients.
 ///
 /// # Errors
-/// A number that is none of a class, shapes that do not fit.
+/// A number that is not a valid class, shapes that do not fit.
 pub fn cross_entropy(logits: &Tensor, classes: &[u32]) -> Result<Tensor, ModelError> {
     let classes = Tensor::new(classes, logits.device())?.unsqueeze(1)?;
-    // The largest logit taken away leaves the value as it is and keeps the exponentials finite.
-    let centred = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
-    let normaliser = centred.exp()?.sum_keepdim(D::Minus1)?.log()?;
-    Ok((normaliser - centred.gather(&classes, 1)?)?.mean_all()?)
+    // Subtracting the largest logit does not change the value and keeps the exponentials finite.
+    let centered = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
+    let normalizer = centered.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    Ok((normalizer - centered.gather(&classes, 1)?)?.mean_all()?)
 }
 
 #[cfg(test)]

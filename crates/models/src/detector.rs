@@ -1,57 +1,11 @@
-//! What every detector gives: anomaly maps and image scores.
+//! What every detector takes and gives: images, anomaly maps, image scores.
 
+use flawforge_resample::Resizing;
 use image::RgbImage;
 
-use crate::ModelError;
+use crate::{AnomalyMap, ModelError};
 
-/// How anomalous every pixel of an image is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AnomalyMap {
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// Row by row; larger is more anomalous. [`Draem`](crate::Draem)'s are probabilities in \[0, 1\].
-    pub scores: Vec<f32>,
-}
-
-impl AnomalyMap {
-    /// The map at another size: bilinear between pixel centres, the border repeated.
-    #[must_use]
-    pub fn resized(&self, width: u32, height: u32) -> Self {
-        let columns = places(self.width, width);
-        let mut scores = Vec::with_capacity(width as usize * height as usize);
-        for (top, bottom, down) in places(self.height, height) {
-            let row = |y: usize| &self.scores[y * self.width as usize..(y + 1) * self.width as usize];
-            let (above, below) = (row(top), row(bottom));
-            for &(left, right, across) in &columns {
-                let mix = |row: &[f32]| row[left] + (row[right] - row[left]) * across;
-                scores.push(mix(above) + (mix(below) - mix(above)) * down);
-            }
-        }
-        Self {
-            width,
-            height,
-            scores,
-        }
-    }
-}
-
-/// For each of `to` places the two of `from` places between which it lies, and how far it is from the first.
-fn places(from: u32, to: u32) -> Vec<(usize, usize, f32)> {
-    let scale = f64::from(from) / f64::from(to);
-    let last = from.saturating_sub(1);
-    (0..to)
-        .map(|place| {
-            let exact = ((f64::from(place) + 0.5) * scale - 0.5).clamp(0.0, f64::from(last));
-            let first = exact.floor() as u32;
-            let rest = (exact - f64::from(first)) as f32;
-            (first as usize, (first + 1).min(last) as usize, rest)
-        })
-        .collect()
-}
-
-/// The part of an image that a detector looks at, in shares of its width and height.
+/// A detector's field of view: a part of an image, in shares of its width and height.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct View {
     /// Left end.
@@ -77,11 +31,19 @@ pub struct Detection {
 
 /// Anything that finds anomalies in images. Evaluation, the command line and the library all score through this trait,
 /// so that they give the same numbers.
+///
+/// [`inspect`](Self::inspect) takes images as they come from a camera. [`detect`](Self::detect) takes images that are
+/// [prepared](Self::prepare) already, which saves the work where the same images are scored again and again.
 pub trait Detector: Send + Sync {
-    /// Width and height in pixels that images must have.
-    fn input_size(&self) -> (u32, u32);
+    /// The size and the filter by which images are brought to what [`detect`](Self::detect) takes.
+    fn resizing(&self) -> Resizing;
 
-    /// The part of the image that the detector looks at, if not all of it; its maps are 0 elsewhere.
+    /// Width and height in pixels that the images of [`detect`](Self::detect) must have.
+    fn input_size(&self) -> (u32, u32) {
+        self.resizing().size
+    }
+
+    /// The detector's field of view, if it does not see whole images; its maps are 0 elsewhere.
     fn view(&self) -> Option<View> {
         None
     }
@@ -91,26 +53,41 @@ pub trait Detector: Send + Sync {
         1.0
     }
 
-    /// One detection for each image, in order. An image gets the same numbers whatever else is in its batch.
+    /// An image of any size as [`detect`](Self::detect) takes it.
+    fn prepare(&self, image: &RgbImage) -> RgbImage {
+        self.resizing().apply(image)
+    }
+
+    /// One detection for each image of the size [`input_size`](Self::input_size), in order. An image gets the same numbers
+    /// whatever else is in its batch. The size of the maps is the detector's.
     ///
     /// # Errors
-    /// An image of another size than [`input_size`](Self::input_size), or a failed tensor operation.
+    /// [`ModelError::ImageSize`] for an image of another size, or a failed tensor operation.
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError>;
+
+    /// One detection for each image of any size, in order; each map has the size of its image. Scores are those that
+    /// [`detect`](Self::detect) gives for the [prepared](Self::prepare) images. A reconstruction keeps the detector's size.
+    ///
+    /// # Errors
+    /// A failed tensor operation.
+    fn inspect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
+        let prepared: Vec<RgbImage> = images.iter().map(|image| self.prepare(image)).collect();
+        let mut detections = self.detect(&prepared.iter().collect::<Vec<_>>())?;
+        for (detection, image) in detections.iter_mut().zip(images) {
+            detection.map = detection.map.resized(image.width(), image.height());
+        }
+        Ok(detections)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_map_is_resized_between_pixel_centres() {
-        let map = AnomalyMap {
-            width: 2,
-            height: 1,
-            scores: vec![0.0, 1.0],
-        };
-        assert_eq!(map.resized(4, 1).scores, [0.0, 0.25, 0.75, 1.0]);
-        assert_eq!(map.resized(2, 3).scores, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
-        assert_eq!(map.resized(1, 1).scores, [0.5]);
+/// Fails unless every image has the size that a detector takes.
+pub(crate) fn check_sizes(images: &[&RgbImage], expected: (u32, u32)) -> Result<(), ModelError> {
+    match images.iter().position(|image| image.dimensions() != expected) {
+        None => Ok(()),
+        Some(index) => Err(ModelError::ImageSize {
+            index,
+            expected,
+            found: images[index].dimensions(),
+        }),
     }
 }

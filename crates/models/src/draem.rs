@@ -6,8 +6,10 @@ use candle_core::{D, DType, Tensor};
 use flawforge_metrics::image_score;
 use flawforge_ops::inference::{self, Activations};
 use flawforge_ops::{Mode, Precision, concat, softmax};
+use flawforge_resample::Resizing;
 use image::RgbImage;
 
+use crate::detector::check_sizes;
 use crate::prepared::Prepared;
 use crate::{AnomalyMap, Detection, Detector, Discriminative, ModelError, Reconstructive, bytes_to_tensor};
 
@@ -167,22 +169,12 @@ struct Inferred {
 }
 
 impl Detector for Draem {
-    fn input_size(&self) -> (u32, u32) {
-        (self.width, self.height)
+    fn resizing(&self) -> Resizing {
+        Resizing::opencv(self.width, self.height) // DRAEM's code reads images with OpenCV
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
-        let expected = self.input_size();
-        for (index, image) in images.iter().enumerate() {
-            let found = image.dimensions();
-            if found != expected {
-                return Err(ModelError::ImageSize {
-                    index,
-                    expected,
-                    found,
-                });
-            }
-        }
+        check_sizes(images, self.input_size())?;
         let mut detections = Vec::with_capacity(images.len());
         for images in images.chunks(self.batch()) {
             detections.extend(self.detections(&self.infer(images)?));

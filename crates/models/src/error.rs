@@ -113,9 +113,43 @@ pub enum ModelError {
         /// Width and height in pixels that came.
         found: (u32, u32),
     },
-    /// A memory bank that cannot be made, or that does not fit the features.
-    #[error("memory bank: {0}")]
-    Bank(String),
+    /// A centre crop that does not fit its image, or a map that does not fit its crop. Sizes are (width, height) in pixels.
+    #[error("a centre crop of {crop:?} pixels does not fit images of {image:?} and maps of {map:?}")]
+    CenterCrop {
+        /// Size of the images.
+        image: (u32, u32),
+        /// Size of the crop.
+        crop: (u32, u32),
+        /// Size of the maps.
+        map: (u32, u32),
+    },
+    /// Numbers that do not make up whole vectors of the memory bank's dimension, or none at all.
+    #[error("memory bank: {count} numbers are no vectors of dimension {dimension}")]
+    Vectors {
+        /// How many numbers came.
+        count: usize,
+        /// Dimension of a vector.
+        dimension: usize,
+    },
+    /// A number of a vector is infinite or not a number.
+    #[error("memory bank: a vector holds a number that is not finite")]
+    InfiniteVector,
+    /// A memory bank's vectors have another dimension than the features that are sought in it.
+    #[error("memory bank: its vectors have dimension {bank}, the features {features}")]
+    Dimension {
+        /// Dimension of the bank's vectors.
+        bank: usize,
+        /// Dimension of the features.
+        features: usize,
+    },
+    /// A residual network ends before the stage whose output is needed.
+    #[error("the network has {found} stages, {needed} are needed")]
+    Stages {
+        /// Stages of the network.
+        found: usize,
+        /// Stages that are needed.
+        needed: usize,
+    },
     /// A batch without images.
     #[error("a batch needs at least one image")]
     NoImages,

@@ -1,7 +1,7 @@
 //! Weights in safetensors files, ours and DRAEM's published ones.
 //!
 //! DRAEM's files are PyTorch pickles of plain state dicts that were trained on **BGR** images; everything here is RGB.
-//! Turn one into safetensors with PyTorch, then read it with [`ColourOrder::Bgr`]:
+//! Turn one into safetensors with PyTorch, then read it with [`ColorOrder::Bgr`]:
 //!
 //! ```python
 //! import torch, safetensors.torch
@@ -12,6 +12,9 @@
 //! The colours are exchanged once, in the weights: the input channels of the first convolution of either network (both
 //! triples of the discriminative one) and the output channels of the reconstructive network's last. A network with such
 //! weights gives for an RGB image exactly what the original gives for the BGR one.
+//!
+//! [`read_reconstructive`] and [`read_discriminative`] are for programs that import published weights; no command of this
+//! workspace calls them. With both networks, [`Draem::new`](crate::Draem::new) makes the detector.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,7 +25,7 @@ use crate::{Discriminative, ModelError, Parameters, Reconstructive, ResNet, ResN
 
 /// Order of the colour channels that weights were trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ColourOrder {
+pub enum ColorOrder {
     /// Red first: ours.
     Rgb,
     /// Blue first: DRAEM's published weights.
@@ -30,7 +33,7 @@ pub enum ColourOrder {
 }
 
 /// Tensors whose colour channels must be exchanged: name and dimension.
-const COLOURED: [(&str, usize); 4] = [
+const COLORED: [(&str, usize); 4] = [
     ("encoder.block1.0.weight", 1),
     ("decoder.fin_out.0.weight", 0),
     ("decoder.fin_out.0.bias", 0),
@@ -44,7 +47,7 @@ const COLOURED: [(&str, usize); 4] = [
 /// [`ModelError::Weights`] when it is not of this network (see [`Parameters::load`]).
 pub fn read_reconstructive(
     path: &Path,
-    order: ColourOrder,
+    order: ColorOrder,
     device: &Device,
 ) -> Result<Reconstructive, ModelError> {
     let tensors = read(path, order)?;
@@ -57,7 +60,7 @@ pub fn read_reconstructive(
 /// As [`read_reconstructive`].
 pub fn read_discriminative(
     path: &Path,
-    order: ColourOrder,
+    order: ColorOrder,
     device: &Device,
 ) -> Result<Discriminative, ModelError> {
     let tensors = read(path, order)?;
@@ -75,7 +78,7 @@ pub fn read_resnet(
     last: usize,
     device: &Device,
 ) -> Result<ResNet, ModelError> {
-    let tensors = read(path, ColourOrder::Rgb)?;
+    let tensors = read(path, ColorOrder::Rgb)?;
     ResNet::from_tensors(kind, last, &tensors, device).map_err(in_file(path))
 }
 
@@ -84,7 +87,7 @@ pub fn read_resnet(
 ///
 /// # Errors
 /// [`ModelError::Write`] when it cannot be written, [`ModelError::Format`] when it cannot be put in this form.
-pub fn write(parameters: &Parameters, path: &Path, order: ColourOrder) -> Result<(), ModelError> {
+pub fn write(parameters: &Parameters, path: &Path, order: ColorOrder) -> Result<(), ModelError> {
     let tensors: HashMap<String, Tensor> = parameters.tensors()?.into_iter().collect();
     write_tensors(&with_order(tensors, order)?, path)
 }
@@ -101,7 +104,7 @@ pub fn write_tensors(tensors: &HashMap<String, Tensor>, path: &Path) -> Result<(
     flawforge_files::write(path, &bytes).map_err(ModelError::Write)
 }
 
-fn read(path: &Path, order: ColourOrder) -> Result<HashMap<String, Tensor>, ModelError> {
+fn read(path: &Path, order: ColorOrder) -> Result<HashMap<String, Tensor>, ModelError> {
     with_order(tensors(path)?, order).map_err(in_file(path))
 }
 
@@ -134,12 +137,12 @@ fn in_file(path: &Path) -> impl FnOnce(ModelError) -> ModelError {
 /// Exchanges red and blue between RGB and the given order; its own inverse.
 fn with_order(
     mut tensors: HashMap<String, Tensor>,
-    order: ColourOrder,
+    order: ColorOrder,
 ) -> Result<HashMap<String, Tensor>, ModelError> {
-    if order == ColourOrder::Rgb {
+    if order == ColorOrder::Rgb {
         return Ok(tensors);
     }
-    for (name, dim) in COLOURED {
+    for (name, dim) in COLORED {
         if let Some(tensor) = tensors.get_mut(name) {
             let channels = tensor.dims().get(dim).copied().unwrap_or(0);
             if channels == 0 || channels % 3 != 0 {

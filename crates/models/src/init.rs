@@ -1,7 +1,7 @@
 //! How weights begin (DRAEM's code; method of its `weights_init`).
 //!
 //! * convolution weights: N(0, 0.02²);
-//! * convolution biases: U(±1/√(9·inputs)), which is PyTorch's default, left as it is by DRAEM;
+//! * convolution biases: U(±1/√(9·inputs)), PyTorch's default, which DRAEM keeps;
 //! * batch-norm scale: N(1, 0.02²); shift: 0; running mean 0, running variance 1.
 //!
 //! Residual networks begin as torchvision's and NSA's do: convolutions N(0, 2/fan-out), transposed convolutions PyTorch's

@@ -34,12 +34,12 @@ impl Plan {
         self.add(&norm, "num_batches_tracked", Vec::new(), Role::BatchCount);
     }
 
-    pub(crate) fn pair(&mut self, prefix: &str, inputs: usize, between: usize, outputs: usize) {
+    pub(crate) fn double_conv(&mut self, prefix: &str, inputs: usize, between: usize, outputs: usize) {
         self.conv_norm(prefix, 0, inputs, between);
         self.conv_norm(prefix, 3, between, outputs);
     }
 
-    pub(crate) fn up(&mut self, prefix: &str, inputs: usize, outputs: usize) {
+    pub(crate) fn up_conv(&mut self, prefix: &str, inputs: usize, outputs: usize) {
         self.conv_norm(prefix, 1, inputs, outputs);
     }
 
@@ -130,9 +130,9 @@ impl ConvNorm {
 
 /// Two convolutions, each with batch norm and ReLU: DRAEM's `block` and `db`.
 #[derive(Debug, Clone)]
-pub(crate) struct Pair(ConvNorm, ConvNorm);
+pub(crate) struct DoubleConv(ConvNorm, ConvNorm);
 
-impl Pair {
+impl DoubleConv {
     pub(crate) fn new(parameters: &Parameters, prefix: &str, tracking: Tracking) -> Result<Self, ModelError> {
         Ok(Self(
             ConvNorm::new(parameters, prefix, 0, tracking)?,
@@ -154,9 +154,9 @@ impl Pair {
 
 /// ×2 bilinear upsampling, then convolution, batch norm and ReLU: DRAEM's `up`.
 #[derive(Debug, Clone)]
-pub(crate) struct Up(ConvNorm);
+pub(crate) struct UpConv(ConvNorm);
 
-impl Up {
+impl UpConv {
     pub(crate) fn new(parameters: &Parameters, prefix: &str, tracking: Tracking) -> Result<Self, ModelError> {
         Ok(Self(ConvNorm::new(parameters, prefix, 1, tracking)?))
     }

@@ -27,9 +27,9 @@
 //! let discriminative = Discriminative::new(4, &mut rng, &Device::Cpu)?; // the paper's width: 64
 //! let detector = Draem::new(&reconstructive, &discriminative, 64, 32)?;
 //!
-//! let picture = image::RgbImage::from_pixel(64, 32, image::Rgb([90, 120, 40]));
-//! let detection = &detector.detect(&[&picture])?[0];
-//! assert_eq!(detection.map.scores.len(), 64 * 32);
+//! let picture = image::RgbImage::from_pixel(200, 150, image::Rgb([90, 120, 40])); // of any size
+//! let detection = &detector.inspect(&[&picture])?[0];
+//! assert_eq!(detection.map.scores.len(), 200 * 150);
 //! assert!((0.0..=1.0).contains(&detection.score));
 //! # Ok(())
 //! # }
@@ -37,10 +37,13 @@
 
 #![forbid(unsafe_code)]
 
+mod anomaly_map;
+mod center_crop;
 mod classifier;
 mod detector;
 mod discriminative;
 mod draem;
+mod encoder_decoder;
 mod error;
 mod images;
 pub mod import;
@@ -56,14 +59,17 @@ mod reconstructive;
 mod residual;
 mod resnet;
 
+pub use anomaly_map::AnomalyMap;
+pub use center_crop::CenterCrop;
 pub use classifier::{Classifier, cross_entropy};
-pub use detector::{AnomalyMap, Detection, Detector, View};
+pub use detector::{Detection, Detector, View};
 pub use discriminative::Discriminative;
 pub use draem::Draem;
 pub use error::ModelError;
+pub use flawforge_resample::{Resampling, Resizing};
 pub use images::{bytes_to_tensor, images_to_tensor};
 pub use nsa::NsaNetwork;
-pub use nsa_detector::{NsaDetector, NsaView};
+pub use nsa_detector::NsaDetector;
 pub use parameters::{ParameterSpec, Parameters, Role};
 pub use reconstructive::Reconstructive;
-pub use resnet::{IMAGENET_DEVIATION, IMAGENET_MEAN, ResNet, ResNetKind, STAGES, imagenet_normalised};
+pub use resnet::{IMAGENET_MEAN, IMAGENET_STD, ResNet, ResNetKind, STAGES, imagenet_normalized};

@@ -7,7 +7,7 @@ use flawforge_ops::{Mode, max_pool3, sigmoid, upsample2};
 use rand::Rng;
 
 use crate::layers::{Plan, Tracking, check_input};
-use crate::residual::{Block, BlockPlan, Geometry, Unit, plan_conv, plan_norm};
+use crate::residual::{Block, BlockPlan, ConvShape, ConvUnit, plan_conv, plan_norm};
 use crate::{ModelError, ParameterSpec, Parameters};
 
 /// The network that marks anomalies in one pass (NSA's code: `resnet18_enc_dec`): ResNet-18 without its classifier, two
@@ -21,20 +21,20 @@ use crate::{ModelError, ParameterSpec, Parameters};
 pub struct NsaNetwork {
     width: usize,
     parameters: Parameters,
-    stem: Unit,
+    stem: ConvUnit,
     encoder: Vec<Block>,
-    bottleneck: [Unit; 2],
+    bottleneck: [ConvUnit; 2],
     decoder: Vec<Block>,
-    last: Unit,
+    last: ConvUnit,
 }
 
 /// The parts of a network of some width.
 struct Parts {
-    stem: Geometry,
+    stem: ConvShape,
     encoder: Vec<(String, BlockPlan)>,
-    bottleneck: [Geometry; 2],
+    bottleneck: [ConvShape; 2],
     decoder: Vec<(String, BlockPlan)>,
-    last: Geometry,
+    last: ConvShape,
 }
 
 impl Parts {
@@ -62,14 +62,14 @@ impl Parts {
             })
             .collect();
         Self {
-            stem: Geometry::new(3, width, 7, 2),
+            stem: ConvShape::new(3, width, 7, 2),
             encoder,
             bottleneck: [
-                Geometry::new(8 * width, 4 * width, 1, 1),
-                Geometry::new(4 * width, 2 * width, 1, 1),
+                ConvShape::new(8 * width, 4 * width, 1, 1),
+                ConvShape::new(4 * width, 2 * width, 1, 1),
             ],
             decoder,
-            last: Geometry::doubling(width / 4, 1, 7),
+            last: ConvShape::doubling(width / 4, 1, 7),
         }
     }
 }
@@ -104,7 +104,7 @@ impl NsaNetwork {
     /// A width that is no positive multiple of [`WIDTH_MULTIPLE`](Self::WIDTH_MULTIPLE), or a failed allocation.
     pub fn new(width: usize, rng: &mut impl Rng, device: &Device) -> Result<Self, ModelError> {
         check_width(width)?;
-        let parameters = Parameters::initialise(Self::specification(width), rng, device)?;
+        let parameters = Parameters::initialize(Self::specification(width), rng, device)?;
         Self::assemble(width, parameters)
     }
 
@@ -134,20 +134,20 @@ impl NsaNetwork {
         };
         Ok(Self {
             width,
-            stem: Unit::new(p, "encoder.conv1", "encoder.bn1", parts.stem, tracking)?,
+            stem: ConvUnit::new(p, "encoder.conv1", "encoder.bn1", parts.stem, tracking)?,
             encoder: build(&parts.encoder)?,
             bottleneck: [
-                Unit::bare(p, "bottleneck.0", parts.bottleneck[0], tracking)?,
-                Unit::bare(p, "bottleneck.2", parts.bottleneck[1], tracking)?,
+                ConvUnit::bare(p, "bottleneck.0", parts.bottleneck[0], tracking)?,
+                ConvUnit::bare(p, "bottleneck.2", parts.bottleneck[1], tracking)?,
             ],
             decoder: build(&parts.decoder)?,
-            last: Unit::bare(p, "decoder.final", parts.last, tracking)?,
+            last: ConvUnit::bare(p, "decoder.final", parts.last, tracking)?,
             parameters,
         })
     }
 
     /// The anomaly map (N, H, W, 1), values in \[0, 1\], of images (N, H, W, 3) normalised by
-    /// [`imagenet_normalised`](crate::imagenet_normalised).
+    /// [`imagenet_normalized`](crate::imagenet_normalized).
     ///
     /// # Errors
     /// Input of another shape, or not divisible by [`MULTIPLE`](Self::MULTIPLE).
@@ -180,7 +180,7 @@ impl NsaNetwork {
     /// # Errors
     /// A failed allocation.
     pub fn folded(&self) -> Result<Self, ModelError> {
-        let frozen = |unit: &Unit| unit.detached().folded();
+        let frozen = |unit: &ConvUnit| unit.detached().folded();
         let blocks = |blocks: &[Block]| {
             blocks
                 .iter()

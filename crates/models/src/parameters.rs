@@ -102,7 +102,7 @@ impl Parameters {
     ///
     /// # Errors
     /// A failed allocation on the device.
-    pub fn initialise(
+    pub fn initialize(
         specification: Vec<ParameterSpec>,
         rng: &mut impl Rng,
         device: &Device,

@@ -3,7 +3,7 @@
 use flawforge_ops::inference::{Activations, PreparedConv, concat, conv3x3, max_pool2, upsample2};
 
 use crate::ModelError;
-use crate::layers::{Conv, Pair, Up};
+use crate::layers::{Conv, DoubleConv, UpConv};
 
 /// An encoder and a decoder, with or without skips between them: both networks of DRAEM.
 ///
@@ -20,8 +20,8 @@ impl Prepared {
     /// From the layers of a network that halves its images before every block of the encoder but the first and doubles
     /// them in every stage of the decoder.
     pub(crate) fn new(
-        encoder: &[Pair],
-        decoder: &[(Up, Pair)],
+        encoder: &[DoubleConv],
+        decoder: &[(UpConv, DoubleConv)],
         last: &Conv,
         skips: bool,
         (h, w): (usize, usize),

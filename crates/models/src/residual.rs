@@ -6,9 +6,9 @@ use flawforge_ops::{BatchNorm, Mode, add_relu, batch_norm, batch_norm_relu, conv
 use crate::layers::{Plan, Tracking, tensor};
 use crate::{ModelError, ParameterSpec, Parameters, Role};
 
-/// A convolution's numbers.
+/// Channels, kernel and stride of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Geometry {
+pub(crate) struct ConvShape {
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
     pub(crate) kernel: usize,
@@ -17,7 +17,7 @@ pub(crate) struct Geometry {
     pub(crate) transposed: bool,
 }
 
-impl Geometry {
+impl ConvShape {
     /// A convolution that keeps the size, apart from its stride.
     pub(crate) fn new(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Self {
         Self {
@@ -46,14 +46,14 @@ impl Geometry {
 }
 
 /// Adds the weight of a convolution without bias.
-pub(crate) fn plan_conv(plan: &mut Plan, name: &str, geometry: Geometry) {
-    let Geometry {
+pub(crate) fn plan_conv(plan: &mut Plan, name: &str, shape: ConvShape) {
+    let ConvShape {
         inputs,
         outputs,
         kernel,
         transposed,
         ..
-    } = geometry;
+    } = shape;
     let (first, second, role) = match transposed {
         true => (inputs, outputs, Role::TransposedWeight),
         false => (outputs, inputs, Role::FanOutWeight),
@@ -84,10 +84,10 @@ pub(crate) fn plan_norm(plan: &mut Plan, name: &str, channels: usize) {
 
 /// A convolution and what follows it.
 #[derive(Debug, Clone)]
-pub(crate) struct Unit {
+pub(crate) struct ConvUnit {
     weight: Tensor,
     after: After,
-    geometry: Geometry,
+    shape: ConvShape,
 }
 
 #[derive(Debug, Clone)]
@@ -98,16 +98,16 @@ enum After {
     Bias(Tensor),
 }
 
-impl Unit {
+impl ConvUnit {
     /// The convolution `conv` with the batch norm `norm`.
     pub(crate) fn new(
         parameters: &Parameters,
         conv: &str,
         norm: &str,
-        geometry: Geometry,
+        shape: ConvShape,
         tracking: Tracking,
     ) -> Result<Self, ModelError> {
-        let mut unit = Self::bare(parameters, conv, geometry, tracking)?;
+        let mut unit = Self::bare(parameters, conv, shape, tracking)?;
         unit.after = After::Norm(BatchNorm {
             weight: tensor(parameters, &format!("{norm}.weight"), tracking)?,
             bias: tensor(parameters, &format!("{norm}.bias"), tracking)?,
@@ -123,13 +123,13 @@ impl Unit {
     pub(crate) fn bare(
         parameters: &Parameters,
         conv: &str,
-        geometry: Geometry,
+        shape: ConvShape,
         tracking: Tracking,
     ) -> Result<Self, ModelError> {
         Ok(Self {
             weight: tensor(parameters, &format!("{conv}.weight"), tracking)?,
             after: After::Nothing,
-            geometry,
+            shape,
         })
     }
 
@@ -147,17 +147,17 @@ impl Unit {
         Self {
             weight: self.weight.detach(),
             after,
-            geometry: self.geometry,
+            shape: self.shape,
         }
     }
 
     /// The same for evaluation alone: the batch norm's present statistics become part of the weight. Transposed
-    /// convolutions stay as they are.
+    /// convolutions are not folded.
     pub(crate) fn folded(&self) -> Result<Self, ModelError> {
         let After::Norm(norm) = &self.after else {
             return Ok(self.clone());
         };
-        if self.geometry.transposed {
+        if self.shape.transposed {
             return Ok(self.clone());
         }
         let double = |tensor: &Tensor| tensor.detach().to_dtype(DType::F64);
@@ -169,16 +169,16 @@ impl Unit {
         Ok(Self {
             weight: weight.to_dtype(dtype)?,
             after: After::Bias(shift.to_dtype(dtype)?),
-            geometry: self.geometry,
+            shape: self.shape,
         })
     }
 
     /// Convolution and batch norm, with ReLU if asked.
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode, with_relu: bool) -> Result<Tensor, ModelError> {
-        let Geometry {
+        let ConvShape {
             stride, transposed, ..
-        } = self.geometry;
-        let padding = self.geometry.padding();
+        } = self.shape;
+        let padding = self.shape.padding();
         let bias = match &self.after {
             After::Bias(bias) => Some(bias),
             _ => None,
@@ -199,16 +199,16 @@ impl Unit {
 /// `relu(units(x) + shortcut(x))`: ReLU between the units, none after the last.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
-    units: Vec<Unit>,
+    units: Vec<ConvUnit>,
     /// Where width, height or channels change; otherwise `x` itself is added.
-    shortcut: Option<Unit>,
+    shortcut: Option<ConvUnit>,
 }
 
 /// The convolutions of a block.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockPlan {
-    units: Vec<Geometry>,
-    shortcut: Option<Geometry>,
+    units: Vec<ConvShape>,
+    shortcut: Option<ConvShape>,
     /// Name of the shortcut's parts: `downsample` in encoders, `upsample` in decoders.
     shortcut_name: &'static str,
 }
@@ -218,10 +218,10 @@ impl BlockPlan {
     pub(crate) fn basic(inputs: usize, outputs: usize, stride: usize) -> Self {
         Self {
             units: vec![
-                Geometry::new(inputs, outputs, 3, stride),
-                Geometry::new(outputs, outputs, 3, 1),
+                ConvShape::new(inputs, outputs, 3, stride),
+                ConvShape::new(outputs, outputs, 3, 1),
             ],
-            shortcut: (stride != 1 || inputs != outputs).then(|| Geometry::new(inputs, outputs, 1, stride)),
+            shortcut: (stride != 1 || inputs != outputs).then(|| ConvShape::new(inputs, outputs, 1, stride)),
             shortcut_name: "downsample",
         }
     }
@@ -230,11 +230,11 @@ impl BlockPlan {
     pub(crate) fn bottleneck(inputs: usize, inner: usize, outputs: usize, stride: usize) -> Self {
         Self {
             units: vec![
-                Geometry::new(inputs, inner, 1, 1),
-                Geometry::new(inner, inner, 3, stride),
-                Geometry::new(inner, outputs, 1, 1),
+                ConvShape::new(inputs, inner, 1, 1),
+                ConvShape::new(inner, inner, 3, stride),
+                ConvShape::new(inner, outputs, 1, 1),
             ],
-            shortcut: (stride != 1 || inputs != outputs).then(|| Geometry::new(inputs, outputs, 1, stride)),
+            shortcut: (stride != 1 || inputs != outputs).then(|| ConvShape::new(inputs, outputs, 1, stride)),
             shortcut_name: "downsample",
         }
     }
@@ -243,10 +243,10 @@ impl BlockPlan {
     pub(crate) fn doubling(inputs: usize, outputs: usize) -> Self {
         Self {
             units: vec![
-                Geometry::doubling(inputs, outputs, 3),
-                Geometry::new(outputs, outputs, 3, 1),
+                ConvShape::doubling(inputs, outputs, 3),
+                ConvShape::new(outputs, outputs, 3, 1),
             ],
-            shortcut: Some(Geometry::doubling(inputs, outputs, 1)),
+            shortcut: Some(ConvShape::doubling(inputs, outputs, 1)),
             shortcut_name: "upsample",
         }
     }
@@ -274,20 +274,14 @@ impl BlockPlan {
         tracking: Tracking,
     ) -> Result<Block, ModelError> {
         let unit =
-            |conv: String, norm: String, geometry| Unit::new(parameters, &conv, &norm, geometry, tracking);
+            |conv: String, norm: String, shape| ConvUnit::new(parameters, &conv, &norm, shape, tracking);
         let units = (1..)
             .zip(&self.units)
-            .map(|(index, &geometry)| {
-                unit(
-                    format!("{name}.conv{index}"),
-                    format!("{name}.bn{index}"),
-                    geometry,
-                )
-            })
+            .map(|(index, &shape)| unit(format!("{name}.conv{index}"), format!("{name}.bn{index}"), shape))
             .collect::<Result<_, _>>()?;
-        let shortcut = self.shortcut.map(|geometry| {
+        let shortcut = self.shortcut.map(|shape| {
             let part = self.shortcut_name;
-            unit(format!("{name}.{part}.0"), format!("{name}.{part}.1"), geometry)
+            unit(format!("{name}.{part}.0"), format!("{name}.{part}.1"), shape)
         });
         Ok(Block {
             units,
@@ -312,16 +306,20 @@ impl Block {
     /// See [`Unit::detached`].
     pub(crate) fn detached(&self) -> Self {
         Self {
-            units: self.units.iter().map(Unit::detached).collect(),
-            shortcut: self.shortcut.as_ref().map(Unit::detached),
+            units: self.units.iter().map(ConvUnit::detached).collect(),
+            shortcut: self.shortcut.as_ref().map(ConvUnit::detached),
         }
     }
 
     /// See [`Unit::folded`].
     pub(crate) fn folded(&self) -> Result<Self, ModelError> {
         Ok(Self {
-            units: self.units.iter().map(Unit::folded).collect::<Result<_, _>>()?,
-            shortcut: self.shortcut.as_ref().map(Unit::folded).transpose()?,
+            units: self
+                .units
+                .iter()
+                .map(ConvUnit::folded)
+                .collect::<Result<_, _>>()?,
+            shortcut: self.shortcut.as_ref().map(ConvUnit::folded).transpose()?,
         })
     }
 }

@@ -7,21 +7,25 @@ use flawforge_ops::{Mode, max_pool3};
 use rand::Rng;
 
 use crate::layers::{Plan, Tracking};
-use crate::residual::{Block, BlockPlan, Geometry, Unit, plan_conv, plan_norm};
+use crate::residual::{Block, BlockPlan, ConvShape, ConvUnit, plan_conv, plan_norm};
 use crate::{ModelError, ParameterSpec, Parameters};
 
 /// Channels of the first convolution.
 const STEM: usize = 64;
 
-/// A residual network of torchvision.
+/// A residual network of torchvision. In files (feature `serde`) it is called by its [`key`](Self::key).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum ResNetKind {
     /// `resnet18`: two basic blocks a stage; outputs of 64, 128, 256 and 512 channels.
+    #[cfg_attr(feature = "serde", serde(rename = "resnet18"))]
     ResNet18,
     /// `resnet50`: 3, 4, 6 and 3 bottlenecks; outputs of 256, 512, 1024 and 2048 channels.
+    #[cfg_attr(feature = "serde", serde(rename = "resnet50"))]
     ResNet50,
     /// `wide_resnet50_2`: the same with inner layers twice as wide (PatchCore's backbone).
+    #[cfg_attr(feature = "serde", serde(rename = "wide-resnet50-2"))]
     WideResNet50,
 }
 
@@ -35,6 +39,15 @@ impl ResNetKind {
             Self::ResNet18 => "resnet18",
             Self::ResNet50 => "resnet50",
             Self::WideResNet50 => "wide_resnet50_2",
+        }
+    }
+
+    /// The name in settings, on the command line and of its published weights, with hyphens.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::ResNet18 => "resnet18",
+            Self::ResNet50 => "resnet50",
+            Self::WideResNet50 => "wide-resnet50-2",
         }
     }
 
@@ -98,7 +111,7 @@ pub const STAGES: usize = 4;
 #[derive(Debug, Clone)]
 pub struct ResNet {
     kind: ResNetKind,
-    stem: Unit,
+    stem: ConvUnit,
     stages: Vec<Vec<Block>>,
 }
 
@@ -106,7 +119,7 @@ impl ResNet {
     /// The tensors of a network up to stage `last` (1 to 4), in torchvision's order; `fc` is not among them.
     pub fn specification(kind: ResNetKind, last: usize) -> Vec<ParameterSpec> {
         let mut plan = Plan::default();
-        plan_conv(&mut plan, "conv1", Geometry::new(3, STEM, 7, 2));
+        plan_conv(&mut plan, "conv1", ConvShape::new(3, STEM, 7, 2));
         plan_norm(&mut plan, "bn1", STEM);
         for stage in 1..=last.min(STAGES) {
             for (index, block) in kind.blocks(stage).iter().enumerate() {
@@ -126,7 +139,7 @@ impl ResNet {
         rng: &mut impl Rng,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let parameters = Parameters::initialise(Self::specification(kind, last), rng, device)?;
+        let parameters = Parameters::initialize(Self::specification(kind, last), rng, device)?;
         Self::assemble(kind, last, &parameters)
     }
 
@@ -169,7 +182,7 @@ impl ResNet {
     }
 
     /// The outputs of stages 1 to `last` (or as many as the network has) for images (N, H, W, 3), normalised by
-    /// [`imagenet_normalised`]: (N, H/4, W/4, C₁), (N, H/8, W/8, C₂) and so on, sizes rounded up, channels as
+    /// [`imagenet_normalized`]: (N, H/4, W/4, C₁), (N, H/8, W/8, C₂) and so on, sizes rounded up, channels as
     /// [`ResNetKind::channels`] says. Nothing behind the last is computed.
     ///
     /// # Errors
@@ -188,8 +201,14 @@ impl ResNet {
 }
 
 /// The first convolution and its batch norm.
-pub(crate) fn stem_unit(parameters: &Parameters, tracking: Tracking) -> Result<Unit, ModelError> {
-    Unit::new(parameters, "conv1", "bn1", Geometry::new(3, STEM, 7, 2), tracking)
+pub(crate) fn stem_unit(parameters: &Parameters, tracking: Tracking) -> Result<ConvUnit, ModelError> {
+    ConvUnit::new(
+        parameters,
+        "conv1",
+        "bn1",
+        ConvShape::new(3, STEM, 7, 2),
+        tracking,
+    )
 }
 
 /// The blocks of stages 1 to `last`.
@@ -213,13 +232,13 @@ pub(crate) fn stage_blocks(
 /// Means of the colours of ImageNet, red first.
 pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// Standard deviations of the colours of ImageNet.
-pub const IMAGENET_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
+pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Images (N, H, W, 3) with values in \[0, 1\] normalised as torchvision's networks expect it.
 ///
 /// # Errors
 /// Another number of channels.
-pub fn imagenet_normalised(images: &Tensor) -> Result<Tensor, ModelError> {
+pub fn imagenet_normalized(images: &Tensor) -> Result<Tensor, ModelError> {
     let vector = |values: [f32; 3]| -> Result<Tensor, ModelError> {
         Ok(
             Tensor::new(&values, images.device())?.to_dtype(match images.dtype() {
@@ -228,6 +247,6 @@ pub fn imagenet_normalised(images: &Tensor) -> Result<Tensor, ModelError> {
             })?,
         )
     };
-    let centred = images.broadcast_sub(&vector(IMAGENET_MEAN)?)?;
-    Ok(centred.broadcast_div(&vector(IMAGENET_DEVIATION)?)?)
+    let centered = images.broadcast_sub(&vector(IMAGENET_MEAN)?)?;
+    Ok(centered.broadcast_div(&vector(IMAGENET_STD)?)?)
 }

@@ -156,7 +156,7 @@ struct Nets {
 
 impl Nets {
     fn new(settings: &Settings, case: &str, dtype: DType) -> Self {
-        let (centre, spread) = settings.cases[case];
+        let (center, spread) = settings.cases[case];
         let weights = |specification: Vec<ParameterSpec>, network: u64| -> HashMap<String, Vec<f64>> {
             let mut trainable: Vec<_> = specification
                 .iter()
@@ -165,7 +165,7 @@ impl Nets {
             trainable.sort_by(|a, b| a.name.cmp(&b.name));
             (1000 * network..)
                 .zip(trainable)
-                .map(|(stream, spec)| (spec.name.clone(), initial(spec, stream, centre, spread)))
+                .map(|(stream, spec)| (spec.name.clone(), initial(spec, stream, center, spread)))
                 .collect()
         };
         let mut rng = <rand_chacha::ChaCha8Rng as rand::SeedableRng>::seed_from_u64(0);
@@ -278,15 +278,15 @@ fn uniform(stream: u64, count: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The script's `initialise` for one tensor.
-fn initial(spec: &ParameterSpec, stream: u64, centre: f64, spread: f64) -> Vec<f64> {
+/// The script's `initialize` for one tensor.
+fn initial(spec: &ParameterSpec, stream: u64, center: f64, spread: f64) -> Vec<f64> {
     let mut values = uniform(stream, spec.shape.iter().product());
     for value in &mut values {
         let u = 2.0 * *value - 1.0;
         *value = match spec.role {
             Role::ConvWeight => 0.02 * 3f64.sqrt() * u,
             Role::NormWeight => 1.0 + 0.02 * 3f64.sqrt() * u,
-            Role::NormBias => centre + spread * u,
+            Role::NormBias => center + spread * u,
             Role::ConvBias { inputs } => u / (9.0 * inputs as f64).sqrt(),
             _ => unreachable!("only trainable tensors are initialised"),
         };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use candle_core::{DType, Device, IndexOp, Tensor};
-use flawforge_models::import::{ColourOrder, read_discriminative, read_reconstructive, write};
+use flawforge_models::import::{ColorOrder, read_discriminative, read_reconstructive, write};
 use flawforge_models::{
     Detector, Discriminative, Draem, ModelError, ParameterSpec, Parameters, Reconstructive, Role,
     bytes_to_tensor,
@@ -197,10 +197,10 @@ fn published_weights_see_the_colours_they_were_trained_with() {
     s.forward(&noise((2, 32, 32, 6), 11), Mode::Train).unwrap();
 
     // As if written by DRAEM: plain names and values, meant for BGR.
-    write(r.parameters(), &path("r"), ColourOrder::Rgb).unwrap();
-    write(s.parameters(), &path("s"), ColourOrder::Rgb).unwrap();
-    let ours_r = read_reconstructive(&path("r"), ColourOrder::Bgr, &CPU).unwrap();
-    let ours_s = read_discriminative(&path("s"), ColourOrder::Bgr, &CPU).unwrap();
+    write(r.parameters(), &path("r"), ColorOrder::Rgb).unwrap();
+    write(s.parameters(), &path("s"), ColorOrder::Rgb).unwrap();
+    let ours_r = read_reconstructive(&path("r"), ColorOrder::Bgr, &CPU).unwrap();
+    let ours_s = read_discriminative(&path("s"), ColorOrder::Bgr, &CPU).unwrap();
     assert_eq!((ours_r.width(), ours_s.width()), (3, 2));
     assert_eq!(ours_r.parameters().batches_seen(), 1);
     let rgb = noise((1, 32, 32, 3), 12);
@@ -222,7 +222,7 @@ fn published_weights_see_the_colours_they_were_trained_with() {
     );
 
     // Exporting in DRAEM's order gives DRAEM's numbers back, exactly.
-    write(ours_r.parameters(), &path("back"), ColourOrder::Bgr).unwrap();
+    write(ours_r.parameters(), &path("back"), ColorOrder::Bgr).unwrap();
     let back = candle_core::safetensors::load(path("back"), &CPU).unwrap();
     assert_eq!(back.len(), 156);
     for (name, tensor) in tensors(r.parameters()) {
@@ -297,10 +297,10 @@ fn unfit_weights_are_named_and_change_nothing() {
 fn unfit_weight_files_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("weights.safetensors");
-    let read = || read_reconstructive(&path, ColourOrder::Rgb, &CPU).unwrap_err();
+    let read = || read_reconstructive(&path, ColorOrder::Rgb, &CPU).unwrap_err();
     assert!(matches!(read(), ModelError::File { .. }));
     let whole = directory.path().join("whole");
-    write(reconstructive(1, 15).parameters(), &whole, ColourOrder::Rgb).unwrap();
+    write(reconstructive(1, 15).parameters(), &whole, ColorOrder::Rgb).unwrap();
     let whole = std::fs::read(whole).unwrap();
     for cut in [0, 1, 8, 100, whole.len() / 2, whole.len() - 1] {
         std::fs::write(&path, &whole[..cut]).unwrap();
@@ -312,7 +312,7 @@ fn unfit_weight_files_are_named() {
         );
     }
     std::fs::write(&path, &whole).unwrap();
-    let other = read_discriminative(&path, ColourOrder::Bgr, &CPU)
+    let other = read_discriminative(&path, ColorOrder::Bgr, &CPU)
         .unwrap_err()
         .to_string();
     assert!(

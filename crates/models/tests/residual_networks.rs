@@ -59,7 +59,7 @@ fn weights(specification: &[ParameterSpec]) -> HashMap<String, Tensor> {
                 Role::RunningVar => 0.5,
                 _ => 0.2,
             };
-            let centre = match spec.role {
+            let center = match spec.role {
                 Role::RunningVar | Role::UnitNormWeight => 1.0,
                 _ => 0.0,
             };
@@ -70,7 +70,7 @@ fn weights(specification: &[ParameterSpec]) -> HashMap<String, Tensor> {
             };
             let values: Vec<f32> = uniform(stream as u64, count)
                 .into_iter()
-                .map(|u| (factor * (centre + scale * (2.0 * u - 1.0))) as f32)
+                .map(|u| (factor * (center + scale * (2.0 * u - 1.0))) as f32)
                 .collect();
             let tensor = Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu).unwrap();
             (spec.name.clone(), tensor)

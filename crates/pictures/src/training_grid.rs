@@ -52,3 +52,66 @@ pub fn training_grid(
     }
     Ok(sheet.render())
 }
+
+#[cfg(test)]
+mod tests {
+    use flawforge_augment::{Kind, Parameters, to_float};
+    use flawforge_masks::Mask;
+    use flawforge_models::{AnomalyMap, Detection, Resizing};
+    use image::Rgb;
+
+    use super::*;
+
+    /// Finds nothing.
+    struct Blind;
+
+    impl Detector for Blind {
+        fn resizing(&self) -> Resizing {
+            Resizing::opencv(16, 16)
+        }
+        fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
+            let detection = |image: &&RgbImage| Detection {
+                map: AnomalyMap {
+                    width: image.width(),
+                    height: image.height(),
+                    scores: vec![0.0; 256],
+                },
+                score: 0.0,
+                reconstruction: None,
+            };
+            Ok(images.iter().map(detection).collect())
+        }
+    }
+
+    fn sample(gray: u8, kind: Option<Kind>) -> Sample {
+        let image = to_float(&RgbImage::from_pixel(16, 16, Rgb([gray; 3])));
+        Sample {
+            normal: image.clone(),
+            image,
+            mask: Mask::empty(16, 16),
+            kind,
+            parameters: Parameters::new(),
+        }
+    }
+
+    #[test]
+    fn anomalies_come_first_and_rows_are_few() {
+        let clean: Vec<Sample> = (0..5).map(|_| sample(60, None)).collect();
+        let mut samples = clean.clone();
+        samples.push(sample(200, Some(Kind::Opaque)));
+        let names: Vec<String> = (0..6).map(|i| format!("{i:03}")).collect();
+        let drawn = |samples: &[Sample]| training_grid(&Blind, samples, &names, "title").unwrap();
+        let (with, without) = (drawn(&samples), drawn(&clean));
+        assert_eq!(with.dimensions(), without.dimensions());
+        let first = |picture: &RgbImage, gray: u8| {
+            picture
+                .enumerate_pixels()
+                .find(|(_, _, pixel)| pixel.0 == [gray; 3])
+                .map(|(_, y, _)| y)
+        };
+        // The anomaly is the last sample, but in the first row.
+        assert!(first(&with, 200) < first(&with, 60));
+        assert_eq!(first(&without, 200), None);
+        assert!(drawn(&[]).width() > 0);
+    }
+}

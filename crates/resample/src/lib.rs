@@ -7,7 +7,7 @@
 //!
 //! The published results that this project follows were made with OpenCV, whose integer arithmetic no other library
 //! repeats: textures, images and masks pass through here so that they have the same bytes. [`resize`] brings images to
-//! a size; [`Rotation`] is the sampling grid of `warpAffine`, from which masks and images are rotated.
+//! a size, [`Resizing`] says to which and by which filter (OpenCV's, or an antialiased one); [`Rotation`] is the sampling grid of `warpAffine`, from which masks and images are rotated.
 //!
 //! ```
 //! use flawforge_resample::{Rotation, resize};
@@ -23,6 +23,8 @@
 
 mod multiversion;
 pub mod resize;
+mod resizing;
 mod rotation;
 
+pub use resizing::{Resampling, Resizing};
 pub use rotation::{Rotation, SUBPIXELS};

@@ -296,14 +296,14 @@ impl Pixels {
 mod tests {
     use super::*;
     use flawforge_masks::Mask;
-    use flawforge_models::{AnomalyMap, ModelError};
+    use flawforge_models::{AnomalyMap, ModelError, Resizing};
 
     /// Calls an image as anomalous as its red channel is bright.
     struct Redness;
 
     impl Detector for Redness {
-        fn input_size(&self) -> (u32, u32) {
-            (8, 8)
+        fn resizing(&self) -> Resizing {
+            Resizing::opencv(8, 8)
         }
         fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
             Ok(images
@@ -373,8 +373,8 @@ mod tests {
     fn the_part_looked_at_has_figures_of_its_own() {
         struct Upper;
         impl Detector for Upper {
-            fn input_size(&self) -> (u32, u32) {
-                (8, 8)
+            fn resizing(&self) -> Resizing {
+                Resizing::opencv(8, 8)
             }
             fn view(&self) -> Option<View> {
                 Some(View {

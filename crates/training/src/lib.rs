@@ -27,7 +27,7 @@
 //! let product = Product::new(demo::CATEGORIES[0], Selection::default());
 //! let experiment = Experiment::new(Method::LinYan, &Profile::builtin("smoke")?, &product, 0)?
 //!     .with(&Overrides::from_toml("[schedule]\nlength = \"2 steps\"", "example")?)?;
-//! let mut category = demo::category(&product.name, experiment.image_size, 0)?;
+//! let mut category = demo::category(&product.name, &experiment.loading(), 0)?;
 //! category.train.truncate(8);
 //! let textures = Arc::new(ProceduralTextures::default());
 //! let out = tempfile::tempdir()?;

@@ -149,12 +149,12 @@ impl Run {
             }
         };
         let detection = detector
-            .detect(&[&self.loading().resized(image)])?
+            .inspect(&[image])?
             .pop()
             .ok_or_else(|| TrainingError::Batches("the detector returned nothing".to_owned()))?;
         Ok(Scored {
             score: detection.score,
-            map: detection.map.resized(image.width(), image.height()),
+            map: detection.map,
             verdict: self.verdict(detection.score),
         })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use candle_core::Device;
 use flawforge_augment::Selection;
-use flawforge_datasets::demo;
+use flawforge_datasets::demo as demo_data;
 use flawforge_training::methods::patchcore::backbone::{BackboneSource, Weights};
 use flawforge_training::methods::patchcore::{Backbone, BackboneWeights};
 use flawforge_training::{Experiment, Method, Product, Profile, Run, evaluate, evaluate_each, train};
@@ -23,7 +23,7 @@ fn demo(category: &str) -> Experiment {
 #[test]
 fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
     let config = demo("gear");
-    let category = demo::category_as("gear", &config.loading(), 0).unwrap();
+    let category = demo_data::category("gear", &config.loading(), 0).unwrap();
     let out = tempfile::tempdir().unwrap();
     let report = train(&config, &category, textures(), out.path(), &quiet()).unwrap();
     assert_eq!(
@@ -152,7 +152,7 @@ fn the_official_crop_leaves_the_frame_at_zero_and_is_scored_by_itself_too() {
     let mut config = demo("weave");
     let patchcore = &mut config.settings.patchcore_mut().unwrap().patchcore;
     (patchcore.resize, patchcore.crop, patchcore.reweight) = (64, 48, 9);
-    let mut category = demo::category_as("weave", &config.loading(), 0).unwrap();
+    let mut category = demo_data::category("weave", &config.loading(), 0).unwrap();
     category.train.truncate(10);
     let out = tempfile::tempdir().unwrap();
     train(&config, &category, textures(), out.path(), &quiet()).unwrap();

@@ -163,7 +163,7 @@ pub(super) fn base_name(name: &str) -> &str {
 mod tests {
     use super::*;
     use flawforge::augment::ProceduralTextures;
-    use flawforge::datasets::demo;
+    use flawforge::datasets::{Loading, demo};
 
     fn demo_set(category: &Category, seed: u64) -> SimulatedSet<'_> {
         let settings = SetSettings::new(&category.name, 2, seed);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_made_on_every_normal_image() {
-        let category = demo::category("connector", 64, 1).unwrap();
+        let category = demo::category("connector", &Loading::opencv(64, 64), 1).unwrap();
         let set = demo_set(&category, 0);
         assert_eq!(set.normals().len(), demo::TEST_GOOD);
         for kind in KINDS {
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn pictures_follow_from_their_names() {
-        let category = demo::category("weave", 64, 1).unwrap();
+        let category = demo::category("weave", &Loading::opencv(64, 64), 1).unwrap();
         let (set, again, other) = (
             demo_set(&category, 0),
             demo_set(&category, 0),

@@ -2,13 +2,13 @@
 
 use rand::{Rng, RngCore};
 
-use super::shapes::{Colour, sin_cos};
+use super::shapes::{Color, sin_cos};
 
 /// How one picture is taken. All of it varies from picture to picture, as on a real line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Camera {
     /// Exposure, one factor a channel.
-    gain: Colour,
+    gain: Color,
     /// Change of brightness across the picture along x and y.
     slope: [f32; 2],
     /// Darkening of the corners.
@@ -35,7 +35,7 @@ impl Camera {
     }
 
     /// Applies focus and light to a noise-free picture of `size` × `size` pixels.
-    pub(super) fn expose(&self, pixels: &[Colour], size: u32) -> Vec<Colour> {
+    pub(super) fn expose(&self, pixels: &[Color], size: u32) -> Vec<Color> {
         let size = size as usize;
         let mut picture = blurred(pixels, size, self.blur * size as f32);
         for (index, pixel) in picture.iter_mut().enumerate() {
@@ -50,7 +50,7 @@ impl Camera {
     }
 
     /// Adds the grain and rounds to bytes, red first, row by row.
-    pub(super) fn develop(&self, picture: &[Colour], rng: &mut dyn RngCore) -> Vec<u8> {
+    pub(super) fn develop(&self, picture: &[Color], rng: &mut dyn RngCore) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(picture.len() * 3);
         for pixel in picture {
             let common = bell(rng);
@@ -71,14 +71,14 @@ fn bell(rng: &mut dyn RngCore) -> f32 {
 }
 
 /// Gaussian blur of `sigma` pixels, edges repeated.
-fn blurred(pixels: &[Colour], size: usize, sigma: f32) -> Vec<Colour> {
+fn blurred(pixels: &[Color], size: usize, sigma: f32) -> Vec<Color> {
     let reach = (3.0 * sigma).ceil().max(1.0) as isize;
     let mut kernel: Vec<f32> = (-reach..=reach)
         .map(|k| libm::expf(-0.5 * (k as f32 / sigma) * (k as f32 / sigma)))
         .collect();
     let whole: f32 = kernel.iter().sum();
     kernel.iter_mut().for_each(|weight| *weight /= whole);
-    let pass = |source: &[Colour], step_x: isize, step_y: isize| -> Vec<Colour> {
+    let pass = |source: &[Color], step_x: isize, step_y: isize| -> Vec<Color> {
         let last = size as isize - 1;
         (0..size * size)
             .map(|index| {

@@ -4,7 +4,7 @@
 //! the picture, so that the same scene can be painted at 32 or at 512 pixels. Every pixel is
 //! painted as 2 × 2 samples and every edge is softened over one sample.
 
-use super::shapes::{Colour, mix};
+use super::shapes::{Color, mix};
 
 /// Samples along one side of a pixel.
 const SUPERSAMPLING: usize = 2;
@@ -28,12 +28,12 @@ impl Bounds {
     };
 
     /// The square around a centre.
-    pub(super) fn around(centre: [f32; 2], reach: f32) -> Self {
+    pub(super) fn around(center: [f32; 2], reach: f32) -> Self {
         Self {
-            left: centre[0] - reach,
-            top: centre[1] - reach,
-            right: centre[0] + reach,
-            bottom: centre[1] + reach,
+            left: center[0] - reach,
+            top: center[1] - reach,
+            right: center[0] + reach,
+            bottom: center[1] + reach,
         }
     }
 
@@ -58,7 +58,7 @@ impl Bounds {
 /// The picture being painted, at sample resolution.
 pub(super) struct Canvas {
     side: usize,
-    samples: Vec<Colour>,
+    samples: Vec<Color>,
 }
 
 impl Canvas {
@@ -77,7 +77,7 @@ impl Canvas {
     }
 
     /// Replaces every sample within `bounds` by `change(x, y, colour underneath)`.
-    pub(super) fn repaint(&mut self, bounds: Bounds, mut change: impl FnMut(f32, f32, Colour) -> Colour) {
+    pub(super) fn repaint(&mut self, bounds: Bounds, mut change: impl FnMut(f32, f32, Color) -> Color) {
         let side = self.side as f32;
         let first = |edge: f32| ((edge * side - 1.5).max(0.0) as usize).min(self.side);
         let last = |edge: f32| ((edge * side + 1.5).max(0.0) as usize).min(self.side);
@@ -101,7 +101,7 @@ impl Canvas {
         &mut self,
         bounds: Bounds,
         distance: impl Fn(f32, f32) -> f32,
-        shade: impl Fn(f32, f32, f32) -> Colour,
+        shade: impl Fn(f32, f32, f32) -> Color,
     ) {
         let edge = 1.0 / self.sample_width();
         self.repaint(bounds, |x, y, under| {
@@ -135,7 +135,7 @@ impl Canvas {
     pub(super) fn raise(
         &mut self,
         height: impl Fn(f32, f32) -> f32,
-        shade: impl Fn(f32, f32, f32, [f32; 2]) -> Colour,
+        shade: impl Fn(f32, f32, f32, [f32; 2]) -> Color,
     ) {
         let grid = self.side + 1;
         let step = self.sample_width();
@@ -155,7 +155,7 @@ impl Canvas {
     }
 
     /// Averages the samples of every pixel: the noise-free picture, row by row.
-    pub(super) fn into_pixels(self) -> Vec<Colour> {
+    pub(super) fn into_pixels(self) -> Vec<Color> {
         let size = self.side / SUPERSAMPLING;
         let share = 1.0 / (SUPERSAMPLING * SUPERSAMPLING) as f32;
         let mut pixels = vec![[0.0f32; 3]; size * size];

@@ -9,7 +9,7 @@ use rand::{Rng, RngCore};
 use super::canvas::{Bounds, Canvas};
 use super::lattice::{layered, smooth};
 use super::product::Product;
-use super::shapes::{Colour, Point, Pose, disc, mix, nearest, rounded_box, scale, smoothstep, turn};
+use super::shapes::{Color, Point, Pose, disc, mix, nearest, rounded_box, scale, smoothstep, turn};
 
 const WAYS: usize = 5;
 const PITCH: f32 = 0.118;
@@ -20,15 +20,15 @@ const PIN_LENGTH: f32 = 0.30;
 const PIN_HALF_WIDTH: f32 = 0.0225;
 const WIRE_HALF_WIDTH: f32 = 0.034;
 
-const WIRES: [Colour; WAYS] = [
+const WIRES: [Color; WAYS] = [
     [0.74, 0.15, 0.12],
     [0.86, 0.68, 0.14],
     [0.16, 0.47, 0.24],
     [0.14, 0.28, 0.62],
     [0.80, 0.79, 0.76],
 ];
-const PLASTIC: Colour = [0.74, 0.73, 0.67];
-const GOLD: Colour = [0.84, 0.66, 0.33];
+const PLASTIC: Color = [0.74, 0.73, 0.67];
+const GOLD: Color = [0.84, 0.66, 0.33];
 
 /// A plug as it lies under the camera.
 pub(super) struct Connector {
@@ -82,7 +82,7 @@ impl Connector {
             canvas.shadow(bounds, 0.5, 0.03, |x, y| {
                 nearest(&line, x - 0.012, y - 0.010).distance - WIRE_HALF_WIDTH
             });
-            let colour = WIRES[order[way]];
+            let color = WIRES[order[way]];
             canvas.paint(
                 bounds,
                 |x, y| nearest(&line, x, y).distance - WIRE_HALF_WIDTH,
@@ -91,7 +91,7 @@ impl Connector {
                     let across = -nearest(&line, x, y).side / WIRE_HALF_WIDTH;
                     let round = 0.45 + 0.6 * (1.0 - across * across).max(0.0).sqrt();
                     let gloss = 1.0 - smoothstep(0.0, 0.28, (across + 0.35).abs());
-                    mix(scale(colour, round), [1.0; 3], 0.35 * gloss)
+                    mix(scale(color, round), [1.0; 3], 0.35 * gloss)
                 },
             );
         }
@@ -177,7 +177,7 @@ impl Connector {
         let whole = |p: Point| {
             let bitten = bites
                 .iter()
-                .map(|(centre, radius)| -disc(p[0], p[1], *centre, *radius))
+                .map(|(center, radius)| -disc(p[0], p[1], *center, *radius))
                 .fold(f32::NEG_INFINITY, f32::max);
             (housing(p).max(bitten), bitten)
         };
@@ -190,32 +190,32 @@ impl Connector {
             |x, y, _| {
                 let p = self.pose.to_object(x, y);
                 let d = housing(p);
-                let mut colour = PLASTIC;
+                let mut color = PLASTIC;
                 // A bevel that catches the light from the upper left.
                 let bevel = smoothstep(-0.022, -0.004, d);
                 if bevel > 0.0 {
                     let step = 0.002;
                     let facing = (d - housing([p[0] + step, p[1]])) + (d - housing([p[0], p[1] + step]));
-                    colour = scale(colour, 1.0 + 0.22 * bevel * (facing / step).clamp(-1.2, 1.2));
+                    color = scale(color, 1.0 + 0.22 * bevel * (facing / step).clamp(-1.2, 1.2));
                 }
                 // A moulded groove, and the mark of the first way.
                 let groove = 1.0 - smoothstep(0.003, 0.008, (p[1] - 0.505).abs());
                 let mark = 1.0 - smoothstep(-0.002, 0.002, disc(p[0], p[1], [0.215, 0.335], 0.016));
-                colour = scale(colour, (1.0 - 0.28 * groove) * (1.0 - 0.55 * mark));
+                color = scale(color, (1.0 - 0.28 * groove) * (1.0 - 0.55 * mark));
                 // Fresh fracture: rough and paler than the moulded skin.
                 let bitten = whole(p).1;
                 if bitten > -0.016 {
                     let rough = 0.92 + 0.16 * smooth(p[0] * 90.0, p[1] * 90.0, self.plate ^ 5);
                     let fracture = smoothstep(-0.016, -0.006, bitten);
-                    colour = mix(colour, scale([0.90, 0.89, 0.86], rough), fracture);
+                    color = mix(color, scale([0.90, 0.89, 0.86], rough), fracture);
                 }
-                colour
+                color
             },
         );
         for way in 0..WAYS {
-            let centre = [way_x(way), 0.415];
-            let here = self.pose.to_picture(centre);
-            let window = |p: Point| rounded_box(p[0], p[1], centre, [0.029, 0.046], 0.006);
+            let center = [way_x(way), 0.415];
+            let here = self.pose.to_picture(center);
+            let window = |p: Point| rounded_box(p[0], p[1], center, [0.029, 0.046], 0.006);
             canvas.paint(
                 Bounds::around(here, 0.07),
                 |x, y| {
@@ -224,7 +224,7 @@ impl Connector {
                 },
                 |x, y, d| {
                     let p = self.pose.to_object(x, y);
-                    let contact = rounded_box(p[0], p[1], [centre[0], 0.432], [0.013, 0.026], 0.004);
+                    let contact = rounded_box(p[0], p[1], [center[0], 0.432], [0.013, 0.026], 0.004);
                     let shade = 0.55 + 0.45 * smoothstep(0.37, 0.42, p[1]);
                     let deep = scale([0.17, 0.16, 0.15], 0.7 + 10.0 * (-d).min(0.03));
                     let metal = scale(GOLD, 0.85 * shade);
@@ -289,11 +289,11 @@ impl Product for Connector {
                 let bites = (0..3)
                     .map(|_| {
                         let aside = rng.random_range(-0.8..0.8) * size;
-                        let centre = [
+                        let center = [
                             at[0] + along[0] * aside + rng.random_range(-0.1..0.1) * size,
                             at[1] + along[1] * aside + rng.random_range(-0.1..0.1) * size,
                         ];
-                        (centre, size * rng.random_range(0.5..0.95))
+                        (center, size * rng.random_range(0.5..0.95))
                     })
                     .collect();
                 Flaw::ChippedHousing { bites }

@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageFormat};
 use rayon::prelude::*;
 
 use super::{CATEGORIES, category};
-use crate::{Category, DatasetError, GOOD};
+use crate::{Category, DatasetError, GOOD, Loading};
 
 /// Writes all categories below `dir` as PNG files that [`crate::CategoryFiles::discover`] reads back to the same pixels:
 ///
@@ -25,7 +25,7 @@ use crate::{Category, DatasetError, GOOD};
 pub fn export(dir: &Path, size: u32, seed: u64) -> Result<(), DatasetError> {
     fs::create_dir_all(dir).map_err(|e| DatasetError::io(dir, e))?;
     for name in CATEGORIES {
-        let generated = category(name, size, seed)?;
+        let generated = category(name, &Loading::opencv(size, size), seed)?;
         let staging = tempfile::Builder::new()
             .prefix(".demo-")
             .tempdir_in(dir)
@@ -62,8 +62,8 @@ fn write(category: &Category, dir: &Path) -> Result<(), DatasetError> {
         }
     }
     files.par_iter().try_for_each(|(path, image)| {
-        image.save_with_format(path, ImageFormat::Png).map_err(|fault| {
-            let source = match fault {
+        image.save_with_format(path, ImageFormat::Png).map_err(|error| {
+            let source = match error {
                 image::ImageError::IoError(source) => source,
                 other => std::io::Error::other(other),
             };

@@ -16,7 +16,7 @@ const ROOT: f32 = 0.285;
 const TIP: f32 = 0.400;
 const BORE: f32 = 0.105;
 const HUB: f32 = 0.165;
-const CENTRE: Point = [0.5, 0.5];
+const CENTER: Point = [0.5, 0.5];
 
 /// Where the broad face ends and the teeth begin: a turned groove.
 const GROOVE: f32 = 0.250;
@@ -42,7 +42,7 @@ pub(super) enum Flaw {
 
 /// A tooth that points along +x from the centre; `slant` and `height` cut it.
 fn tooth(p: Point, height: f32, slant: f32) -> f32 {
-    let (x, y) = (p[0] - CENTRE[0], p[1] - CENTRE[1]);
+    let (x, y) = (p[0] - CENTER[0], p[1] - CENTER[1]);
     let half_width = 0.092 - 0.30 * (x - ROOT);
     let flank = (y.abs() - half_width) * 0.958;
     let top = x - (ROOT + (TIP - ROOT) * height) + slant * y;
@@ -52,7 +52,7 @@ fn tooth(p: Point, height: f32, slant: f32) -> f32 {
 impl Gear {
     /// Signed distance to the outline.
     fn outline(&self, p: Point, flaw: Option<&Flaw>) -> f32 {
-        let (x, y) = (p[0] - CENTRE[0], p[1] - CENTRE[1]);
+        let (x, y) = (p[0] - CENTER[0], p[1] - CENTER[1]);
         let away = length(x, y);
         let body = away - ROOT;
         if !(ROOT - 0.05..TIP + 0.06).contains(&away) {
@@ -61,7 +61,7 @@ impl Gear {
         let sector = std::f32::consts::TAU / TEETH as f32;
         let nearest = libm::roundf(libm::atan2f(y, x) / sector) as i32;
         let index = nearest.rem_euclid(TEETH as i32) as usize;
-        let here = turn(p, CENTRE, -nearest as f32 * sector);
+        let here = turn(p, CENTER, -nearest as f32 * sector);
         match flaw {
             Some(Flaw::BentTooth {
                 tooth: bent,
@@ -73,8 +73,8 @@ impl Gear {
                     body.min(tooth(here, 1.0, 0.0))
                 };
                 // The bent one may reach over its neighbours' sectors.
-                let there = turn(p, CENTRE, -(*bent as f32) * sector);
-                let foot = [CENTRE[0] + ROOT - 0.005, CENTRE[1]];
+                let there = turn(p, CENTER, -(*bent as f32) * sector);
+                let foot = [CENTER[0] + ROOT - 0.005, CENTER[1]];
                 straight.min(tooth(turn(there, foot, -lean), 1.0, 0.0))
             }
             Some(Flaw::BrokenTooth {
@@ -89,12 +89,12 @@ impl Gear {
     /// Share of bare, bright metal that a defect leaves: the fracture of a tooth, the strained foot of another.
     fn bared(&self, p: Point, flaw: Option<&Flaw>) -> f32 {
         let sector = std::f32::consts::TAU / TEETH as f32;
-        let along = |tooth: usize| turn(p, CENTRE, -(tooth as f32) * sector);
+        let along = |tooth: usize| turn(p, CENTER, -(tooth as f32) * sector);
         let rough = 0.80 + 0.20 * smooth(p[0] * 80.0, p[1] * 80.0, self.finish ^ 1);
         match flaw {
             Some(Flaw::BrokenTooth { tooth, height, slant }) => {
                 let q = along(*tooth);
-                let (x, y) = (q[0] - CENTRE[0], q[1] - CENTRE[1]);
+                let (x, y) = (q[0] - CENTER[0], q[1] - CENTER[1]);
                 let depth = ROOT + (TIP - ROOT) * height - slant * y - x;
                 let wide = 1.0 - smoothstep(0.085, 0.100, y.abs());
                 let face = smoothstep(0.034, 0.022, depth) * wide;
@@ -102,7 +102,7 @@ impl Gear {
             }
             Some(Flaw::BentTooth { tooth, .. }) => {
                 let q = along(*tooth);
-                let (x, y) = (q[0] - CENTRE[0], q[1] - CENTRE[1]);
+                let (x, y) = (q[0] - CENTER[0], q[1] - CENTER[1]);
                 let crease = smoothstep(0.014, 0.005, (x - ROOT + 0.004).abs());
                 0.25 * rough * crease * smoothstep(0.095, 0.075, y.abs())
             }
@@ -111,7 +111,7 @@ impl Gear {
     }
 
     fn solid(&self, p: Point, flaw: Option<&Flaw>) -> f32 {
-        self.outline(p, flaw).max(-disc(p[0], p[1], CENTRE, BORE))
+        self.outline(p, flaw).max(-disc(p[0], p[1], CENTER, BORE))
     }
 }
 
@@ -123,7 +123,7 @@ impl Product for Gear {
         let shift = [rng.random_range(-0.015..0.015), rng.random_range(-0.015..0.015)];
         let angle = rng.random_range(0.0..std::f32::consts::TAU);
         Self {
-            pose: Pose::new(CENTRE, shift, angle, 1.0),
+            pose: Pose::new(CENTER, shift, angle, 1.0),
             belt: rng.next_u32(),
             finish: rng.next_u32(),
         }
@@ -146,7 +146,7 @@ impl Product for Gear {
             },
             2 => {
                 let from = rng.random_range(0.16..0.27);
-                let at = [CENTRE[0] + from * cosine, CENTRE[1] + from * sine];
+                let at = [CENTER[0] + from * cosine, CENTER[1] + from * sine];
                 let drops = (0..rng.random_range(1..4))
                     .map(|_| {
                         let radius = (0.030 + 0.045 * strength) * rng.random_range(0.8..1.2);
@@ -162,7 +162,7 @@ impl Product for Gear {
             }
             _ => {
                 let from = rng.random_range(0.13..0.27);
-                let start = [CENTRE[0] + from * cosine, CENTRE[1] + from * sine];
+                let start = [CENTER[0] + from * cosine, CENTER[1] + from * sine];
                 Flaw::Scratch(Scratch::draw(
                     self.pose.to_picture(start),
                     rng.random_range(0.0..std::f32::consts::TAU),
@@ -184,15 +184,15 @@ impl Product for Gear {
         canvas.shadow(Bounds::ALL, 0.45, 0.04, |x, y| {
             self.solid(self.pose.to_object(x - 0.012, y - 0.015), flaw)
         });
-        let centre = self.pose.to_picture(CENTRE);
+        let center = self.pose.to_picture(CENTER);
         canvas.paint(
             Bounds::ALL,
             |x, y| self.solid(self.pose.to_object(x, y), flaw),
             |x, y, d| {
                 let p = self.pose.to_object(x, y);
-                let away = length(p[0] - CENTRE[0], p[1] - CENTRE[1]);
+                let away = length(p[0] - CENTER[0], p[1] - CENTER[1]);
                 let towards = away.max(0.02);
-                let (dx, dy) = ((x - centre[0]) / towards, (y - centre[1]) / towards);
+                let (dx, dy) = ((x - center[0]) / towards, (y - center[1]) / towards);
                 // Turned metal: two fans of light that stay with the lamp (upper left), and rings.
                 let fan = dx * 0.6 + dy * 0.8;
                 let rings = smooth(away * 150.0, 0.5, 77) + 0.5 * smooth(away * 420.0, 0.5, 78);

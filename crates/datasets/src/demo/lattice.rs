@@ -57,17 +57,17 @@ pub(super) fn cell(x: f32, y: f32, seed: u32) -> Cell {
     let (mut first, mut second) = ((f32::INFINITY, [0.0; 2], 0.0), (f32::INFINITY, [0.0; 2]));
     for j in row - 1..=row + 1 {
         for i in column - 1..=column + 1 {
-            let centre: Point = [
+            let center: Point = [
                 i as f32 + 0.1 + 0.8 * hash(i, j, seed),
                 j as f32 + 0.1 + 0.8 * hash(i, j, seed ^ 0x5bd1),
             ];
-            let (dx, dy) = (x - centre[0], y - centre[1]);
+            let (dx, dy) = (x - center[0], y - center[1]);
             let squared = dx * dx + dy * dy;
             if squared < first.0 {
                 second = (first.0, first.1);
-                first = (squared, centre, hash(i, j, seed ^ 0x27d4));
+                first = (squared, center, hash(i, j, seed ^ 0x27d4));
             } else if squared < second.0 {
-                second = (squared, centre);
+                second = (squared, center);
             }
         }
     }

@@ -8,10 +8,10 @@ use rand::{Rng, RngCore};
 use super::canvas::Canvas;
 use super::lattice::{cell, layered, smooth};
 use super::product::Product;
-use super::shapes::{Colour, Point, Pose, length, mix, nearest, polyline_length, scale, sin_cos, smoothstep};
+use super::shapes::{Color, Point, Pose, length, mix, nearest, polyline_length, scale, sin_cos, smoothstep};
 use super::surface::Stain;
 
-const TAN: Colour = [0.50, 0.315, 0.20];
+const TAN: Color = [0.50, 0.315, 0.20];
 
 /// A piece of hide under the camera.
 pub(super) struct Leather {
@@ -36,7 +36,7 @@ pub(super) enum Flaw {
     },
     /// Holes left by an awl.
     Punctures {
-        centres: Vec<Point>,
+        centers: Vec<Point>,
         radius: f32,
         depth: f32,
     },
@@ -104,12 +104,12 @@ impl Leather {
                 damage.dark = 0.10 * press * press;
             }
             Some(Flaw::Punctures {
-                centres,
+                centers,
                 radius,
                 depth,
             }) => {
-                for centre in centres {
-                    let away = length(x - centre[0], y - centre[1]);
+                for center in centers {
+                    let away = length(x - center[0], y - center[1]);
                     let pit = 1.0 - smoothstep(0.45 * radius, 1.05 * radius, away);
                     let rim = smoothstep(0.8 * radius, 1.25 * radius, away)
                         * (1.0 - smoothstep(1.25 * radius, 2.3 * radius, away));
@@ -169,7 +169,7 @@ impl Product for Leather {
                 depth: 0.015,
             },
             2 => Flaw::Punctures {
-                centres: (0..rng.random_range(1..4usize))
+                centers: (0..rng.random_range(1..4usize))
                     .map(|_| {
                         [
                             place[0] + rng.random_range(-0.12..0.12),

@@ -23,9 +23,9 @@
 //! The same seed at another size gives the same scenes, nearly: only a defect too small for the size is drawn again.
 //!
 //! ```
-//! use flawforge_datasets::demo;
+//! use flawforge_datasets::{Loading, demo};
 //!
-//! let gear = demo::category("gear", 64, 1)?;
+//! let gear = demo::category("gear", &Loading::opencv(64, 64), 1)?;
 //! assert_eq!(gear.train.len(), demo::TRAIN);
 //! let broken = gear.test.iter().find(|image| image.defect == "broken_tooth").expect("a defect type of the gear");
 //! assert!(broken.is_defective() && broken.mask.count() > 0);
@@ -73,17 +73,35 @@ pub const TEST_DEFECTIVE: usize = 24;
 /// Sizes that can be generated, in pixels a side.
 pub const SIZES: RangeInclusive<u32> = 32..=512;
 
-/// Generates one category as `size` × `size` images: [`TRAIN`] normal ones to train on, [`TEST_GOOD`] normal and
-/// [`TEST_DEFECTIVE`] defective ones to test on, in the order in which [`crate::CategoryFiles::discover`] would list them.
+/// Generates one category: [`TRAIN`] normal images to train on, [`TEST_GOOD`] normal and [`TEST_DEFECTIVE`] defective ones to
+/// test on, in the order in which [`crate::CategoryFiles::discover`] would list them. Images and masks have the sizes asked for,
+/// each of its own; pictures are drawn at their size, whatever the filter.
 ///
 /// Masks are exact: the pixels where the defect changes the noise-free picture visibly. `mask` and `mask_half` are the same.
 ///
 /// # Errors
-/// [`DatasetError::UnknownCategory`], and [`DatasetError::DemoSize`] for a size outside [`SIZES`].
-pub fn category(name: &str, size: u32, seed: u64) -> Result<Category, DatasetError> {
-    if !SIZES.contains(&size) {
-        return Err(DatasetError::DemoSize { size });
+/// [`DatasetError::UnknownCategory`], and [`DatasetError::DemoSize`] for a size that is not square or outside [`SIZES`].
+pub fn category(name: &str, loading: &Loading, seed: u64) -> Result<Category, DatasetError> {
+    let (image, mask) = (side(loading.image)?, side(loading.mask)?);
+    let mut category = drawn(name, image, seed)?;
+    if mask != image {
+        let truth = drawn(name, mask, seed)?;
+        for (test, truth) in category.test.iter_mut().zip(truth.test) {
+            (test.mask, test.mask_half) = (truth.mask, truth.mask_half);
+        }
     }
+    Ok(category)
+}
+
+/// The side of a size that can be generated.
+fn side((width, height): (u32, u32)) -> Result<u32, DatasetError> {
+    let known = width == height && SIZES.contains(&width);
+    known
+        .then_some(width)
+        .ok_or(DatasetError::DemoSize { size: width })
+}
+
+fn drawn(name: &str, size: u32, seed: u64) -> Result<Category, DatasetError> {
     match name {
         "connector" => Ok(generate::<connector::Connector>(name, size, seed)),
         "gear" => Ok(generate::<gear::Gear>(name, size, seed)),
@@ -94,28 +112,6 @@ pub fn category(name: &str, size: u32, seed: u64) -> Result<Category, DatasetErr
             known: CATEGORIES.join(", "),
         }),
     }
-}
-
-/// As [`category`], with images and masks of the sizes asked for. Pictures are drawn at their size, whatever the filter.
-///
-/// # Errors
-/// As [`category`], for either size; and [`DatasetError::DemoSize`] for a size that is not square.
-pub fn category_as(name: &str, loading: &Loading, seed: u64) -> Result<Category, DatasetError> {
-    let side = |(width, height): (u32, u32)| {
-        let square = width == height;
-        square
-            .then_some(width)
-            .ok_or(DatasetError::DemoSize { size: width })
-    };
-    let (image, mask) = (side(loading.image)?, side(loading.mask)?);
-    let mut category = self::category(name, image, seed)?;
-    if mask != image {
-        let truth = self::category(name, mask, seed)?;
-        for (test, truth) in category.test.iter_mut().zip(truth.test) {
-            (test.mask, test.mask_half) = (truth.mask, truth.mask_half);
-        }
-    }
-    Ok(category)
 }
 
 /// Which simulators and which rotation of normals suit each demo category, in the form of the augment crate's selections.

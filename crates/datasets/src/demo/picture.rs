@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::camera::Camera;
 use super::canvas::Canvas;
 use super::product::Product;
-use super::shapes::Colour;
+use super::shapes::Color;
 
 /// A pixel belongs to the defect if the noise-free pictures differ by more than this in some channel (6 of 255 levels,
 /// two to three times the spread of the grain).
@@ -20,7 +20,7 @@ const PLAIN: f32 = 28.0 / 255.0;
 /// Share of the picture that a defect may cover.
 pub(super) const COVERAGE: std::ops::RangeInclusive<f64> = 0.003..=0.22;
 
-/// Tries before a defect is taken as it is. Each try makes it stronger.
+/// Tries to make a defect visible; the last is taken. Each try makes it stronger.
 const TRIES: usize = 24;
 
 /// Which part of a category a picture belongs to.
@@ -69,7 +69,7 @@ const SCENE: u32 = 0;
 const GRAIN: u32 = 1;
 const FLAW: u32 = 2;
 
-fn painted<P: Product>(product: &P, camera: &Camera, size: u32, flaw: Option<&P::Flaw>) -> Vec<Colour> {
+fn painted<P: Product>(product: &P, camera: &Camera, size: u32, flaw: Option<&P::Flaw>) -> Vec<Color> {
     let mut canvas = Canvas::new(size);
     product.paint(&mut canvas, flaw);
     camera.expose(&canvas.into_pixels(), size)
@@ -128,7 +128,7 @@ impl Picture {
     }
 }
 
-fn developed(camera: &Camera, view: &[Colour], size: u32, mut grain: ChaCha8Rng) -> RgbImage {
+fn developed(camera: &Camera, view: &[Color], size: u32, mut grain: ChaCha8Rng) -> RgbImage {
     let bytes = camera.develop(view, &mut grain);
     RgbImage::from_fn(size, size, |x, y| {
         let at = 3 * (y * size + x) as usize;
@@ -137,7 +137,7 @@ fn developed(camera: &Camera, view: &[Colour], size: u32, mut grain: ChaCha8Rng)
 }
 
 /// Where two noise-free pictures differ visibly, small gaps closed; and the largest difference.
-fn difference(good: &[Colour], bad: &[Colour], size: u32) -> (Mask, f32) {
+fn difference(good: &[Color], bad: &[Color], size: u32) -> (Mask, f32) {
     let apart: Vec<f32> = good
         .iter()
         .zip(bad)

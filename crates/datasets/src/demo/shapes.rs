@@ -4,19 +4,19 @@
 //! are the same bytes on every machine.
 
 /// Red, green, blue, each nominally 0 to 1.
-pub(super) type Colour = [f32; 3];
+pub(super) type Color = [f32; 3];
 
 /// A point or vector of the scene.
 pub(super) type Point = [f32; 2];
 
 /// `from` at 0, `to` at 1.
-pub(super) fn mix(from: Colour, to: Colour, amount: f32) -> Colour {
+pub(super) fn mix(from: Color, to: Color, amount: f32) -> Color {
     std::array::from_fn(|c| from[c] + (to[c] - from[c]) * amount)
 }
 
 /// A colour made brighter or darker.
-pub(super) fn scale(colour: Colour, gain: f32) -> Colour {
-    colour.map(|channel| channel * gain)
+pub(super) fn scale(color: Color, gain: f32) -> Color {
+    color.map(|channel| channel * gain)
 }
 
 /// 0 below `start`, 1 above `end`, smooth between (`start` may exceed `end`).
@@ -36,24 +36,24 @@ pub(super) fn length(x: f32, y: f32) -> f32 {
 }
 
 /// `point` turned about `centre` by `angle` radians (clockwise on the screen, for y points down).
-pub(super) fn turn(point: Point, centre: Point, angle: f32) -> Point {
+pub(super) fn turn(point: Point, center: Point, angle: f32) -> Point {
     let (sine, cosine) = sin_cos(angle);
-    let (x, y) = (point[0] - centre[0], point[1] - centre[1]);
+    let (x, y) = (point[0] - center[0], point[1] - center[1]);
     [
-        centre[0] + cosine * x - sine * y,
-        centre[1] + sine * x + cosine * y,
+        center[0] + cosine * x - sine * y,
+        center[1] + sine * x + cosine * y,
     ]
 }
 
 /// Signed distance to a disc.
-pub(super) fn disc(x: f32, y: f32, centre: Point, radius: f32) -> f32 {
-    length(x - centre[0], y - centre[1]) - radius
+pub(super) fn disc(x: f32, y: f32, center: Point, radius: f32) -> f32 {
+    length(x - center[0], y - center[1]) - radius
 }
 
 /// Signed distance to an axis-aligned box with rounded corners.
-pub(super) fn rounded_box(x: f32, y: f32, centre: Point, half: Point, corner: f32) -> f32 {
-    let dx = (x - centre[0]).abs() - half[0] + corner;
-    let dy = (y - centre[1]).abs() - half[1] + corner;
+pub(super) fn rounded_box(x: f32, y: f32, center: Point, half: Point, corner: f32) -> f32 {
+    let dx = (x - center[0]).abs() - half[0] + corner;
+    let dy = (y - center[1]).abs() - half[1] + corner;
     length(dx.max(0.0), dy.max(0.0)) + dx.max(dy).min(0.0) - corner
 }
 
@@ -107,7 +107,7 @@ pub(super) fn polyline_length(points: &[Point]) -> f32 {
 /// Where an object lies in the picture: turned about its own centre, then shifted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pose {
-    centre: Point,
+    center: Point,
     shift: Point,
     sine: f32,
     cosine: f32,
@@ -116,10 +116,10 @@ pub(super) struct Pose {
 
 impl Pose {
     /// A pose about `centre` with an angle in radians and a size factor.
-    pub(super) fn new(centre: Point, shift: Point, angle: f32, scale: f32) -> Self {
+    pub(super) fn new(center: Point, shift: Point, angle: f32, scale: f32) -> Self {
         let (sine, cosine) = sin_cos(angle);
         Self {
-            centre,
+            center,
             shift,
             sine,
             cosine,
@@ -129,23 +129,23 @@ impl Pose {
 
     /// From the picture to the object's own coordinates.
     pub(super) fn to_object(self, x: f32, y: f32) -> Point {
-        let dx = (x - self.centre[0] - self.shift[0]) / self.scale;
-        let dy = (y - self.centre[1] - self.shift[1]) / self.scale;
+        let dx = (x - self.center[0] - self.shift[0]) / self.scale;
+        let dy = (y - self.center[1] - self.shift[1]) / self.scale;
         [
-            self.centre[0] + self.cosine * dx + self.sine * dy,
-            self.centre[1] - self.sine * dx + self.cosine * dy,
+            self.center[0] + self.cosine * dx + self.sine * dy,
+            self.center[1] - self.sine * dx + self.cosine * dy,
         ]
     }
 
     /// From the object's own coordinates to the picture.
     pub(super) fn to_picture(self, point: Point) -> Point {
         let (dx, dy) = (
-            (point[0] - self.centre[0]) * self.scale,
-            (point[1] - self.centre[1]) * self.scale,
+            (point[0] - self.center[0]) * self.scale,
+            (point[1] - self.center[1]) * self.scale,
         );
         [
-            self.centre[0] + self.shift[0] + self.cosine * dx - self.sine * dy,
-            self.centre[1] + self.shift[1] + self.sine * dx + self.cosine * dy,
+            self.center[0] + self.shift[0] + self.cosine * dx - self.sine * dy,
+            self.center[1] + self.shift[1] + self.sine * dx + self.cosine * dy,
         ]
     }
 }

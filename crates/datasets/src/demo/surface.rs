@@ -3,17 +3,17 @@
 use rand::{Rng, RngCore};
 
 use super::canvas::{Bounds, Canvas};
-use super::shapes::{Colour, Point, length, mix, nearest, polyline_length, sin_cos, smoothstep};
+use super::shapes::{Color, Point, length, mix, nearest, polyline_length, sin_cos, smoothstep};
 
 /// A semi-transparent drop that has dried: an uneven outline, a darker rim, a paler middle.
 #[derive(Clone, Debug)]
 pub(super) struct Stain {
-    centre: Point,
+    center: Point,
     radius: f32,
     /// Unit vectors and depths of the bulges of the outline.
     bulges: [(Point, f32); 4],
     /// What the drop does to white light.
-    tint: Colour,
+    tint: Color,
     /// Share of that effect in the middle of the drop.
     body: f32,
     /// Extra share at the rim.
@@ -23,9 +23,9 @@ pub(super) struct Stain {
 impl Stain {
     /// A drop around `centre`, its outline up to twice as far away as `radius`.
     pub(super) fn draw(
-        centre: Point,
+        center: Point,
         radius: f32,
-        tint: Colour,
+        tint: Color,
         strength: f32,
         rng: &mut dyn RngCore,
     ) -> Self {
@@ -34,7 +34,7 @@ impl Stain {
             ([cosine, sine], rng.random_range(-0.30..0.45))
         });
         Self {
-            centre,
+            center,
             radius,
             bulges,
             tint,
@@ -45,10 +45,10 @@ impl Stain {
 
     /// Lets the drop tint what is already painted, where `keep(x, y)` holds.
     pub(super) fn paint(&self, canvas: &mut Canvas, keep: impl Fn(f32, f32) -> bool) {
-        let bounds = Bounds::around(self.centre, self.radius * 2.4);
+        let bounds = Bounds::around(self.center, self.radius * 2.4);
         let soft = (0.07 * self.radius).max(canvas.sample_width());
         canvas.repaint(bounds, |x, y, under| {
-            let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
+            let (dx, dy) = (x - self.center[0], y - self.center[1]);
             let away = length(dx, dy).max(1e-6);
             let mut reach = self.radius;
             for (towards, depth) in self.bulges {

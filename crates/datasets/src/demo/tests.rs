@@ -21,8 +21,12 @@ fn fingerprint(category: &Category) -> u64 {
         })
 }
 
+fn square(side: u32) -> Loading {
+    Loading::opencv(side, side)
+}
+
 fn all(size: u32, seed: u64) -> Vec<Category> {
-    let generate = |name: &&str| category(name, size, seed).expect("a demo category");
+    let generate = |name: &&str| category(name, &square(size), seed).expect("a demo category");
     CATEGORIES.iter().map(generate).collect()
 }
 
@@ -48,10 +52,10 @@ fn thread_count_changes_nothing_and_the_seed_everything() {
         .num_threads(1)
         .build()
         .expect("a pool of one thread");
-    let one = alone.install(|| category("gear", 32, 3)).expect("gear");
-    let many = category("gear", 32, 3).expect("gear");
+    let one = alone.install(|| category("gear", &square(32), 3)).expect("gear");
+    let many = category("gear", &square(32), 3).expect("gear");
     assert_eq!(fingerprint(&one), fingerprint(&many));
-    let other = category("gear", 32, 4).expect("gear");
+    let other = category("gear", &square(32), 4).expect("gear");
     let images =
         |c: &Category| -> HashSet<Vec<u8>> { c.train.iter().map(|t| t.image.as_raw().clone()).collect() };
     assert!(images(&one).is_disjoint(&images(&other)));
@@ -157,8 +161,8 @@ fn exported_files_read_back_to_the_same_pixels() {
     );
     for name in CATEGORIES {
         let files = CategoryFiles::discover(&dir.path().join(name)).expect("discover");
-        let read = Category::load(&files, 36, 36, &Limits::default()).expect("load");
-        let made = category(name, 36, 2).expect("category");
+        let read = Category::load(&files, &square(36), &Limits::default()).expect("load");
+        let made = category(name, &square(36), 2).expect("category");
         assert_eq!(fingerprint(&read), fingerprint(&made), "{name}");
         for (read, made) in read.train.iter().zip(&made.train) {
             assert_eq!(read.name, made.name);
@@ -172,7 +176,7 @@ fn exported_files_read_back_to_the_same_pixels() {
 
 #[test]
 fn a_wrong_name_or_size_is_told_in_one_line() {
-    let name = category("bolt", 64, 0)
+    let name = category("bolt", &square(64), 0)
         .map(|c| c.name)
         .expect_err("no such category")
         .to_string();
@@ -181,7 +185,7 @@ fn a_wrong_name_or_size_is_told_in_one_line() {
         "unknown category \"bolt\": there are connector, gear, weave, leather"
     );
     for size in [0, 31, 513] {
-        let told = category("gear", size, 0)
+        let told = category("gear", &square(size), 0)
             .map(|c| c.name)
             .expect_err("no such size")
             .to_string();

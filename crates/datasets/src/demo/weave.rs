@@ -8,7 +8,7 @@ use rand::{Rng, RngCore};
 use super::canvas::{Bounds, Canvas};
 use super::lattice::{hash, smooth};
 use super::product::Product;
-use super::shapes::{Colour, Point, Pose, length, mix, nearest, scale, sin_cos};
+use super::shapes::{Color, Point, Pose, length, mix, nearest, scale, sin_cos};
 use super::surface::Stain;
 
 /// Distance between neighbouring yarns.
@@ -18,22 +18,22 @@ const HALF_WIDTH: f32 = 0.45;
 /// How far a yarn rises and dips, against the roundness of its profile (1).
 const LIFT: f32 = 0.9;
 
-const WARP: Colour = [0.74, 0.70, 0.60];
-const WEFT: Colour = [0.42, 0.48, 0.55];
-const BACKING: Colour = [0.085, 0.080, 0.080];
+const WARP: Color = [0.74, 0.70, 0.60];
+const WEFT: Color = [0.42, 0.48, 0.55];
+const BACKING: Color = [0.085, 0.080, 0.080];
 
 /// A piece of cloth under the camera.
 pub(super) struct Weave {
     pose: Pose,
     phase: Point,
-    fibres: u32,
+    fibers: u32,
 }
 
 /// One defect of the cloth.
 pub(super) enum Flaw {
     /// Yarns torn away around a point; every yarn ends at its own distance.
     Hole {
-        centre: Point,
+        center: Point,
         radius: f32,
         ragged: u32,
         strands: Vec<[Point; 3]>,
@@ -41,7 +41,7 @@ pub(super) enum Flaw {
     /// A thread that lies on the cloth.
     LooseThread {
         points: Vec<Point>,
-        colour: Colour,
+        color: Color,
         width: f32,
     },
     /// A yarn absent between two places.
@@ -58,7 +58,7 @@ pub(super) enum Flaw {
 /// The visible yarn at a point.
 struct Seen {
     height: f32,
-    colour: Colour,
+    color: Color,
 }
 
 impl Weave {
@@ -80,11 +80,11 @@ impl Weave {
         let rise = 1.0 - 4.0 * place * place;
         let height = 1.0 - inside * inside + LIFT * if over { rise } else { -rise };
         // Twisted fibres run obliquely along the yarn; no two yarns are dyed quite alike.
-        let seed = self.fibres ^ (index as i32 as u32).wrapping_mul(2_654_435_769) ^ u32::from(warp);
+        let seed = self.fibers ^ (index as i32 as u32).wrapping_mul(2_654_435_769) ^ u32::from(warp);
         let twist = smooth(along * 1.3 + inside * 1.2, inside * 3.0 - along * 2.2, seed);
         let dye = hash(index as i32, 11, seed) - 0.5;
-        let colour = scale(if warp { WARP } else { WEFT }, 1.0 + 0.10 * twist + 0.07 * dye);
-        Some(Seen { height, colour })
+        let color = scale(if warp { WARP } else { WEFT }, 1.0 + 0.10 * twist + 0.07 * dye);
+        Some(Seen { height, color })
     }
 
     /// Whether a yarn is there, given the defect.
@@ -97,16 +97,16 @@ impl Weave {
                 to,
             }) => *which != warp || across.floor() as i32 != *index || !(*from..*to).contains(&along),
             Some(Flaw::Hole {
-                centre,
+                center,
                 radius,
                 ragged,
                 ..
             }) => {
                 let index = across.floor();
                 let (a, b) = if warp {
-                    (centre[0], centre[1])
+                    (center[0], center[1])
                 } else {
-                    (centre[1], centre[0])
+                    (center[1], center[0])
                 };
                 let side = if along < b { 1 } else { 2 };
                 let reach = radius * (0.72 + 0.5 * hash(index as i32, side, *ragged));
@@ -116,7 +116,7 @@ impl Weave {
         }
     }
 
-    fn shade(&self, x: f32, y: f32, flaw: Option<&Flaw>) -> Colour {
+    fn shade(&self, x: f32, y: f32, flaw: Option<&Flaw>) -> Color {
         let p = self.in_periods(x, y);
         let warp = self
             .yarn(true, p[0], p[1])
@@ -130,15 +130,15 @@ impl Weave {
         };
         match seen {
             None => BACKING,
-            Some(Seen { height, colour }) => {
+            Some(Seen { height, color }) => {
                 // 1 + LIFT on the crown of a yarn, -LIFT deep under another.
                 let open = ((height + LIFT) / (1.0 + 2.0 * LIFT)).clamp(0.0, 1.0);
-                mix(BACKING, colour, 0.30 + 0.78 * open)
+                mix(BACKING, color, 0.30 + 0.78 * open)
             }
         }
     }
 
-    fn paint_thread(&self, canvas: &mut Canvas, points: &[Point], colour: Colour, width: f32) {
+    fn paint_thread(&self, canvas: &mut Canvas, points: &[Point], color: Color, width: f32) {
         let bounds = Bounds::enclosing(points, 4.0 * width + 0.01);
         canvas.shadow(bounds, 0.45, 2.0 * width, |x, y| {
             nearest(points, x - 0.8 * width, y - 0.9 * width).distance - width
@@ -149,9 +149,9 @@ impl Weave {
             |x, y, _| {
                 let near = nearest(points, x, y);
                 let across = near.side / width;
-                let twist = smooth(near.along * 60.0 + across, across * 2.0, self.fibres ^ 9);
+                let twist = smooth(near.along * 60.0 + across, across * 2.0, self.fibers ^ 9);
                 scale(
-                    colour,
+                    color,
                     (0.62 + 0.42 * (1.0 - across * across).max(0.0)) * (1.0 + 0.1 * twist),
                 )
             },
@@ -170,7 +170,7 @@ impl Product for Weave {
             pose: Pose::new([0.5, 0.5], [0.0; 2], angle, size),
             // A whole number of pairs, so that counting yarns from 0 stays even.
             phase: [rng.random_range(20.0..22.0), rng.random_range(20.0..22.0)],
-            fibres: rng.next_u32(),
+            fibers: rng.next_u32(),
         }
     }
 
@@ -197,7 +197,7 @@ impl Product for Weave {
                     })
                     .collect();
                 Flaw::Hole {
-                    centre: self.in_periods(place[0], place[1]),
+                    center: self.in_periods(place[0], place[1]),
                     radius: radius / PERIOD,
                     ragged: rng.next_u32(),
                     strands,
@@ -217,7 +217,7 @@ impl Product for Weave {
                     let step = reach / pieces as f32;
                     points.push([last[0] + step * cosine, last[1] + step * sine]);
                 }
-                let colours = [
+                let colors = [
                     [0.80, 0.77, 0.68],
                     [0.30, 0.34, 0.42],
                     [0.62, 0.24, 0.20],
@@ -225,7 +225,7 @@ impl Product for Weave {
                 ];
                 Flaw::LooseThread {
                     points,
-                    colour: colours[rng.random_range(0..colours.len())],
+                    color: colors[rng.random_range(0..colors.len())],
                     width: 0.010 + 0.007 * strength,
                 }
             }
@@ -252,7 +252,7 @@ impl Product for Weave {
 
     fn paint(&self, canvas: &mut Canvas, flaw: Option<&Flaw>) {
         canvas.repaint(Bounds::ALL, |x, y, _| {
-            let worn = 1.0 + 0.03 * smooth(x * 3.0, y * 3.0, self.fibres ^ 3);
+            let worn = 1.0 + 0.03 * smooth(x * 3.0, y * 3.0, self.fibers ^ 3);
             scale(self.shade(x, y, flaw), worn)
         });
         match flaw {
@@ -261,12 +261,8 @@ impl Product for Weave {
                     self.paint_thread(canvas, strand, scale(WARP, 0.8), 0.005);
                 }
             }
-            Some(Flaw::LooseThread {
-                points,
-                colour,
-                width,
-            }) => {
-                self.paint_thread(canvas, points, *colour, *width);
+            Some(Flaw::LooseThread { points, color, width }) => {
+                self.paint_thread(canvas, points, *color, *width);
             }
             Some(Flaw::Stain(stain)) => stain.paint(canvas, |_, _| true),
             _ => {}

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::datasets::{Limits, Loading, load_rgb};
+use flawforge::datasets::{Limits, load_rgb};
 use flawforge::files;
-use flawforge::models::{AnomalyMap, Detection, Detector};
+use flawforge::models::AnomalyMap;
 use flawforge::ops::Precision;
 use flawforge::pictures::{HeatMap, Scale, write_png};
 use flawforge::training::{Run, Verdict};
@@ -68,7 +68,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
                 }
             }
         }
-        let detections = detect(detector.as_ref(), &run.loading(), &loaded)?;
+        let pictures: Vec<&RgbImage> = loaded.iter().map(|(_, image)| image).collect();
+        let detections = detector.inspect(&pictures)?;
         for ((path, image), detection) in loaded.iter().zip(&detections) {
             let name = unique_name(&args.input, path, &mut names);
             write_pictures(&args.out, &name, image, &detection.map, detector.full_scale())?;
@@ -94,18 +95,6 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn detect(
-    detector: &dyn Detector,
-    loading: &Loading,
-    loaded: &[(&PathBuf, RgbImage)],
-) -> Result<Vec<Detection>> {
-    if loaded.is_empty() {
-        return Ok(Vec::new());
-    }
-    let inputs: Vec<RgbImage> = loaded.iter().map(|(_, image)| loading.resized(image)).collect();
-    Ok(detector.detect(&inputs.iter().collect::<Vec<_>>())?)
 }
 
 fn list(input: &Path) -> Result<Vec<PathBuf>> {
@@ -170,20 +159,20 @@ fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap, f
         make_folder(folder)?;
     }
     let (width, height) = image.dimensions();
-    let scores = map.resized(width, height).scores;
-    let grey = scores
+    let gray = map
+        .scores
         .iter()
         .map(|score| ((score / full).clamp(0.0, 1.0) * 65535.0).round() as u16)
         .collect();
-    let grey: ImageBuffer<Luma<u16>, Vec<u16>> =
-        ImageBuffer::from_raw(width, height, grey).context("the map has another size than the image")?;
+    let gray: ImageBuffer<Luma<u16>, Vec<u16>> =
+        ImageBuffer::from_raw(width, height, gray).context("the map has another size than the image")?;
     let path = file("_map.png");
     let mut bytes = Cursor::new(Vec::new());
-    grey.write_to(&mut bytes, ImageFormat::Png)
+    gray.write_to(&mut bytes, ImageFormat::Png)
         .with_context(|| path.display().to_string())?;
     files::write(&path, bytes.get_ref())?;
     let heat = HeatMap {
-        scores: &scores,
+        scores: &map.scores,
         width,
         height,
         scale: Scale { low: 0.0, high: full },

@@ -101,8 +101,8 @@ impl Images {
     /// Every error of the category's files, one line each.
     pub fn load(&self, category: &str, loading: &Loading) -> Result<Category, SourceError> {
         Ok(match self.files(category)? {
-            Some(files) => Category::load_as(&files, loading, &Limits::default())?,
-            None => demo::category_as(category, loading, DEMO_SEED)?,
+            Some(files) => Category::load(&files, loading, &Limits::default())?,
+            None => demo::category(category, loading, DEMO_SEED)?,
         })
     }
 
@@ -127,12 +127,12 @@ impl Images {
     /// As [`load`](Self::load).
     pub fn load_normals(&self, category: &str, loading: &Loading) -> Result<Category, SourceError> {
         let Some(mut files) = self.files(category)? else {
-            let mut generated = demo::category_as(category, loading, DEMO_SEED)?;
+            let mut generated = demo::category(category, loading, DEMO_SEED)?;
             generated.test.clear();
             return Ok(generated);
         };
         files.test.clear();
-        Ok(Category::load_as(&files, loading, &Limits::default())?)
+        Ok(Category::load(&files, loading, &Limits::default())?)
     }
 
     /// Width and height in pixels of the files of a category's test images, in order; `None` for generated ones, which have

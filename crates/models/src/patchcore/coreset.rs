@@ -9,7 +9,7 @@ use rand::seq::index;
 pub struct Coreset {
     /// Share of the vectors that is kept (0.1 in the baseline, 0.01 in the fastest variant).
     pub ratio: f64,
-    /// Numbers in a projected vector (128); selection only, the bank keeps whole vectors. `None`: no projection.
+    /// Dimension of a projected vector (128); selection only, the bank keeps whole vectors. `None`: no projection.
     pub projection: Option<usize>,
     /// Random vectors, the mean distance to which is every vector's first distance (10). They are not themselves members.
     pub starts: usize,
@@ -31,7 +31,7 @@ impl Coreset {
         ((self.ratio * count as f64) as usize).clamp(1.min(count), count)
     }
 
-    /// Positions of the chosen among `vectors` (one after the other, `length` numbers each), in the order of selection.
+    /// Positions of the chosen among `vectors` (one after the other, of dimension `length`), in the order of selection.
     /// Fewer than [`Self::size`] only if these cover all others without any distance.
     ///
     /// A function of the vectors and of the generator's state alone.
@@ -45,7 +45,7 @@ impl Coreset {
         self.select_with(vectors, length, map.as_deref(), &starts)
     }
 
-    /// [`Self::select`] with everything that it draws given: the linear map, one row of `length` numbers for each number of a
+    /// [`Self::select`] with everything that it draws given: the linear map, one row of `length` numbers for each dimension of a
     /// projected vector, and the positions of the vectors to start from.
     ///
     /// # Panics
@@ -68,7 +68,7 @@ impl Coreset {
     }
 }
 
-/// A linear map to `size` numbers with entries U(±1/√length): PyTorch's default for a linear layer.
+/// A linear map to dimension `size` with entries U(±1/√length): PyTorch's default for a linear layer.
 fn random_map(size: usize, length: usize, rng: &mut impl Rng) -> Vec<f32> {
     let bound = 1.0 / (length as f32).sqrt();
     (0..size * length)

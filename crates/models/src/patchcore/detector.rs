@@ -2,95 +2,23 @@
 
 use std::sync::Arc;
 
-use image::{RgbImage, imageops};
+use flawforge_resample::Resizing;
+use image::RgbImage;
 
 use super::embedding::Embedding;
 use super::extractor::FeatureExtractor;
 use super::memory::MemoryBank;
-use super::smoothing::{Plane, gaussian_blur, resize_bilinear};
-use crate::{AnomalyMap, Detection, Detector, ModelError, View};
-
-/// Which part of an image is looked at, and where its scores go. All sizes are (width, height) in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Framing {
-    /// Size of the images that come in.
-    pub image: (u32, u32),
-    /// Size of the part in their middle that the network sees; that of the images for all of them.
-    pub crop: (u32, u32),
-    /// Size of the anomaly maps, which show the whole image: 0 stands outside of the crop.
-    pub map: (u32, u32),
-}
-
-impl Framing {
-    /// Whole images, and maps of their size.
-    pub fn whole(width: u32, height: u32) -> Self {
-        Self {
-            image: (width, height),
-            crop: (width, height),
-            map: (width, height),
-        }
-    }
-
-    /// Left and upper end of the crop.
-    fn corner(&self) -> (u32, u32) {
-        // As torchvision's centre crop rounds: half to even.
-        let middle =
-            |whole: u32, part: u32| (f64::from(whole.saturating_sub(part)) / 2.0).round_ties_even() as u32;
-        (
-            middle(self.image.0, self.crop.0),
-            middle(self.image.1, self.crop.1),
-        )
-    }
-
-    /// The part of an image that the network sees.
-    pub fn cropped(&self, image: &RgbImage) -> RgbImage {
-        if self.crop == self.image {
-            return image.clone();
-        }
-        let (x, y) = self.corner();
-        imageops::crop_imm(image, x, y, self.crop.0, self.crop.1).to_image()
-    }
-
-    /// The part that is looked at, if not all.
-    fn view(&self) -> Option<View> {
-        let (x, y) = self.corner();
-        let share = |place: u32, whole: u32| f64::from(place) / f64::from(whole);
-        (self.crop != self.image).then(|| View {
-            left: share(x, self.image.0),
-            top: share(y, self.image.1),
-            right: share(x + self.crop.0, self.image.0),
-            bottom: share(y + self.crop.1, self.image.1),
-        })
-    }
-
-    /// The map of an image from that of its crop.
-    fn placed(&self, crop: Plane) -> Plane {
-        let (width, height) = (self.image.0 as usize, self.image.1 as usize);
-        let whole = if self.crop == self.image {
-            crop
-        } else {
-            let mut values = vec![0.0; width * height];
-            let (x, y) = self.corner();
-            for (row, part) in crop.values.chunks_exact(crop.width).enumerate() {
-                values[(y as usize + row) * width + x as usize..][..crop.width].copy_from_slice(part);
-            }
-            Plane {
-                width,
-                height,
-                values,
-            }
-        };
-        resize_bilinear(&whole, self.map.0 as usize, self.map.1 as usize)
-    }
-}
+use super::smoothing::gaussian_blur;
+use crate::detector::check_sizes;
+use crate::{AnomalyMap, CenterCrop, Detection, Detector, ModelError, View};
 
 /// How distances become scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scoring {
-    /// Deviation of the Gaussian that smooths the map, in pixels of the crop (PatchCore's code: 4, of 224).
+    /// Standard deviation of the Gaussian that smooths the map, in pixels of the crop (PatchCore's code: 4, of 224).
     pub sigma: f64,
-    /// Neighbours of the paper's re-weighting of the image score (anomalib: 9); `None`: the largest squared distance,
-    /// which is what the official code computes.
+    /// Neighbours of the paper's re-weighting of the image score (anomalib: 9). `None`, as in the official code: the score is
+    /// the largest squared distance.
     pub reweight: Option<usize>,
 }
 
@@ -111,7 +39,7 @@ pub struct PatchCore {
     extractor: Arc<dyn FeatureExtractor>,
     embedding: Embedding,
     bank: MemoryBank,
-    framing: Framing,
+    crop: CenterCrop,
     scoring: Scoring,
     full_scale: f32,
 }
@@ -120,33 +48,26 @@ impl PatchCore {
     /// A detector with this bank.
     ///
     /// # Errors
-    /// A bank whose vectors are not of the embedding's size; a crop larger than the images or with an empty side.
+    /// A bank whose vectors have another dimension than the embedding's; a crop larger than the images or with an empty side.
     pub fn new(
         extractor: Arc<dyn FeatureExtractor>,
         embedding: Embedding,
         bank: MemoryBank,
-        framing: Framing,
+        crop: CenterCrop,
         scoring: Scoring,
     ) -> Result<Self, ModelError> {
         if bank.length() != embedding.size {
-            return Err(ModelError::Bank(format!(
-                "its vectors have {} numbers, the features {}",
-                bank.length(),
-                embedding.size
-            )));
+            return Err(ModelError::Dimension {
+                bank: bank.length(),
+                features: embedding.size,
+            });
         }
-        let fits = |part: u32, whole: u32| part > 0 && part <= whole;
-        if !fits(framing.crop.0, framing.image.0)
-            || !fits(framing.crop.1, framing.image.1)
-            || framing.map.0.min(framing.map.1) == 0
-        {
-            return Err(ModelError::Bank(format!("cannot look at {framing:?}")));
-        }
+        crop.check()?;
         Ok(Self {
             extractor,
             embedding,
             bank,
-            framing,
+            crop,
             scoring,
             full_scale: 1.0,
         })
@@ -165,41 +86,33 @@ impl PatchCore {
     }
 
     fn detect_one(&self, image: &RgbImage) -> Result<Detection, ModelError> {
-        let crop = self.framing.cropped(image);
-        let mut patches = self.embedding.patches(&self.extractor.features(&[&crop])?)?;
+        let seen = self.crop.cropped(image);
+        let mut patches = self.embedding.patches(&self.extractor.features(&[&seen])?)?;
         let patches = patches.pop().ok_or(ModelError::NoImages)?;
-        let neighbours = self.bank.nearest(&patches.vectors)?;
+        let neighbors = self.bank.nearest(&patches.vectors)?;
         let mut farthest = 0;
-        for (place, neighbour) in neighbours.iter().enumerate() {
-            if neighbour.squared > neighbours[farthest].squared {
+        for (place, neighbor) in neighbors.iter().enumerate() {
+            if neighbor.squared > neighbors[farthest].squared {
                 farthest = place;
             }
         }
         let score = match self.scoring.reweight {
-            None => neighbours[farthest].squared,
+            None => neighbors[farthest].squared,
             Some(count) => {
                 let length = self.embedding.size;
                 let query = &patches.vectors[farthest * length..][..length];
-                self.bank.reweighted(query, neighbours[farthest], count)
+                self.bank.reweighted(query, neighbors[farthest], count)
             }
         };
-        let scores = Plane {
-            width: patches.width,
-            height: patches.height,
-            values: neighbours.iter().map(|neighbour| neighbour.squared).collect(),
+        let scores = AnomalyMap {
+            width: patches.width as u32,
+            height: patches.height as u32,
+            scores: neighbors.iter().map(|neighbor| neighbor.squared).collect(),
         };
-        let (width, height) = self.framing.crop;
-        let map = gaussian_blur(
-            &resize_bilinear(&scores, width as usize, height as usize),
-            self.scoring.sigma,
-        );
-        let map = self.framing.placed(map);
+        let CenterCrop { crop, map, .. } = self.crop;
+        let smooth = gaussian_blur(&scores.resized_as_pytorch(crop.0, crop.1), self.scoring.sigma);
         Ok(Detection {
-            map: AnomalyMap {
-                width: self.framing.map.0,
-                height: self.framing.map.1,
-                scores: map.values,
-            },
+            map: self.crop.placed(smooth)?.resized_as_pytorch(map.0, map.1),
             score,
             reconstruction: None,
         })
@@ -207,12 +120,12 @@ impl PatchCore {
 }
 
 impl Detector for PatchCore {
-    fn input_size(&self) -> (u32, u32) {
-        self.framing.image
+    fn resizing(&self) -> Resizing {
+        Resizing::antialiased(self.crop.image.0, self.crop.image.1)
     }
 
     fn view(&self) -> Option<View> {
-        self.framing.view()
+        self.crop.share()
     }
 
     fn full_scale(&self) -> f32 {
@@ -220,15 +133,7 @@ impl Detector for PatchCore {
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
-        for (index, image) in images.iter().enumerate() {
-            if image.dimensions() != self.framing.image {
-                return Err(ModelError::ImageSize {
-                    index,
-                    expected: self.framing.image,
-                    found: image.dimensions(),
-                });
-            }
-        }
+        check_sizes(images, self.crop.image)?;
         // One at a time: an image alone fills all cores, and memory stays that of one.
         images.iter().map(|image| self.detect_one(image)).collect()
     }

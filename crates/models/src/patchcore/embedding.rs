@@ -6,6 +6,7 @@ use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use crate::ModelError;
+use crate::anomaly_map::taps;
 
 /// Side of a patch, in places of a feature map.
 const SIDE: usize = 3;
@@ -16,13 +17,13 @@ const PLACES: usize = SIDE * SIDE;
 ///
 /// The official code unfolds every 3×3 patch (zero padding), interpolates the coarser map's patches bilinearly to the
 /// finer grid, for every channel and place of the patch by itself; flattens each patch, channel by channel, and averages
-/// it to `size` numbers in adaptive bins; and averages the two vectors, one after the other, in pairs to `size` again.
+/// it to dimension `size` in adaptive bins; and averages the two vectors, one after the other, in pairs to `size` again.
 ///
 /// Interpolation mixes places and the bins mix channels, so the order of the two makes no difference: here the bins come
 /// first, on the coarser grid, where they are a quarter of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Embedding {
-    /// Numbers in a vector; even (PatchCore's code: 1024).
+    /// Dimension of a vector; even (PatchCore's code: 1024).
     pub size: usize,
 }
 
@@ -153,18 +154,4 @@ impl Map {
 /// Bin `index` of `count` adaptive bins over `length` numbers; neighbours overlap where the division leaves a rest.
 fn bin_of(index: usize, length: usize, count: usize) -> Range<usize> {
     index * length / count..((index + 1) * length).div_ceil(count)
-}
-
-/// For each of `target` places the two of `source` that it lies between (half-pixel centres, no place outside), and the
-/// weight of the second.
-pub(super) fn taps(source: usize, target: usize) -> Vec<(usize, usize, f32)> {
-    let scale = source as f64 / target as f64;
-    (0..target)
-        .map(|place| {
-            let position = ((place as f64 + 0.5) * scale - 0.5).max(0.0);
-            let first = (position as usize).min(source - 1);
-            let second = (first + 1).min(source - 1);
-            (first, second, (position - first as f64) as f32)
-        })
-        .collect()
 }

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 
-use crate::resnet::{ResNet, imagenet_normalised};
+use crate::resnet::{ResNet, imagenet_normalized};
 use crate::{ModelError, bytes_to_tensor};
 
 /// The stages of a residual network whose outputs are taken, counted from 1.
@@ -31,13 +31,14 @@ pub struct Stages {
 
 impl FeatureExtractor for Stages {
     fn features(&self, images: &[&RgbImage]) -> Result<[Tensor; 2], ModelError> {
-        let input = imagenet_normalised(&bytes_to_tensor(images, &self.device)?)?;
+        let input = imagenet_normalized(&bytes_to_tensor(images, &self.device)?)?;
         let mut outputs = self.network.stages(&input, COARSE)?;
         match (outputs.len(), outputs.pop()) {
             (COARSE, Some(coarse)) => Ok([outputs.swap_remove(FINE - 1), coarse]),
-            (found, _) => Err(ModelError::Bank(format!(
-                "the network has {found} stages, {COARSE} are needed"
-            ))),
+            (found, _) => Err(ModelError::Stages {
+                found,
+                needed: COARSE,
+            }),
         }
     }
 }

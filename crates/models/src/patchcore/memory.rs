@@ -10,19 +10,19 @@ use crate::ModelError;
 pub struct MemoryBank(Bank);
 
 impl MemoryBank {
-    /// A bank of vectors, one after the other, of `length` numbers each.
+    /// A bank of vectors, one after the other, of dimension `length`.
     ///
     /// # Errors
     /// No vectors, or numbers that are not finite.
     pub fn new(vectors: &[f32], length: usize) -> Result<Self, ModelError> {
         if vectors.is_empty() || length == 0 || !vectors.len().is_multiple_of(length) {
-            return Err(ModelError::Bank(format!(
-                "{} numbers are no vectors of {length}",
-                vectors.len()
-            )));
+            return Err(ModelError::Vectors {
+                count: vectors.len(),
+                dimension: length,
+            });
         }
         if vectors.iter().any(|value| !value.is_finite()) {
-            return Err(ModelError::Bank("holds a number that is not finite".to_owned()));
+            return Err(ModelError::InfiniteVector);
         }
         Ok(Self(Bank::new(Panels::new(vectors, length))))
     }
@@ -55,7 +55,7 @@ impl MemoryBank {
         self.0.vectors().is_empty()
     }
 
-    /// Numbers in a vector.
+    /// Dimension of the vectors.
     pub fn length(&self) -> usize {
         self.0.vectors().length()
     }
@@ -66,14 +66,13 @@ impl MemoryBank {
     /// Queries of another length, or with numbers that are not finite.
     pub fn nearest(&self, queries: &[f32]) -> Result<Vec<Neighbor>, ModelError> {
         if !queries.len().is_multiple_of(self.length()) {
-            return Err(ModelError::Bank(format!(
-                "its vectors have {} numbers, {} numbers are no such vectors",
-                self.length(),
-                queries.len()
-            )));
+            return Err(ModelError::Vectors {
+                count: queries.len(),
+                dimension: self.length(),
+            });
         }
         if queries.iter().any(|value| !value.is_finite()) {
-            return Err(ModelError::Bank("a feature is not finite".to_owned()));
+            return Err(ModelError::InfiniteVector);
         }
         Ok(self.0.nearest(queries))
     }
@@ -82,9 +81,9 @@ impl MemoryBank {
     /// distance to the nearest vector, and `m` runs over the `count` vectors nearest to that one, itself included. A patch
     /// whose neighbour is alone in the bank is thereby more anomalous.
     pub fn reweighted(&self, query: &[f32], nearest: Neighbor, count: usize) -> f32 {
-        let centre: Vec<f32> = self.0.vectors().vector(nearest.index).collect();
+        let center: Vec<f32> = self.0.vectors().vector(nearest.index).collect();
         let mut around: Vec<(f64, usize)> = (0..self.len())
-            .map(|index| (self.0.squared_distance(&centre, index), index))
+            .map(|index| (self.0.squared_distance(&center, index), index))
             .collect();
         let count = count.clamp(1, around.len());
         around.select_nth_unstable_by(count - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));

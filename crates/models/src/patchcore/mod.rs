@@ -21,8 +21,8 @@ mod smoothing;
 mod tests;
 
 pub use coreset::Coreset;
-pub use detector::{Framing, PatchCore, Scoring};
+pub use detector::{PatchCore, Scoring};
 pub use embedding::{Embedding, Patches};
 pub use extractor::{COARSE, FeatureExtractor, Stages};
 pub use memory::MemoryBank;
-pub use smoothing::{Plane, gaussian_blur, resize_bilinear};
+pub use smoothing::gaussian_blur;

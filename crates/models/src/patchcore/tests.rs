@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::*;
-use crate::{Detector, ModelError, ResNet, ResNetKind, bytes_to_tensor};
+use crate::{AnomalyMap, CenterCrop, Detector, ModelError, ResNet, ResNetKind, bytes_to_tensor};
 
 /// Some of an array's numbers, by step, and the mean of their sizes.
 #[derive(Deserialize)]
@@ -45,8 +45,8 @@ struct EmbeddingCase {
 
 #[derive(Deserialize)]
 struct SmoothingCase {
-    width: usize,
-    height: usize,
+    width: u32,
+    height: u32,
     sigma: f64,
     seed: u64,
     #[serde(flatten)]
@@ -55,9 +55,9 @@ struct SmoothingCase {
 
 #[derive(Deserialize)]
 struct ResizingCase {
-    width: usize,
-    height: usize,
-    to: [usize; 2],
+    width: u32,
+    height: u32,
+    to: [u32; 2],
     seed: u64,
     #[serde(flatten)]
     sample: Sample,
@@ -161,26 +161,26 @@ fn features_are_those_of_torchvision_and_the_official_steps() {
 #[test]
 fn maps_are_smoothed_as_scipy_does() {
     for case in golden().smoothing {
-        let plane = Plane {
+        let map = AnomalyMap {
             width: case.width,
             height: case.height,
-            values: rule(case.width * case.height, case.seed),
+            scores: rule((case.width * case.height) as usize, case.seed),
         };
-        case.sample.check(&gaussian_blur(&plane, case.sigma).values, 1e-5);
-        assert_eq!(gaussian_blur(&plane, 0.0), plane);
+        case.sample.check(&gaussian_blur(&map, case.sigma).scores, 1e-5);
+        assert_eq!(gaussian_blur(&map, 0.0), map);
     }
 }
 
 #[test]
 fn maps_are_enlarged_as_pytorch_does() {
     for case in golden().resizing {
-        let plane = Plane {
+        let map = AnomalyMap {
             width: case.width,
             height: case.height,
-            values: rule(case.width * case.height, case.seed),
+            scores: rule((case.width * case.height) as usize, case.seed),
         };
         case.sample
-            .check(&resize_bilinear(&plane, case.to[0], case.to[1]).values, 1e-5);
+            .check(&map.resized_as_pytorch(case.to[0], case.to[1]).scores, 1e-5);
     }
 }
 
@@ -319,23 +319,23 @@ fn grey(spot: Option<(u32, u32)>) -> RgbImage {
     })
 }
 
-fn detector(framing: Framing, scoring: Scoring) -> PatchCore {
+fn detector(crop: CenterCrop, scoring: Scoring) -> PatchCore {
     let embedding = Embedding { size: 16 };
-    let features = Squares.features(&[&framing.cropped(&grey(None))]).unwrap();
+    let features = Squares.features(&[&crop.cropped(&grey(None))]).unwrap();
     let patches = embedding.patches(&features).unwrap().remove(0);
     let bank = MemoryBank::new(&patches.vectors, embedding.size).unwrap();
-    PatchCore::new(Arc::new(Squares), embedding, bank, framing, scoring).unwrap()
+    PatchCore::new(Arc::new(Squares), embedding, bank, crop, scoring).unwrap()
 }
 
 #[test]
 fn what_the_bank_knows_scores_nothing_and_a_spot_is_found_where_it_is() {
-    let framing = Framing {
+    let crop = CenterCrop {
         crop: (48, 48),
         map: (32, 32),
-        ..Framing::whole(64, 64)
+        ..CenterCrop::whole(64, 64)
     };
     for reweight in [None, Some(9)] {
-        let detector = detector(framing, Scoring { sigma: 1.0, reweight });
+        let detector = detector(crop, Scoring { sigma: 1.0, reweight });
         let found = detector.detect(&[&grey(None), &grey(Some((40, 24)))]).unwrap();
         assert_eq!(found[0].score, 0.0);
         assert!(found[0].map.scores.iter().all(|&score| score == 0.0));
@@ -346,7 +346,7 @@ fn what_the_bank_knows_scores_nothing_and_a_spot_is_found_where_it_is() {
             .unwrap();
         let (x, y) = (place % 32, place / 32);
         assert!(x.abs_diff(20) <= 3 && y.abs_diff(12) <= 3, "{x} {y}");
-        // Outside of the crop nothing was looked at.
+        // The network does not see what lies outside of the crop.
         assert_eq!(map.scores[0], 0.0);
         let seen = detector.view().unwrap();
         assert_eq!(
@@ -359,7 +359,7 @@ fn what_the_bank_knows_scores_nothing_and_a_spot_is_found_where_it_is() {
 
 #[test]
 fn wrong_sizes_are_errors() {
-    let whole = detector(Framing::whole(64, 64), Scoring::default());
+    let whole = detector(CenterCrop::whole(64, 64), Scoring::default());
     assert_eq!(whole.input_size(), (64, 64));
     assert!(whole.detect(&[&RgbImage::new(32, 64)]).is_err());
     let other = Embedding { size: 8 };
@@ -369,21 +369,21 @@ fn wrong_sizes_are_errors() {
             Arc::new(Squares),
             other,
             bank.clone(),
-            Framing::whole(64, 64),
+            CenterCrop::whole(64, 64),
             Scoring::default()
         )
         .is_err()
     );
-    let framing = Framing {
+    let crop = CenterCrop {
         crop: (65, 64),
-        ..Framing::whole(64, 64)
+        ..CenterCrop::whole(64, 64)
     };
     assert!(
         PatchCore::new(
             Arc::new(Squares),
             Embedding { size: 16 },
             bank,
-            framing,
+            crop,
             Scoring::default()
         )
         .is_err()

@@ -2,7 +2,8 @@
 //!
 //! Objects live in lists and refer to each other by position, so that no nesting, however deep, costs stack or can form a
 //! circle; each instruction adds at most one object for each byte of its own or value on the stack, so the machine's memory
-//! is bounded by the length of its program.
+//! is bounded by the length of its program. candle's own pickle reader knows neither these bounds nor the older layout, in
+//! which many published weights still are.
 
 use std::rc::Rc;
 
@@ -400,7 +401,7 @@ impl Machine<'_> {
 
     fn line(&mut self) -> Result<String, Fault> {
         let rest = &self.program[self.at..];
-        // Longer names are none of ours.
+        // No name that is known here is longer.
         let length = rest
             .iter()
             .take(200)

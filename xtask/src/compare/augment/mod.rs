@@ -9,7 +9,7 @@ mod ours;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use flawforge::augment::{ProceduralTextures, Stream, TextureSource};
-use flawforge::datasets::demo;
+use flawforge::datasets::{Loading, demo};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -126,7 +126,7 @@ fn named(name: &str) -> Result<Work> {
 fn pictures() -> Result<PathBuf> {
     let folder = venv::folder().join("augment-pictures");
     std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-    let category = demo::category("connector", SIDE, 0)?;
+    let category = demo::category("connector", &Loading::opencv(SIDE, SIDE), 0)?;
     let textures = ProceduralTextures::default();
     let mut pictures = vec![
         ("normal.png".to_owned(), category.train[0].image.clone()),
@@ -216,7 +216,11 @@ mod tests {
     #[test]
     fn our_side_makes_something_of_every_work() {
         let folder = tempfile::tempdir().unwrap();
-        let picture = demo::category("connector", 64, 0).unwrap().train[0].image.clone();
+        let picture = demo::category("connector", &Loading::opencv(64, 64), 0)
+            .unwrap()
+            .train[0]
+            .image
+            .clone();
         for name in ["normal.png", "other.png"] {
             picture.save(folder.path().join(name)).unwrap();
         }

@@ -3,7 +3,6 @@
 use flawforge_augment::{Kind, Nsa, Parameters, Preparation, Sample, Stream, to_float};
 use flawforge_datasets::TrainImage;
 use flawforge_masks::Mask;
-use flawforge_models::NsaView;
 use rand::Rng;
 use rayon::prelude::*;
 
@@ -18,7 +17,8 @@ pub(crate) struct NsaBatches<'a> {
     pub(crate) draw: Draw,
     pub(crate) simulator: Nsa,
     pub(crate) preparation: Preparation,
-    pub(crate) view: NsaView,
+    /// Side of what the network sees, in pixels.
+    pub(crate) side: u32,
     pub(crate) max_degrees: f64,
     pub(crate) seed: u64,
 }
@@ -29,7 +29,7 @@ impl NsaBatches<'_> {
         let prepared = |index: usize, purpose: &str| {
             let mut rng = stream.rng(purpose);
             let image = &self.images[index].image;
-            prepare(self.preparation, image, self.view, self.max_degrees, &mut rng)
+            prepare(self.preparation, image, self.side, self.max_degrees, &mut rng)
         };
         let normal = prepared(index, "nsa destination");
         // NSA's code takes the image that was asked for before, under shuffling any other one.

@@ -24,7 +24,7 @@ use crate::error::Result;
 use crate::experiment::{Experiment, Schedule};
 use crate::fit::{BatchSource, Pool, Recipe};
 use batches::NsaBatches;
-use preparation::{loading, view};
+use preparation::{crop, loading};
 
 impl Assembly for Settings {
     fn check(&self, _: &Experiment) -> Result<()> {
@@ -74,7 +74,7 @@ impl Assembly for Settings {
             draw: self.batch.draw,
             simulator: self.simulator(),
             preparation,
-            view: view(preparation, experiment.image_size),
+            side: crop(preparation, experiment.image_size).crop.0,
             max_degrees: self.nsa.max_degrees,
             seed: experiment.seed,
         })

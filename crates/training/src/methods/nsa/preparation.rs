@@ -1,73 +1,64 @@
 //! Sizes, crops and small rotations of NSA's images (NSA's code).
 
 use flawforge_augment::Preparation;
-use flawforge_datasets::{Loading, Resampling};
-use flawforge_models::{NsaNetwork, NsaView};
+use flawforge_datasets::{Loading, Resizing};
+use flawforge_models::{CenterCrop, NsaNetwork};
 use image::imageops::{crop_imm, flip_vertical};
 use image::{Rgb, RgbImage};
 use rand::{Rng, RngCore};
 
-    /// What the network sees of images that are scored at `side` pixels. NSA's sizes at 256: objects are loaded at 256 px and
-    /// cut to 224, textures loaded at 264 and cut to 256. At other sides the same proportions, from the next size that the
-    /// network can take.
-    pub(super) fn view(preparation: Preparation, side: u32) -> NsaView {
-        let multiple = NsaNetwork::MULTIPLE as u32;
-        match preparation {
-            Preparation::Texture => NsaView {
-                image: scaled(side, 264, 256),
-                crop: side,
-                map: side,
-            },
-            _ => {
-                let crop = scaled(side, 224, 256).next_multiple_of(multiple);
-                NsaView {
-                    image: scaled(crop, 256, 224),
-                    crop,
-                    map: side,
-                }
-            }
+/// What the network sees of images that are scored at `side` pixels. NSA's sizes at 256: objects are loaded at 256 px and
+/// cut to 224, textures loaded at 264 and cut to 256. At other sides the same proportions, from the next size that the
+/// network can take.
+pub(super) fn crop(preparation: Preparation, side: u32) -> CenterCrop {
+    let multiple = NsaNetwork::MULTIPLE as u32;
+    match preparation {
+        Preparation::Texture => CenterCrop::square(scaled(side, 264, 256), side, side),
+        _ => {
+            let crop = scaled(side, 224, 256).next_multiple_of(multiple);
+            CenterCrop::square(scaled(crop, 256, 224), crop, side)
         }
     }
+}
 
-    /// How images are loaded that are scored at `side` pixels.
-    pub(super) fn loading(preparation: Preparation, side: u32) -> Loading {
-        let image = view(preparation, side).image;
-        Loading {
-            image: (image, image),
-            mask: (side, side),
-            resampling: Resampling::Antialiased,
-        }
-    }
+/// How images are loaded that are scored at `side` pixels.
+pub(super) fn loading(preparation: Preparation, side: u32) -> Loading {
+    let (width, height) = crop(preparation, side).image;
+    Loading::new(Resizing::antialiased(width, height), (side, side))
+}
 
-    /// A random part of a training image, of the size that the network sees.
-    pub(super) fn prepare(
-        preparation: Preparation,
-        image: &RgbImage,
-        view: NsaView,
-        max_degrees: f64,
-        rng: &mut dyn RngCore,
-    ) -> RgbImage {
-        let crop = view.crop;
-        match preparation {
-            Preparation::Texture if rng.random() => random_crop(&flip_vertical(image), crop, rng),
-            Preparation::Texture => random_crop(image, crop, rng),
-            Preparation::Aligned => random_crop(&centre(image, scaled(crop, 230, 224)), crop, rng),
-            Preparation::Unaligned => {
-                let degrees = max_degrees * (2.0 * rng.random::<f64>() - 1.0);
-                let turned = rotated(image, degrees);
-                random_crop(&centre(&turned, scaled(crop, 230, 224)), crop, rng)
-            }
+/// A random part of a training image, a square of the side that the network sees.
+pub(super) fn prepare(
+    preparation: Preparation,
+    image: &RgbImage,
+    side: u32,
+    max_degrees: f64,
+    rng: &mut dyn RngCore,
+) -> RgbImage {
+    match preparation {
+        Preparation::Texture if rng.random() => random_crop(&flip_vertical(image), side, rng),
+        Preparation::Texture => random_crop(image, side, rng),
+        Preparation::Aligned => random_crop(&center(image, scaled(side, 230, 224)), side, rng),
+        Preparation::Unaligned => {
+            let degrees = max_degrees * (2.0 * rng.random::<f64>() - 1.0);
+            let turned = rotated(image, degrees);
+            random_crop(&center(&turned, scaled(side, 230, 224)), side, rng)
         }
     }
+}
 
 fn scaled(length: u32, numerator: u32, denominator: u32) -> u32 {
     (f64::from(length) * f64::from(numerator) / f64::from(denominator)).round() as u32
 }
 
-/// The central square of a side.
-fn centre(image: &RgbImage, side: u32) -> RgbImage {
-    let start = |length: u32| (f64::from(length.saturating_sub(side)) / 2.0).round_ties_even() as u32;
-    crop_imm(image, start(image.width()), start(image.height()), side, side).to_image()
+/// The central square of a side, or as much of it as there is.
+fn center(image: &RgbImage, side: u32) -> RgbImage {
+    let (width, height) = image.dimensions();
+    CenterCrop {
+        crop: (side.min(width), side.min(height)),
+        ..CenterCrop::whole(width, height)
+    }
+    .cropped(image)
 }
 
 fn random_crop(image: &RgbImage, side: u32, rng: &mut dyn RngCore) -> RgbImage {
@@ -102,28 +93,14 @@ mod tests {
 
     #[test]
     fn sizes_are_nsas_at_256() {
-                assert_eq!(
-            view(Preparation::Unaligned, 256),
-            NsaView {
-                image: 256,
-                crop: 224,
-                map: 256
-            }
-        );
-        assert_eq!(
-            view(Preparation::Texture, 256),
-            NsaView {
-                image: 264,
-                crop: 256,
-                map: 256
-            }
-        );
+        assert_eq!(crop(Preparation::Unaligned, 256), CenterCrop::square(256, 224, 256));
+        assert_eq!(crop(Preparation::Texture, 256), CenterCrop::square(264, 256, 256));
         for side in [32, 64, 96, 128, 256, 512] {
             for preparation in [Preparation::Unaligned, Preparation::Texture] {
-                let NsaView { image, crop, .. } = view(preparation, side);
+                let CenterCrop { image, crop, .. } = crop(preparation, side);
                 assert!(
-                    crop % 32 == 0 && image > crop,
-                    "{preparation:?} {side}: {image} {crop}"
+                    crop.0 % 32 == 0 && image.0 > crop.0,
+                    "{preparation:?} {side}: {image:?} {crop:?}"
                 );
             }
         }
@@ -137,12 +114,7 @@ mod tests {
         assert_eq!(quarter.get_pixel(0, 0), image.get_pixel(72, 0));
         let mut rng = Stream::default().rng("test");
         for preparation in [Preparation::Aligned, Preparation::Unaligned, Preparation::Texture] {
-            let view = NsaView {
-                image: 73,
-                crop: 64,
-                map: 64,
-            };
-            let part = prepare(preparation, &image, view, 5.0, &mut rng);
+            let part = prepare(preparation, &image, 64, 5.0, &mut rng);
             assert_eq!(part.dimensions(), (64, 64));
         }
     }

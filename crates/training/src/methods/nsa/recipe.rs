@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{LabelKind, Stream};
-use flawforge_models::{Detector, NsaDetector, NsaNetwork, NsaView, imagenet_normalised, images_to_tensor};
+use flawforge_models::{Detector, NsaDetector, NsaNetwork, CenterCrop, imagenet_normalized, images_to_tensor};
 use flawforge_ops::{Adam, Mode, Tape, bce_loss, mse_loss};
 use image::Rgb32FImage;
 
-use super::{Settings, view};
+use super::Settings;
+use super::preparation::crop;
 use crate::error::{Result, TrainingError};
 use crate::fit::{Batch, Losses, Recipe, below};
 
@@ -20,7 +21,7 @@ pub struct NsaRecipe {
     network: NsaNetwork,
     adam: Adam,
     label: LabelKind,
-    view: NsaView,
+    crop: CenterCrop,
     device: Device,
 }
 
@@ -37,7 +38,7 @@ impl NsaRecipe {
             adam: Adam::new(network.parameters().trainable(), optimizer)?,
             network,
             label: settings.nsa.label,
-            view: view(settings.nsa.constants.preparation, side),
+            crop: crop(settings.nsa.constants.preparation, side),
             device: device.clone(),
         })
     }
@@ -50,7 +51,7 @@ impl NsaRecipe {
             )));
         };
         let images: Vec<&Rgb32FImage> = part.samples.iter().map(|sample| &sample.image).collect();
-        let images = imagenet_normalised(&images_to_tensor(&images, &self.device)?)?;
+        let images = imagenet_normalized(&images_to_tensor(&images, &self.device)?)?;
         let (n, h, w, _) = images.dims4().map_err(TrainingError::from)?;
         // Levels become shares; the other labels are shares already.
         let scale = if self.label == LabelKind::Continuous {
@@ -103,16 +104,12 @@ impl Recipe for NsaRecipe {
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
-        Ok(Box::new(NsaDetector::new(&self.network, self.view)?))
+        Ok(Box::new(NsaDetector::new(&self.network, self.crop)?))
     }
 
     fn batch_detector(&self) -> Result<Box<dyn Detector>> {
-        let crop = self.view.crop;
-        let view = NsaView {
-            image: crop,
-            crop,
-            map: crop,
-        };
-        Ok(Box::new(NsaDetector::new(&self.network, view)?))
+        let (width, height) = self.crop.crop;
+        let whole = CenterCrop::whole(width, height);
+        Ok(Box::new(NsaDetector::new(&self.network, whole)?))
     }
 }

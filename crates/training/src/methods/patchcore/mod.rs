@@ -10,7 +10,7 @@ pub use settings::{Backbone, BackboneWeights, Budget, Group, Settings};
 
 use candle_core::Device;
 use flawforge_augment::Simulation;
-use flawforge_datasets::{Loading, Resampling};
+use flawforge_datasets::{Loading, Resizing};
 
 use super::{Assembly, Data};
 use crate::error::{Result, TrainingError};
@@ -45,11 +45,7 @@ impl Assembly for Settings {
 
     fn loading(&self, side: u32) -> Loading {
         let resize = self.patchcore.resize;
-        Loading {
-            image: (resize, resize),
-            mask: (side, side),
-            resampling: Resampling::Antialiased,
-        }
+        Loading::new(Resizing::antialiased(resize, resize), (side, side))
     }
 
     fn device(&self, wanted: &Device) -> Device {

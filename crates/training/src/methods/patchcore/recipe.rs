@@ -6,8 +6,9 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
 use flawforge_models::Detector;
+use flawforge_models::CenterCrop;
 use flawforge_models::patchcore::{
-    Coreset, Embedding, FeatureExtractor, Framing, MemoryBank, PatchCore, Scoring,
+    Coreset, Embedding, FeatureExtractor, MemoryBank, PatchCore, Scoring,
 };
 use image::RgbImage;
 
@@ -34,7 +35,7 @@ pub struct PatchCoreRecipe {
     settings: Group,
     given: Option<Arc<backbone::Weights>>,
     seed: u64,
-    framing: Framing,
+    crop: CenterCrop,
     device: Device,
     weights: HashMap<String, Tensor>,
     extractor: Arc<dyn FeatureExtractor>,
@@ -58,11 +59,7 @@ impl PatchCoreRecipe {
             settings,
             given,
             seed,
-            framing: Framing {
-                image: (resize, resize),
-                crop: (crop, crop),
-                map: (map, map),
-            },
+            crop: CenterCrop::square(resize, crop, map),
             device: device.clone(),
             weights,
             extractor,
@@ -133,7 +130,7 @@ impl Recipe for PatchCoreRecipe {
             let images: Vec<RgbImage> = part
                 .samples
                 .iter()
-                .map(|sample| self.framing.cropped(&to_bytes(&sample.normal)))
+                .map(|sample| self.crop.cropped(&to_bytes(&sample.normal)))
                 .collect();
             let features = self.extractor.features(&images.iter().collect::<Vec<_>>())?;
             for patches in self.embedding().patches(&features)? {
@@ -215,13 +212,7 @@ impl Recipe for PatchCoreRecipe {
             sigma: self.settings.sigma,
             reweight: Some(self.settings.reweight).filter(|&count| count > 0),
         };
-        let detector = PatchCore::new(
-            self.extractor.clone(),
-            self.embedding(),
-            bank,
-            self.framing,
-            scoring,
-        )?;
+        let detector = PatchCore::new(self.extractor.clone(), self.embedding(), bank, self.crop, scoring)?;
         Ok(Box::new(detector.with_full_scale(self.full_scale)))
     }
 }

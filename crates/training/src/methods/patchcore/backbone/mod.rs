@@ -107,7 +107,7 @@ fn kind(backbone: Backbone) -> ResNetKind {
 /// Random initial weights, as torchvision draws them.
 pub(crate) fn random(backbone: Backbone, rng: &mut impl Rng) -> Result<HashMap<String, Tensor>> {
     let specification = ResNet::specification(kind(backbone), COARSE);
-    let parameters = Parameters::initialise(specification, rng, &Device::Cpu)?;
+    let parameters = Parameters::initialize(specification, rng, &Device::Cpu)?;
     Ok(parameters.tensors()?.into_iter().collect())
 }
 

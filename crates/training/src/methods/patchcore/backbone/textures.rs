@@ -9,7 +9,7 @@ use candle_core::Device;
 use flawforge_datasets::{Limits, load_texture_classes};
 use flawforge_masks::Stream;
 use flawforge_models::patchcore::COARSE;
-use flawforge_models::{Classifier, bytes_to_tensor, cross_entropy, imagenet_normalised};
+use flawforge_models::{Classifier, bytes_to_tensor, cross_entropy, imagenet_normalized};
 use flawforge_ops::{Adam, AdamSettings, Mode};
 use image::{RgbImage, imageops};
 use rand::Rng;
@@ -122,7 +122,7 @@ pub fn train_on_textures(folder: &Path, settings: &TextureTraining) -> Result<We
             .collect();
         let images: Vec<&RgbImage> = drawn.iter().map(|(image, _)| image).collect();
         let labels: Vec<u32> = drawn.iter().map(|(_, class)| *class).collect();
-        let input = imagenet_normalised(&bytes_to_tensor(&images, &device)?)?;
+        let input = imagenet_normalized(&bytes_to_tensor(&images, &device)?)?;
         let logits = network.forward(&input, Mode::Train)?;
         let loss = cross_entropy(&logits, &labels)?;
         let value = loss.to_scalar::<f32>()?;

@@ -1,4 +1,4 @@
-//! Simulates anomalies of every kind on a generated surface, or on an image of one's own, and writes PNG files.
+//! Simulates anomalies of every kind on a generated surface, or on a given image, and writes PNG files.
 //!
 //! ```text
 //! cargo run --release -p flawforge-augment --example simulate -- OUT_DIR [IMAGE]

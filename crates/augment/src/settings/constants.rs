@@ -8,10 +8,7 @@ use toml::{Table, Value};
 
 use super::{Materials, SettingsError};
 use crate::kind::kinds;
-use crate::{
-    AnomalySimulator, CutOut, CutPaste, ForeignPatchSettings, Kind, NearDistribution, NsaSettings,
-    OpaqueSettings, TransparentSettings,
-};
+use crate::{AnomalySimulator, Kind};
 
 /// What the table of kinds asks of the constants of a kind: plain data that make a simulator. Their serde forms hold every
 /// constant under its name and refuse unknown names.
@@ -32,7 +29,7 @@ macro_rules! define_constants {
         #[serde(untagged)]
         #[non_exhaustive]
         pub enum Constants {
-            $(#[doc = concat!("Of [`Kind::", stringify!($kind), "`].")] $kind($constants),)*
+            $(#[doc = concat!("Of [`Kind::", stringify!($kind), "`].")] $kind(crate::$constants),)*
         }
 
         impl Constants {
@@ -40,7 +37,7 @@ macro_rules! define_constants {
             /// house cannot simulate.
             pub fn of(kind: Kind) -> Option<Self> {
                 match kind {
-                    $(Kind::$kind => Some(Self::$kind($constants::default())),)*
+                    $(Kind::$kind => Some(Self::$kind(crate::$constants::default())),)*
                     Kind::Other | Kind::Custom(_) => None,
                 }
             }

@@ -13,7 +13,7 @@ use crate::{AnomalySimulator, Background, Kind, Simulated};
 /// again, in image and mask (proposal; after GLASS, which intersects masks with the foreground).
 ///
 /// Simulators that draw a mask have the same as a setting of their own, which draws again when nothing is left;
-/// this is for all others, and for those that one writes oneself.
+/// this is for all others, and for those of other programs.
 #[derive(Clone)]
 pub struct OnObject {
     /// Tells object and ground apart.

@@ -80,7 +80,8 @@ impl Module {
 
     /// The file compiled for a compute capability, kept for the process.
     fn compiled(self, capability: u32) -> Result<Arc<str>> {
-        static COMPILED: Mutex<Option<HashMap<(Module, u32), Arc<str>>>> = Mutex::new(None);
+        type Ptx = HashMap<(Module, u32), Arc<str>>;
+        static COMPILED: Mutex<Option<Ptx>> = Mutex::new(None);
         // A thread that failed while compiling has not touched the map.
         let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
         let compiled = compiled.get_or_insert_default();

@@ -13,11 +13,12 @@ use super::gpu::{Gpu, count};
 /// Pinned buffers of a length: enough for the uploads of two steps, so that preparing one never waits for the other.
 const BUFFERS: usize = 8;
 
+/// Buffers by device and length, the one whose copy is oldest first.
+type Buffers = HashMap<(usize, usize), VecDeque<PinnedHostSlice<f32>>>;
+
 thread_local! {
-    /// Buffers by device and length, the one whose copy is oldest first. Never freed: when a thread ends, the driver may
-    /// be gone.
-    static PINNED: RefCell<ManuallyDrop<HashMap<(usize, usize), VecDeque<PinnedHostSlice<f32>>>>> =
-        RefCell::new(ManuallyDrop::new(HashMap::new()));
+    /// Never freed: when a thread ends, the driver may be gone.
+    static PINNED: RefCell<ManuallyDrop<Buffers>> = RefCell::new(ManuallyDrop::new(HashMap::new()));
 }
 
 /// Enqueues a copy of the numbers, which fill the shape and are not none.

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::c_int;
 use std::mem::{ManuallyDrop, MaybeUninit};
 
@@ -43,14 +44,11 @@ pub(crate) enum Pass {
 /// Enqueues a convolution. True when the bias was added on the way.
 pub(crate) fn convolve(gpu: &Gpu, size: ConvSize, precision: Precision, pass: Pass) -> Result<bool> {
     LIBRARIES.with_borrow_mut(|libraries| {
-        let id = gpu.device.id();
-        if !libraries.contains_key(&id) {
-            libraries.insert(id, Library::new(gpu)?);
-        }
-        match libraries.get_mut(&id) {
-            Some(library) => library.convolve(gpu, size, precision, pass),
-            None => Err(Error::msg("cuda: cuDNN was not opened")),
-        }
+        let library = match libraries.entry(gpu.device.id()) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => place.insert(Library::new(gpu)?),
+        };
+        library.convolve(gpu, size, precision, pass)
     })
 }
 

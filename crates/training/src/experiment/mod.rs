@@ -2,7 +2,6 @@
 
 mod groups;
 mod overrides;
-pub(crate) mod precision;
 pub(crate) mod ranges;
 mod schedule;
 mod text;

@@ -48,7 +48,6 @@ fn milestones() -> Decay {
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// What the convolutions multiply with (bfloat16 is a proposal).
-    #[serde(with = "crate::experiment::precision")]
     pub precision: Precision,
     /// Widths of the networks.
     pub networks: Networks,
@@ -88,7 +87,6 @@ pub struct Losses {
     /// Weight of the focal loss (1); DRAEM's α, 1 for both classes, is the same thing.
     pub focal_weight: f64,
     /// Dynamic range in the SSIM loss.
-    #[serde(with = "SsimRangeText")]
     pub ssim_range: SsimRange,
     /// Focal exponent (DRAEM's code: 2).
     pub focal_gamma: f64,
@@ -121,13 +119,6 @@ pub struct Split {
     pub batch_x: usize,
     /// Images of Y a step (proposal: the batch size of joint training).
     pub batch_y: usize,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "SsimRange", rename_all = "kebab-case")]
-enum SsimRangeText {
-    Unit,
-    FromPrediction,
 }
 
 impl Settings {

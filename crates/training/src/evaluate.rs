@@ -8,7 +8,7 @@ use flawforge_models::{Detection, Detector, View};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::{Evaluated, GroundTruth};
+use crate::settings::{Evaluated, GroundTruth};
 use crate::error::{Result, TrainingError};
 
 /// Figures of a detector on one category, fractions in `[0, 1]`. A figure is absent where it is not defined: without both

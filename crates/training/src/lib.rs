@@ -13,7 +13,8 @@
 //!   category.
 //! * [`train`] checks everything, then runs the loop. What a batch holds depends only on the seed and the number of its
 //!   step, so that a run which was killed and resumed ends, on the CPU, bit for bit as an unbroken one.
-//! * [`methods`] has a folder for each method. [`Recipe`] and [`fit::BatchSource`] are what a method says about its training;
+//! * Layers, from below: [`settings`], [`recipe`], [`methods`], [`experiment`], [`fit`].
+//! * [`methods`] has a folder for each method. [`Recipe`] and [`recipe::BatchSource`] are what a method says about its training;
 //!   [`train_with`] trains those of your own.
 //! * [`evaluate`] scores a detector by the published protocol; nothing is ever chosen on test images.
 //!
@@ -21,8 +22,7 @@
 //! use std::sync::Arc;
 //! use flawforge_augment::{ProceduralTextures, Selection};
 //! use flawforge_datasets::demo;
-//! use flawforge_training::experiment::Overrides;
-//! use flawforge_training::{Experiment, Method, Product, Profile, Run, TrainOptions, evaluate, train};
+//! use flawforge_training::{Experiment, Method, Overrides, Product, Profile, Run, TrainOptions, evaluate, train};
 //!
 //! let product = Product::new(demo::CATEGORIES[0], Selection::default());
 //! let experiment = Experiment::new(Method::LinYan, &Profile::builtin("smoke")?, &product, 0)?
@@ -51,16 +51,21 @@ pub mod fit;
 pub mod methods;
 mod product;
 mod profile;
+pub mod recipe;
 mod run;
+mod run_files;
+pub mod settings;
 
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
 pub use evaluate::{
     Evaluation, ImageResult, NativeScores, Scorer, Scores, evaluate, evaluate_each, evaluate_with,
 };
-pub use experiment::{Experiment, Overrides};
-pub use fit::{ProgressStyle, Recipe, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_with};
-pub use methods::{Method, MethodSettings};
+pub use experiment::{Experiment, MethodSettings, Overrides};
+pub use fit::{ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_with};
+pub use methods::Method;
 pub use product::Product;
 pub use profile::Profile;
-pub use run::{Run, RunFiles, Scored, Verdict};
+pub use recipe::Recipe;
+pub use run::{Run, Scored, Verdict};
+pub use run_files::RunFiles;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainingError};
-use crate::experiment::Intervals;
+use crate::settings::Intervals;
 use crate::methods::{draem, nsa, patchcore};
 
 const BUILTIN: &str = include_str!("../data/profiles.toml");

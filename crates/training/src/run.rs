@@ -1,13 +1,4 @@
-//! A run's directory: where its files lie, and how a trained detector is opened.
-//!
-//! ```text
-//! RUN/checkpoint.safetensors   everything a run needs to go on, to detect and to judge: settings, weights, threshold
-//! RUN/config.toml              the settings, for people
-//! RUN/metrics.jsonl            losses
-//! RUN/panels/step-000100.png   what the networks saw and said
-//! ```
-//!
-//! The checkpoint alone, copied to another machine, is a run that detects.
+//! A trained run: how it is opened, and how it detects and judges.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,41 +14,7 @@ use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
 use crate::fit::{Calibrated, DataDigests, Header, Places, Threshold, read_checkpoint};
-
-/// The files of a run directory.
-#[derive(Debug, Clone)]
-pub struct RunFiles {
-    root: PathBuf,
-}
-
-impl RunFiles {
-    /// The files of the run in `root`, whether they exist or not.
-    pub fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_path_buf(),
-        }
-    }
-    /// The directory.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-    /// `config.toml`.
-    pub fn config(&self) -> PathBuf {
-        self.root.join("config.toml")
-    }
-    /// `checkpoint.safetensors`.
-    pub fn checkpoint(&self) -> PathBuf {
-        self.root.join("checkpoint.safetensors")
-    }
-    /// `metrics.jsonl`.
-    pub fn metrics(&self) -> PathBuf {
-        self.root.join("metrics.jsonl")
-    }
-    /// `panels`.
-    pub fn panels(&self) -> PathBuf {
-        self.root.join("panels")
-    }
-}
+use crate::run_files::RunFiles;
 
 /// A run that was trained, at least up to its first checkpoint.
 pub struct Run {
@@ -193,7 +150,7 @@ impl Run {
                 .experiment
                 .settings
                 .assembly()
-                .recipe(&self.experiment, &self.device)?;
+                .recipe(&self.experiment.frame(), &self.device)?;
             recipe.restore_weights(&self.tensors)?;
             recipe.detector()
         };

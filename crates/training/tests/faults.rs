@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Arc;
 
 use flawforge_augment::{Selection, TextureSource};
-use flawforge_training::experiment::Length;
+use flawforge_training::settings::Length;
 use flawforge_training::{Method, Run, RunFiles, TrainingError, train};
 use image::RgbImage;
 use rand::RngCore;

@@ -7,7 +7,7 @@ use flawforge::augment::Kind;
 use flawforge::datasets::{Loading, TestImage};
 use flawforge::files;
 use flawforge::models::Detector;
-use flawforge::training::experiment::Evaluated;
+use flawforge::training::settings::Evaluated;
 use flawforge::training::Scorer;
 use serde::{Deserialize, Serialize};
 use std::fs;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::ops::Precision;
-use flawforge::training::experiment::Length;
+use flawforge::training::settings::Length;
 use flawforge::training::fit::Places;
 use flawforge::training::methods::patchcore::backbone::BackboneSource;
 use flawforge::training::{

@@ -1,24 +1,22 @@
 //! What an experiment is: one value, one TOML text, one hash.
 
-mod groups;
+mod method_settings;
 mod overrides;
-pub(crate) mod ranges;
-mod schedule;
 mod text;
 
-pub use groups::{Adam, Batches, Calibration, Draw, Evaluated, GroundTruth, Intervals};
+pub use method_settings::MethodSettings;
 pub use overrides::Overrides;
 pub(crate) use overrides::differences;
-pub use schedule::{Decay, Length, Schedule};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, TrainingError};
-use crate::methods::{Method, MethodSettings};
+use crate::methods::{Frame, Method};
 use crate::product::Product;
 use crate::profile::Profile;
-use ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
+use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
+use crate::settings::{Calibration, Evaluated, Intervals};
 
 /// Counts changes of the code that give other numbers from the same settings. It is part of every hash, so that cells that
 /// were made before such a change are made again.
@@ -102,7 +100,7 @@ impl Experiment {
         between("calibration.held_out", self.calibration.held_out, 0.0, 0.5)?;
         between("every.log", self.every.log as f64, 1.0, f64::MAX)?;
         between("every.checkpoint", self.every.checkpoint as f64, 1.0, f64::MAX)?;
-        self.settings.assembly().check(self)
+        self.settings.assembly().check(&self.frame())
     }
 
     /// SHA-256 of the settings in canonical form (JSON with sorted keys), 64 hexadecimal digits.
@@ -123,7 +121,17 @@ impl Experiment {
     /// In which settings the experiment differs from its method's publication, in sentences for people. `steps`: how many a
     /// training took.
     pub fn deviations(&self, steps: u64) -> Vec<String> {
-        self.settings.assembly().deviations(self, steps)
+        self.settings.assembly().deviations(&self.frame(), steps)
+    }
+
+    /// What a method is told of the experiment beside its own settings.
+    pub(crate) fn frame(&self) -> Frame<'_> {
+        Frame {
+            seed: self.seed,
+            image_size: self.image_size,
+            profile: &self.profile,
+            every: &self.every,
+        }
     }
 
     /// Canonical JSON: `serde_json`'s own maps are sorted by key.

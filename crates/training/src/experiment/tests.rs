@@ -2,6 +2,7 @@ use flawforge_augment::{Constants, Kind, Selection};
 use flawforge_ops::Precision;
 
 use super::*;
+use crate::settings::Length;
 use crate::methods::patchcore::Backbone;
 
 fn product() -> Product {

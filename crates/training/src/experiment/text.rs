@@ -5,10 +5,11 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Calibration, Evaluated, Experiment, Intervals};
+use super::{Experiment, MethodSettings};
 use crate::error::{Result, TrainingError};
-use crate::methods::{Method, MethodSettings};
+use crate::methods::Method;
 use crate::profile::one_line;
+use crate::settings::{Calibration, Evaluated, Intervals};
 
 /// The fields that every method has, and all others, which its method reads.
 #[derive(Deserialize)]

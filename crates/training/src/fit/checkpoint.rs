@@ -16,9 +16,10 @@ use sha2::{Digest, Sha256};
 
 use super::calibrate::Calibrated;
 use super::journal::Interval;
-use super::{Recipe, RunPlan};
+use super::RunPlan;
 use crate::error::{Result, TrainingError};
 use crate::experiment::differences;
+use crate::recipe::Recipe;
 
 const KEY: &str = "flawforge";
 /// Version of the header's layout.

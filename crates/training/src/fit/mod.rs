@@ -6,7 +6,6 @@
 //!                                     now and then: panels, checkpoint.safetensors
 //! ```
 
-mod batch;
 mod calibrate;
 mod checkpoint;
 mod journal;
@@ -14,10 +13,8 @@ mod pace;
 mod plan;
 mod prefetch;
 mod progress;
-mod recipe;
 mod session;
 
-pub use batch::{Batch, BatchSource, Part, Pool, drawn};
 pub use calibrate::{Calibrated, CalibrationScore, Threshold};
 pub(crate) use checkpoint::{Header, read as read_checkpoint};
 pub use checkpoint::{DataDigests, Places};
@@ -25,7 +22,6 @@ pub use journal::{Line, read_journal};
 pub use plan::RunPlan;
 pub use pace::spoken;
 pub use progress::{ProgressStyle, Sweep};
-pub use recipe::{Losses, Recipe, below};
 
 use std::fs;
 use std::path::Path;
@@ -39,7 +35,8 @@ use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
 use crate::methods::Data;
-use crate::run::RunFiles;
+use crate::recipe::{BatchSource, Recipe};
+use crate::run_files::RunFiles;
 use calibrate::calibrate;
 use plan::{check_images, digests, hold_out};
 use prefetch::with_batches;
@@ -136,8 +133,8 @@ pub fn train(
         return Err(TrainingError::setting("precision", message));
     }
     let _precision = precision.scope();
-    let mut recipe = method.recipe(experiment, &device)?;
-    let batches = method.batches(experiment, &data);
+    let mut recipe = method.recipe(&experiment.frame(), &device)?;
+    let batches = method.batches(&experiment.frame(), &data);
     let plan = RunPlan {
         label: format!("{} {}", experiment.method, category.name),
         settings: serde_json::to_value(experiment).map_err(|error| TrainingError::SettingsText {

@@ -7,7 +7,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::DataDigests;
-use crate::experiment::{Experiment, Intervals, Schedule};
+use crate::experiment::Experiment;
+use crate::settings::{Intervals, Schedule};
 
 /// A run as the loop sees it.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-use super::{Batch, BatchSource};
 use crate::error::{Result, TrainingError};
+use crate::recipe::{Batch, BatchSource};
 
 /// Batches that wait at most: two hide the unevenness of preparation without holding much memory.
 const DEPTH: usize = 2;

@@ -8,14 +8,13 @@ use candle_core::Device;
 use flawforge_ops::runtime::BusyClock;
 use flawforge_pictures::{training_grid, write_png};
 
-use super::batch::Batch;
 use super::checkpoint::{self, Header};
 use super::journal::{Journal, Line};
 use super::progress::Display;
-use super::recipe::{Losses, Recipe};
 use super::{RunPlan, TrainOptions};
 use crate::error::{Result, TrainingError};
-use crate::run::RunFiles;
+use crate::recipe::{Batch, Losses, Recipe};
+use crate::run_files::RunFiles;
 
 /// One uninterrupted stretch of a training.
 pub(super) struct Session<'a> {
@@ -168,8 +167,9 @@ mod tests {
 
     use super::super::journal::read_journal;
     use super::*;
-    use crate::experiment::Intervals;
-    use crate::fit::{DataDigests, Part};
+    use crate::settings::Intervals;
+    use crate::fit::DataDigests;
+    use crate::recipe::Part;
     use crate::fit::ProgressStyle;
 
     /// Leaves its losses on the device, so to speak: the step's number, but not a number at step 8.

@@ -6,14 +6,16 @@
 //! | [`nsa`] | one network on soft labels, patches of normal images blended in |
 //! | [`patchcore`] | a memory bank of a pretrained network's features |
 //!
-//! A new method is a folder with its settings, its [`Recipe`] and its batches, and a row of the two tables below.
+//! A new method is a folder with its settings, its [`Recipe`] and its batches, a row of the table of names below, and one of the
+//! table of families in `experiment/method_settings.rs`.
 
-pub mod draem;
+#[macro_use]
 mod names;
+pub mod draem;
 pub mod nsa;
 pub mod patchcore;
 
-pub use names::{Method, NameError, UnknownMethod};
+pub use names::{NameError, UnknownMethod};
 
 use std::sync::Arc;
 
@@ -21,19 +23,40 @@ use candle_core::Device;
 use flawforge_augment::{Kind, Materials, Simulation, SimulationSettings, TextureBank, TextureSource};
 use flawforge_datasets::{Category, Loading};
 use flawforge_ops::Precision;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::error::{Result, TrainingError};
-use crate::experiment::{Experiment, Intervals, Schedule};
-use crate::fit::{BatchSource, Pool, Recipe};
-use crate::product::Product;
-use crate::profile::Profile;
+use crate::error::Result;
+use crate::recipe::{BatchSource, Pool, Recipe};
+use crate::settings::{Intervals, Schedule};
+
+methods! {
+    /// DRAEM (Zavrtanik et al., ICCV 2021): transparent anomalies, rotated normals, joint training.
+    Draem "draem";
+    /// Lin & Yan (AAAI 2024): anomalies selected per category, split training.
+    LinYan "lin-yan";
+    /// NSA (Schlüter et al., ECCV 2022): patches of normal images blended in, one network on soft labels.
+    Nsa "nsa";
+    /// PatchCore (Roth et al., CVPR 2022): a memory bank of a trained network's features, nothing simulated.
+    PatchCore "patchcore";
+    /// DRAEM without rotation of normals (Lin & Yan, table 4, "D.NoRot").
+    DraemNoRotation "draem-no-rotation";
+    /// DRAEM's joint training on the selected anomalies, without rotation of normals (table 4, "D.Our").
+    DraemOurSimulation "draem-our-simulation";
+    /// Split training on DRAEM's anomalies, with rotation of normals (table 4, "Our.D").
+    SplitDraemSimulation "split-draem-simulation";
+}
+
+/// What a method is told of an experiment beside its own settings.
+pub(crate) struct Frame<'a> {
+    pub(crate) seed: u64,
+    pub(crate) image_size: u32,
+    pub(crate) profile: &'a str,
+    pub(crate) every: &'a Intervals,
+}
 
 /// What a method must say, so that the loop, checkpoints, evaluation and the commands need not tell methods apart.
 pub(crate) trait Assembly {
     /// Checks the range of every setting of the method.
-    fn check(&self, experiment: &Experiment) -> Result<()>;
+    fn check(&self, frame: &Frame<'_>) -> Result<()>;
 
     /// Changes a profile's intervals where they do not suit the method.
     fn adapt(&self, every: &mut Intervals) {
@@ -65,16 +88,16 @@ pub(crate) trait Assembly {
     fn pools(&self, images: Vec<usize>) -> std::result::Result<Vec<Pool>, String>;
 
     /// The recipe with its initial weights.
-    fn recipe(&self, experiment: &Experiment, device: &Device) -> Result<Box<dyn Recipe>>;
+    fn recipe(&self, frame: &Frame<'_>, device: &Device) -> Result<Box<dyn Recipe>>;
 
     /// The batches of a run.
-    fn batches<'a>(&self, experiment: &Experiment, data: &Data<'a>) -> Box<dyn BatchSource + 'a>;
+    fn batches<'a>(&self, frame: &Frame<'_>, data: &Data<'a>) -> Box<dyn BatchSource + 'a>;
 
     /// The anomalies by which the threshold of verdicts is found.
     fn calibration(&self, data: &Data<'_>) -> Simulation;
 
     /// In which settings an experiment differs from the method's publication, in sentences.
-    fn deviations(&self, experiment: &Experiment, steps: u64) -> Vec<String>;
+    fn deviations(&self, frame: &Frame<'_>, steps: u64) -> Vec<String>;
 }
 
 /// What batches are made of.
@@ -107,94 +130,6 @@ impl Data<'_> {
     /// All images to train on.
     pub(crate) fn kept(&self) -> Vec<usize> {
         self.pools.iter().flat_map(|pool| pool.images.clone()).collect()
-    }
-}
-
-/// The one place that tells methods apart.
-macro_rules! families {
-    ($($(#[$doc:meta])* $family:ident($settings:ty, $budget:ident): $($method:ident),+;)+) => {
-        /// The settings of a method: of its family alone.
-        #[derive(Debug, Clone, PartialEq, Serialize)]
-        #[serde(untagged)]
-        #[non_exhaustive]
-        pub enum MethodSettings {
-            $($(#[$doc])* $family($settings),)+
-        }
-
-        impl MethodSettings {
-            /// A method's settings for a product under a profile's budget.
-            pub(crate) fn new(method: Method, profile: &Profile, product: &Product) -> Result<Self> {
-                match method {
-                    $($(Method::$method)|+ => Ok(Self::$family(<$settings>::new(method, &profile.$budget, product))),)+
-                    Method::Custom(name) => Err(TrainingError::setting("method", format!("{name} is not a method of this program"))),
-                }
-            }
-
-            /// Reads the settings of a method from its text.
-            pub(crate) fn read(method: Method, text: Value) -> std::result::Result<Self, String> {
-                match method {
-                    $($(Method::$method)|+ => <$settings>::deserialize(text).map(Self::$family).map_err(|error| error.to_string()),)+
-                    Method::Custom(name) => Err(format!("{name} is not a method of this program")),
-                }
-            }
-
-            pub(crate) fn assembly(&self) -> &dyn Assembly {
-                match self {
-                    $(Self::$family(settings) => settings,)+
-                }
-            }
-        }
-    };
-}
-
-families! {
-    /// Two networks: DRAEM, Lin & Yan and their ablations.
-    Draem(draem::Settings, draem): Draem, LinYan, DraemNoRotation, DraemOurSimulation, SplitDraemSimulation;
-    /// NSA.
-    Nsa(nsa::Settings, nsa): Nsa;
-    /// PatchCore.
-    PatchCore(patchcore::Settings, patchcore): PatchCore;
-}
-
-impl MethodSettings {
-    /// The settings of two-network training, if the method is of that family.
-    pub fn draem(&self) -> Option<&draem::Settings> {
-        match self {
-            Self::Draem(settings) => Some(settings),
-            _ => None,
-        }
-    }
-
-    /// The same, to be changed.
-    pub fn draem_mut(&mut self) -> Option<&mut draem::Settings> {
-        match self {
-            Self::Draem(settings) => Some(settings),
-            _ => None,
-        }
-    }
-
-    /// The settings of NSA, to be changed, if it is the method.
-    pub fn nsa_mut(&mut self) -> Option<&mut nsa::Settings> {
-        match self {
-            Self::Nsa(settings) => Some(settings),
-            _ => None,
-        }
-    }
-
-    /// The settings of PatchCore, if it is the method.
-    pub fn patchcore(&self) -> Option<&patchcore::Settings> {
-        match self {
-            Self::PatchCore(settings) => Some(settings),
-            _ => None,
-        }
-    }
-
-    /// The same, to be changed.
-    pub fn patchcore_mut(&mut self) -> Option<&mut patchcore::Settings> {
-        match self {
-            Self::PatchCore(settings) => Some(settings),
-            _ => None,
-        }
     }
 }
 

@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The methods of the house, a row each.
+use super::Method;
+
+/// Makes [`Method`] of a table with a row a method: docs, variant, name in texts.
 macro_rules! methods {
     ($($(#[$doc:meta])* $variant:ident $name:literal;)+) => {
         /// A method, or an ablation of one: a name for a set of default settings (see [`Experiment::new`](crate::Experiment::new)).
@@ -33,23 +35,6 @@ macro_rules! methods {
             }
         }
     };
-}
-
-methods! {
-    /// DRAEM (Zavrtanik et al., ICCV 2021): transparent anomalies, rotated normals, joint training.
-    Draem "draem";
-    /// Lin & Yan (AAAI 2024): anomalies selected per category, split training.
-    LinYan "lin-yan";
-    /// NSA (Schlüter et al., ECCV 2022): patches of normal images blended in, one network on soft labels.
-    Nsa "nsa";
-    /// PatchCore (Roth et al., CVPR 2022): a memory bank of a trained network's features, nothing simulated.
-    PatchCore "patchcore";
-    /// DRAEM without rotation of normals (Lin & Yan, table 4, "D.NoRot").
-    DraemNoRotation "draem-no-rotation";
-    /// DRAEM's joint training on the selected anomalies, without rotation of normals (table 4, "D.Our").
-    DraemOurSimulation "draem-our-simulation";
-    /// Split training on DRAEM's anomalies, with rotation of normals (table 4, "Our.D").
-    SplitDraemSimulation "split-draem-simulation";
 }
 
 /// Names that [`Method::custom`] was given.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use flawforge_augment::{Selection, TextureBank, TextureSource};
 use flawforge_datasets::{Category, TrainImage};
-use flawforge_training::experiment::Length;
+use flawforge_training::settings::Length;
 use flawforge_training::{
     Experiment, Method, MethodSettings, Product, Profile, ProgressStyle, Result, TrainOptions, TrainReport,
     train,

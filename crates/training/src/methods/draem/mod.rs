@@ -13,13 +13,13 @@ use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, parity_split};
 use flawforge_ops::Precision;
 
-use super::{Assembly, Data};
+use super::{Assembly, Data, Frame};
 use crate::error::Result;
-use crate::experiment::{Experiment, Schedule};
-use crate::fit::{BatchSource, Pool, Recipe};
+use crate::settings::Schedule;
+use crate::recipe::{BatchSource, Pool, Recipe};
 
 impl Assembly for Settings {
-    fn check(&self, _: &Experiment) -> Result<()> {
+    fn check(&self, _: &Frame<'_>) -> Result<()> {
         self.check_ranges()
     }
 
@@ -63,18 +63,18 @@ impl Assembly for Settings {
         ])
     }
 
-    fn recipe(&self, experiment: &Experiment, device: &Device) -> Result<Box<dyn Recipe>> {
-        let recipe = DraemRecipe::new(self, experiment.seed, experiment.image_size, device)?;
+    fn recipe(&self, frame: &Frame<'_>, device: &Device) -> Result<Box<dyn Recipe>> {
+        let recipe = DraemRecipe::new(self, frame.seed, frame.image_size, device)?;
         Ok(Box::new(recipe))
     }
 
-    fn batches<'a>(&self, experiment: &Experiment, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
+    fn batches<'a>(&self, frame: &Frame<'_>, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
         Box::new(SimulatedBatches {
             images: &data.category.train,
             pools: data.pools.clone(),
             draw: self.batch.draw,
             simulation: self.calibration(data),
-            seed: experiment.seed,
+            seed: frame.seed,
         })
     }
 
@@ -83,19 +83,19 @@ impl Assembly for Settings {
         data.simulation(&self.simulation)
     }
 
-    fn deviations(&self, experiment: &Experiment, steps: u64) -> Vec<String> {
+    fn deviations(&self, frame: &Frame<'_>, steps: u64) -> Vec<String> {
         let mut lines = Vec::new();
-        if experiment.profile != "paper" {
+        if frame.profile != "paper" {
             lines.push(format!(
                 "budget of DRAEM and its relatives: profile {}, {steps} steps of {} images at learning rate {} (DRAEM: 700 epochs, \
                  18,900 steps for bottle, at 0.0001)",
-                experiment.profile, self.batch.size, self.schedule.learning_rate
+                frame.profile, self.batch.size, self.schedule.learning_rate
             ));
             lines.push(format!(
                 "their networks: widths {} and {} at {} px (DRAEM: 128 and 64 at 256 px)",
                 self.networks.reconstructive_width,
                 self.networks.discriminative_width,
-                experiment.image_size
+                frame.image_size
             ));
         }
         if self.precision == Precision::Bf16 {

@@ -12,7 +12,7 @@ use image::Rgb32FImage;
 
 use super::settings::{NormMode, Settings, Split};
 use crate::error::{Result, TrainingError};
-use crate::fit::{Batch, Losses, Part, Recipe, below};
+use crate::recipe::{Batch, Losses, Part, Recipe, below};
 
 const RECONSTRUCTIVE: &str = "reconstructive";
 const DISCRIMINATIVE: &str = "discriminative";

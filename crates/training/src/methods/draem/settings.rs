@@ -4,8 +4,8 @@ use flawforge_augment::SimulationSettings;
 use flawforge_ops::{Precision, SsimRange};
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::ranges::{between, simulation};
-use crate::experiment::{Adam, Batches, Decay, Draw, Length, Schedule};
+use crate::settings::ranges::{between, simulation};
+use crate::settings::{Adam, Batches, Decay, Draw, Length, Schedule};
 use crate::{Method, Product, Result};
 
 /// What of two-network training depends on the budget: the table `draem` of a profile.

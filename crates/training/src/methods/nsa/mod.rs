@@ -19,15 +19,15 @@ use candle_core::Device;
 use flawforge_augment::{Choice, Nsa, OnFailure, Simulation};
 use flawforge_datasets::Loading;
 
-use super::{Assembly, Data};
+use super::{Assembly, Data, Frame};
 use crate::error::Result;
-use crate::experiment::{Experiment, Schedule};
-use crate::fit::{BatchSource, Pool, Recipe};
+use crate::settings::Schedule;
+use crate::recipe::{BatchSource, Pool, Recipe};
 use batches::NsaBatches;
 use preparation::{crop, loading};
 
 impl Assembly for Settings {
-    fn check(&self, _: &Experiment) -> Result<()> {
+    fn check(&self, _: &Frame<'_>) -> Result<()> {
         self.check_ranges()
     }
 
@@ -54,16 +54,16 @@ impl Assembly for Settings {
         }])
     }
 
-    fn recipe(&self, experiment: &Experiment, device: &Device) -> Result<Box<dyn Recipe>> {
+    fn recipe(&self, frame: &Frame<'_>, device: &Device) -> Result<Box<dyn Recipe>> {
         Ok(Box::new(NsaRecipe::new(
             self,
-            experiment.seed,
-            experiment.image_size,
+            frame.seed,
+            frame.image_size,
             device,
         )?))
     }
 
-    fn batches<'a>(&self, experiment: &Experiment, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
+    fn batches<'a>(&self, frame: &Frame<'_>, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
         let preparation = self.nsa.constants.preparation;
         Box::new(NsaBatches {
             images: &data.category.train,
@@ -74,9 +74,9 @@ impl Assembly for Settings {
             draw: self.batch.draw,
             simulator: self.simulator(),
             preparation,
-            side: crop(preparation, experiment.image_size).crop.0,
+            side: crop(preparation, frame.image_size).crop.0,
             max_degrees: self.nsa.max_degrees,
-            seed: experiment.seed,
+            seed: frame.seed,
         })
     }
 
@@ -96,9 +96,9 @@ impl Assembly for Settings {
         }
     }
 
-    fn deviations(&self, experiment: &Experiment, _: u64) -> Vec<String> {
+    fn deviations(&self, frame: &Frame<'_>, _: u64) -> Vec<String> {
         let mut lines = Vec::new();
-        if experiment.profile != "paper" {
+        if frame.profile != "paper" {
             lines.push(format!(
                 "NSA: width {}, {} of {} images at learning rate {} (its code: width 64, 320 or 560 epochs of 64 images)",
                 self.nsa.width, self.schedule.length, self.batch.size, self.schedule.learning_rate

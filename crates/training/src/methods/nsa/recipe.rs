@@ -11,7 +11,7 @@ use image::Rgb32FImage;
 use super::Settings;
 use super::preparation::crop;
 use crate::error::{Result, TrainingError};
-use crate::fit::{Batch, Losses, Recipe, below};
+use crate::recipe::{Batch, Losses, Recipe, below};
 
 const NETWORK: &str = "network";
 const OPTIMIZER: &str = "adam";

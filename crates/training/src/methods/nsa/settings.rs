@@ -4,8 +4,8 @@ use flawforge_augment::{LabelKind, Nsa, NsaSettings, Preparation};
 use flawforge_models::NsaNetwork;
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::ranges::between;
-use crate::experiment::{Adam, Batches, Decay, Draw, Length, Schedule};
+use crate::settings::ranges::between;
+use crate::settings::{Adam, Batches, Decay, Draw, Length, Schedule};
 use crate::{Method, Product, Result, TrainingError};
 
 /// NSA's budget: the table `nsa` of a profile.

@@ -5,7 +5,7 @@ use flawforge_datasets::TrainImage;
 use flawforge_masks::Mask;
 use image::RgbImage;
 
-use crate::fit::{Batch, BatchSource, Part};
+use crate::recipe::{Batch, BatchSource, Part};
 
 /// Normal images as they are, each once, in order.
 pub(crate) struct PlainBatches<'a> {

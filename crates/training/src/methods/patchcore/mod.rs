@@ -12,19 +12,19 @@ use candle_core::Device;
 use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, Resizing};
 
-use super::{Assembly, Data};
+use super::{Assembly, Data, Frame};
 use crate::error::{Result, TrainingError};
-use crate::experiment::{Experiment, Intervals};
-use crate::fit::{BatchSource, Pool, Recipe};
+use crate::settings::Intervals;
+use crate::recipe::{BatchSource, Pool, Recipe};
 use batches::PlainBatches;
 
 /// More steps than any pass over images takes.
 const NEVER: u64 = 1_000_000;
 
 impl Assembly for Settings {
-    fn check(&self, experiment: &Experiment) -> Result<()> {
+    fn check(&self, frame: &Frame<'_>) -> Result<()> {
         self.check_ranges()?;
-        if experiment.every.panel > 0 {
+        if frame.every.panel > 0 {
             return Err(TrainingError::setting(
                 "every.panel",
                 "must be 0: PatchCore has nothing to show before the end",
@@ -64,12 +64,12 @@ impl Assembly for Settings {
         }])
     }
 
-    fn recipe(&self, experiment: &Experiment, device: &Device) -> Result<Box<dyn Recipe>> {
-        let recipe = PatchCoreRecipe::new(self, experiment.seed, experiment.image_size, device)?;
+    fn recipe(&self, frame: &Frame<'_>, device: &Device) -> Result<Box<dyn Recipe>> {
+        let recipe = PatchCoreRecipe::new(self, frame.seed, frame.image_size, device)?;
         Ok(Box::new(recipe))
     }
 
-    fn batches<'a>(&self, _: &Experiment, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
+    fn batches<'a>(&self, _: &Frame<'_>, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
         Box::new(PlainBatches {
             images: &data.category.train,
             chosen: data.kept(),
@@ -81,7 +81,7 @@ impl Assembly for Settings {
         data.simulation(&self.simulation)
     }
 
-    fn deviations(&self, _: &Experiment, _: u64) -> Vec<String> {
+    fn deviations(&self, _: &Frame<'_>, _: u64) -> Vec<String> {
         let network = self.patchcore.backbone.name();
         match self.patchcore.weights {
             BackboneWeights::Pretrained => Vec::new(),

@@ -15,7 +15,7 @@ use image::RgbImage;
 use super::backbone;
 use super::settings::{BackboneWeights, Group, Settings};
 use crate::error::{Result, TrainingError};
-use crate::fit::{Batch, Losses, Recipe, below};
+use crate::recipe::{Batch, Losses, Recipe, below};
 
 const BACKBONE: &str = "backbone";
 const FEATURES: &str = "features";

@@ -6,7 +6,7 @@ use flawforge_augment::SimulationSettings;
 use serde::{Deserialize, Serialize};
 
 use super::backbone::Weights;
-use crate::experiment::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between, simulation};
+use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between, simulation};
 use crate::{Method, Product, Result, TrainingError};
 
 /// The network whose features are kept.

@@ -4,7 +4,7 @@ use flawforge_augment::{Sample, Stream};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use crate::experiment::Draw;
+use crate::settings::Draw;
 
 /// The samples of a step for one purpose; under split training there are two of them, X and Y.
 #[derive(Debug, Clone, Default)]

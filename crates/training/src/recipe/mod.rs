@@ -1,11 +1,14 @@
 //! What a method must say about its training; the loop does the rest.
 
+mod batch;
+
+pub use batch::{Batch, BatchSource, Part, Pool, drawn};
+
 use std::collections::HashMap;
 
 use candle_core::Tensor;
 use flawforge_models::Detector;
 
-use super::Batch;
 use crate::error::Result;
 
 /// The losses of a step by name, before weighting.

@@ -1,0 +1,97 @@
+//! The settings of a method: one table tells methods apart.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Result, TrainingError};
+use crate::methods::{Assembly, Method, draem, nsa, patchcore};
+use crate::product::Product;
+use crate::profile::Profile;
+
+/// The one place that tells methods apart: a row a family, with its settings, its budget in a profile, and its methods.
+macro_rules! families {
+    ($($(#[$doc:meta])* $family:ident($settings:ty, $budget:ident): $($method:ident),+;)+) => {
+        /// The settings of a method: of its family alone.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        #[non_exhaustive]
+        pub enum MethodSettings {
+            $($(#[$doc])* $family($settings),)+
+        }
+
+        impl MethodSettings {
+            /// A method's settings for a product under a profile's budget.
+            pub(crate) fn new(method: Method, profile: &Profile, product: &Product) -> Result<Self> {
+                match method {
+                    $($(Method::$method)|+ => Ok(Self::$family(<$settings>::new(method, &profile.$budget, product))),)+
+                    Method::Custom(name) => Err(TrainingError::setting("method", format!("{name} is not a method of this program"))),
+                }
+            }
+
+            /// Reads the settings of a method from its text.
+            pub(crate) fn read(method: Method, text: Value) -> std::result::Result<Self, String> {
+                match method {
+                    $($(Method::$method)|+ => <$settings>::deserialize(text).map(Self::$family).map_err(|error| error.to_string()),)+
+                    Method::Custom(name) => Err(format!("{name} is not a method of this program")),
+                }
+            }
+
+            pub(crate) fn assembly(&self) -> &dyn Assembly {
+                match self {
+                    $(Self::$family(settings) => settings,)+
+                }
+            }
+        }
+    };
+}
+
+families! {
+    /// Two networks: DRAEM, Lin & Yan and their ablations.
+    Draem(draem::Settings, draem): Draem, LinYan, DraemNoRotation, DraemOurSimulation, SplitDraemSimulation;
+    /// NSA.
+    Nsa(nsa::Settings, nsa): Nsa;
+    /// PatchCore.
+    PatchCore(patchcore::Settings, patchcore): PatchCore;
+}
+
+impl MethodSettings {
+    /// The settings of two-network training, if the method is of that family.
+    pub fn draem(&self) -> Option<&draem::Settings> {
+        match self {
+            Self::Draem(settings) => Some(settings),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn draem_mut(&mut self) -> Option<&mut draem::Settings> {
+        match self {
+            Self::Draem(settings) => Some(settings),
+            _ => None,
+        }
+    }
+
+    /// The settings of NSA, to be changed, if it is the method.
+    pub fn nsa_mut(&mut self) -> Option<&mut nsa::Settings> {
+        match self {
+            Self::Nsa(settings) => Some(settings),
+            _ => None,
+        }
+    }
+
+    /// The settings of PatchCore, if it is the method.
+    pub fn patchcore(&self) -> Option<&patchcore::Settings> {
+        match self {
+            Self::PatchCore(settings) => Some(settings),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn patchcore_mut(&mut self) -> Option<&mut patchcore::Settings> {
+        match self {
+            Self::PatchCore(settings) => Some(settings),
+            _ => None,
+        }
+    }
+}

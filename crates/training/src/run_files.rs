@@ -1,0 +1,47 @@
+//! A run's directory: where its files lie.
+//!
+//! ```text
+//! RUN/checkpoint.safetensors   everything a run needs to go on, to detect and to judge: settings, weights, threshold
+//! RUN/config.toml              the settings, for people
+//! RUN/metrics.jsonl            losses
+//! RUN/panels/step-000100.png   what the networks saw and said
+//! ```
+//!
+//! The checkpoint alone, copied to another machine, is a run that detects.
+
+use std::path::{Path, PathBuf};
+
+/// The files of a run directory.
+#[derive(Debug, Clone)]
+pub struct RunFiles {
+    root: PathBuf,
+}
+
+impl RunFiles {
+    /// The files of the run in `root`, whether they exist or not.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_path_buf(),
+        }
+    }
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+    /// `config.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+    /// `checkpoint.safetensors`.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.root.join("checkpoint.safetensors")
+    }
+    /// `metrics.jsonl`.
+    pub fn metrics(&self) -> PathBuf {
+        self.root.join("metrics.jsonl")
+    }
+    /// `panels`.
+    pub fn panels(&self) -> PathBuf {
+        self.root.join("panels")
+    }
+}

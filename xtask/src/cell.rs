@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use flawforge::files;
-use flawforge::training::NativeScores;
+use flawforge::metrics::Scores;
+use flawforge::training::Method;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ use std::path::{Path, PathBuf};
 /// Which cell: the key of its folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellKey {
-    /// The method's name on the command line.
-    pub method: String,
+    /// The method.
+    pub method: Method,
     /// The category's folder name.
     pub category: String,
     /// Seed of the run.
@@ -38,8 +39,8 @@ impl CellKey {
 /// What a finished cell says. Scores are fractions in [0, 1].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CellResult {
-    /// The method's name on the command line.
-    pub method: String,
+    /// The method.
+    pub method: Method,
     /// The category's folder name.
     pub category: String,
     /// Seed of the run.
@@ -50,23 +51,12 @@ pub struct CellResult {
     pub steps: u64,
     /// Seconds spent in training, summed over interruptions.
     pub train_seconds: f64,
-    /// Image AUROC.
-    pub image_auroc: f64,
-    /// Image average precision.
-    pub image_ap: f64,
-    /// Pixel AUROC, ground truth by DRAEM's rule.
-    pub pixel_auroc: f64,
-    /// Pixel average precision, ground truth by DRAEM's rule.
-    pub pixel_ap: f64,
-    /// Area under the per-region overlap up to 30 % false positives.
-    pub aupro: f64,
-    /// Pixel AUROC where a pixel is anomalous from half its ground-truth value on.
-    pub pixel_auroc_half: f64,
-    /// Pixel average precision under the same rule.
-    pub pixel_ap_half: f64,
-    /// Pixel figures by the method's own protocol, where that differs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub native: Option<NativeScores>,
+    /// All metrics on the test images, flat among the other fields of the JSON.
+    #[serde(flatten)]
+    pub scores: Scores,
+    /// Pixel metrics in the part of the images that the method looks at, where that is not all.
+    #[serde(default, rename = "native", skip_serializing_if = "Option::is_none")]
+    pub scores_in_view: Option<Scores>,
     /// Side of the square input, pixels.
     pub image_size: u32,
     /// Normal images trained on.
@@ -150,24 +140,19 @@ pub fn finish(dir: &Path, result: &CellResult) -> Result<()> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use flawforge::metrics::Metric;
 
-    /// A result whose five scores are all `score`.
-    pub(crate) fn result(method: &str, category: &str, seed: u64, score: f64) -> CellResult {
+    /// A result whose metrics are all `score`.
+    pub(crate) fn result(method: Method, category: &str, seed: u64, score: f64) -> CellResult {
         CellResult {
-            method: method.into(),
+            method,
             category: category.into(),
             seed,
             profile: "smoke".into(),
             steps: 1,
             train_seconds: 2.0,
-            image_auroc: score,
-            image_ap: score,
-            pixel_auroc: score,
-            pixel_ap: score,
-            aupro: score,
-            pixel_auroc_half: score,
-            pixel_ap_half: score,
-            native: None,
+            scores: Metric::ALL.iter().map(|&metric| (metric, score)).collect(),
+            scores_in_view: None,
             image_size: 64,
             train_images: 3,
             test_images: 4,
@@ -181,7 +166,7 @@ pub(crate) mod tests {
     fn a_result_is_read_back_and_guards_its_settings() {
         let out = tempfile::tempdir().unwrap();
         let key = CellKey {
-            method: "draem".into(),
+            method: Method::Draem,
             category: "bottle".into(),
             seed: 3,
         };
@@ -193,10 +178,16 @@ pub(crate) mod tests {
             textures: "test".into(),
         };
         assert_eq!(finished(&dir, &from("h", "test")).unwrap(), None);
-        let saved = result("draem", "bottle", 3, 0.5);
+        let saved = result(Method::Draem, "bottle", 3, 0.5);
         fs::create_dir_all(&dir).unwrap();
         finish(&dir, &saved).unwrap();
         assert_eq!(finished(&dir, &from("h", "test")).unwrap(), Some(saved));
+        let text = fs::read_to_string(dir.join("result.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&json["method"], &json["pixel_ap_half"]),
+            (&"draem".into(), &0.5.into())
+        );
         for wanted in [from("g", "test"), from("h", "elsewhere")] {
             let other = finished(&dir, &wanted).unwrap_err().to_string();
             assert!(

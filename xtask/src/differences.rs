@@ -69,7 +69,7 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
 fn deviations(plan: &Plan, cells: &[CellResult]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for &method in &plan.methods {
-        let steps = cells.iter().find(|cell| cell.method == method.name()).map(|cell| cell.steps);
+        let steps = cells.iter().find(|cell| cell.method == method).map(|cell| cell.steps);
         // Settings that were good enough for the cells are good enough here.
         let Ok((experiment, _)) = plan.experiment(method, 0, 0) else {
             continue;

@@ -119,7 +119,7 @@ fn cells(out: &Path, method: Method, seed: u64) -> Result<Vec<PathBuf>> {
         // The name of a method may begin another's: draem, draem-no-rotation. The cell's own settings decide.
         let candidate = name.is_some_and(|name| {
             let key = CellKey {
-                method: method.name().to_owned(),
+                method,
                 category: String::new(),
                 seed,
             };

@@ -246,7 +246,7 @@ impl Plan {
             for (index, category) in self.categories.iter().enumerate() {
                 for &method in &self.methods {
                     let key = CellKey {
-                        method: method.name().into(),
+                        method,
                         category: category.clone(),
                         seed,
                     };

@@ -1,6 +1,8 @@
 //! The numbers printed in the paper (`xtask/data/published.toml`), with its slips corrected and marked.
 
+use crate::tables::PaperTable;
 use anyhow::{Context, Result};
+use flawforge::training::Method;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -109,9 +111,9 @@ impl Published {
         &self.raw.order
     }
 
-    /// The cell of `table` (`"table1"` to `"table4"`) for a method and a category (in table 3, a kind of anomaly), or the
-    /// column's `"average"`.
-    pub fn cell(&self, table: &str, method: &str, category: &str) -> Option<Printed> {
+    /// The cell of `table` for a method and a category (in table 3, a kind of anomaly), or the column's `"average"`.
+    pub fn cell(&self, table: PaperTable, method: Method, category: &str) -> Option<Printed> {
+        let (table, method) = (table.name(), method.name());
         let [auroc, ap] = *self
             .raw
             .tables
@@ -139,8 +141,10 @@ impl Published {
     }
 
     /// Why cells of `table` are not as printed, one sentence each, for the methods shown.
-    pub fn reasons(&self, table: &str, methods: &[String]) -> Vec<String> {
-        let shown = |c: &&Correction| c.table == table && methods.contains(&c.method);
+    pub fn reasons(&self, table: PaperTable, methods: &[Method]) -> Vec<String> {
+        let table = table.name();
+        let named = |name: &str| methods.iter().any(|method| method.name() == name);
+        let shown = |c: &&Correction| c.table == table && named(&c.method);
         let sentence = |c: &Correction| format!("{}, {}: {}", c.method, c.category, c.reason);
         let corrected = self.raw.corrections.iter().filter(shown).map(sentence);
         let inferred = self.raw.inferred.iter().filter(|row| row.table == table);
@@ -154,7 +158,6 @@ impl Published {
 mod tests {
     use super::*;
     use crate::simulated::KINDS;
-    use crate::tables::PaperTable;
 
     /// Every corrected column must reproduce its (corrected) printed mean to the printed digit: this is what shows
     /// that the corrections are right and that no cell was mistyped.
@@ -164,31 +167,28 @@ mod tests {
         for table in PaperTable::ALL {
             let rows: Vec<String> = match table {
                 PaperTable::Three => KINDS.iter().map(|kind| kind.name().to_owned()).collect(),
-                _ => published.order().to_vec(),
+                PaperTable::One | PaperTable::Two | PaperTable::Four => published.order().to_vec(),
             };
-            let table = table.name();
-            let methods: Vec<&String> = published.raw.tables[table].methods.keys().collect();
-            assert_eq!(methods.len(), 4, "{table}");
-            for method in methods {
+            let columns = &published.raw.tables[table.name()].methods;
+            assert_eq!(columns.len(), 4, "{table:?}");
+            for (method, column) in columns {
+                let method: Method = method.parse().unwrap();
                 let cells: Vec<_> = rows
                     .iter()
                     .map(|row| published.cell(table, method, row).unwrap())
                     .collect();
-                assert_eq!(
-                    published.raw.tables[table].methods[method].cells.len(),
-                    cells.len() + 1
-                );
+                assert_eq!(column.cells.len(), cells.len() + 1);
                 let mean = |f: fn(&Printed) -> f64| cells.iter().map(f).sum::<f64>() / cells.len() as f64;
                 let average = published.cell(table, method, "average").unwrap();
                 let (auroc, ap) = (mean(|c| c.auroc), mean(|c| c.ap));
                 assert!(
                     (auroc - average.auroc).abs() <= 0.065,
-                    "{table} {method} {auroc} {}",
+                    "{table:?} {method} {auroc} {}",
                     average.auroc
                 );
                 assert!(
                     (ap - average.ap).abs() <= 0.065,
-                    "{table} {method} {ap} {}",
+                    "{table:?} {method} {ap} {}",
                     average.ap
                 );
             }
@@ -199,8 +199,8 @@ mod tests {
     fn the_ablation_ends_in_the_column_of_table_2() {
         let published = Published::load().unwrap();
         for category in published.order() {
-            let of = |table| published.cell(table, "lin-yan", category).unwrap();
-            assert_eq!(of("table2"), of("table4"), "{category}");
+            let of = |table| published.cell(table, Method::LinYan, category).unwrap();
+            assert_eq!(of(PaperTable::Two), of(PaperTable::Four), "{category}");
         }
     }
 
@@ -208,11 +208,8 @@ mod tests {
     fn columns_are_those_of_methods() {
         let published = Published::load().unwrap();
         for table in PaperTable::ALL {
-            for method in table.methods() {
-                assert!(
-                    published.cell(table.name(), method.name(), "average").is_some(),
-                    "{method}"
-                );
+            for &method in table.methods() {
+                assert!(published.cell(table, method, "average").is_some(), "{method}");
             }
         }
     }
@@ -220,7 +217,7 @@ mod tests {
     #[test]
     fn a_slip_is_corrected_and_marked() {
         let published = Published::load().unwrap();
-        let leather = published.cell("table2", "draem", "leather").unwrap();
+        let leather = published.cell(PaperTable::Two, Method::Draem, "leather").unwrap();
         assert_eq!(
             leather,
             Printed {
@@ -229,10 +226,16 @@ mod tests {
                 mark: Mark::Corrected
             }
         );
-        let implied = published.cell("table3", "draem", "near-distribution").unwrap();
+        let implied = published
+            .cell(PaperTable::Three, Method::Draem, "near-distribution")
+            .unwrap();
         assert_eq!(implied.mark, Mark::Inferred);
-        assert!(published.cell("table2", "draem", "connector").is_none());
-        assert_eq!(published.reasons("table2", &["draem".into()]).len(), 1);
-        assert_eq!(published.reasons("table3", &[]).len(), 1);
+        assert!(
+            published
+                .cell(PaperTable::Two, Method::Draem, "connector")
+                .is_none()
+        );
+        assert_eq!(published.reasons(PaperTable::Two, &[Method::Draem]).len(), 1);
+        assert_eq!(published.reasons(PaperTable::Three, &[]).len(), 1);
     }
 }

@@ -5,10 +5,11 @@ use crate::cell::{self, CellResult};
 use crate::estimate::Estimate;
 use crate::plan::Planned;
 use crate::simulated::{self, SimulatedResult, SimulatedSet};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use flawforge::augment::TextureSource;
 use flawforge::datasets::Category;
 use flawforge::fault::in_one_line;
+use flawforge::metrics::Metric;
 use flawforge::models::Detector;
 use flawforge::pictures::HeatMapSheet;
 use flawforge::training::{self, ProgressStyle, Run, Sweep, TrainOptions};
@@ -129,17 +130,7 @@ fn run_one(job: &Job<'_>, bars: &MultiProgress, estimate: &Arc<Estimate>) -> Out
                 left: Arc::new(move |own| estimate.left(place, own)),
             });
             let result = train_and_score(job, progress)?;
-            job.say(
-                bars,
-                &format!(
-                    "image AUROC {:.1}, pixel AUROC {:.1}, pixel AP {:.1}, AUPRO {:.1} after {:.0} s",
-                    100.0 * result.image_auroc,
-                    100.0 * result.pixel_auroc,
-                    100.0 * result.pixel_ap,
-                    100.0 * result.aupro,
-                    result.train_seconds
-                ),
-            );
+            job.say(bars, &summary(&result));
             outcome.result = Some(result);
         }
         if job.planned.set.is_some() && job.planned.simulated.is_none() {
@@ -155,6 +146,21 @@ fn run_one(job: &Job<'_>, bars: &MultiProgress, estimate: &Arc<Estimate>) -> Out
     })()
     .err();
     outcome
+}
+
+/// The main figures of a cell in one line, in percent.
+fn summary(result: &CellResult) -> String {
+    let main = [
+        Metric::ImageAuroc,
+        Metric::PixelAuroc,
+        Metric::PixelAp,
+        Metric::Aupro,
+    ]
+    .map(|metric| {
+        let value = result.scores.get(&metric).copied().unwrap_or(f64::NAN);
+        format!("{} {:.1}", metric.title(), 100.0 * value)
+    });
+    format!("{} after {:.0} s", main.join(", "), result.train_seconds)
 }
 
 fn detector(job: &Job<'_>) -> Result<Box<dyn Detector>> {
@@ -193,23 +199,21 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
     sheet
         .write(&job.dir.join("heatmaps.png"), &evaluation.headline())
         .context("heat-map sheet")?;
-    let scores = &evaluation.scores;
-    let given = |score: Option<f64>| score.context("a score is not defined on these test images");
+    if let Some(metric) = Metric::ALL
+        .iter()
+        .find(|metric| !evaluation.scores.contains_key(metric))
+    {
+        bail!("{} is not defined on these test images", metric.title());
+    }
     let result = CellResult {
-        method: key.method.clone(),
+        method: key.method,
         category: key.category.clone(),
         seed: key.seed,
         profile: experiment.profile.clone(),
         steps: report.steps,
         train_seconds: report.train_seconds,
-        image_auroc: given(scores.image_auroc)?,
-        image_ap: given(scores.image_ap)?,
-        pixel_auroc: given(scores.pixel_auroc)?,
-        pixel_ap: given(scores.pixel_ap)?,
-        aupro: given(scores.aupro)?,
-        pixel_auroc_half: given(scores.pixel_auroc_half)?,
-        pixel_ap_half: given(scores.pixel_ap_half)?,
-        native: evaluation.native,
+        scores: evaluation.scores,
+        scores_in_view: evaluation.scores_in_view,
         image_size: experiment.image_size,
         train_images: job.category.train.len(),
         test_images: job.category.test.len(),

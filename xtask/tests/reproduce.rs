@@ -1,7 +1,7 @@
 //! `cargo xtask reproduce-…` as a user meets it: the whole run, the interrupted run, and bad input.
 
 use flawforge::datasets::{Category, Limits, Loading, demo};
-use flawforge::metrics::{AUPRO_LIMIT, PixelScores};
+use flawforge::metrics::{AUPRO_LIMIT, Metric, PixelScores};
 use flawforge::training::{Run, evaluate};
 use serde_json::Value;
 use std::fs;
@@ -247,12 +247,12 @@ fn exported_set_gives_the_same_figures(out: &Path, simulated: &Value) {
             of_kind.test.len() as u64
         );
         let scores = evaluate(&*detector, &of_kind).unwrap().scores;
-        for (figure, value) in [
-            ("pixel_auroc", scores.pixel_auroc),
-            ("pixel_ap", scores.pixel_ap),
-            ("image_auroc", scores.image_auroc),
+        for (figure, metric) in [
+            ("pixel_auroc", Metric::PixelAuroc),
+            ("pixel_ap", Metric::PixelAp),
+            ("image_auroc", Metric::ImageAuroc),
         ] {
-            same(&kind[figure], value.unwrap());
+            same(&kind[figure], scores[&metric]);
         }
     }
     let refused = xtask("simulate-dataset", &set, &arguments).output().unwrap();

@@ -3,47 +3,13 @@
 use std::time::Instant;
 
 use flawforge_datasets::{Category, TestImage};
-use flawforge_metrics::{ImageScores, PixelMetrics, PixelScores};
+use flawforge_metrics::{Bins, ErrorBound, ImageScores, Metric, PixelMetrics, PixelScores, Scores};
 use flawforge_models::{Detection, Detector, View};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{Evaluated, GroundTruth};
 use crate::error::{Result, TrainingError};
-
-/// Figures of a detector on one category, fractions in `[0, 1]`. A figure is absent where it is not defined: without both
-/// normal and defective test images, or without ground-truth masks.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Scores {
-    /// AUROC of the image scores.
-    pub image_auroc: Option<f64>,
-    /// Average precision of the image scores.
-    pub image_ap: Option<f64>,
-    /// AUROC over all pixels of all test images, by the ground-truth rule asked for.
-    pub pixel_auroc: Option<f64>,
-    /// Average precision over all pixels of all test images.
-    pub pixel_ap: Option<f64>,
-    /// Area under the per-region overlap up to the false positive rate 0.3.
-    pub aupro: Option<f64>,
-    /// Extra: pixel AUROC where a pixel counts as anomalous from half coverage on.
-    pub pixel_auroc_half: Option<f64>,
-    /// Extra: pixel average precision by that rule.
-    pub pixel_ap_half: Option<f64>,
-    /// Extra: AUPRO by that rule.
-    pub aupro_half: Option<f64>,
-}
-
-/// Pixel figures in the part of the images that a detector looks at: those of the papers whose networks see the central part
-/// alone. Ground truth counts from half coverage on, which is what their nearest-neighbour resizing comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct NativeScores {
-    /// AUROC over the pixels looked at.
-    pub pixel_auroc: f64,
-    /// Average precision over the pixels looked at.
-    pub pixel_ap: f64,
-    /// Area under the per-region overlap up to the same limit.
-    pub aupro: f64,
-}
 
 /// One test image's result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,16 +24,35 @@ pub struct ImageResult {
     pub score: f32,
 }
 
+/// Values of the metrics of a detector, fractions in `[0, 1]`. One is absent where it is not defined: without both normal and
+/// defective test images, or without ground-truth masks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Measured {
+    /// On whole images.
+    pub scores: Scores,
+    /// See [`Evaluation::scores_in_view`].
+    pub scores_in_view: Option<Scores>,
+    /// See [`Evaluation::error_bounds`].
+    pub error_bounds: Scores,
+}
+
 /// A detector's results on a category.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Category name.
     pub category: String,
-    /// The figures.
+    /// Values of the metrics on whole images, fractions in `[0, 1]`. One is absent where it is not defined: without both
+    /// normal and defective test images, or without ground-truth masks.
     pub scores: Scores,
-    /// Figures by the method's own protocol, where that differs and the part looked at shows defects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub native: Option<NativeScores>,
+    /// Pixel metrics in the part of the images that the detector looks at, where that is not all: those of the papers whose
+    /// networks see the central part alone. Ground truth counts from half coverage on, which is what their nearest-neighbour
+    /// resizing comes to. Absent where that part shows no defect.
+    #[serde(default, rename = "native", skip_serializing_if = "Option::is_none")]
+    pub scores_in_view: Option<Scores>,
+    /// How far the exact values can be from `scores`, for each metric of pixels; empty when they are exact
+    /// ([`Evaluated::bounded`]).
+    #[serde(default, skip_serializing_if = "Scores::is_empty")]
+    pub error_bounds: Scores,
     /// Results in the order of the test images.
     pub images: Vec<ImageResult>,
     /// Seconds that detection took.
@@ -77,16 +62,12 @@ pub struct Evaluation {
 impl Evaluation {
     /// The category and its main figures in one line, in percent.
     pub fn headline(&self) -> String {
-        let percent = |value: Option<f64>| {
-            value.map_or_else(|| "-".to_owned(), |value| format!("{:.1}", 100.0 * value))
-        };
-        format!(
-            "{}: image AUROC {}, pixel AUROC {}, pixel AP {}",
-            self.category,
-            percent(self.scores.image_auroc),
-            percent(self.scores.pixel_auroc),
-            percent(self.scores.pixel_ap),
-        )
+        let main = [Metric::ImageAuroc, Metric::PixelAuroc, Metric::PixelAp].map(|metric| {
+            let value = self.scores.get(&metric);
+            let text = value.map_or_else(|| "-".to_owned(), |value| format!("{:.1}", 100.0 * value));
+            format!("{} {text}", metric.title())
+        });
+        format!("{}: {}", self.category, main.join(", "))
     }
 }
 
@@ -128,7 +109,7 @@ pub fn evaluate_each(
         });
     }
     let batch = settings.batch.max(1);
-    let mut scorer = Scorer::new(settings, detector.view());
+    let mut scorer = Scorer::new(settings, detector.view())?;
     let mut images = Vec::with_capacity(category.test.len());
     let mut detect_seconds = 0.0;
     for (chunk, tests) in category.test.chunks(batch).enumerate() {
@@ -147,17 +128,18 @@ pub fn evaluate_each(
             });
         }
     }
-    let (scores, native) = scorer.finish()?;
+    let measured = scorer.finish()?;
     Ok(Evaluation {
         category: category.name.clone(),
-        scores,
-        native,
+        scores: measured.scores,
+        scores_in_view: measured.scores_in_view,
+        error_bounds: measured.error_bounds,
         images,
         detect_seconds,
     })
 }
 
-/// Scores a detector image by image. It holds the scores of the pixels, and no image, map or picture.
+/// Scores a detector image by image. It holds the scores of the pixels, or histograms of them, and no image, map or picture.
 #[derive(Debug, Clone)]
 pub struct Scorer {
     aupro_limit: f64,
@@ -167,21 +149,27 @@ pub struct Scorer {
     main: Pixels,
     half: Pixels,
     /// Of the part that the detector looks at, where that is not all.
-    native: Option<Pixels>,
+    in_view: Option<Pixels>,
 }
 
 impl Scorer {
     /// A scorer that has seen nothing yet; `view` is the part of the images that the detector looks at, if not all.
-    pub fn new(settings: &Evaluated, view: Option<View>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the histograms of bounded memory cannot be made.
+    pub fn new(settings: &Evaluated, view: Option<View>) -> Result<Self> {
+        let pixels = |rule, part| Pixels::new(rule, part, settings.bounded);
+        Ok(Self {
             aupro_limit: settings.aupro_limit,
             images: ImageScores::new(),
             normal: 0,
             defective: 0,
-            main: Pixels::new(settings.ground_truth, None),
-            half: Pixels::new(GroundTruth::Half, None),
-            native: view.map(|view| Pixels::new(GroundTruth::Half, Some(view))),
-        }
+            main: pixels(settings.ground_truth, None)?,
+            half: pixels(GroundTruth::Half, None)?,
+            in_view: view
+                .map(|view| pixels(GroundTruth::Half, Some(view)))
+                .transpose()?,
+        })
     }
 
     /// Adds what a detector says of a test image.
@@ -196,48 +184,63 @@ impl Scorer {
         }
         self.main.push(test, detection)?;
         self.half.push(test, detection)?;
-        match &mut self.native {
-            Some(native) => native.push(test, detection),
+        match &mut self.in_view {
+            Some(part) => part.push(test, detection),
             None => Ok(()),
         }
     }
 
-    /// The figures of all images so far. One is absent where it is not defined: without both normal and defective images,
-    /// without an anomalous pixel.
+    /// The metrics of all images so far.
     ///
     /// # Errors
     /// When a metric cannot be computed.
-    pub fn finish(self) -> Result<(Scores, Option<NativeScores>)> {
-        let mut scores = Scores::default();
+    pub fn finish(self) -> Result<Measured> {
+        let mut measured = Measured::default();
+        let Measured {
+            scores,
+            scores_in_view,
+            error_bounds,
+        } = &mut measured;
         if self.defective > 0 && self.normal > 0 {
             let metrics = self.images.finish()?;
-            scores.image_auroc = Some(metrics.auroc);
-            scores.image_ap = Some(metrics.average_precision);
+            scores.extend([
+                (Metric::ImageAuroc, metrics.auroc),
+                (Metric::ImageAp, metrics.average_precision),
+            ]);
         }
         let limit = self.aupro_limit;
         let (main, half) = rayon::join(|| self.main.finish(limit), || self.half.finish(limit));
-        if let Some(main) = main? {
-            scores.pixel_auroc = Some(main.auroc);
-            scores.pixel_ap = Some(main.average_precision);
-            scores.aupro = Some(main.aupro);
+        for (metrics, names) in [(main?, WHOLE), (half?, HALF)] {
+            if let Some(metrics) = metrics {
+                scores.extend(names.into_iter().zip(values(&metrics)));
+                if metrics.error != ErrorBound::default() {
+                    error_bounds.extend(names.into_iter().zip(bounds(&metrics)));
+                }
+            }
         }
-        if let Some(half) = half? {
-            scores.pixel_auroc_half = Some(half.auroc);
-            scores.pixel_ap_half = Some(half.average_precision);
-            scores.aupro_half = Some(half.aupro);
-        }
-        let native = match self.native {
-            Some(native) => native.finish(limit)?,
-            None => None,
-        };
-        let native = native.map(|metrics| NativeScores {
-            pixel_auroc: metrics.auroc,
-            pixel_ap: metrics.average_precision,
-            aupro: metrics.aupro,
-        });
-        Ok((scores, native))
+        let in_view = self.in_view.map(|part| part.finish(limit)).transpose()?;
+        *scores_in_view = in_view
+            .flatten()
+            .map(|metrics| WHOLE.into_iter().zip(values(&metrics)).collect());
+        Ok(measured)
     }
 }
+
+/// The metrics of pixels by the ground-truth rule asked for, and by that of half coverage, in the order of [`values`].
+const WHOLE: [Metric; 3] = [Metric::PixelAuroc, Metric::PixelAp, Metric::Aupro];
+const HALF: [Metric; 3] = [Metric::PixelAurocHalf, Metric::PixelApHalf, Metric::AuproHalf];
+
+fn values(metrics: &PixelMetrics) -> [f64; 3] {
+    [metrics.auroc, metrics.average_precision, metrics.aupro]
+}
+
+fn bounds(metrics: &PixelMetrics) -> [f64; 3] {
+    let error = metrics.error;
+    [error.auroc, error.average_precision, error.aupro]
+}
+
+/// The histograms of bounded memory: for scores of any range, 8 MiB each, a relative resolution of 1/512 (proposal).
+const BINS: Bins = Bins::FloatBits(18);
 
 /// Pixel scores by one rule for the ground truth, of whole images or of a part of each.
 #[derive(Debug, Clone)]
@@ -249,13 +252,16 @@ struct Pixels {
 }
 
 impl Pixels {
-    fn new(rule: GroundTruth, part: Option<View>) -> Self {
-        Self {
+    fn new(rule: GroundTruth, part: Option<View>, bounded: bool) -> Result<Self> {
+        Ok(Self {
             rule,
             part,
-            scores: PixelScores::exact(),
+            scores: match bounded {
+                true => PixelScores::bounded(BINS)?,
+                false => PixelScores::exact(),
+            },
             anomalous: false,
-        }
+        })
     }
 
     fn push(&mut self, test: &TestImage, detection: &Detection) -> Result<()> {
@@ -363,10 +369,44 @@ mod tests {
     fn a_perfect_detector_scores_one_everywhere() {
         let evaluation = evaluate(&Redness, &category(true)).unwrap();
         assert_eq!(evaluation.images.len(), 3);
-        let json = serde_json::to_value(evaluation.scores).unwrap();
-        for (name, value) in json.as_object().unwrap() {
-            assert!((value.as_f64().unwrap() - 1.0).abs() < 1e-12, "{name}: {value}");
+        let json = serde_json::to_value(&evaluation).unwrap();
+        assert!(json.get("native").is_none() && json.get("error_bounds").is_none());
+        for metric in Metric::ALL {
+            let value = json["scores"][metric.name()].as_f64().unwrap();
+            assert!((value - 1.0).abs() < 1e-12, "{metric}: {value}");
         }
+        let again: Evaluation = serde_json::from_value(json).unwrap();
+        assert_eq!(
+            (again.scores, again.images),
+            (evaluation.scores, evaluation.images)
+        );
+    }
+
+    #[test]
+    fn bounded_memory_stays_within_its_bounds() {
+        let mut category = category(true);
+        // Close scores on both sides, so that bins are shared.
+        for (index, test) in category.test.iter_mut().enumerate() {
+            test.image = RgbImage::from_fn(8, 8, |x, y| {
+                image::Rgb([250 + ((x + y + index as u32) % 6) as u8, 0, 0])
+            });
+        }
+        let settings = |bounded| Evaluated {
+            ground_truth: GroundTruth::Full,
+            aupro_limit: AUPRO_LIMIT,
+            batch: 2,
+            bounded,
+        };
+        let evaluate = |bounded| evaluate_with(&Redness, &category, &settings(bounded)).unwrap();
+        let (exact, bounded) = (evaluate(false), evaluate(true));
+        assert!(exact.error_bounds.is_empty());
+        assert_eq!(bounded.error_bounds.len(), 6);
+        for (metric, bound) in &bounded.error_bounds {
+            let error = (exact.scores[metric] - bounded.scores[metric]).abs();
+            assert!(error <= bound + 1e-9 && *bound < 1.0, "{metric}: {error} {bound}");
+        }
+        assert!(bounded.error_bounds[&Metric::PixelAp] > 0.0);
+        assert_eq!(exact.scores[&Metric::ImageAp], bounded.scores[&Metric::ImageAp]);
     }
 
     #[test]
@@ -393,10 +433,12 @@ mod tests {
             }
         }
         let evaluation = evaluate(&Upper, &category(true)).unwrap();
-        let native = evaluation.native.unwrap();
-        assert_eq!((native.pixel_auroc, native.pixel_ap), (1.0, 1.0));
-        assert!(evaluation.scores.pixel_ap.unwrap() < 0.5);
-        assert!(evaluate(&Redness, &category(true)).unwrap().native.is_none());
+        let in_view = evaluation.scores_in_view.unwrap();
+        assert_eq!(in_view[&Metric::PixelAuroc], 1.0);
+        assert_eq!(in_view[&Metric::PixelAp], 1.0);
+        assert!(evaluation.scores[&Metric::PixelAp] < 0.5);
+        let whole = evaluate(&Redness, &category(true)).unwrap();
+        assert!(whole.scores_in_view.is_none());
     }
 
     #[test]
@@ -407,6 +449,7 @@ mod tests {
             ground_truth: GroundTruth::Full,
             aupro_limit: AUPRO_LIMIT,
             batch: 2,
+            bounded: false,
         };
         let evaluation = evaluate_each(&Redness, &category, &settings, &mut |place, detection| {
             seen.push((place, detection.score));
@@ -425,8 +468,10 @@ mod tests {
     #[test]
     fn without_masks_pixel_figures_are_absent_and_without_images_it_is_an_error() {
         let scores = evaluate(&Redness, &category(false)).unwrap().scores;
-        assert_eq!(scores.image_auroc, Some(1.0));
-        assert_eq!((scores.pixel_ap, scores.aupro_half), (None, None));
+        assert_eq!(
+            scores,
+            Scores::from([(Metric::ImageAuroc, 1.0), (Metric::ImageAp, 1.0)])
+        );
         let mut empty = category(true);
         empty.test.clear();
         let fault = evaluate(&Redness, &empty).unwrap_err().to_string();

@@ -22,6 +22,7 @@
 //! use std::sync::Arc;
 //! use flawforge_augment::{ProceduralTextures, Selection};
 //! use flawforge_datasets::demo;
+//! use flawforge_metrics::Metric;
 //! use flawforge_training::{Experiment, Method, Overrides, Product, Profile, Run, TrainOptions, evaluate, train};
 //!
 //! let product = Product::new(demo::CATEGORIES[0], Selection::default());
@@ -37,7 +38,7 @@
 //! let scored = run.score(&category.test[0].image)?;
 //! println!("score {}, verdict {:?}", scored.score, scored.verdict);
 //! let evaluation = evaluate(run.detector()?.as_ref(), &category)?;
-//! println!("image AUROC after two steps: {:?}", evaluation.scores.image_auroc);
+//! println!("image AUROC after two steps: {:?}", evaluation.scores.get(&Metric::ImageAuroc));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -58,9 +59,7 @@ pub mod settings;
 
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
-pub use evaluate::{
-    Evaluation, ImageResult, NativeScores, Scorer, Scores, evaluate, evaluate_each, evaluate_with,
-};
+pub use evaluate::{Evaluation, ImageResult, Measured, Scorer, evaluate, evaluate_each, evaluate_with};
 pub use experiment::{Experiment, MethodSettings, Overrides};
 pub use fit::{ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_with};
 pub use methods::Method;

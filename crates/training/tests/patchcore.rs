@@ -7,6 +7,7 @@ use std::sync::Arc;
 use candle_core::Device;
 use flawforge_augment::Selection;
 use flawforge_datasets::demo as demo_data;
+use flawforge_metrics::Metric;
 use flawforge_training::methods::patchcore::backbone::{BackboneSource, Weights};
 use flawforge_training::methods::patchcore::{Backbone, BackboneWeights};
 use flawforge_training::{Experiment, Method, Product, Profile, Run, evaluate, evaluate_each, train};
@@ -32,7 +33,7 @@ fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
     );
     let detector = Run::open(out.path()).unwrap().detector().unwrap();
     let evaluation = evaluate(detector.as_ref(), &category).unwrap();
-    let auroc = evaluation.scores.image_auroc.unwrap();
+    let auroc = evaluation.scores[&Metric::ImageAuroc];
     assert!(auroc > 0.6, "image AUROC {auroc}");
     // Scores are squared distances: pictures need their scale.
     assert!(detector.full_scale() > 0.0);
@@ -173,5 +174,5 @@ fn the_official_crop_leaves_the_frame_at_zero_and_is_scored_by_itself_too() {
         assert!(map.scores[..64 * 8].iter().all(|&score| score == 0.0));
         assert!(map.scores.iter().any(|&score| score > 0.0));
     }
-    assert!(evaluation.native.is_some());
+    assert!(evaluation.scores_in_view.is_some());
 }

@@ -6,9 +6,10 @@ use anyhow::{Context, Result, bail};
 use flawforge::augment::Kind;
 use flawforge::datasets::{Loading, TestImage};
 use flawforge::files;
+use flawforge::metrics::Scores;
 use flawforge::models::Detector;
 use flawforge::training::settings::Evaluated;
-use flawforge::training::Scorer;
+use flawforge::training::{Method, Scorer};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -23,23 +24,16 @@ pub struct KindScores {
     pub normal: usize,
     /// Images with an anomaly.
     pub anomalous: usize,
-    /// Pixel AUROC, the main figure of table 3.
-    pub pixel_auroc: Option<f64>,
-    /// Pixel average precision, the other one.
-    pub pixel_ap: Option<f64>,
-    /// Area under the per-region overlap up to 30 % false positives.
-    pub aupro: Option<f64>,
-    /// Image AUROC.
-    pub image_auroc: Option<f64>,
-    /// Image average precision.
-    pub image_ap: Option<f64>,
+    /// The metrics, flat among the other fields of the JSON.
+    #[serde(flatten)]
+    pub scores: Scores,
 }
 
 /// What `simulated.json` holds: a cell's figures on every kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulatedResult {
-    /// The method's name on the command line.
-    pub method: String,
+    /// The method.
+    pub method: Method,
     /// The category's folder name.
     pub category: String,
     /// Seed of the run.
@@ -114,7 +108,7 @@ pub fn score(
     loading: &Loading,
     settings: &Evaluated,
 ) -> Result<SimulatedResult> {
-    let mut normal = Scorer::new(settings, None);
+    let mut normal = Scorer::new(settings, None)?;
     // Pictures are made once, at the size of the masks; a method that looks at another size has them resized.
     let look = |scorer: &mut Scorer, image: &TestImage| -> Result<()> {
         let resized;
@@ -144,21 +138,16 @@ pub fn score(
                 anomalous += 1;
             }
         }
-        let (scores, _) = scorer.finish()?;
         kinds.push(KindScores {
             kind,
             normal: set.normals().len(),
             anomalous,
-            pixel_auroc: scores.pixel_auroc,
-            pixel_ap: scores.pixel_ap,
-            aupro: scores.aupro,
-            image_auroc: scores.image_auroc,
-            image_ap: scores.image_ap,
+            scores: scorer.finish()?.scores,
         });
     }
     let made = set.settings();
     let result = SimulatedResult {
-        method: key.method.clone(),
+        method: key.method,
         category: key.category.clone(),
         seed: key.seed,
         config_hash: cell.config_hash.clone(),

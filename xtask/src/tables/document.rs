@@ -5,6 +5,7 @@ use crate::cell::CellResult;
 use crate::simulated::SimulatedResult;
 use anyhow::{Context, Result};
 use flawforge::files;
+use flawforge::training::Method;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,7 +18,7 @@ pub struct Table {
     /// Title line.
     pub title: &'static str,
     /// Methods in column order.
-    pub methods: Vec<String>,
+    pub methods: Vec<Method>,
     /// The categories that it is about.
     pub categories: Vec<String>,
     /// Cells that the table is about, finished or not.
@@ -89,16 +90,19 @@ impl Table {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut header = vec!["method".to_owned(), "row".into(), "seeds".into()];
         for grid in &self.grids {
-            for figure in &grid.figures {
-                header.extend([(*figure).to_owned(), format!("{figure}_sd")]);
+            for quantity in &grid.quantities {
+                header.extend([quantity.clone(), format!("{quantity}_sd")]);
             }
             if grid.printed.is_some() {
-                header.extend(grid.figures.iter().map(|figure| format!("paper_{figure}")));
-                header.push(format!("paper_{}_mark", grid.figures.first().unwrap_or(&"")));
+                header.extend(grid.quantities.iter().map(|quantity| format!("paper_{quantity}")));
+                header.push(format!(
+                    "paper_{}_mark",
+                    grid.quantities.first().map_or("", String::as_str)
+                ));
             }
         }
         writer.write_record(&header)?;
-        for method in &self.methods {
+        for &method in &self.methods {
             let rows = self.grids.first().map_or(&[][..], |grid| &grid.rows);
             for row in rows {
                 if let Some(line) = self.line(method, row) {
@@ -111,12 +115,12 @@ impl Table {
         )?)
     }
 
-    fn line(&self, method: &str, row: &str) -> Option<Vec<String>> {
+    fn line(&self, method: Method, row: &str) -> Option<Vec<String>> {
         let entries: Vec<Option<&Entry>> = self.grids.iter().map(|grid| grid.entry(method, row)).collect();
         let seeds = entries.iter().flatten().next()?.seeds;
-        let mut line = vec![method.to_owned(), row.to_owned(), seeds.to_string()];
+        let mut line = vec![method.name().to_owned(), row.to_owned(), seeds.to_string()];
         for (grid, entry) in self.grids.iter().zip(entries) {
-            for index in 0..grid.figures.len() {
+            for index in 0..grid.quantities.len() {
                 let spread = entry.map(|entry| entry.ours[index]);
                 line.push(spread.map_or(String::new(), |s| format!("{:.4}", s.mean)));
                 line.push(

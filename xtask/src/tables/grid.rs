@@ -1,9 +1,10 @@
 //! A grid of figures: rows by methods, ours beside the paper's.
 
 use super::PaperTable;
-use super::observation::{Figure, Observation};
+use super::observation::{Observation, Quantity};
 use super::spread::Spread;
 use crate::published::{Mark, Printed, Published};
+use flawforge::training::Method;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -15,13 +16,13 @@ const PRINTED: &str = "average printed in the paper";
 /// One method's figures in one row.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
-    /// The method's name on the command line.
-    pub method: String,
+    /// The method.
+    pub method: Method,
     /// The row: a category, a kind, or `average`.
     pub row: String,
     /// How many seeds the figures summarise.
     pub seeds: usize,
-    /// Ours, in the order of the grid's figures.
+    /// Ours, in the order of the grid's quantities.
     pub ours: Vec<Spread>,
     /// The paper's value; in the row of averages, the mean of its values in the rows shown.
     pub paper: Option<Printed>,
@@ -46,48 +47,49 @@ pub struct Grid {
     pub heading: String,
     /// What a row is.
     pub row_heading: &'static str,
-    /// The figures of each entry.
-    pub figures: Vec<&'static str>,
+    /// The names of what each entry shows.
+    #[serde(rename = "figures")]
+    pub quantities: Vec<String>,
     /// Methods in column order.
-    pub methods: Vec<String>,
+    pub methods: Vec<Method>,
     /// Rows in order, the average among them.
     pub rows: Vec<String>,
     /// All entries.
     pub entries: Vec<Entry>,
     /// The means that the paper prints, by method; absent where the paper has no such table.
-    pub printed: Option<Vec<(String, Printed)>>,
+    pub printed: Option<Vec<(Method, Printed)>>,
 }
 
 impl Grid {
-    /// The grid of `figures`. `paper` names the table of the published numbers that stands beside ours.
+    /// The grid of `quantities`. `paper` is the table of the published numbers that stands beside ours.
     ///
     /// The average over rows is taken per seed, so that its spread is that of whole runs.
     pub(super) fn new(
         heading: &str,
-        figures: &[Figure],
-        methods: &[String],
+        quantities: &[Quantity],
+        methods: &[Method],
         rows: &Rows<'_>,
         observations: &[Observation],
         published: &Published,
         paper: Option<PaperTable>,
     ) -> Self {
-        let value = |method: &str, row: &String| {
+        let value = |method: Method, row: &String| {
             let table = paper.filter(|_| rows.of_paper.contains(row))?;
-            published.cell(table.name(), method, row)
+            published.cell(table, method, row)
         };
         let mut entries = Vec::new();
-        let mut add = |method: &String, row: &str, found: &[&Observation], paper: Option<Printed>| {
-            let of_figure = |figure: &Figure| {
+        let mut add = |method: Method, row: &str, found: &[&Observation], paper: Option<Printed>| {
+            let of_quantity = |quantity: &Quantity| {
                 let values: Vec<f64> = found
                     .iter()
-                    .map(|o| o.values.get(figure).copied())
+                    .map(|o| o.values.get(quantity).copied())
                     .collect::<Option<_>>()?;
                 Some(Spread::of(&values))
             };
-            let ours: Option<Vec<Spread>> = figures.iter().map(of_figure).collect();
+            let ours: Option<Vec<Spread>> = quantities.iter().map(of_quantity).collect();
             if let (false, Some(ours)) = (found.is_empty(), ours) {
                 entries.push(Entry {
-                    method: method.clone(),
+                    method,
                     row: row.to_owned(),
                     seeds: found.len(),
                     ours,
@@ -95,17 +97,17 @@ impl Grid {
                 });
             }
         };
-        for method in methods {
+        for &method in methods {
             let of_row = |row: &String| -> Vec<&Observation> {
                 observations
                     .iter()
-                    .filter(|o| &o.method == method && &o.row == row)
+                    .filter(|o| o.method == method && &o.row == row)
                     .collect()
             };
             for row in rows.names {
                 add(method, row, &of_row(row), value(method, row));
             }
-            let averages = Observation::averages(observations, method, rows.names, figures);
+            let averages = Observation::averages(observations, method, rows.names, quantities);
             let shown: Option<Vec<Printed>> = rows.names.iter().map(|row| value(method, row)).collect();
             add(
                 method,
@@ -117,14 +119,14 @@ impl Grid {
                 match of {
                     None => add(method, name, &of_row(name), None),
                     Some(others) => {
-                        let averages = Observation::averages(observations, method, others, figures);
+                        let averages = Observation::averages(observations, method, others, quantities);
                         add(method, name, &averages.iter().collect::<Vec<_>>(), None);
                     }
                 }
             }
         }
         let printed = paper.map(|table| {
-            let of = |method: &String| Some((method.clone(), published.cell(table.name(), method, AVERAGE)?));
+            let of = |&method: &Method| Some((method, published.cell(table, method, AVERAGE)?));
             methods.iter().filter_map(of).collect()
         });
         let mut names = rows.names.to_vec();
@@ -133,7 +135,7 @@ impl Grid {
         Self {
             heading: heading.to_owned(),
             row_heading: rows.heading,
-            figures: figures.iter().map(|figure| figure.name()).collect(),
+            quantities: quantities.iter().map(|quantity| quantity.name()).collect(),
             methods: methods.to_vec(),
             rows: names,
             entries,
@@ -142,7 +144,7 @@ impl Grid {
     }
 
     /// The entry of a method in a row.
-    pub fn entry(&self, method: &str, row: &str) -> Option<&Entry> {
+    pub fn entry(&self, method: Method, row: &str) -> Option<&Entry> {
         self.entries.iter().find(|e| e.method == method && e.row == row)
     }
 
@@ -158,7 +160,7 @@ impl Grid {
         text.push('\n');
         for row in &self.rows {
             let _ = write!(text, "| {row} |");
-            for method in &self.methods {
+            for &method in &self.methods {
                 let entry = self.entry(method, row);
                 let ours = entry.map_or("–".to_owned(), |entry| joined(&entry.ours));
                 let _ = write!(text, " {ours} |");

@@ -7,13 +7,14 @@ mod spread;
 
 pub use document::Table;
 pub use grid::{Entry, Grid};
-pub use observation::{Figure, Observation};
+pub use observation::{Observation, Quantity};
 pub use spread::Spread;
 
 use crate::cell::CellResult;
 use crate::published::Published;
 use crate::simulated::{KINDS, SimulatedResult};
 use flawforge::augment::Kind;
+use flawforge::metrics::Metric;
 use flawforge::training::Method;
 use grid::Rows;
 
@@ -91,40 +92,31 @@ pub struct Finished<'a> {
 
 /// Builds one of the paper's tables from finished cells. Methods without a cell are left out.
 pub fn build(table: PaperTable, published: &Published, finished: Finished<'_>) -> Table {
-    let names: Vec<String> = finished
-        .methods
-        .iter()
-        .map(|method| method.name().to_owned())
-        .collect();
-    let shown = |method: &String| names.contains(method);
+    let shown = |method: Method| finished.methods.contains(&method);
     let cells: Vec<CellResult> = finished
         .cells
         .iter()
-        .filter(|c| shown(&c.method))
+        .filter(|c| shown(c.method))
         .cloned()
         .collect();
     let simulated: Vec<SimulatedResult> = finished
         .simulated
         .iter()
-        .filter(|c| shown(&c.method))
+        .filter(|c| shown(c.method))
         .cloned()
         .collect();
-    let planned = names.len() * finished.categories.len() * finished.seeds as usize;
+    let planned = finished.methods.len() * finished.categories.len() * finished.seeds as usize;
     let (grids, there) = match table {
-        PaperTable::Three => (
-            on_simulated(published, &names, &finished, &simulated),
-            simulated.len(),
-        ),
-        PaperTable::One | PaperTable::Two | PaperTable::Four => (
-            on_test_images(table, published, &names, &finished, &cells),
-            cells.len(),
-        ),
+        PaperTable::Three => (on_simulated(published, &finished, &simulated), simulated.len()),
+        PaperTable::One | PaperTable::Two | PaperTable::Four => {
+            (on_test_images(table, published, &finished, &cells), cells.len())
+        }
     };
     Table {
         name: table.name(),
         title: table.title(),
-        corrections: published.reasons(table.name(), &names),
-        methods: names,
+        corrections: published.reasons(table, finished.methods),
+        methods: finished.methods.to_vec(),
         categories: finished.categories.to_vec(),
         planned,
         missing: planned.saturating_sub(there),
@@ -141,26 +133,31 @@ pub fn build(table: PaperTable, published: &Published, finished: Finished<'_>) -
 fn on_test_images(
     table: PaperTable,
     published: &Published,
-    methods: &[String],
     finished: &Finished<'_>,
     cells: &[CellResult],
 ) -> Vec<Grid> {
-    use Figure::{
-        Aupro, ImageAp, ImageAuroc, NativeAupro, NativePixelAp, NativePixelAuroc, PixelAp, PixelApHalf,
-        PixelAuroc, PixelAurocHalf, TrainSeconds,
-    };
+    use Metric::{Aupro, ImageAp, ImageAuroc, PixelAp, PixelApHalf, PixelAuroc, PixelAurocHalf};
+    use Quantity::{InView, TrainSeconds, Whole};
     let observations: Vec<Observation> = cells.iter().map(Observation::of_cell).collect();
-    let grid = |heading: &str, figures: &[Figure], paper: Option<PaperTable>| {
+    let grid = |heading: &str, quantities: &[Quantity], paper: Option<PaperTable>| {
         let rows = Rows {
             heading: "category",
             names: finished.categories,
             extra: &[],
             of_paper: finished.of_paper,
         };
-        Grid::new(heading, figures, methods, &rows, &observations, published, paper)
+        Grid::new(
+            heading,
+            quantities,
+            finished.methods,
+            &rows,
+            &observations,
+            published,
+            paper,
+        )
     };
-    let detection = |heading: &str, paper| grid(heading, &[ImageAuroc, ImageAp], paper);
-    let localisation = || grid("", &[PixelAuroc, PixelAp], Some(table));
+    let detection = |heading: &str, paper| grid(heading, &[Whole(ImageAuroc), Whole(ImageAp)], paper);
+    let localisation = || grid("", &[Whole(PixelAuroc), Whole(PixelAp)], Some(table));
     let mut grids = match table {
         PaperTable::One => vec![detection("", Some(table))],
         PaperTable::Two => vec![
@@ -176,31 +173,26 @@ fn on_test_images(
     };
     if table != PaperTable::One {
         let heading = "Beyond the paper: AUPRO up to 30 % false positives; pixel AUROC / AP when half-covered pixels count";
-        grids.push(grid(heading, &[Aupro, PixelAurocHalf, PixelApHalf], None));
-        let heading = "Each method by its own protocol, where it differs: pixel AUROC / AP / AUPRO in the part of the images \
-                       that it looks at";
         grids.push(grid(
             heading,
-            &[NativePixelAuroc, NativePixelAp, NativeAupro],
+            &[Aupro, PixelAurocHalf, PixelApHalf].map(Whole),
             None,
         ));
+        let heading = "Each method by its own protocol, where it differs: pixel AUROC / AP / AUPRO in the part of the images \
+                       that it looks at";
+        grids.push(grid(heading, &[PixelAuroc, PixelAp, Aupro].map(InView), None));
     }
     grids.push(grid("Training of one cell, seconds", &[TrainSeconds], None));
     grids.retain(|grid| !grid.entries.is_empty());
     grids
 }
 
-fn on_simulated(
-    published: &Published,
-    methods: &[String],
-    finished: &Finished<'_>,
-    results: &[SimulatedResult],
-) -> Vec<Grid> {
+fn on_simulated(published: &Published, finished: &Finished<'_>, results: &[SimulatedResult]) -> Vec<Grid> {
     let names: Vec<String> = KINDS.iter().map(|kind| kind.name().to_owned()).collect();
     let bent = Kind::NearDistribution;
     let selected = format!("{bent}, selected categories");
     let mut observations = Vec::new();
-    for method in methods {
+    for &method in finished.methods {
         for kind in KINDS {
             observations.extend(Observation::of_kind(
                 results,
@@ -229,18 +221,26 @@ fn on_simulated(
         extra: if finished.bendable.is_empty() { &[] } else { &extra },
         of_paper: &names,
     };
-    let grid = |heading: &str, figures: &[Figure], paper: Option<PaperTable>| {
-        Grid::new(heading, figures, methods, &rows, &observations, published, paper)
+    let grid = |heading: &str, quantities: &[Quantity], paper: Option<PaperTable>| {
+        Grid::new(
+            heading,
+            quantities,
+            finished.methods,
+            &rows,
+            &observations,
+            published,
+            paper,
+        )
     };
     let mut grids = vec![
         grid(
             "",
-            &[Figure::PixelAuroc, Figure::PixelAp],
+            &[Metric::PixelAuroc, Metric::PixelAp].map(Quantity::Whole),
             Some(PaperTable::Three),
         ),
         grid(
             "Beyond the paper: image AUROC / AP; AUPRO up to 30 % false positives",
-            &[Figure::ImageAuroc, Figure::ImageAp, Figure::Aupro],
+            &[Metric::ImageAuroc, Metric::ImageAp, Metric::Aupro].map(Quantity::Whole),
             None,
         ),
     ];
@@ -253,6 +253,7 @@ mod tests {
     use super::*;
     use crate::cell::tests::result;
     use crate::simulated::KindScores;
+    use flawforge::metrics::Scores;
 
     fn finished<'a>(
         methods: &'a [Method],
@@ -273,10 +274,10 @@ mod tests {
 
     fn table(methods: &[Method], paper_categories: bool) -> Table {
         let cells = [
-            result("draem", "leather", 0, 0.5),
-            result("draem", "leather", 1, 0.7),
-            result("draem", "bottle", 0, 0.9),
-            result("lin-yan", "bottle", 0, 0.25),
+            result(Method::Draem, "leather", 0, 0.5),
+            result(Method::Draem, "leather", 1, 0.7),
+            result(Method::Draem, "bottle", 0, 0.9),
+            result(Method::LinYan, "bottle", 0, 0.25),
         ];
         let categories = ["bottle".to_string(), "leather".into()];
         let mut finished = finished(methods, &categories, &cells);
@@ -291,11 +292,11 @@ mod tests {
     #[test]
     fn means_spreads_and_averages() {
         let table = table(&BOTH, true);
-        let leather = table.grids[0].entry("draem", "leather").unwrap();
+        let leather = table.grids[0].entry(Method::Draem, "leather").unwrap();
         assert!((leather.ours[1].mean - 60.0).abs() < 1e-9);
         assert!((leather.ours[1].deviation.unwrap() - 200f64.sqrt()).abs() < 1e-9);
         // Only seed 0 has every category, so the average is that of one run.
-        let average = table.grids[0].entry("draem", "average").unwrap();
+        let average = table.grids[0].entry(Method::Draem, "average").unwrap();
         assert_eq!((average.seeds, average.ours[1].deviation), (1, None));
         assert!((average.ours[1].mean - 70.0).abs() < 1e-9);
         let paper = average.paper.unwrap();
@@ -304,7 +305,7 @@ mod tests {
             "the mean of the paper's values in the rows shown"
         );
         assert!(
-            table.grids[0].entry("lin-yan", "average").is_none(),
+            table.grids[0].entry(Method::LinYan, "average").is_none(),
             "leather is missing for this method"
         );
     }
@@ -342,7 +343,7 @@ mod tests {
         assert_eq!((partial.planned, partial.missing), (8, 4));
         let markdown = partial.markdown();
         assert!(markdown.contains("**4 of 8 cells are missing.**"), "{markdown}");
-        let cells = [result("draem", "bottle", 0, 0.5)];
+        let cells = [result(Method::Draem, "bottle", 0, 0.5)];
         let categories = ["bottle".to_string()];
         let mut whole = finished(&BOTH[..1], &categories, &cells);
         whole.seeds = 1;
@@ -367,10 +368,10 @@ mod tests {
     }
 
     #[test]
-    fn native_figures_are_shown_where_they_are() {
+    fn metrics_in_view_are_shown_where_they_are() {
         let mut cells = [
-            result("draem", "bottle", 0, 0.5),
-            result("lin-yan", "bottle", 0, 0.5),
+            result(Method::Draem, "bottle", 0, 0.5),
+            result(Method::LinYan, "bottle", 0, 0.5),
         ];
         let categories = ["bottle".to_string()];
         let build_one = |cells: &[CellResult]| {
@@ -378,11 +379,11 @@ mod tests {
             build(PaperTable::Two, &published, finished(&BOTH, &categories, cells)).markdown()
         };
         assert!(!build_one(&cells).contains("own protocol"));
-        cells[1].native = Some(flawforge::training::NativeScores {
-            pixel_auroc: 0.75,
-            pixel_ap: 0.5,
-            aupro: 0.25,
-        });
+        cells[1].scores_in_view = Some(Scores::from([
+            (Metric::PixelAuroc, 0.75),
+            (Metric::PixelAp, 0.5),
+            (Metric::Aupro, 0.25),
+        ]));
         let markdown = build_one(&cells);
         assert!(
             markdown.contains("own protocol") && markdown.contains("| bottle | – | 75.0 / 50.0 / 25.0 |"),
@@ -390,19 +391,18 @@ mod tests {
         );
     }
 
-    fn simulated(method: &str, category: &str, score: impl Fn(Kind) -> Option<f64>) -> SimulatedResult {
+    fn simulated(method: Method, category: &str, score: impl Fn(Kind) -> Option<f64>) -> SimulatedResult {
         let kinds = KINDS.map(|kind| KindScores {
             kind,
             normal: 2,
             anomalous: 6,
-            pixel_auroc: score(kind),
-            pixel_ap: score(kind),
-            aupro: score(kind),
-            image_auroc: score(kind),
-            image_ap: score(kind),
+            scores: Metric::ALL
+                .iter()
+                .filter_map(|&metric| Some((metric, score(kind)?)))
+                .collect(),
         });
         SimulatedResult {
-            method: method.into(),
+            method,
             category: category.into(),
             seed: 0,
             config_hash: "h".into(),
@@ -419,11 +419,13 @@ mod tests {
     fn table_3_averages_categories_and_then_kinds() {
         let bent = Kind::NearDistribution;
         let results = [
-            simulated("draem", "grid", |kind| Some(if kind == bent { 0.5 } else { 1.0 })),
-            simulated("draem", "tile", |kind| {
+            simulated(Method::Draem, "grid", |kind| {
+                Some(if kind == bent { 0.5 } else { 1.0 })
+            }),
+            simulated(Method::Draem, "tile", |kind| {
                 (kind != Kind::Nsa).then_some(if kind == bent { 0.0 } else { 0.5 })
             }),
-            simulated("lin-yan", "grid", |_| Some(0.25)),
+            simulated(Method::LinYan, "grid", |_| Some(0.25)),
         ];
         let categories = ["grid".to_string(), "tile".into()];
         let finished = Finished {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use flawforge::files;
+use flawforge::metrics::Metric;
 use flawforge::ops::Precision;
 use flawforge::pictures::HeatMapSheet;
 use flawforge::training::{Evaluation, Run, evaluate_each};
@@ -70,25 +71,22 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
 }
 
 fn summary(evaluation: &Evaluation) -> String {
-    let scores = &evaluation.scores;
-    let lines = [
-        ("image AUROC", scores.image_auroc),
-        ("image AP", scores.image_ap),
-        ("pixel AUROC", scores.pixel_auroc),
-        ("pixel AP", scores.pixel_ap),
-        ("AUPRO", scores.aupro),
-        ("pixel AUROC, half-covered pixels too", scores.pixel_auroc_half),
-        ("pixel AP, half-covered pixels too", scores.pixel_ap_half),
-        ("AUPRO, half-covered pixels too", scores.aupro_half),
-    ];
     let mut text = format!(
         "{}, {} test images\n",
         evaluation.category,
         evaluation.images.len()
     );
-    for (name, value) in lines {
-        let value = value.map_or_else(|| "not defined here".to_owned(), |v| format!("{:.2}", 100.0 * v));
-        text.push_str(&format!("{name:<38}{value}\n"));
+    for &metric in Metric::ALL {
+        let value = match evaluation.scores.get(&metric) {
+            Some(value) => format!("{:.2}", 100.0 * value),
+            None => "not defined here".to_owned(),
+        };
+        // In bounded memory: how far the exact value can be.
+        let bound = match evaluation.error_bounds.get(&metric) {
+            Some(bound) => format!(" (within {:.2})", 100.0 * bound),
+            None => String::new(),
+        };
+        text.push_str(&format!("{:<38}{value}{bound}\n", metric.title()));
     }
     text
 }

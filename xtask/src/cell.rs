@@ -177,24 +177,31 @@ pub(crate) mod tests {
             data: data.into(),
             textures: "test".into(),
         };
-        assert_eq!(finished(&dir, &from("h", "test")).unwrap(), None);
+        assert_eq!(finished(&dir, &from("h", "test")).unwrap(), State::Absent);
         let saved = result(Method::Draem, "bottle", 3, 0.5);
         fs::create_dir_all(&dir).unwrap();
         finish(&dir, &saved).unwrap();
-        assert_eq!(finished(&dir, &from("h", "test")).unwrap(), Some(saved));
+        assert_eq!(
+            finished(&dir, &from("h", "test")).unwrap(),
+            State::Finished(Box::new(saved))
+        );
         let text = fs::read_to_string(dir.join("result.json")).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
             (&json["method"], &json["pixel_ap_half"]),
             (&"draem".into(), &0.5.into())
         );
-        for wanted in [from("g", "test"), from("h", "elsewhere")] {
-            let other = finished(&dir, &wanted).unwrap_err().to_string();
-            assert!(
-                other.contains("other settings") && other.contains("result.json"),
-                "{other}"
-            );
-        }
+        assert!(matches!(
+            finished(&dir, &from("g", "test")).unwrap(),
+            State::Otherwise(_)
+        ));
+        let State::Elsewhere(other) = finished(&dir, &from("h", "elsewhere")).unwrap() else {
+            panic!("other data are another experiment");
+        };
+        assert!(
+            other.contains("other data") && other.contains("result.json"),
+            "{other}"
+        );
         fs::write(dir.join("result.json"), "{\"method\":").unwrap();
         assert!(
             finished(&dir, &from("h", "test"))

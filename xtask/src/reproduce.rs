@@ -308,11 +308,11 @@ fn run_waiting(
         });
     }
     let parallel = usize::from(args.jobs);
-    let of_method = |place: usize| (place, cells[place].config.method);
+    let of_method = |place: usize| (place, cells[place].experiment.method);
     let to_run: Vec<(usize, Method)> = waiting.iter().map(|&place| of_method(place)).collect();
     let known = cells
         .iter()
-        .filter_map(|cell| Some((cell.config.method, cell.result.as_ref()?.train_seconds)))
+        .filter_map(|cell| Some((cell.experiment.method, cell.result.as_ref()?.train_seconds)))
         .collect();
     let estimate = Arc::new(Estimate::new(parallel, &to_run, known));
     let done = Mutex::new(Done::of(cells));

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use flawforge::augment::evidence::{Evidence, Proposal};
 use flawforge::augment::{Fill, Kind, Selections};
-use flawforge::datasets::{Category, CategoryFiles, Limits, demo};
+use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, demo};
 use image::RgbImage;
 
 /// Images of each category that are looked at.

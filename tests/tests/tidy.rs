@@ -54,7 +54,7 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
 ];
 
 /// The members above the libraries, in order: each may build on every library and on those before it.
-const ABOVE: [&str; 2] = ["flawforge", "xtask"];
+const ABOVE: [&str; 3] = ["flawforge", "flawforge-lab", "xtask"];
 
 /// Members that nothing builds on.
 const LEAVES: [&str; 2] = ["flawforge-tests", "flawforge-benches"];

@@ -1,24 +1,11 @@
-//! The laboratory's library: what `cargo xtask` does, callable and testable.
+//! What `cargo xtask` does beside the laboratory's work (`flawforge-lab`): downloads, comparisons with baselines, the CUDA toolkit.
 
 #![forbid(unsafe_code)]
 
-pub mod backbone;
-pub mod cell;
 pub mod compare;
 #[cfg(unix)]
 pub mod cuda_toolchain;
-mod differences;
-mod earlier;
 pub mod download;
-pub mod estimate;
-pub mod export_maps;
-pub mod figure4;
-pub mod plan;
-pub mod published;
-pub mod reproduce;
-pub mod simulated;
-pub mod sweep;
-pub mod tables;
 
 use anyhow::Result;
 use flawforge::datasets::demo;

@@ -4,12 +4,12 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use xtask::export_maps::{ExportMapsArgs, export_maps};
-use xtask::plan::SweepArgs;
-use xtask::reproduce::FigureArgs;
-use xtask::simulated::{SimulateDatasetArgs, simulate_dataset};
-use xtask::tables::PaperTable;
-use xtask::{compare, demo_data, download, reproduce};
+use flawforge_lab::export_maps::{ExportMapsArgs, export_maps};
+use flawforge_lab::plan::SweepArgs;
+use flawforge_lab::reproduce::{self, FigureArgs};
+use flawforge_lab::simulated::{SimulateDatasetArgs, simulate_dataset};
+use flawforge_lab::tables::PaperTable;
+use xtask::{compare, demo_data, download};
 
 /// Downloads data, runs sweeps and regenerates the paper's tables.
 #[derive(Parser)]

@@ -33,7 +33,7 @@ pub use meter::Show;
 pub use unpack::unpack;
 
 /// Where downloads go unless another folder is named; relative to the working folder.
-pub const DEFAULT_DIR: &str = "data/downloads";
+pub use flawforge_lab::DOWNLOADS as DEFAULT_DIR;
 
 /// Arguments of `cargo xtask download`.
 #[derive(Clone, Debug, clap::Args)]

@@ -2,7 +2,7 @@
 
     python exported_maps.py DIR
 
-DIR holds what `FLAWFORGE_EXPORT_DIR=DIR cargo test --release -p xtask --test export_maps` writes:
+DIR holds what `FLAWFORGE_EXPORT_DIR=DIR cargo test --release -p flawforge-lab --test export_maps` writes:
     DIR/maps/CATEGORY/test/DEFECT/NAME.tiff                 32-bit floats, one channel, the size of the image
     DIR/data/CATEGORY/ground_truth/DEFECT/NAME_mask.png     no file for normal images
 

@@ -58,7 +58,7 @@ pub struct SweepArgs {
     #[command(flatten)]
     pub backbone: BackboneArgs,
     /// Folder that `cargo xtask download` fills
-    #[arg(long, value_name = "DIR", default_value = crate::download::DEFAULT_DIR)]
+    #[arg(long, value_name = "DIR", default_value = crate::DOWNLOADS)]
     pub downloads: PathBuf,
 }
 

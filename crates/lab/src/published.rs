@@ -1,4 +1,4 @@
-//! The numbers printed in the paper (`xtask/data/published.toml`), with its slips corrected and marked.
+//! The numbers printed in the paper (`crates/lab/data/published.toml`), with its slips corrected and marked.
 
 use crate::tables::PaperTable;
 use anyhow::{Context, Result};
@@ -102,7 +102,7 @@ impl Published {
     /// # Errors
     /// When the embedded file is malformed, which the tests of this module exclude.
     pub fn load() -> Result<Self> {
-        let raw = toml::from_str(FACTS).context("xtask/data/published.toml")?;
+        let raw = toml::from_str(FACTS).context("crates/lab/data/published.toml")?;
         Ok(Self { raw })
     }
 

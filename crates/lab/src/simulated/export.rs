@@ -39,7 +39,7 @@ pub struct SimulateDatasetArgs {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Folder that `cargo xtask download` fills
-    #[arg(long, value_name = "DIR", default_value = crate::download::DEFAULT_DIR)]
+    #[arg(long, value_name = "DIR", default_value = crate::DOWNLOADS)]
     pub downloads: PathBuf,
 }
 

@@ -38,7 +38,7 @@ pub struct ExportMapsArgs {
     #[arg(long, value_enum, default_value_t = MapSize::Image)]
     pub size: MapSize,
     /// Folder that `cargo xtask download` fills
-    #[arg(long, value_name = "DIR", default_value = crate::download::DEFAULT_DIR)]
+    #[arg(long, value_name = "DIR", default_value = crate::DOWNLOADS)]
     pub downloads: PathBuf,
 }
 

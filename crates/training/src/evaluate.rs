@@ -300,6 +300,8 @@ impl Pixels {
 
 #[cfg(test)]
 mod tests {
+    use flawforge_metrics::AUPRO_LIMIT;
+
     use super::*;
     use flawforge_masks::Mask;
     use flawforge_models::{AnomalyMap, ModelError, Resizing};

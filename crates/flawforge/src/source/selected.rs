@@ -133,7 +133,7 @@ pub fn selection_lines<'a>(found: impl IntoIterator<Item = (&'a str, &'a Origin)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flawforge_augment::Fill;
+    use flawforge_augment::{Fill, Kind};
 
     /// `NAME/` in MVTec layout with one defect type, or in plain layout without any.
     fn category(root: &Path, name: &str, defect: Option<&str>) -> Images {
@@ -198,7 +198,7 @@ mod tests {
                 Origin::Mvtec
             };
             assert_eq!(found.origin, origin, "{name}");
-            assert_eq!(found.selection.transparent, !from_file, "{name}");
+            assert_eq!(found.selection.enables(Kind::Transparent), !from_file, "{name}");
         }
     }
 
@@ -218,7 +218,7 @@ mod tests {
         for text in [
             None,
             Some("[gear]\ntransparent = maybe\n"),
-            Some("[gear]\nopaque = true\n"),
+            Some("[gear]\nopaqe = true\n"),
         ] {
             let line = said(text);
             assert!(line.contains("own.toml: ") && !line.contains('\n'), "{line}");

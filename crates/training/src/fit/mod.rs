@@ -177,7 +177,7 @@ pub fn train(
 }
 
 /// Trains a recipe of your own on batches of your own: the loop, its journal, checkpoints and resumption, without any of the
-/// house's methods. `crates/training/examples/own_method.rs` shows it.
+/// house's methods. `crates/lab/examples/own_method.rs` shows it.
 ///
 /// The run's file holds [`RunPlan::settings`]; a run is resumed only with equal settings and data. It has no threshold, and
 /// [`Run`](crate::Run) cannot open it, since it does not know the recipe: [`Recipe::detector`] gives the detector.

@@ -14,32 +14,32 @@
 //! | [`source`] | which images, textures and selection does a command take? | [`source::Images`] |
 //! | [`pictures`] | what does that look like? | [`pictures::HeatMapSheet`] |
 //!
-//! From a folder of normal images to anomaly maps:
+//! From a folder of normal images to verdicts, with any method:
 //!
 //! ```no_run
-//! use std::{path::Path, sync::Arc};
-//! use flawforge::augment::{ProceduralTextures, Selection};
-//! use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, load_rgb};
-//! use flawforge::training::{Config, Method, Profile, Run, TrainOptions, train};
+//! use std::path::Path;
+//! use flawforge::datasets::{Limits, load_rgb};
+//! use flawforge::source::{Images, Textures};
+//! use flawforge::training::{Experiment, Method, Profile, Run, TrainOptions, train};
 //!
-//! let config = Config::for_method(Method::LinYan, &Profile::builtin("quick")?, 0);
-//! let side = config.image_size;
 //! // MVTec layout, or a plain folder with images in `normal/`.
-//! let files = CategoryFiles::discover(Path::new("parts/bracket"))?;
-//! let category = Category::load(&files, &Loading::opencv(side, side), &Limits::default())?;
-//! let textures = Arc::new(ProceduralTextures::default());
-//! let run = Path::new("runs/bracket");
-//! train(&config, &category, textures, &Selection::default(), run, &TrainOptions::default())?;
+//! let images = Images::Single("parts/bracket".into());
+//! let selection = images.selection("bracket", Some(Path::new("bracket.toml")))?.selection;
+//! let product = images.product("bracket", selection);
+//! let experiment = Experiment::new(Method::LinYan, &Profile::builtin("quick")?, &product, 0)?;
+//! let category = images.load_normals("bracket", &experiment.loading())?;
+//! let textures = Textures::Procedural.load(experiment.image_size)?;
+//! train(&experiment, &category, textures, Path::new("runs/bracket"), &TrainOptions::default())?;
 //!
-//! let detector = Run::open(run)?.detector()?;
+//! let run = Run::open(Path::new("runs/bracket"))?;
 //! let image = load_rgb(Path::new("suspect.png"), &Limits::default())?;
-//! let detection = &detector.inspect(&[&image])?[0]; // brought to the detector's size, and its map to the image's
-//! println!("image score {:.3}", detection.score);
-//! assert_eq!((detection.map.width, detection.map.height), image.dimensions());
+//! let scored = run.score(&image)?; // an image of any size; the map has its size
+//! println!("image score {:.3}, verdict {:?}", scored.score, scored.verdict);
+//! assert_eq!((scored.map.width, scored.map.height), image.dimensions());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! And one that runs here: an anomaly on an image of one's own, without any network.
+//! And one that runs here: an anomaly on your own image, without any network.
 //!
 //! ```
 //! use std::sync::Arc;

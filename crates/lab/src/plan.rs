@@ -258,7 +258,7 @@ impl Plan {
                     let set = self
                         .on_simulated
                         .contains(&method)
-                        .then(|| SetSettings::of_table3(category));
+                        .then(|| SetSettings::of_table3(self.products[index].nsa));
                     let simulated = match &set {
                         Some(set) if result.is_some() => simulated::finished(&dir, &provenance, set)?,
                         _ => None,

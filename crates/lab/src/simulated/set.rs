@@ -36,18 +36,15 @@ pub struct SetSettings {
 }
 
 impl SetSettings {
-    /// The settings of table 3.
-    pub fn of_table3(category: &str) -> Self {
-        Self::new(category, 3, 0)
+    /// The settings of table 3, with NSA's published constants of the category, where there are any.
+    pub fn of_table3(published: Option<NsaSettings>) -> Self {
+        Self::new(published, 3, 0)
     }
 
-    /// Settings with NSA's constants of the category.
-    pub fn new(category: &str, draws: u64, seed: u64) -> Self {
+    /// Settings with NSA's published constants, where there are any.
+    pub fn new(published: Option<NsaSettings>, draws: u64, seed: u64) -> Self {
         let constants = |kind| match kind {
-            Kind::Nsa => {
-                let nsa = NsaSettings::builtin().remove(category).unwrap_or_default();
-                Some(Constants::Nsa(nsa))
-            }
+            Kind::Nsa => Some(Constants::Nsa(published.unwrap_or_default())),
             _ => Constants::of(kind),
         };
         Self {
@@ -166,7 +163,7 @@ mod tests {
     use flawforge::datasets::{Loading, demo};
 
     fn demo_set(category: &Category, seed: u64) -> SimulatedSet<'_> {
-        let settings = SetSettings::new(&category.name, 2, seed);
+        let settings = SetSettings::new(None, 2, seed);
         SimulatedSet::new(category, Arc::new(ProceduralTextures::default()), settings)
     }
 
@@ -228,12 +225,13 @@ mod tests {
 
     #[test]
     fn settings_are_told_apart() {
-        let bottle = SetSettings::of_table3("bottle");
-        assert_eq!(bottle.hash(), SetSettings::new("bottle", 3, 0).hash());
+        let published = |name: &str| NsaSettings::builtin().remove(name);
+        let bottle = SetSettings::of_table3(published("bottle"));
+        assert_eq!(bottle.hash(), SetSettings::new(published("bottle"), 3, 0).hash());
         assert_eq!(bottle.hash().len(), 64);
-        assert_ne!(bottle.hash(), SetSettings::of_table3("screw").hash());
-        assert_ne!(bottle.hash(), SetSettings::new("bottle", 3, 1).hash());
-        let weave = SetSettings::of_table3("weave");
+        assert_ne!(bottle.hash(), SetSettings::of_table3(published("screw")).hash());
+        assert_ne!(bottle.hash(), SetSettings::new(published("bottle"), 3, 1).hash());
+        let weave = SetSettings::of_table3(None);
         assert_eq!(
             weave.constants[&Kind::Nsa],
             Constants::Nsa(NsaSettings::default())

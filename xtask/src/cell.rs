@@ -108,7 +108,7 @@ pub fn finished(dir: &Path, wanted: &Provenance) -> Result<State> {
     };
     let result: CellResult = serde_json::from_str(&text).with_context(|| {
         format!(
-            "{}: not a result; delete the folder to run the cell again",
+            "{}: cannot be read as a result; delete the folder to run the cell again",
             path.display()
         )
     })?;
@@ -200,7 +200,7 @@ pub(crate) mod tests {
             finished(&dir, &from("h", "test"))
                 .unwrap_err()
                 .to_string()
-                .contains("not a result")
+                .contains("cannot be read as a result")
         );
         assert_eq!(
             fs::read_dir(&dir).unwrap().count(),

@@ -118,7 +118,7 @@ fn compare(
             alternate(name, &mut ours, &mut theirs, settings).map(Some)
         }
         (Started::Skipped(reason), _) | (_, Started::Skipped(reason)) => {
-            println!("{name} is left out: {reason}");
+            println!("{name} skipped: {reason}");
             Ok(None)
         }
     }

@@ -133,7 +133,7 @@ pub fn unpack(archive: &Path, target: &Path, set: &DataSet, show: Show) -> Resul
     Ok(())
 }
 
-/// The path of an entry as a relative path of plain names, or why it is none.
+/// The path of an entry as a relative path of plain names, or why it is not one.
 fn safe_path(path: &Path) -> Result<PathBuf, &'static str> {
     let mut safe = PathBuf::new();
     let mut depth = 0;

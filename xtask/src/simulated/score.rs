@@ -76,7 +76,7 @@ pub fn finished(dir: &Path, cell: &Provenance, set: &SetSettings) -> Result<Opti
     };
     let result: SimulatedResult = serde_json::from_str(&text).with_context(|| {
         format!(
-            "{}: not the figures of a simulated dataset; delete it to have them made again",
+            "{}: cannot be read as metrics of a simulated dataset; delete it to compute them again",
             path.display()
         )
     })?;
@@ -86,7 +86,7 @@ pub fn finished(dir: &Path, cell: &Provenance, set: &SetSettings) -> Result<Opti
         && result.set_hash == set.hash();
     if !same {
         bail!(
-            "{}: was made with other settings; delete it to have it made again",
+            "{}: was made with other settings; delete it to compute it again",
             path.display()
         );
     }

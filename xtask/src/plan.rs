@@ -299,11 +299,11 @@ pub struct Planned {
     pub loading: Loading,
     /// What it is made from.
     pub provenance: Provenance,
-    /// The figures on the test images.
+    /// The metrics on the test images.
     pub result: Option<CellResult>,
     /// The simulated dataset that it is to be scored on as well.
     pub set: Option<SetSettings>,
-    /// The figures on it.
+    /// The metrics on that dataset.
     pub simulated: Option<SimulatedResult>,
 }
 

@@ -180,7 +180,7 @@ fn announce(plan: &Plan, cells: &[Planned], waiting: usize) {
     );
 }
 
-/// The figures of the plan's cells as far as they are there, each in the place of its cell.
+/// The results of the plan's finished cells, each in the place of its cell.
 #[derive(Clone)]
 struct Done(Vec<(Option<CellResult>, Option<SimulatedResult>)>);
 
@@ -261,7 +261,7 @@ fn show_table(table: &Table, plan: &Plan) -> Result<()> {
 }
 
 /// Loads what the waiting cells need, then trains and scores them; returns one line per failure. After each cell `tabulate`
-/// gets all figures so far.
+/// gets all results so far.
 fn run_waiting(
     args: &SweepArgs,
     plan: &Plan,

@@ -39,7 +39,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! And one that runs here: an anomaly on an image of one's own, without any network.
+//! And one that runs here: an anomaly on your own image, without any network.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -179,7 +179,7 @@ enum CopyError {
     To(DownloadError),
 }
 
-/// [`io::copy`] that tells whose fault it was: a full disk is not a damaged archive.
+/// [`io::copy`] that tells which side failed: a full disk is not a damaged archive.
 fn copy(from: &mut impl Read, to: &mut File, path: &Path) -> Result<u64, CopyError> {
     let mut buffer = vec![0; 1 << 16];
     let mut copied = 0;

@@ -23,13 +23,13 @@ const STUB_ANSWER: u32 = 34;
 /// Options of `cuda-toolchain`.
 #[derive(Args, Debug)]
 pub struct CudaToolchainArgs {
-    /// Folder for the toolkit `cuda-home` and `cuda-env.sh`; the wheels go where peers of `compare` are installed
+    /// Folder for the toolkit (`cuda-home`) and `cuda-env.sh`
     #[arg(long, value_name = "DIR", default_value = "target")]
     out: PathBuf,
-    /// Compute capability of the GPU that candle's kernels are compiled for: 80 is 8.0
+    /// Compute capability to compile candle's kernels for: 90 means 9.0
     #[arg(long, value_name = "NUMBER", default_value_t = 80, value_parser = clap::value_parser!(u32).range(53..=130))]
     capability: u32,
-    /// Afterwards build the command `flawforge` with the feature `cuda`, in DIR/cuda-check
+    /// Then build `flawforge` with the feature `cuda` in DIR/cuda-check
     #[arg(long)]
     check: bool,
 }

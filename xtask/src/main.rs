@@ -29,7 +29,7 @@ enum Command {
     ReproduceTable3(SweepArgs),
     /// Table 4: the ablation of rotation, simulation and split training
     ReproduceTable4(SweepArgs),
-    /// Figure 4: reconstructions and anomaly maps of two methods on the hardest test images
+    /// Figure 4: reconstructions and anomaly maps of DRAEM and Lin & Yan on the hardest test images
     ReproduceFigure4(FigureArgs),
     /// All four tables and the figure from one set of cells
     ReproduceAll(FigureArgs),
@@ -37,11 +37,11 @@ enum Command {
     SimulateDataset(SimulateDatasetArgs),
     /// Write anomaly maps as TIFF files for MVTec's own evaluation script
     ExportMaps(ExportMapsArgs),
-    /// Fetch MVTec AD and the textures of DTD
+    /// Download MVTec AD, the textures of DTD, and backbone weights
     Download(download::DownloadArgs),
-    /// Measure this project beside others: time and memory, alternately in one run
+    /// Measure time and memory beside baselines (PyTorch, OpenCV, FAISS, …)
     Compare(compare::CompareArgs),
-    /// Install a CUDA toolkit from Python wheels, to build the feature `cuda` without root and without a GPU
+    /// Install a CUDA toolkit from Python wheels, to build the feature `cuda` without root or a GPU
     #[cfg(unix)]
     CudaToolchain(xtask::cuda_toolchain::CudaToolchainArgs),
     /// Write the generated demo data as image files in MVTec layout

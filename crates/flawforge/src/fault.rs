@@ -1,8 +1,8 @@
-//! Faults in one line, as commands print them.
+//! Errors in one line, as commands print them.
 
 use std::error::Error;
 
-/// A fault and what caused it, joined by colons; a cause that the text already ends with is not said again.
+/// An error and its causes, joined by colons. A cause that the text already ends with is not repeated.
 ///
 /// ```
 /// let cause = std::io::Error::other("disk full");

@@ -1,6 +1,6 @@
 //! The `flawforge` command: select, simulate, train, evaluate, predict.
 //!
-//! Faults of usage end with exit code 2, all others with 1 and one line on standard error.
+//! Usage errors end with exit code 2, other errors with 1 and one line on standard error.
 
 mod command;
 
@@ -18,15 +18,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Look at normal images and propose which anomalies suit them
+    /// Propose which kinds of anomaly to simulate, from normal images
     Select(command::select::SelectArgs),
-    /// Draw a sheet of simulated anomalies, to judge a selection by eye
+    /// Draw a sheet of simulated anomalies, to check a selection by eye
     Simulate(command::simulate::SimulateArgs),
     /// Train a detector on normal images
     Train(command::train::TrainArgs),
-    /// Score a trained detector on test images
+    /// Compute metrics of a trained detector on labelled test images
     Evaluate(command::evaluate::EvaluateArgs),
-    /// Write anomaly maps and scores of images
+    /// Score images: write anomaly maps, scores and verdicts
     Predict(command::predict::PredictArgs),
 }
 

@@ -136,7 +136,7 @@ fn the_command_writes_a_selection_and_a_page_that_needs_nothing_else() {
     fs::write(&out, &changed).unwrap();
     let refused = flawforge(&select);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("exists and says otherwise"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("exists with different contents"));
     assert_eq!(fs::read_to_string(&out).unwrap(), changed);
 
     // Without files, the selection is printed, and the other commands read it.

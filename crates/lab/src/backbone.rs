@@ -11,10 +11,10 @@ use flawforge::training::{Experiment, Method, Profile};
 /// Options on the backbone of PatchCore.
 #[derive(Args, Debug, Clone, Default)]
 pub struct BackboneArgs {
-    /// Weights of PatchCore's network: safetensors or PyTorch's .pth [default: the downloaded ones, else random]
+    /// Weights of PatchCore's backbone, safetensors or .pth [default: the downloaded ones, else random]
     #[arg(long, value_name = "FILE")]
     pub backbone: Option<PathBuf>,
-    /// Instead of trained weights: random ones, or a small network trained here on the classes of --textures
+    /// Backbone without pretrained weights: random, or a small network trained on the classes of --textures
     #[arg(long, value_name = "HOW", value_parser = ["random", "textures"])]
     pub backbone_init: Option<String>,
 }
@@ -51,8 +51,8 @@ impl SweepBackbone {
         )?;
         if source == BackboneSource::Random {
             eprintln!(
-                "PatchCore: random weights ({0}), no knowledge of images. For the published method: \
-                 `cargo xtask download {0}`, or --backbone FILE",
+                "PatchCore runs with random weights ({0}), which is not the published method. Get the weights with \
+                 `cargo xtask download {0}`, or name them with --backbone FILE",
                 network.name()
             );
         }

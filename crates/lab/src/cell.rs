@@ -54,7 +54,7 @@ pub struct CellResult {
     /// All metrics on the test images, flat among the other fields of the JSON.
     #[serde(flatten)]
     pub scores: Scores,
-    /// Pixel metrics in the part of the images that the method looks at, where that is not all.
+    /// Pixel metrics inside the method's center crop only; absent if the method sees whole images.
     #[serde(default, rename = "native", skip_serializing_if = "Option::is_none")]
     pub scores_in_view: Option<Scores>,
     /// Side of the square input, pixels.
@@ -67,14 +67,14 @@ pub struct CellResult {
     pub data: String,
     /// Where textures came from.
     pub textures: String,
-    /// SHA-256 of all settings that decide the figures, selection included.
+    /// SHA-256 of all settings that decide the metrics, selection included.
     pub config_hash: String,
 }
 
 /// What a cell is made from; a finished cell counts only when it was made from the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
-    /// SHA-256 of all settings that decide the figures, selection included.
+    /// SHA-256 of all settings that decide the metrics, selection included.
     pub config_hash: String,
     /// Where images come from.
     pub data: String,
@@ -108,7 +108,7 @@ pub fn finished(dir: &Path, wanted: &Provenance) -> Result<State> {
     };
     let result: CellResult = serde_json::from_str(&text).with_context(|| {
         format!(
-            "{}: not a result; delete the folder to run the cell again",
+            "{}: cannot be read as a result; delete the folder to run the cell again",
             path.display()
         )
     })?;
@@ -207,7 +207,7 @@ pub(crate) mod tests {
             finished(&dir, &from("h", "test"))
                 .unwrap_err()
                 .to_string()
-                .contains("not a result")
+                .contains("cannot be read as a result")
         );
         assert_eq!(
             fs::read_dir(&dir).unwrap().count(),

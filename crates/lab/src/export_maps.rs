@@ -16,10 +16,10 @@ use tiff::encoder::{TiffEncoder, colortype::Gray32Float};
 /// Options of `export-maps`.
 #[derive(Args, Debug, Clone)]
 pub struct ExportMapsArgs {
-    /// Run directories, separated by commas, each trained on another category (a cell's folder is one)
+    /// Folders of runs, separated by commas, one for each category (a cell's folder is a run)
     #[arg(long, value_name = "RUN", value_delimiter = ',', conflicts_with = "cells")]
     pub run: Vec<PathBuf>,
-    /// Folder of a sweep: exports the cells of one method and seed
+    /// Folder of a sweep, to export its cells of one method and seed
     #[arg(long, value_name = "OUT", required_unless_present = "run")]
     pub cells: Option<PathBuf>,
     /// With --cells: the method
@@ -28,7 +28,7 @@ pub struct ExportMapsArgs {
     /// With --cells: the seed
     #[arg(long, default_value_t = 0, conflicts_with = "run")]
     pub seed: u64,
-    /// Data set whose test images are looked at [default: the downloaded MVTec AD, else the demo data]
+    /// Data set whose test images are scored [default: the downloaded MVTec AD, else the demo data]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Folder to write: OUT/CATEGORY/test/DEFECT/NAME.tiff
@@ -45,9 +45,9 @@ pub struct ExportMapsArgs {
 /// The size of exported maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MapSize {
-    /// That of the image file, as MVTec's script demands; stretched between pixel centres
+    /// Size of the image file, as MVTec's script requires
     Image,
-    /// That of the network's output
+    /// Size of the network's output
     Network,
 }
 

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// Options of a sweep, the same for every table and figure.
 #[derive(Args, Debug, Clone)]
 pub struct SweepArgs {
-    /// Budget of a cell: smoke, demo, quick or paper [default: demo on the demo data; on real data quick, or paper with a GPU]
+    /// Budget of a cell: smoke, demo, quick or paper [default: demo for the demo data, else quick, or paper with a GPU]
     #[arg(long)]
     pub profile: Option<String>,
     /// Data set in MVTec layout, or one category's folder [default: the downloaded MVTec AD, else the demo data]
@@ -27,7 +27,7 @@ pub struct SweepArgs {
     /// Folder of texture images [default: the downloaded DTD, else procedural textures]
     #[arg(long, value_name = "DIR")]
     pub textures: Option<PathBuf>,
-    /// Selections of anomaly kinds for categories of your own (TOML, as data/selection.toml)
+    /// Selection file (TOML) for your categories, such as `flawforge select` writes
     #[arg(long, value_name = "FILE")]
     pub selection: Option<PathBuf>,
     /// Settings file (TOML): its values replace those of the profile in every cell that has them, any constant of a simulator too
@@ -39,22 +39,22 @@ pub struct SweepArgs {
     /// Methods, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "A,B", help = methods_help())]
     pub methods: Vec<String>,
-    /// Seeds per method and category
+    /// Number of seeds for each method and category
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub seeds: u64,
-    /// What convolutions of the two networks multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: tf32]
+    /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]. For the two-network methods
     #[arg(long, value_name = "NAME")]
     pub precision: Option<Precision>,
-    /// Cells trained at the same time; the cores are shared among them
+    /// Cells trained at the same time; they share the cores
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
-    /// Run only every N-th cell, starting with the I-th (from 0): for job arrays
+    /// Run every N-th cell from the I-th on (counted from 0), for job arrays
     #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     pub shard: Option<Shard>,
     /// Folder of cells and tables, shared by all tables [default: out/PROFILE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// The network of PatchCore
+    /// The backbone of PatchCore
     #[command(flatten)]
     pub backbone: BackboneArgs,
     /// Folder that `cargo xtask download` fills
@@ -66,7 +66,7 @@ impl SweepArgs {
     /// The methods asked for, each once; without any, `default`.
     ///
     /// # Errors
-    /// When a name is none of a method.
+    /// If a name is not that of a method.
     pub fn methods_or(&self, default: &[Method]) -> Result<Vec<Method>> {
         let mut methods = Vec::new();
         for name in &self.methods {
@@ -138,9 +138,9 @@ pub struct Plan {
     pub overrides: Overrides,
     /// As many seeds are run, from 0 on.
     pub seeds: u64,
-    /// What the convolutions of the two networks multiply with, where it was said.
+    /// Precision of the two networks' convolutions, if it was given.
     pub precision: Option<Precision>,
-    /// The weights of PatchCore's network, where it is among the methods.
+    /// The weights of PatchCore's backbone, if PatchCore is among the methods.
     pub backbone: Option<SweepBackbone>,
 }
 
@@ -299,11 +299,11 @@ pub struct Planned {
     pub loading: Loading,
     /// What it is made from.
     pub provenance: Provenance,
-    /// The figures on the test images.
+    /// The metrics on the test images.
     pub result: Option<CellResult>,
     /// The simulated dataset that it is to be scored on as well.
     pub set: Option<SetSettings>,
-    /// The figures on it.
+    /// The metrics on that dataset.
     pub simulated: Option<SimulatedResult>,
 }
 

@@ -63,8 +63,8 @@ fn reproduce(args: &SweepArgs, wanted: &[PaperTable], hardest: Option<usize>) ->
     let plan = Plan::new(args, columns.all(), columns.on_simulated(), &published)?;
     if plan.data == Images::Demo {
         eprintln!(
-            "Using the generated demo data: no MVTec AD was downloaded and no --data given.\n\
-             For the real thing: `cargo xtask download mvtec-ad dtd`, or --data DIR with your own images."
+            "Using the generated demo data: MVTec AD is not downloaded, and --data is not given.\n\
+             For real images: `cargo xtask download mvtec-ad dtd`, or --data DIR with your own images."
         );
     }
     let mut cells = plan.cells()?;
@@ -180,7 +180,7 @@ fn announce(plan: &Plan, cells: &[Planned], waiting: usize) {
     );
 }
 
-/// The figures of the plan's cells as far as they are there, each in the place of its cell.
+/// The results of the plan's finished cells, each in the place of its cell.
 #[derive(Clone)]
 struct Done(Vec<(Option<CellResult>, Option<SimulatedResult>)>);
 
@@ -247,7 +247,7 @@ fn build_table(
 /// Writes a table, prints it, and says where it is.
 fn show_table(table: &Table, plan: &Plan) -> Result<()> {
     table.write(&plan.out)?;
-    // A closed pipe behind this command is no error of it.
+    // A closed pipe behind this command is not an error.
     let _ = std::io::Write::write_all(
         &mut std::io::stdout(),
         format!("{}\n", table.markdown()).as_bytes(),
@@ -261,7 +261,7 @@ fn show_table(table: &Table, plan: &Plan) -> Result<()> {
 }
 
 /// Loads what the waiting cells need, then trains and scores them; returns one line per failure. After each cell `tabulate`
-/// gets all figures so far.
+/// gets all results so far.
 fn run_waiting(
     args: &SweepArgs,
     plan: &Plan,

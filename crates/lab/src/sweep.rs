@@ -52,9 +52,9 @@ impl Job<'_> {
 /// What became of a cell.
 #[derive(Default)]
 pub struct Outcome {
-    /// The figures on the test images, if they were made now.
+    /// The metrics on the test images, if this sweep computed them.
     pub result: Option<CellResult>,
-    /// The figures on the simulated dataset, if they were made now.
+    /// The metrics on the simulated dataset, if this sweep computed them.
     pub simulated: Option<SimulatedResult>,
     /// What stopped it.
     pub fault: Option<anyhow::Error>,
@@ -63,7 +63,7 @@ pub struct Outcome {
 /// Runs all jobs, `parallel` at a time, each with an equal share of the cores; the outcome stands in the place of its job.
 /// `done` hears of each job as soon as its cell is finished or has failed.
 ///
-/// A cell's figures do not depend on `parallel`: results are the same for any number of threads.
+/// A cell's metrics do not depend on `parallel`: results are the same for any number of threads.
 pub fn run(
     jobs: &[Job<'_>],
     parallel: usize,
@@ -97,7 +97,7 @@ pub fn run(
         std::thread::scope(|scope| {
             for _ in 0..parallel {
                 scope.spawn(|| {
-                    // Without a pool of its own, a cell falls back on the shared one: slower, same figures.
+                    // Without its own pool, a cell uses the shared one: slower, same metrics.
                     match rayon::ThreadPoolBuilder::new()
                         .num_threads((cores / parallel).max(1))
                         .build()
@@ -148,7 +148,7 @@ fn run_one(job: &Job<'_>, bars: &MultiProgress, estimate: &Arc<Estimate>) -> Out
     outcome
 }
 
-/// The main figures of a cell in one line, in percent.
+/// The main metrics of a cell in one line, in percent.
 fn summary(result: &CellResult) -> String {
     let main = [
         Metric::ImageAuroc,

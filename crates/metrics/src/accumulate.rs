@@ -105,7 +105,7 @@ pub struct PixelMetrics {
     pub average_precision: f64,
     /// Area under the per-region overlap, see [`aupro`](crate::aupro).
     pub aupro: f64,
-    /// How far the exact figures can be from those above: zero in exact mode.
+    /// How far the exact metrics can be from those above: zero in exact mode.
     pub error: ErrorBound,
     /// Number of anomalous pixels.
     pub anomalous: u64,
@@ -115,7 +115,7 @@ pub struct PixelMetrics {
     pub components: u64,
 }
 
-/// Largest differences between the figures of a histogram and those of the exact scores. Rounding of
+/// Largest differences between the metrics of a histogram and those of the exact scores. Rounding of
 /// floating-point sums (below 1e-9) is not included.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ErrorBound {

@@ -14,7 +14,7 @@
 //! The functions [`auroc`], [`average_precision`] and [`aupro`] take everything at once. The accumulators
 //! [`ImageScores`] and [`PixelScores`] take an image at a time and can be merged: merging two halves gives
 //! exactly what one pass gives, in any order. [`PixelScores::bounded`] keeps a histogram instead of the
-//! scores and reports how far its figures can be from the exact ones.
+//! scores and reports how far its metrics can be from the exact ones.
 //!
 //! [`Metric`] lists what an evaluation reports, with names for files and titles for readers; [`Scores`] are values by
 //! metric. The feature `serde` reads and writes both by name.

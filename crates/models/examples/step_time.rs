@@ -4,7 +4,7 @@
 //!
 //! The first table times the parts of whole steps. The second times every operator of both networks alone, at its
 //! shapes, and sums by class; what is left of the whole backward pass are sums of gradients and fresh memory.
-//! Every figure is the best of several, in milliseconds; no repetitions leave the second table out, for a profiler.
+//! Every time is the best of several, in milliseconds. Zero repetitions leave the second table out, for a profiler.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

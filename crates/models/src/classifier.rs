@@ -77,7 +77,7 @@ impl Classifier {
 /// Mean cross-entropy of logits (N, classes) and the index of each image's class, through candle's own gradients.
 ///
 /// # Errors
-/// A number that is not a valid class, shapes that do not fit.
+/// A label without a class; shapes that do not match.
 pub fn cross_entropy(logits: &Tensor, classes: &[u32]) -> Result<Tensor, ModelError> {
     let classes = Tensor::new(classes, logits.device())?.unsqueeze(1)?;
     // Subtracting the largest logit does not change the value and keeps the exponentials finite.

@@ -34,7 +34,7 @@ pub struct Draem {
 enum Engine {
     /// Folded and prepared.
     Prepared(Arc<[Prepared; 2]>),
-    /// As they are, for other types and devices. Boxed, since the other one is small.
+    /// Not prepared, for other types and devices. Boxed, since the other variant is small.
     AsTrained(Box<(Reconstructive, Discriminative, Precision)>),
 }
 

@@ -1,4 +1,4 @@
-//! What the convolutions multiply with.
+//! The precision of convolutions: which numbers they multiply.
 
 use std::cell::Cell;
 use std::fmt;
@@ -30,7 +30,7 @@ thread_local! {
 }
 
 impl Precision {
-    /// What convolutions started by this thread multiply with: that of the innermost [`scope`](Self::scope), else the default.
+    /// Precision of the convolutions that this thread starts: that of the innermost [`scope`](Self::scope), else the default.
     pub fn current() -> Self {
         CURRENT.get()
     }
@@ -43,12 +43,12 @@ impl Precision {
         }
     }
 
-    /// Whether this processor computes so, rather than in f32 instead.
+    /// Whether this processor has instructions for this precision. Without them it computes in f32.
     pub fn is_served_here(self) -> bool {
         self != Self::Bf16 || self.arithmetic().is_bf16()
     }
 
-    /// What the kernels of this processor multiply with: f32 unless this is bfloat16 and [`Isa::detect`] has instructions
+    /// Arithmetic of the kernels on this processor: f32 unless this is bfloat16 and [`Isa::detect`] has instructions
     /// for it.
     pub(crate) fn arithmetic(self) -> Arithmetic {
         let isa = Isa::detect();

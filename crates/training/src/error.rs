@@ -1,11 +1,11 @@
-//! What can go wrong in a run, one variant for each party at fault.
+//! What can go wrong in a run, one variant for each place of the error.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// A fault of a run: a setting, the data, a file, or the training itself.
+/// An error of a run: in a setting, the data, a file, or the training itself.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrainingError {
@@ -72,7 +72,7 @@ pub enum TrainingError {
         /// Names of the training images of the batch.
         batch: String,
     },
-    /// A file of weights is not of the network that it is to be used for.
+    /// A file of weights belongs to another network.
     #[error("{}: {fault}", path.display())]
     Backbone {
         /// The file.
@@ -109,7 +109,7 @@ pub enum TrainingError {
 }
 
 impl TrainingError {
-    /// A fault of the setting with this dotted name.
+    /// An error in the setting with this dotted name.
     pub(crate) fn setting(setting: impl Into<String>, fault: impl Into<String>) -> Self {
         Self::Setting {
             setting: setting.into(),
@@ -117,7 +117,7 @@ impl TrainingError {
         }
     }
 
-    /// An I/O fault at `path`.
+    /// An I/O error at `path`.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::Io {
             path: path.to_path_buf(),
@@ -125,7 +125,7 @@ impl TrainingError {
         }
     }
 
-    /// A fault of the checkpoint at `path`.
+    /// An error in the checkpoint at `path`.
     pub(crate) fn checkpoint(path: &Path, fault: impl Into<String>) -> Self {
         Self::Checkpoint {
             path: path.to_path_buf(),

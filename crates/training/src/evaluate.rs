@@ -44,9 +44,9 @@ pub struct Evaluation {
     /// Values of the metrics on whole images, fractions in `[0, 1]`. One is absent where it is not defined: without both
     /// normal and defective test images, or without ground-truth masks.
     pub scores: Scores,
-    /// Pixel metrics in the part of the images that the detector looks at, where that is not all: those of the papers whose
-    /// networks see the central part alone. Ground truth counts from half coverage on, which is what their nearest-neighbour
-    /// resizing comes to. Absent where that part shows no defect.
+    /// Pixel metrics inside the detector's center crop only, as NSA's and PatchCore's papers report them. A pixel is anomalous
+    /// from half coverage on; this stands in for their nearest-neighbour resizing. Absent if the detector sees whole images, or
+    /// if the crop shows no defect.
     #[serde(default, rename = "native", skip_serializing_if = "Option::is_none")]
     pub scores_in_view: Option<Scores>,
     /// How far the exact values can be from `scores`, for each metric of pixels; empty when they are exact
@@ -60,7 +60,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// The category and its main figures in one line, in percent.
+    /// The category and its main metrics in one line, in percent.
     pub fn headline(&self) -> String {
         let main = [Metric::ImageAuroc, Metric::PixelAuroc, Metric::PixelAp].map(|metric| {
             let value = self.scores.get(&metric);

@@ -139,7 +139,7 @@ impl Run {
     /// for it.
     ///
     /// # Errors
-    /// As there.
+    /// As [`detector`](Self::detector).
     pub fn detector_in(&self, precision: Precision) -> Result<Box<dyn Detector>> {
         if self.device.is_cpu() && !precision.is_served_here() {
             log::info!("this processor has no instructions for bfloat16: detecting in f32");
@@ -157,7 +157,7 @@ impl Run {
         detector().map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))
     }
 
-    /// What the run's convolutions multiply with.
+    /// Precision of the run's convolutions.
     pub fn precision(&self) -> Precision {
         self.experiment.settings.assembly().precision()
     }
@@ -187,7 +187,7 @@ impl Run {
         self.header.total_steps
     }
 
-    /// The threshold of verdicts, if the training is finished and one was found.
+    /// The decision threshold, if the training is finished and one was found.
     pub fn threshold(&self) -> Option<&Threshold> {
         self.calibrated().map(|calibrated| &calibrated.threshold)
     }

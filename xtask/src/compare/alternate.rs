@@ -16,7 +16,7 @@ pub struct Settings {
     pub tolerance: f64,
 }
 
-/// Checks that both sides compute the same and times them in turn: ours, peer, peer, ours, ours, … so that neither
+/// Checks that both sides compute the same and times them in turn: ours, baseline, baseline, ours, ours, … so that neither
 /// always follows the other.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
-//! `cargo xtask compare WHAT`: this project's work beside that of others, measured alternately in one run.
+//! `cargo xtask compare WHAT`: this project's work beside that of baselines, measured alternately in one run.
 //!
 //! ```text
-//!  venv: Python packages under target/ ──> peer process ┐
+//!  venv: Python packages under target/ ──> baseline ────┐
 //!                                                        ├─ alternate: one iteration each on request ──> rows: table, JSON
 //!  this program, started again ──────────> our process  ┘
 //! ```
@@ -34,20 +34,20 @@ pub struct CompareArgs {
 /// What every comparison takes.
 #[derive(Args, Debug, Clone)]
 pub struct Common {
-    /// Run this work alone
+    /// Run one work item
     #[arg(long, value_name = "NAME")]
     pub work: Option<String>,
     /// Write the rows to this file as JSON, too
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Timed rounds of one iteration a side; without it each work's own number
+    /// Number of timed rounds [default: depends on the work]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: Option<u32>,
 }
 
 #[derive(Subcommand, Debug)]
 enum What {
-    /// Simulating anomalies, beside numpy, OpenCV, imgaug and scikit-image
+    /// Simulation, beside numpy, OpenCV, imgaug and scikit-image
     Augment(augment::AugmentArgs),
     /// PatchCore's coreset and search, beside torch and FAISS
     Patchcore(patchcore::PatchCoreArgs),
@@ -58,7 +58,7 @@ enum What {
 /// Runs a comparison.
 ///
 /// # Errors
-/// When the peers cannot be set up, both sides compute different values, or a process fails.
+/// When the baselines cannot be set up, both sides compute different values, or a process fails.
 pub fn run(args: CompareArgs) -> Result<()> {
     match args.what {
         What::Augment(args) => augment::run(&args),

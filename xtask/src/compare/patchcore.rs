@@ -23,7 +23,7 @@ use super::serve::{self, Work, serve};
 use super::venv::{self, Venv};
 
 const PACKAGES: [&str; 3] = ["numpy", "torch", "faiss-cpu"];
-/// Numbers in a vector.
+/// Dimension of a vector.
 const LENGTH: usize = 1024;
 /// Vectors that the coreset is taken of.
 const FEATURES: usize = 100_000;
@@ -118,7 +118,7 @@ fn compare(
             alternate(name, &mut ours, &mut theirs, settings).map(Some)
         }
         (Started::Skipped(reason), _) | (_, Started::Skipped(reason)) => {
-            println!("{name} is left out: {reason}");
+            println!("{name} skipped: {reason}");
             Ok(None)
         }
     }
@@ -129,7 +129,7 @@ fn command_name(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
-/// The folder with the vectors that both sides read, made once, and the peer's script.
+/// The folder with the vectors that both sides read, made once, and the baseline's script.
 fn vectors() -> Result<PathBuf> {
     let folder = venv::folder().join("patchcore-vectors");
     fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;

@@ -5,26 +5,26 @@ use flawforge::files;
 use serde::Serialize;
 use std::path::Path;
 
-/// One work on one peer. Times are medians.
+/// One work beside one baseline. Times are medians.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// What was computed.
     pub work: String,
-    /// What our convolutions multiply with, where that can be chosen.
+    /// Precision of our convolutions, if it can be chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<String>,
     /// Our milliseconds for one iteration.
     pub ours_ms: f64,
-    /// Whom we compare with.
+    /// Name of the baseline.
     pub peer: String,
-    /// The peer's milliseconds.
+    /// The baseline's milliseconds for one iteration.
     pub peer_ms: f64,
-    /// The peer's time divided by ours: how many times faster we are.
+    /// The baseline's time divided by ours: how many times faster we are.
     pub ratio: f64,
     /// The most memory that our process held, MB; left out where it is not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ours_peak_mb: Option<f64>,
-    /// The most memory that the peer's process held, MB.
+    /// The most memory that the baseline's process held, MB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_peak_mb: Option<f64>,
 }

@@ -25,13 +25,13 @@ use super::{Common, serve, torch_ours};
 pub struct TorchArgs {
     #[command(flatten)]
     common: Common,
-    /// Compare with this peer alone
+    /// Compare with one baseline
     #[arg(long, value_name = "NAME")]
     peer: Option<String>,
-    /// Threads of each side; without it one per core
+    /// Threads of each side [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
-    /// What our convolutions multiply with, f32 or bf16 [default: what the peer does, where this processor can]
+    /// Precision of our convolutions, f32 or bf16 [default: the baseline's, if the processor has it]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
     /// Be our side of a work: its kind, the precision, and the files of weights and images
@@ -149,7 +149,7 @@ fn measure(args: &TorchArgs) -> Result<Vec<Row>> {
     }
     let known = |name: &str| INFERENCE_PEERS.contains(&name);
     if let Some(peer) = args.peer.as_deref().filter(|peer| !known(peer)) {
-        bail!("no such peer {peer:?}; there are {}", INFERENCE_PEERS.join(", "));
+        bail!("no such baseline {peer:?}; there are {}", INFERENCE_PEERS.join(", "));
     }
     if let Some(precision) = args.precision.filter(|precision| !precision.is_served_here()) {
         bail!("--precision {precision}: this processor has no instructions for it");
@@ -226,7 +226,7 @@ impl Bench<'_> {
                 _ => format!("torch {peer}"),
             };
             if let Some(reason) = self.missing(work, peer)? {
-                println!("{}: {name} is left out: {reason}", work.name);
+                println!("{}: {name} skipped: {reason}", work.name);
                 continue;
             }
             let as_peer = if peer.contains("bf16") && Precision::Bf16.is_served_here() {
@@ -235,7 +235,7 @@ impl Bench<'_> {
                 Precision::F32
             };
             let precision = args.precision.unwrap_or(as_peer);
-            // Ours starts anew for each peer, so that both have the same weights when they are compared.
+            // Ours starts anew for each baseline, so that both have the same weights when they are compared.
             let mut ours = match self.ours(work, precision)? {
                 Started::Ready(process) => process,
                 Started::Skipped(reason) => bail!("we cannot run: {reason}"),
@@ -243,7 +243,7 @@ impl Bench<'_> {
             let mut theirs = match self.peer(work.kind, peer, &name)? {
                 Started::Ready(process) => process,
                 Started::Skipped(reason) => {
-                    println!("{}: {name} is left out: {reason}", work.name);
+                    println!("{}: {name} skipped: {reason}", work.name);
                     continue;
                 }
             };
@@ -258,7 +258,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Why a peer cannot run; onnxruntime gets its model here.
+    /// Why a baseline cannot run; onnxruntime gets its model here.
     fn missing(&self, work: &Work, peer: &str) -> Result<Option<String>> {
         if peer != "onnxruntime" {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Python environments for the peers, made once under `target/` and used again.
+//! Python environments for the baselines, made once under `target/` and used again.
 
 use anyhow::{Context, Result, bail};
 use flawforge::files;
@@ -27,7 +27,7 @@ pub struct Venv {
 
 impl Venv {
     /// The environment `name` with `required` packages and those `optional` ones that can be installed, as pip takes
-    /// them (`"numpy"`, `"numpy<2"`). One that is there with the same lists is used as it is.
+    /// them (`"numpy"`, `"numpy<2"`). An environment with the same lists is used again.
     ///
     /// The interpreter is `python3`, or what the environment variable `PYTHON` says.
     ///
@@ -63,7 +63,7 @@ impl Venv {
         for package in optional {
             println!("installing {package}");
             if let Err(fault) = succeed(venv.pip().arg(package)) {
-                println!("{package} is left out: {fault:#}");
+                println!("{package} skipped: {fault:#}");
                 venv.missing.push((*package).to_owned());
             }
         }

@@ -72,7 +72,7 @@ impl Catalogue {
     /// Reads a catalogue and checks every entry.
     ///
     /// # Errors
-    /// Text that is not such a catalogue, a hash that is none, an archive name that is a path or has an unknown ending.
+    /// Text that is not such a catalogue, an invalid hash, an archive name that is a path or has an unknown ending.
     pub fn from_toml(text: &str) -> Result<Self, DownloadError> {
         let catalogue: Self = toml::from_str(text).map_err(|e| DownloadError::Io {
             path: "datasets.toml".into(),

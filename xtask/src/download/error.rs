@@ -1,4 +1,4 @@
-//! What can go wrong between an address and a folder: one line a fault, naming the file or address.
+//! What can go wrong between an address and a folder: one line an error, naming the file or address.
 
 use std::path::{Path, PathBuf};
 

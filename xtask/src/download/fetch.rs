@@ -83,7 +83,7 @@ fn part_of(target: &Path) -> PathBuf {
     name.into()
 }
 
-/// Whose fault it was, which decides what is tried next.
+/// What failed, which decides what is tried next.
 enum Failure {
     /// Our disk: no other address will help.
     Local(DownloadError),

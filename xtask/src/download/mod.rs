@@ -42,13 +42,13 @@ pub struct DownloadArgs {
     #[arg(value_name = "DATASET", required = true, value_parser = clap::builder::PossibleValuesParser::new(
         ["mvtec-ad", "dtd", "wide-resnet50-2", "resnet50", "resnet18"]))]
     pub datasets: Vec<String>,
-    /// Take this archive, fetched by hand, instead of downloading (one data set at a time; the hash is checked all the same)
+    /// Use this archive instead of downloading. One data set at a time; its hash is checked too
     #[arg(long, value_name = "FILE")]
     pub archive: Option<PathBuf>,
     /// Folder to put data sets into
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     pub dir: PathBuf,
-    /// Accept the licences without being asked (they are shown first either way)
+    /// Accept the licences without a question; they are shown anyway
     #[arg(long, alias = "accept-license")]
     pub accept_licence: bool,
     /// Keep downloaded archives after unpacking
@@ -70,7 +70,7 @@ pub fn run(args: DownloadArgs) -> Result<()> {
     )
 }
 
-/// [`run`] with a catalogue of one's own.
+/// [`run`] with another catalogue.
 ///
 /// # Errors
 /// As [`run`].

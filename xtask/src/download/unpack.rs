@@ -133,7 +133,7 @@ pub fn unpack(archive: &Path, target: &Path, set: &DataSet, show: Show) -> Resul
     Ok(())
 }
 
-/// The path of an entry as a relative path of plain names, or why it is none.
+/// The path of an entry as a relative path of plain names, or why it is not one.
 fn safe_path(path: &Path) -> Result<PathBuf, &'static str> {
     let mut safe = PathBuf::new();
     let mut depth = 0;
@@ -179,7 +179,7 @@ enum CopyError {
     To(DownloadError),
 }
 
-/// [`io::copy`] that tells whose fault it was: a full disk is not a damaged archive.
+/// [`io::copy`] that tells which side failed: a full disk is not a damaged archive.
 fn copy(from: &mut impl Read, to: &mut File, path: &Path) -> Result<u64, CopyError> {
     let mut buffer = vec![0; 1 << 16];
     let mut copied = 0;

@@ -28,7 +28,7 @@ pub enum Fill {
     Reflect,
 }
 
-/// Rotates a normal image now and then: an augmentation for categories in which no orientation is a fault
+/// Rotates a normal image now and then: an augmentation for categories in which no orientation is a defect
 /// (Lin & Yan fig. 1). The default is DRAEM's code.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -59,14 +59,14 @@ impl RotateNormals {
         number("max_degrees", self.max_degrees, 0.0..=180.0)
     }
 
-    /// The rotated image, or `None` when this draw leaves the image as it is.
+    /// The rotated image, or `None` if this draw does not rotate.
     pub fn apply(&self, image: &RgbImage, rng: &mut dyn RngCore) -> Option<RgbImage> {
         let mut rotated = RgbImage::default();
         self.apply_into(image, &mut rotated, &mut Turned::default(), rng)
             .then_some(rotated)
     }
 
-    /// Writes the rotated image; `false` when this draw leaves the image as it is.
+    /// Writes the rotated image; `false` if this draw does not rotate.
     pub(crate) fn apply_into(
         &self,
         image: &RgbImage,

@@ -12,7 +12,7 @@ pub use selections::{SelectionError, Selections};
 
 use crate::{Fill, Kind};
 
-/// Which simulated anomalies are anomalies indeed in a category, and whether its normal images may be rotated:
+/// Which kinds of simulated anomaly count as defects in a category, and whether its normal images may be rotated:
 /// the outcome of Lin & Yan's selection strategy (fig. 1).
 ///
 /// Covering kinds (transparent, opaque) are always anomalies. NDAA is on when a change of relative position is
@@ -31,17 +31,17 @@ use crate::{Fill, Kind};
 /// rotate_normals = false
 /// fill = "edge"
 /// weights = { near_distribution = 2.0 }
-/// reason = "fixed pose; bent pins are faults"
+/// reason = "fixed pose; bent pins are defects"
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
-    /// The answer for each kind. A kind without one is off, so that an answer like [`Answer::default`] says nothing: reading
-    /// and [`with`](Self::with) leave it out, and nobody else should put it in. An answer "off" that has a source or a
+    /// The answer for each kind. A kind without one is off, so an answer equal to [`Answer::default`] is redundant: reading
+    /// and [`with`](Self::with) leave it out, and other code should not insert it. An answer "off" that has a source or a
     /// weight is kept. Only kinds of [`Kind::ALL`] count; others are neither drawn nor written.
     pub kinds: BTreeMap<Kind, Answer>,
     /// Whether normal images are rotated, as normal images.
     pub rotate_normals: bool,
-    /// Where the answer on rotation comes from; `None`: nobody said.
+    /// Where the answer on rotation comes from; `None` if that is unknown.
     pub rotate_source: Option<Source>,
     /// What the corners of rotated normal images show; black, as DRAEM.
     pub fill: Fill,
@@ -61,7 +61,7 @@ pub struct Answer {
     pub on: bool,
     /// How often it is drawn, relative to the other enabled kinds; finite, at least 0.
     pub weight: f64,
-    /// Where the answer comes from; `None`: nobody said.
+    /// Where the answer comes from; `None` if that is unknown.
     pub source: Option<Source>,
 }
 
@@ -80,14 +80,14 @@ impl Default for Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// Follows from the figures that Lin & Yan print.
+    /// Follows from the metrics that Lin & Yan print.
     PaperInferred,
     /// This project's judgement; the paper does not print its selection.
     Proposal,
 }
 
-/// The paper's three kinds are anomalies, nothing is rotated: the covering kinds are always right, and most things that are
-/// made have parts whose place matters (proposal).
+/// The paper's three kinds are on, rotation is off. Covering kinds are defects in every category. Most manufactured parts have a
+/// fixed layout, so a local distortion is a defect too (proposal).
 impl Default for Selection {
     fn default() -> Self {
         Kind::PAPER
@@ -129,7 +129,7 @@ impl Selection {
         kind.is_selectable() && self.answer(kind).on
     }
 
-    /// How often a kind is drawn when it is on, relative to the other enabled ones; 1 unless it was said otherwise.
+    /// How often a kind is drawn when it is on, relative to the other enabled ones; 1 by default.
     pub fn weight(&self, kind: Kind) -> f64 {
         self.answer(kind).weight
     }

@@ -47,7 +47,7 @@ impl Selections {
     /// all categories without one.
     ///
     /// # Errors
-    /// [`SelectionError`], with the category, or the line, and the fault.
+    /// [`SelectionError`], with the category, or the line, and what is wrong.
     pub fn from_toml(text: &str) -> Result<Self, SelectionError> {
         let mut categories: BTreeMap<String, Selection> = toml::from_str(text)?;
         for (category, selection) in &categories {

@@ -1,4 +1,4 @@
-//! Which pixels show the object and which the ground behind it.
+//! Which pixels show the object and which the background.
 
 use std::cell::RefCell;
 
@@ -16,10 +16,10 @@ use crate::settings::number;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Background {
-    /// Brightness of the ground, in levels of 255.
+    /// Brightness of the background, in levels of 255.
     #[serde(serialize_with = "decimal")]
     pub level: f32,
-    /// Largest difference at which a pixel still belongs to the ground, in levels.
+    /// Largest difference at which a pixel still belongs to the background, in levels.
     #[serde(serialize_with = "decimal")]
     pub threshold: f32,
     /// Side of the median filter's square in px, odd; 7.

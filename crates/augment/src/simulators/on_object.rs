@@ -9,7 +9,7 @@ use rand::RngCore;
 
 use crate::{AnomalySimulator, Background, Kind, Simulated};
 
-/// Keeps what another simulator makes on the object in front of a background: pixels of the ground become normal
+/// Keeps what another simulator makes on the object in front of a background: pixels of the background become normal
 /// again, in image and mask (proposal; after GLASS, which intersects masks with the foreground).
 ///
 /// Simulators that draw a mask have the same as a setting of their own, which draws again when nothing is left;

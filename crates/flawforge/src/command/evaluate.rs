@@ -1,4 +1,4 @@
-//! `flawforge evaluate`: figures of a run on test images.
+//! `flawforge evaluate`: metrics of a run on test images.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use super::source::{CategoryArgs, make_folder};
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     category: CategoryArgs,
-    /// A trained run: its directory, or its checkpoint.safetensors alone
+    /// A trained run: its folder, or its checkpoint.safetensors alone
     #[arg(long, value_name = "RUN")]
     run: PathBuf,
     /// Folder for evaluation.json, scores.csv and heatmaps.png [default: `evaluation` beside the run's file]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// What convolutions multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: that of the run's settings]
+    /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
 }
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     files::write(&out.join("evaluation.json"), &json)?;
     write_scores(&out.join("scores.csv"), &evaluation)?;
     sheet.write(&out.join("heatmaps.png"), &evaluation.headline())?;
-    // A closed pipe behind this command is no fault of it.
+    // A closed pipe behind this command is not an error.
     let _ = std::io::stdout().write_all(summary(&evaluation).as_bytes());
     log::info!("details in {}", out.display());
     Ok(())

@@ -24,10 +24,10 @@ const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"];
 /// Options of `predict`.
 #[derive(Args, Debug)]
 pub(crate) struct PredictArgs {
-    /// An image, or a folder whose images (and those of its folders) are taken
+    /// An image, or a folder, searched with its subfolders
     #[arg(value_name = "IMAGE|DIR")]
     input: PathBuf,
-    /// A trained run: its directory, or its checkpoint.safetensors alone
+    /// A trained run: its folder, or its checkpoint.safetensors alone
     #[arg(long, value_name = "RUN")]
     run: PathBuf,
     /// Folder for the results
@@ -37,7 +37,7 @@ pub(crate) struct PredictArgs {
     /// patches. NAME_heat.png shows the map in colors, NAME_overlay.png lays it over the image.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// What convolutions multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: that of the run's settings]
+    /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
 }
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     make_folder(&args.out)?;
     let threshold = run.threshold();
     if threshold.is_none() {
-        log::info!("the run has no threshold, so scores.csv has no verdicts");
+        log::info!("the run has no decision threshold: scores.csv has no verdicts");
     }
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["image", "width", "height", "score", "threshold", "verdict"])?;

@@ -25,7 +25,7 @@ pub(crate) struct SimulateArgs {
     category: CategoryArgs,
     #[command(flatten)]
     anomalies: AnomalyArgs,
-    /// Samples of each kind
+    /// Samples for each kind
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=64))]
     count: u32,
     /// Side of the images in pixels

@@ -15,10 +15,10 @@ use flawforge::training::Product;
 #[derive(Args, Debug, Clone, Default)]
 #[group(multiple = false)]
 pub(crate) struct CategoryArgs {
-    /// Folder of one category: MVTec AD layout, or a plain folder with images in `normal/`
+    /// Folder of one category: `normal/` with images, or MVTec AD's layout
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Generated demo category instead of a folder: connector, gear, weave or leather
+    /// Use a generated demo category instead of a folder: connector, gear, weave or leather
     #[arg(long, value_name = "NAME")]
     demo: Option<String>,
 }
@@ -128,7 +128,7 @@ impl TextureArgs {
 /// What anomalies are made of, and which are made.
 #[derive(Args, Debug)]
 pub(crate) struct AnomalyArgs {
-    /// Selection file (TOML): which kinds of anomaly suit the category [default: the demo data's own, or the built-in ones for MVTec AD]
+    /// Selection file (TOML) that `flawforge select` writes: which kinds of anomaly to simulate [default: the paper's three kinds, no rotation; built-in for MVTec AD and the demo data]
     #[arg(long, value_name = "FILE")]
     pub(crate) selection: Option<PathBuf>,
     #[command(flatten)]

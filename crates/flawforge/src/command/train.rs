@@ -15,7 +15,7 @@ use flawforge::training::{
 
 use super::source::{AnomalyArgs, CategoryArgs, TextureArgs};
 
-/// Share of the normal images that `train` keeps for the threshold of verdicts.
+/// Share of the normal images that `train` holds out to calibrate the decision threshold.
 const HELD_OUT: f64 = 0.1;
 
 /// Options of `train`.
@@ -23,13 +23,13 @@ const HELD_OUT: f64 = 0.1;
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     category: CategoryArgs,
-    /// Directory of the run
+    /// Folder of the run
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
     /// Method
     #[arg(long, value_name = "NAME", help = method_help())]
     method: Option<Method>,
-    /// Budget: smoke, demo, quick or paper [default: quick]
+    /// Budget of the training: smoke, demo, quick or paper [default: quick]
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Settings file (TOML): its values replace those of method and profile, any constant of a simulator too
@@ -37,25 +37,25 @@ pub(crate) struct TrainArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     anomalies: AnomalyArgs,
-    /// Weights of PatchCore's network: safetensors or PyTorch's .pth [default: random ones]
+    /// Weights of PatchCore's backbone, safetensors or .pth [default: random]
     #[arg(long, value_name = "FILE")]
     backbone: Option<PathBuf>,
-    /// Instead of trained weights: random ones, or a small network trained here on the classes of --textures
+    /// Backbone without pretrained weights: random, or a small network trained on the classes of --textures
     #[arg(long, value_name = "HOW", value_parser = ["random", "textures"])]
     backbone_init: Option<String>,
-    /// Seed of the weights, the draw of images and the simulation [default: 0]
+    /// Seed of initial weights, order of images and simulation [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Steps, instead of the profile's length
+    /// Length in steps [default: the profile's]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Share of the normal images held out to find the decision threshold, 0 to 0.5 [default: 0.1]
+    /// Share of normal images held out to calibrate the decision threshold, 0 to 0.5 [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     held_out: Option<f64>,
-    /// What convolutions multiply with: f32, tf32 (on a GPU; f32 elsewhere) or bf16 [default: tf32]
+    /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
-    /// Continue the run in RUN from its last checkpoint; its settings, images and textures are known from there
+    /// Continue the run in RUN from its last checkpoint, with the settings, images and textures stored there
     #[arg(long)]
     resume: bool,
 }
@@ -65,7 +65,7 @@ fn method_help() -> String {
 }
 
 impl TrainArgs {
-    /// The run to go on with, if that was asked for and there is one.
+    /// The run to continue, if --resume was given and the folder holds one.
     fn earlier(&self) -> Result<Option<Run>> {
         let there = self.resume && RunFiles::new(&self.out).checkpoint().is_file();
         Ok(there.then(|| Run::open(&self.out)).transpose()?)
@@ -81,7 +81,7 @@ impl TrainArgs {
             || self.backbone_init.is_some()
     }
 
-    /// The experiment: that of an earlier run, as far as no option says another one.
+    /// The experiment: that of the earlier run, changed by the options given.
     fn experiment(&self, earlier: Option<&Run>, category: &CategoryArgs) -> Result<Experiment> {
         let mut experiment = match earlier.filter(|_| !self.says_settings()) {
             Some(run) => run.experiment().clone(),
@@ -127,7 +127,7 @@ impl TrainArgs {
     fn give_backbone(&self, experiment: &mut Experiment) -> Result<()> {
         let Some(settings) = experiment.settings.patchcore_mut() else {
             if self.backbone.is_some() || self.backbone_init.is_some() {
-                bail!("--backbone and --backbone-init are for the method patchcore");
+                bail!("--backbone and --backbone-init need --method patchcore");
             }
             return Ok(());
         };
@@ -141,7 +141,7 @@ impl TrainArgs {
         )?;
         if source == BackboneSource::Random {
             log::warn!(
-                "PatchCore with random weights, no knowledge of images; for the published method give those of {} with --backbone",
+                "PatchCore runs with random weights, which is not the published method. Give weights of {} with --backbone",
                 network.name()
             );
         }
@@ -156,7 +156,7 @@ impl TrainArgs {
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let earlier = args.earlier()?;
     let known = earlier.as_ref().and_then(Run::places);
-    // What is not said is known from the run.
+    // Options that are left out come from the run.
     let category = match known.filter(|_| args.category.is_empty()) {
         Some(places) => CategoryArgs::at(&places.images),
         None => args.category.clone(),
@@ -204,11 +204,11 @@ fn tell(report: &TrainReport, args: &TrainArgs) {
         report.train_seconds
     );
     if let Some(busy) = report.busy {
-        log::info!("the device was at work {:.1} % of the time", 100.0 * busy);
+        log::info!("the device was busy {:.1} % of the time", 100.0 * busy);
     }
     if let Some(threshold) = &report.threshold {
         log::info!(
-            "threshold of verdicts {:.4}: F1 {:.3} on {} {} images and {} simulated anomalies",
+            "decision threshold {:.4}: F1 {:.3} on {} {} images and {} simulated anomalies",
             threshold.score,
             threshold.f1,
             threshold.normal,

@@ -39,7 +39,7 @@ pub enum SourceError {
         /// The category's folder.
         path: PathBuf,
     },
-    /// A selection file cannot be read, or says something that is no selection.
+    /// A selection file cannot be read, or its contents are not a valid selection.
     #[error("{}: {reason}", path.display())]
     Selection {
         /// The file.

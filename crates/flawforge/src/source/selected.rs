@@ -47,7 +47,7 @@ impl Images {
     /// The selection of a category, by the order that the [module](super) gives. `given` is a file of selections (TOML).
     ///
     /// # Errors
-    /// When the file cannot be read, or says something that is no selection.
+    /// When the file cannot be read, or its contents are not a valid selection.
     pub fn selection(&self, category: &str, given: Option<&Path>) -> Result<Selected, SourceError> {
         if let Some(path) = given {
             if let Some(selection) = in_file(path, category)? {

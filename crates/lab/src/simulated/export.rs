@@ -20,13 +20,13 @@ pub struct SimulateDatasetArgs {
     /// Data set in MVTec layout, or one category's folder [default: the downloaded MVTec AD, else the demo data]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Folder to write; must not exist or be empty
+    /// Folder to write: empty or new
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Categories, separated by commas [default: all]
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub categories: Vec<String>,
-    /// Side of the images, pixels; table 3 makes the same set at the size of its profile
+    /// Side of the images in pixels (table 3 uses its profile's)
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..=2048))]
     pub size: u32,
     /// Folder of texture images [default: the downloaded DTD, else procedural textures]
@@ -35,7 +35,7 @@ pub struct SimulateDatasetArgs {
     /// Anomalous versions of each normal test image, for each kind
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub draws: u64,
-    /// Seed of all pictures; table 3 has 0
+    /// Seed of all images; table 3 uses 0
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Folder that `cargo xtask download` fills

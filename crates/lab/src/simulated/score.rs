@@ -1,4 +1,4 @@
-//! A trained cell's figures on the simulated dataset, kept beside its `result.json`.
+//! A trained cell's metrics on the simulated dataset, kept beside its `result.json`.
 
 use super::set::{KINDS, SetSettings, SimulatedSet};
 use crate::cell::{CellKey, Provenance};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-/// The figures on one kind of simulated anomaly. Scores are fractions in [0, 1], absent where no anomaly of the kind could
+/// The metrics on one kind of simulated anomaly. Scores are fractions in [0, 1], absent where no anomaly of the kind could
 /// be made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KindScores {
@@ -29,7 +29,7 @@ pub struct KindScores {
     pub scores: Scores,
 }
 
-/// What `simulated.json` holds: a cell's figures on every kind.
+/// What `simulated.json` holds: a cell's metrics on every kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulatedResult {
     /// The method.
@@ -50,12 +50,12 @@ pub struct SimulatedResult {
     pub draws: u64,
     /// Seed of the simulated dataset.
     pub set_seed: u64,
-    /// The figures, one a kind.
+    /// The metrics, one entry a kind.
     pub kinds: Vec<KindScores>,
 }
 
 impl SimulatedResult {
-    /// The figures of one kind.
+    /// The metrics of one kind.
     pub fn of(&self, kind: Kind) -> Option<&KindScores> {
         self.kinds.iter().find(|scores| scores.kind == kind)
     }
@@ -63,7 +63,7 @@ impl SimulatedResult {
 
 const FILE: &str = "simulated.json";
 
-/// Reads a cell's figures on the simulated dataset; `None` when there are none yet.
+/// Reads a cell's metrics on the simulated dataset; `None` if the cell has not been scored on it.
 ///
 /// # Errors
 /// When the file is there but cannot be read, or was made from something else.
@@ -76,7 +76,7 @@ pub fn finished(dir: &Path, cell: &Provenance, set: &SetSettings) -> Result<Opti
     };
     let result: SimulatedResult = serde_json::from_str(&text).with_context(|| {
         format!(
-            "{}: not the figures of a simulated dataset; delete it to have them made again",
+            "{}: cannot be read as metrics of a simulated dataset; delete it to compute them again",
             path.display()
         )
     })?;
@@ -86,7 +86,7 @@ pub fn finished(dir: &Path, cell: &Provenance, set: &SetSettings) -> Result<Opti
         && result.set_hash == set.hash();
     if !same {
         bail!(
-            "{}: was made with other settings; delete it to have it made again",
+            "{}: was made with other settings; delete it to compute it again",
             path.display()
         );
     }
@@ -95,7 +95,7 @@ pub fn finished(dir: &Path, cell: &Provenance, set: &SetSettings) -> Result<Opti
 
 /// Scores a detector on a category's simulated dataset and leaves `simulated.json` in the cell's folder.
 ///
-/// Pictures are made, looked at and dropped a few at a time: nothing but scores is held.
+/// Images are made, scored and dropped a few at a time: only scores are kept.
 ///
 /// # Errors
 /// When the detector fails, or the file cannot be written.

@@ -33,9 +33,9 @@ pub struct Table {
     pub differences: Vec<String>,
     /// Why values of the paper are not as printed.
     pub corrections: Vec<String>,
-    /// The cells behind the figures, with their seeds and configuration hashes.
+    /// The cells behind the values, with their seeds and configuration hashes.
     pub cells: Vec<CellResult>,
-    /// Their figures on the simulated dataset, by category and kind, where the table shows them.
+    /// Their metrics on the simulated dataset, by category and kind, where the table shows them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub simulated: Vec<SimulatedResult>,
 }
@@ -82,7 +82,7 @@ impl Table {
         text
     }
 
-    /// The table as CSV text, one line for each method and row, with the figures of all grids.
+    /// The table as CSV text, one line for each method and row, with the values of all grids.
     ///
     /// # Errors
     /// When the text cannot be assembled.

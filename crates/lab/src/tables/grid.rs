@@ -1,4 +1,4 @@
-//! A grid of figures: rows by methods, ours beside the paper's.
+//! A grid of values: rows by methods, ours beside the paper's.
 
 use super::PaperTable;
 use super::observation::{Observation, Quantity};
@@ -13,14 +13,14 @@ const AVERAGE: &str = "average";
 /// The caption of the row of the paper's own means.
 const PRINTED: &str = "average printed in the paper";
 
-/// One method's figures in one row.
+/// One method's values in one row.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
     /// The method.
     pub method: Method,
     /// The row: a category, a kind, or `average`.
     pub row: String,
-    /// How many seeds the figures summarise.
+    /// How many seeds the values summarise.
     pub seeds: usize,
     /// Ours, in the order of the grid's quantities.
     pub ours: Vec<Spread>,
@@ -40,7 +40,7 @@ pub(super) struct Rows<'a> {
     pub(super) of_paper: &'a [String],
 }
 
-/// A grid of figures: one row a category or kind, one column a method, and the paper's beside it.
+/// A grid of values: one row a category or kind, one column a method, and the paper's beside it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Grid {
     /// Its heading; empty for the paper's table itself.

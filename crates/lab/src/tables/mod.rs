@@ -82,9 +82,9 @@ pub struct Finished<'a> {
     pub seeds: u64,
     /// Of the categories, those that are the paper's of that name. The demo data's `leather` is not.
     pub of_paper: &'a [String],
-    /// The figures on the test images.
+    /// The metrics on the test images.
     pub cells: &'a [CellResult],
-    /// The figures on the simulated dataset.
+    /// The metrics on the simulated dataset.
     pub simulated: &'a [SimulatedResult],
     /// Where the setting differs from the paper's, one sentence each.
     pub differences: Vec<String>,

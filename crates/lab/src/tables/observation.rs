@@ -1,4 +1,4 @@
-//! What is averaged over seeds: one method's figures in one row for one seed.
+//! What is averaged over seeds: one method's values in one row for one seed.
 
 use crate::cell::CellResult;
 use crate::simulated::SimulatedResult;
@@ -29,7 +29,7 @@ impl Quantity {
     }
 }
 
-/// One method's figures in one row for one seed.
+/// One method's values in one row for one seed.
 #[derive(Clone, Debug)]
 pub struct Observation {
     /// The method.
@@ -43,7 +43,7 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// The figures of a cell on the test images; the row is its category.
+    /// The metrics of a cell on the test images; the row is its category.
     pub fn of_cell(cell: &CellResult) -> Self {
         let mut values = BTreeMap::from([(Quantity::TrainSeconds, cell.train_seconds)]);
         values.extend(percent(&cell.scores, Quantity::Whole));
@@ -58,7 +58,7 @@ impl Observation {
         }
     }
 
-    /// A method's figures on one kind of simulated anomaly, averaged over `categories`: one for each seed of which every
+    /// A method's metrics on one kind of simulated anomaly, averaged over `categories`: one for each seed of which every
     /// category is finished. A category in which no such anomaly could be made does not enter.
     pub fn of_kind(
         results: &[SimulatedResult],

@@ -1,4 +1,4 @@
-//! A figure over several seeds.
+//! A value over several seeds.
 
 use serde::Serialize;
 use std::fmt;

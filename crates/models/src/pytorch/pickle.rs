@@ -271,7 +271,7 @@ impl Machine<'_> {
             }
             other => {
                 return Err(format!(
-                    "instruction {other:#04x} at byte {} is none that a state dict needs",
+                    "instruction {other:#04x} at byte {} does not occur in a state dict",
                     self.at - 1
                 ));
             }

@@ -18,8 +18,8 @@ use crate::profile::Profile;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
 use crate::settings::{Calibration, Evaluated, Intervals};
 
-/// Counts changes of the code that give other numbers from the same settings. It is part of every hash, so that cells that
-/// were made before such a change are made again.
+/// Counts changes of the code that give other numbers from the same settings. It is part of every hash, so that older cells
+/// run again after such a change.
 pub const REVISION: u32 = 2;
 
 /// Everything that decides what a run learns and how it is scored: the method with all its settings, the category, and every
@@ -46,7 +46,7 @@ pub struct Experiment {
     pub image_size: u32,
     /// Scoring.
     pub evaluation: Evaluated,
-    /// Threshold of verdicts.
+    /// The decision threshold.
     pub calibration: Calibration,
     /// Intervals.
     pub every: Intervals,

@@ -39,7 +39,7 @@ pub struct Calibrated {
 pub struct CalibrationScore {
     /// Name of the normal image.
     pub image: String,
-    /// The kind of anomaly that was simulated on it; none: the image as it is.
+    /// The kind of anomaly that was simulated on it; `None` for the unchanged image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Its score.

@@ -90,7 +90,7 @@ pub struct TrainReport {
     pub last: Option<Line>,
     /// Digests of the training images and the textures.
     pub data: DataDigests,
-    /// The threshold of verdicts, if one was found.
+    /// The decision threshold, if one was found.
     pub threshold: Option<Threshold>,
 }
 
@@ -100,7 +100,7 @@ pub struct TrainReport {
 /// checkpoint and, on the CPU, ends bit for bit as an unbroken one.
 ///
 /// # Errors
-/// See [`TrainingError`]: each variant names the setting, the category or the file at fault.
+/// See [`TrainingError`]: each variant names the setting, the category or the file that is wrong.
 pub fn train(
     experiment: &Experiment,
     category: &Category,

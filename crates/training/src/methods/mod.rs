@@ -71,7 +71,7 @@ pub(crate) trait Assembly {
         wanted.clone()
     }
 
-    /// What the convolutions multiply with.
+    /// Precision of the convolutions.
     fn precision(&self) -> Precision {
         Precision::default()
     }
@@ -93,7 +93,7 @@ pub(crate) trait Assembly {
     /// The batches of a run.
     fn batches<'a>(&self, frame: &Frame<'_>, data: &Data<'a>) -> Box<dyn BatchSource + 'a>;
 
-    /// The anomalies by which the threshold of verdicts is found.
+    /// The anomalies that calibrate the decision threshold.
     fn calibration(&self, data: &Data<'_>) -> Simulation;
 
     /// In which settings an experiment differs from the method's publication, in sentences.
@@ -133,8 +133,7 @@ impl Data<'_> {
     }
 }
 
-/// The processor, for a method whose network has no kernels for a GPU: a step that is half kernels, half reference operators
-/// has no gradients.
+/// The processor, for a method whose network lacks GPU kernels: a tape cannot mix kernels with reference operators.
 fn on_the_processor(method: &str, wanted: &Device) -> Device {
     if !wanted.is_cpu() {
         log::info!("{method} has no kernels for a GPU; it computes on the processor");

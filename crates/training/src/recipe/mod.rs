@@ -28,7 +28,7 @@ pub trait Recipe {
         Ok(())
     }
 
-    /// Learns from one batch. Returns no losses where there are none, or where they are still being computed; then
+    /// Learns from one batch. Returns no losses if the method has none, or if the device still computes them; then
     /// [`pending_losses`](Self::pending_losses) hands them out.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! `cargo xtask compare augment`: simulating anomalies, beside the Python stack that DRAEM and NSA use.
 //!
-//! The peer is a script of our own (`peer.py`) that does the described steps with numpy, OpenCV, imgaug and scikit-image.
+//! The baseline is our script `peer.py`, which does the published steps with numpy, OpenCV, imgaug and scikit-image.
 //! Both sides work on one thread, at 256 px, on the same pictures of the demo data, and draw everything anew for each
 //! sample. Times are milliseconds a sample; our side writes over its previous sample, as a training loop does.
 

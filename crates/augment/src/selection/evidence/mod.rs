@@ -8,7 +8,7 @@
 //!                 +-> near-distribution tries ---------------> share that shows
 //! ```
 //!
-//! Numbers cannot know what is a fault in a product: the outcome is a [`Proposal`] that quotes them, and says where they do not
+//! Numbers cannot know what is a defect in a product: the outcome is a [`Proposal`] that quotes them, and says where they do not
 //! decide. Every measure and threshold is this project's proposal.
 //!
 //! ```
@@ -47,7 +47,7 @@ pub use registration::Similarity;
 use crate::is_grey;
 use plane::Plane;
 
-/// Images looked at, at most, evenly spaced among those given (proposal).
+/// Largest number of images that are measured, evenly spaced among those given (proposal).
 const MOST: usize = 24;
 /// Images needed.
 const FEWEST: usize = 4;
@@ -55,7 +55,7 @@ const FEWEST: usize = 4;
 /// What normal images say about the two questions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evidence {
-    /// Normal images looked at.
+    /// Number of normal images that were measured.
     pub images: usize,
     /// How like one another they are, upright and turned.
     pub similarity: Similarity,

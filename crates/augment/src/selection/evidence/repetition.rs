@@ -6,7 +6,7 @@ use super::plane::Plane;
 
 /// Side of the pictures, in pixels (proposal).
 pub(super) const SIDE: usize = 128;
-/// Largest distance looked at, in pixels of [`SIDE`] (proposal).
+/// Largest distance that is tried, in pixels of [`SIDE`] (proposal).
 const REACH: i64 = 40;
 /// Smallest distance of a repetition, in pixels of [`SIDE`].
 const NEAREST: i64 = 4;

@@ -1,5 +1,5 @@
-//! `flawforge select`: looks at the normal images of a category and proposes its selection: a TOML file, and a page for the
-//! person who confirms or changes it.
+//! `flawforge select`: measures the normal images of a category and proposes its selection. Writes a TOML file, and a page
+//! for the person who confirms or changes it.
 
 mod html;
 mod page;
@@ -25,16 +25,16 @@ pub(crate) struct SelectArgs {
     category: CategoryArgs,
     #[command(flatten)]
     textures: TextureArgs,
-    /// TOML file to write, for `--selection` of the other commands [default: print it]
+    /// Selection file to write, for `--selection` of `simulate` and `train` [default: print it]
     #[arg(long, value_name = "FILE.toml")]
     out: Option<PathBuf>,
-    /// HTML page to write: the evidence, and samples of every kind side by side
+    /// HTML page to write: measurements, and samples of every kind
     #[arg(long, value_name = "FILE.html")]
     page: Option<PathBuf>,
-    /// Samples of each kind on the page
+    /// Samples for each kind on the page
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=24))]
     count: u32,
-    /// Side in pixels at which images are loaded
+    /// Side of the loaded images in pixels
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..=1024))]
     size: u32,
     /// Seed of the samples
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
             seed: args.seed,
         };
         write(path, &page.render()?)?;
-        log::info!("{}: look at it before training", path.display());
+        log::info!("{}: look at this page before training", path.display());
     }
     log::info!("{}: {}", category.name, describe(&proposal.selection));
     match &args.out {
@@ -81,7 +81,7 @@ fn keep_decisions(path: &Path, toml: &str) -> Result<()> {
     match fs::read_to_string(path) {
         Ok(there) if there != toml => {
             bail!(
-                "{}: exists and says otherwise; remove it or name another file",
+                "{}: exists with different contents; remove it or choose another file",
                 path.display()
             )
         }

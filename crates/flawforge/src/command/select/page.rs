@@ -45,7 +45,7 @@ impl Page<'_> {
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta name=\"viewport\" \
              content=\"width=device-width, initial-scale=1\">\n<title>Selection for {name}</title>\n<style>{STYLE}</style>\n\
              </head><body>\n<h1>Which anomalies suit {name}?</h1>\n<p>A proposal, measured on {} of {} normal images. Numbers \
-             cannot know what is a fault in this product: look, then confirm or change it.</p>\n",
+             cannot know what is a defect in this product: look, then confirm or change it.</p>\n",
             self.evidence.images,
             self.category.train.len(),
         );
@@ -71,10 +71,10 @@ impl Page<'_> {
         let orientation = Some((&self.proposal.orientation, "orientation"));
         let kinds = shown_kinds(chosen).map(|kind| {
             let (why, asked) = match kind {
-                Kind::Transparent => ("a foreign texture shining through is always a fault", None),
-                Kind::Opaque => ("a foreign texture on top is always a fault", None),
+                Kind::Transparent => ("a foreign texture shining through is always a defect", None),
+                Kind::Opaque => ("a foreign texture on top is always a defect", None),
                 Kind::NearDistribution => (
-                    "on when parts have a fixed place, so that bending is a fault, and bending shows",
+                    "on when parts have a fixed place, so that bending is a defect, and bending shows",
                     positions,
                 ),
                 _ => ("an anomaly of another method", None),
@@ -97,7 +97,7 @@ impl Page<'_> {
             (
                 "grey",
                 chosen.grey,
-                "on when no normal image has colours: then textures lose theirs, or colour alone would tell a fault",
+                "on when no normal image has colours: then textures lose theirs, or colour alone would give an anomaly away",
                 None,
             ),
         ];
@@ -138,13 +138,13 @@ impl Page<'_> {
 
         writeln!(
             text,
-            "<h2>Would another orientation be a fault?</h2>\n<p>Measured: {}.</p>",
+            "<h2>Would another orientation be a defect?</h2>\n<p>Measured: {}.</p>",
             verdict(&self.proposal.orientation)
         )?;
         measures(text, &self.proposal.orientation.measures)?;
         writeln!(
             text,
-            "<p>Two images laid over each other as they are correlate by {:.2}; with one turned, {:.2} on average; at the best \
+            "<p>Two images laid over each other unturned correlate by {:.2}; with one turned, {:.2} on average; at the best \
              angle, {:.2} (median of {} pairs). Gradients have a grain of {:.2} in common (light from one side alone makes up to \
              0.5) and a grid of {:.2}.</p>",
             found.similarity.upright,
@@ -157,7 +157,7 @@ impl Page<'_> {
 
         writeln!(
             text,
-            "<h2>Would another relative position of parts be a fault?</h2>\n<p>Measured: {}. Things with the same outline but \
+            "<h2>Would another relative position of parts be a defect?</h2>\n<p>Measured: {}. Things with the same outline but \
              irregular insides (nuts, stones) look fixed here though they are not.</p>",
             verdict(&self.proposal.positions)
         )?;
@@ -219,7 +219,7 @@ impl Page<'_> {
             "<h2>rotation of normal images {}</h2>\n<p>These would be learnt as normal.</p>",
             badge(chosen.rotate_normals)
         )?;
-        // What would be used if a person turned it on, should the proposal not.
+        // The corners that a person would get who turns rotation on against the proposal.
         let fill = match chosen.fill {
             Fill::Black if !chosen.rotate_normals => Fill::Reflect,
             fill => fill,

@@ -47,7 +47,7 @@ fn milestones() -> Decay {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What the convolutions multiply with (bfloat16 is a proposal).
+    /// Precision of the convolutions (bfloat16 is a proposal).
     pub precision: Precision,
     /// Widths of the networks.
     pub networks: Networks,

@@ -67,7 +67,7 @@ fn random_crop(image: &RgbImage, side: u32, rng: &mut dyn RngCore) -> RgbImage {
     crop_imm(image, x, y, side, side).to_image()
 }
 
-/// The image turned about its centre, nearest pixel, black where there is none.
+/// The image turned about its centre, nearest pixel, black corners.
 fn rotated(image: &RgbImage, degrees: f64) -> RgbImage {
     let (width, height) = image.dimensions();
     let (sine, cosine) = degrees.to_radians().sin_cos();

@@ -1,4 +1,4 @@
-//! PatchCore's batches: normal images as they are.
+//! PatchCore's batches: unchanged normal images.
 
 use flawforge_augment::{Parameters, Sample};
 use flawforge_datasets::TrainImage;
@@ -7,7 +7,7 @@ use image::RgbImage;
 
 use crate::recipe::{Batch, BatchSource, Part};
 
-/// Normal images as they are, each once, in order.
+/// Unchanged normal images, each once, in order.
 pub(crate) struct PlainBatches<'a> {
     pub(super) images: &'a [TrainImage],
     /// Positions of those that are taken.

@@ -74,7 +74,7 @@ pub struct Budget {
 pub struct Settings {
     /// The method's own.
     pub patchcore: Group,
-    /// Simulated anomalies: they serve the threshold of verdicts alone.
+    /// Simulated anomalies. They only calibrate the decision threshold.
     pub simulation: SimulationSettings,
     /// The backbone's weights, where they are given; the settings' text names them by their digest.
     #[serde(skip)]

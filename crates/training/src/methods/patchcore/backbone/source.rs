@@ -26,7 +26,7 @@ impl BackboneSource {
     /// `downloads`, and without these, random ones.
     ///
     /// # Errors
-    /// Both a file and an initialisation, a name that is none, textures without a folder of them.
+    /// Both a file and an initialisation, an unknown name, `textures` without a folder of textures.
     pub fn resolve(
         file: Option<&Path>,
         initialisation: Option<&str>,

@@ -1,4 +1,4 @@
-//! A backbone of one's own: a small network that learns to tell the textures of a folder apart.
+//! A backbone without outside weights: a small network that learns to tell the textures of a folder apart.
 //!
 //! It stands in for weights trained on a million photographs where none are at hand, and is honest about what it is: a few
 //! hundred pictures in a few classes, a few minutes of training.

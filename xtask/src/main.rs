@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
-use std::process::ExitCode;
 use flawforge_lab::export_maps::{ExportMapsArgs, export_maps};
 use flawforge_lab::plan::SweepArgs;
 use flawforge_lab::reproduce::{self, FigureArgs};
 use flawforge_lab::simulated::{SimulateDatasetArgs, simulate_dataset};
 use flawforge_lab::tables::PaperTable;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use xtask::{compare, demo_data, download};
 
 /// Downloads data, runs sweeps and regenerates the paper's tables.

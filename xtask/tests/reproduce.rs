@@ -420,7 +420,7 @@ fn a_name_alone_brings_no_facts_about_mvtec() {
         "{text}"
     );
     assert!(
-        text.contains("selection of bottle, leather: default: every kind"),
+        text.contains("selection of bottle, leather: default: the paper's three kinds"),
         "{text}"
     );
     assert!(
@@ -450,4 +450,42 @@ fn odd_sizes_run_and_other_settings_are_told_apart() {
         !conflict.status.success() && text.contains("result.json") && text.contains("--out"),
         "{text}"
     );
+}
+
+#[test]
+fn a_changed_constant_is_another_experiment_and_the_cell_runs_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let cell = format!("lin-yan-{DEMO}-s0");
+    let arguments = ["--categories", DEMO, "--methods", "draem,lin-yan"];
+    succeed(command("reproduce-table2", &out, &arguments));
+    let first = figures(&out, &cell);
+    let draem = figures(&out, &format!("draem-{DEMO}-s0"));
+
+    let settings = dir.path().join("constant.toml");
+    fs::write(
+        &settings,
+        "[simulation.kinds.near-distribution]\ndifference = 20.0\n",
+    )
+    .unwrap();
+    let changed = [&arguments[..], &["--config", settings.to_str().unwrap()]].concat();
+    let (_, said) = succeed(command("reproduce-table2", &out, &changed));
+    assert!(
+        said.contains("simulation.kinds.near-distribution.difference is 20, was 15"),
+        "{said}"
+    );
+    let second = figures(&out, &cell);
+    assert_ne!(first["config_hash"], second["config_hash"]);
+    // A method that does not have the constant is not touched, and the earlier cell is kept.
+    assert_eq!(draem, figures(&out, &format!("draem-{DEMO}-s0")));
+    let kept = fs::read_dir(out.join("earlier")).unwrap().flatten().next().unwrap();
+    assert_eq!(read(kept.path().join("result.json"))["config_hash"], first["config_hash"]);
+    let text = fs::read_to_string(out.join("cells").join(&cell).join("config.toml")).unwrap();
+    assert!(text.contains("difference = 20.0"), "{text}");
+
+    // A setting that no cell has is an error.
+    fs::write(&settings, "[nsa]\nwidth = 8\n").unwrap();
+    let outcome = run(&out, &changed);
+    let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert!(!outcome.status.success() && text.contains("nsa.width"), "{text}");
 }

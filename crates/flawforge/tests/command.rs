@@ -77,19 +77,15 @@ fn a_plain_folder_is_trained_on_and_images_of_any_size_are_scored() {
     ];
     let (_, err) = succeed(&train);
     assert!(
-        err.contains("selection of plates: default: every kind, no rotation"),
+        err.contains("selection of plates: default: the paper's three kinds, no rotation"),
         "{err}"
     );
-    for file in [
-        "config.toml",
-        "checkpoint.safetensors",
-        "metrics.jsonl",
-        "threshold.json",
-    ] {
+    for file in ["config.toml", "checkpoint.safetensors", "metrics.jsonl"] {
         assert!(run.join(file).is_file(), "{file}");
     }
     assert!(fault(&train).contains("already holds a run"));
-    succeed(&["train", path(&root), "--out", path(&run), "--resume"]);
+    // Images, textures and settings are known from the run.
+    succeed(&["train", "--out", path(&run), "--resume"]);
     assert!(fault(&[&train[..], &["--seed", "9", "--resume"]].concat()).contains("seed is 9, was 0"));
 
     let suspects = dir.path().join("suspects");
@@ -133,6 +129,20 @@ fn a_plain_folder_is_trained_on_and_images_of_any_size_are_scored() {
             .all(|line| line.ends_with(",normal") || line.ends_with(",anomalous")),
         "{table}"
     );
+
+    // The run's one file, copied alone, gives the same scores and verdicts.
+    let alone = dir.path().join("elsewhere.safetensors");
+    fs::copy(run.join("checkpoint.safetensors"), &alone).unwrap();
+    let again = dir.path().join("again");
+    succeed(&[
+        "predict",
+        path(&suspects),
+        "--run",
+        path(&alone),
+        "--out",
+        path(&again),
+    ]);
+    assert_eq!(fs::read_to_string(again.join("scores.csv")).unwrap(), table);
 
     // One broken file does not cost the scores of the others, but is told.
     fs::write(suspects.join("broken.png"), b"\x89PNG no more").unwrap();
@@ -234,7 +244,10 @@ fn a_name_alone_brings_no_facts_about_mvtec() {
     };
     for own in [&plain, &other] {
         let err = said(&[path(own)]);
-        assert!(err.contains(": default: every kind, no rotation"), "{err}");
+        assert!(
+            err.contains(": default: the paper's three kinds, no rotation"),
+            "{err}"
+        );
         assert!(
             err.contains("near-distribution on, rotation of normals off"),
             "{err}"
@@ -298,12 +311,7 @@ fn a_killed_run_ends_as_an_unbroken_one_with_any_number_of_threads() {
         child.wait().unwrap();
     }
     assert!(train(&killed, "2").status().unwrap().success());
-    for file in [
-        "checkpoint.safetensors",
-        "threshold.json",
-        "config.toml",
-        "panels/step-000021.png",
-    ] {
+    for file in ["checkpoint.safetensors", "config.toml", "panels/step-000021.png"] {
         assert!(
             fs::read(whole.join(file)).unwrap() == fs::read(killed.join(file)).unwrap(),
             "{file} differs"

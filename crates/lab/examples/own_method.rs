@@ -175,7 +175,13 @@ fn own(method: Method, name: &str, out: &Path) -> Result<CellResult> {
         ..TrainOptions::default()
     };
     let mut recipe = Template::default();
-    let report = train_with(&mut recipe, &Plain(&category), &plan, &out.join(&plan.label), &options)?;
+    let report = train_with(
+        &mut recipe,
+        &Plain(&category),
+        &plan,
+        &out.join(&plan.label),
+        &options,
+    )?;
     let evaluation = evaluate(recipe.detector()?.as_ref(), &category)?;
     Ok(CellResult {
         method,
@@ -227,7 +233,9 @@ fn of_the_house(method: Method, name: &str, out: &Path) -> Result<CellResult> {
 }
 
 fn main() -> Result<()> {
-    let out = std::env::args().nth(1).map_or_else(|| PathBuf::from("out/own-method"), PathBuf::from);
+    let out = std::env::args()
+        .nth(1)
+        .map_or_else(|| PathBuf::from("out/own-method"), PathBuf::from);
     let methods = [Method::custom("pixel-template")?, Method::Nsa];
     let categories = ["connector", "weave"].map(str::to_owned);
     let mut cells = Vec::new();

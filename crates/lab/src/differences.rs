@@ -3,7 +3,6 @@
 use crate::cell::CellResult;
 use crate::plan::Plan;
 use crate::tables::PaperTable;
-use flawforge::augment::NsaSettings;
 use flawforge::source::{Images, Textures};
 
 /// One sentence for each difference that matters in `table`.
@@ -69,7 +68,10 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
 fn deviations(plan: &Plan, cells: &[CellResult]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for &method in &plan.methods {
-        let steps = cells.iter().find(|cell| cell.method == method).map(|cell| cell.steps);
+        let steps = cells
+            .iter()
+            .find(|cell| cell.method == method)
+            .map(|cell| cell.steps);
         // Settings that were good enough for the cells are good enough here.
         let Ok((experiment, _)) = plan.experiment(method, 0, 0) else {
             continue;
@@ -85,12 +87,9 @@ fn deviations(plan: &Plan, cells: &[CellResult]) -> Vec<String> {
 
 /// What the paper leaves open about its simulated dataset.
 fn simulated(plan: &Plan) -> Vec<String> {
-    let known = NsaSettings::builtin();
-    let unknown: Vec<&str> = plan
-        .categories
-        .iter()
-        .filter(|name| !known.contains_key(*name))
-        .map(String::as_str)
+    let unknown: Vec<&str> = (plan.products.iter())
+        .filter(|product| product.nsa.is_none())
+        .map(|product| product.name.as_str())
         .collect();
     let mut lines = vec![
         "the simulated dataset: every normal test image once clean and 3 times with an anomaly of each kind, seed 0; the paper \

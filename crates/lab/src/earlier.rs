@@ -42,8 +42,14 @@ pub(crate) fn finished(
         },
     }
     let (hash, differences) = match made_with {
-        Some(Ok(made)) => (made.hash()[..12].to_owned(), experiment.differences(&made).join(", ")),
-        _ => ("unknown".to_owned(), "an earlier version of flawforge made it".to_owned()),
+        Some(Ok(made)) => (
+            made.hash()[..12].to_owned(),
+            experiment.differences(&made).join(", "),
+        ),
+        _ => (
+            "unknown".to_owned(),
+            "an earlier version of flawforge made it".to_owned(),
+        ),
     };
     let aside = put_aside(out, key, &dir, &hash)?;
     eprintln!(

@@ -211,7 +211,12 @@ impl Plan {
     ///
     /// # Errors
     /// Overriding settings with values that cannot be used.
-    pub fn experiment(&self, method: Method, category: usize, seed: u64) -> Result<(Experiment, Vec<String>)> {
+    pub fn experiment(
+        &self,
+        method: Method,
+        category: usize,
+        seed: u64,
+    ) -> Result<(Experiment, Vec<String>)> {
         let product = self.products.get(category).context("a category of the plan")?;
         let plain = Experiment::new(method, &self.profile, product, seed)?;
         let (mut experiment, unknown) = plain.with_known(&self.overrides)?;
@@ -378,7 +383,14 @@ mod tests {
         for (methods, uses) in [
             (&[Method::LinYan][..], true),
             (&[Method::Draem, Method::DraemOurSimulation], true),
-            (&[Method::Draem, Method::SplitDraemSimulation, Method::DraemNoRotation], false),
+            (
+                &[
+                    Method::Draem,
+                    Method::SplitDraemSimulation,
+                    Method::DraemNoRotation,
+                ],
+                false,
+            ),
         ] {
             assert_eq!(uses_selection(methods, &profile).unwrap(), uses, "{methods:?}");
         }

@@ -221,7 +221,11 @@ fn build_table(
         .categories
         .iter()
         .zip(&plan.products)
-        .filter(|(_, product)| product.selection.enables(flawforge::augment::Kind::NearDistribution))
+        .filter(|(_, product)| {
+            product
+                .selection
+                .enables(flawforge::augment::Kind::NearDistribution)
+        })
         .map(|(category, _)| category.clone())
         .collect();
     let of_paper: Vec<String> = plan

@@ -181,13 +181,7 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         resume: true,
         ..TrainOptions::default()
     };
-    let report = training::train(
-        experiment,
-        job.category,
-        job.textures.clone(),
-        &job.dir,
-        &options,
-    )?;
+    let report = training::train(experiment, job.category, job.textures.clone(), &job.dir, &options)?;
     let detector = detector(job)?;
     let mut sheet = HeatMapSheet::new(job.category, detector.full_scale());
     let evaluation = training::evaluate_each(

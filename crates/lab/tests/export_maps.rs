@@ -3,11 +3,11 @@
 use flawforge::masks::Mask;
 use flawforge::metrics::{AUPRO_LIMIT, PixelScores};
 use flawforge::models::AnomalyMap;
+use flawforge_lab::export_maps::{map_path, write_map};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use tiff::decoder::{Decoder, DecodingResult};
-use flawforge_lab::export_maps::{map_path, write_map};
 
 /// Where tests/golden/exported_maps.py gets the files that this test writes.
 const KEEP: &str = "FLAWFORGE_EXPORT_DIR";

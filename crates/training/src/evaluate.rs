@@ -8,8 +8,8 @@ use flawforge_models::{Detection, Detector, View};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{Evaluated, GroundTruth};
 use crate::error::{Result, TrainingError};
+use crate::settings::{Evaluated, GroundTruth};
 
 /// One test image's result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

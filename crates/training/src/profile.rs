@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainingError};
-use crate::settings::Intervals;
 use crate::methods::{draem, nsa, patchcore};
+use crate::settings::Intervals;
 
 const BUILTIN: &str = include_str!("../data/profiles.toml");
 

@@ -15,8 +15,13 @@ use support::{experiment, quiet, run, textures};
 
 fn demo(category: &str) -> Experiment {
     let product = Product::new(category, Selection::default());
-    let mut config =
-        Experiment::new(Method::PatchCore, &Profile::builtin("smoke").unwrap(), &product, 0).unwrap();
+    let mut config = Experiment::new(
+        Method::PatchCore,
+        &Profile::builtin("smoke").unwrap(),
+        &product,
+        0,
+    )
+    .unwrap();
     config.calibration.images = 4;
     config
 }
@@ -27,10 +32,7 @@ fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
     let category = demo_data::category("gear", &config.loading(), 0).unwrap();
     let out = tempfile::tempdir().unwrap();
     let report = train(&config, &category, textures(), out.path(), &quiet()).unwrap();
-    assert_eq!(
-        report.steps,
-        category.train.len().div_ceil(4) as u64
-    );
+    assert_eq!(report.steps, category.train.len().div_ceil(4) as u64);
     let detector = Run::open(out.path()).unwrap().detector().unwrap();
     let evaluation = evaluate(detector.as_ref(), &category).unwrap();
     let auroc = evaluation.scores[&Metric::ImageAuroc];

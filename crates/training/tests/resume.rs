@@ -29,7 +29,11 @@ fn resumed() -> TrainOptions {
 fn five_steps_and_seven_more_equal_twelve() {
     for &method in Method::ALL {
         // PatchCore's batches of 3 pass once over 7 images.
-        let (steps, stop) = if method == Method::PatchCore { (3, 2) } else { (12, 5) };
+        let (steps, stop) = if method == Method::PatchCore {
+            (3, 2)
+        } else {
+            (12, 5)
+        };
         let config = experiment(method, 12);
         let (straight, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let report = run(&config, straight.path(), &quiet()).unwrap();
@@ -85,7 +89,14 @@ fn a_run_is_neither_overwritten_nor_mixed_with_another() {
     assert!(message.contains("already holds a run"), "{message}");
 
     let mut other = first.clone();
-    other.settings.draem_mut().unwrap().split.as_mut().unwrap().detach_focal = false;
+    other
+        .settings
+        .draem_mut()
+        .unwrap()
+        .split
+        .as_mut()
+        .unwrap()
+        .detach_focal = false;
     other.seed = 6;
     let fault = run(&other, dir.path(), &resumed()).unwrap_err();
     assert!(matches!(fault, TrainingError::Mismatch { .. }));

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use flawforge_datasets::parity_split;
-use flawforge_training::settings::Draw;
-use flawforge_training::recipe::{Batch, BatchSource, Pool};
 use flawforge_training::methods::draem::{DraemRecipe, NormMode, Settings, SimulatedBatches, Split};
+use flawforge_training::recipe::{Batch, BatchSource, Pool};
+use flawforge_training::settings::Draw;
 use flawforge_training::{Method, Recipe};
 use support::{SIDE, category, experiment, textures};
 

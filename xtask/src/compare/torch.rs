@@ -149,7 +149,10 @@ fn measure(args: &TorchArgs) -> Result<Vec<Row>> {
     }
     let known = |name: &str| INFERENCE_PEERS.contains(&name);
     if let Some(peer) = args.peer.as_deref().filter(|peer| !known(peer)) {
-        bail!("no such baseline {peer:?}; there are {}", INFERENCE_PEERS.join(", "));
+        bail!(
+            "no such baseline {peer:?}; there are {}",
+            INFERENCE_PEERS.join(", ")
+        );
     }
     if let Some(precision) = args.precision.filter(|precision| !precision.is_served_here()) {
         bail!("--precision {precision}: this processor has no instructions for it");

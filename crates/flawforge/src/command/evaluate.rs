@@ -58,7 +58,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
             sheet.add(position, detection);
         },
     )?;
-    let out = args.out.clone().unwrap_or_else(|| run.file().with_file_name("evaluation"));
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| run.file().with_file_name("evaluation"));
     make_folder(&out)?;
     let json = serde_json::to_vec_pretty(&evaluation).context("evaluation.json")?;
     files::write(&out.join("evaluation.json"), &json)?;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::ops::Precision;
-use flawforge::training::settings::Length;
 use flawforge::training::fit::Places;
 use flawforge::training::methods::patchcore::backbone::BackboneSource;
+use flawforge::training::settings::Length;
 use flawforge::training::{
     Experiment, Method, MethodSettings, Overrides, Profile, Run, RunFiles, TrainOptions, TrainReport, train,
 };
@@ -107,13 +107,21 @@ impl TrainArgs {
             match &mut experiment.settings {
                 MethodSettings::Draem(settings) => settings.schedule.length = Length::Steps(steps),
                 MethodSettings::Nsa(settings) => settings.schedule.length = Length::Steps(steps),
-                _ => bail!("--steps is not for {}: it passes over the images once", experiment.method),
+                _ => bail!(
+                    "--steps is not for {}: it passes over the images once",
+                    experiment.method
+                ),
             }
         }
         if let Some(precision) = self.precision {
             let settings = experiment.settings.draem_mut();
             settings
-                .with_context(|| format!("--precision is for the two-network methods, not {}", experiment.method))?
+                .with_context(|| {
+                    format!(
+                        "--precision is for the two-network methods, not {}",
+                        experiment.method
+                    )
+                })?
                 .precision = precision;
         }
         if earlier.is_none() || self.says_settings() {

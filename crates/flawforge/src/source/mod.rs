@@ -11,7 +11,7 @@
 //! 1. the file that was given: its table for the category, else its table `default`, if it has one;
 //! 2. the demo data's own selections, for the generated images alone;
 //! 3. the built-in selections, for what is known to be MVTec AD by name *and* layout ([`Images::is_mvtec`]);
-//! 4. the default: every kind of anomaly, no rotation of normal images.
+//! 4. the default: the paper's three kinds of anomaly, no rotation of normal images.
 //!
 //! A name alone proves nothing: somebody's folder `bottle` gets the default.
 //!

@@ -38,7 +38,9 @@ impl fmt::Display for Origin {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Demo => f.write_str("the demo data's own"),
             Self::Mvtec => f.write_str("built-in (MVTec AD by its layout)"),
-            Self::Default => f.write_str("default: every kind, no rotation; `flawforge select` proposes one"),
+            Self::Default => {
+                f.write_str("default: the paper's three kinds, no rotation; `flawforge select` proposes one")
+            }
         }
     }
 }
@@ -238,7 +240,7 @@ mod tests {
             "selection of bottle, cable: built-in (MVTec AD by its layout)"
         );
         assert!(
-            lines[1].starts_with("selection of plates: default: every kind"),
+            lines[1].starts_with("selection of plates: default: the paper's three kinds"),
             "{}",
             lines[1]
         );

@@ -5,9 +5,10 @@ use crate::plan::distinct;
 use crate::published::Published;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use flawforge::augment::Selection;
 use flawforge::datasets::{Category, GOOD, Loading};
-use flawforge::source::{Images, Textures};
 use flawforge::files;
+use flawforge::source::{Images, Textures};
 use image::{DynamicImage, ImageFormat};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -96,7 +97,8 @@ pub fn simulate_dataset(args: &SimulateDatasetArgs) -> Result<()> {
     let mut categories = Vec::new();
     for name in names {
         let category = images.load(&name, &Loading::opencv(args.size, args.size))?;
-        let settings = SetSettings::new(&name, args.draws, args.seed);
+        let published = images.product(&name, Selection::default()).nsa;
+        let settings = SetSettings::new(published, args.draws, args.seed);
         let set_hash = settings.hash();
         let set = SimulatedSet::new(&category, loaded.clone(), settings);
         if set.normals().is_empty() {

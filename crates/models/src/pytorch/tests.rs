@@ -99,7 +99,10 @@ fn nothing_is_run() {
         b"I5\n.",
         b"\x80\x04\x95.",
     ] {
-        assert!(fault(program).contains("known here") || fault(program).contains("does not occur in a state dict"));
+        assert!(
+            fault(program).contains("known here")
+                || fault(program).contains("does not occur in a state dict")
+        );
     }
 }
 

@@ -1,7 +1,6 @@
 //! The settings of a method: one table tells methods apart.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::error::{Result, TrainingError};
 use crate::methods::{Assembly, Method, draem, nsa, patchcore};
@@ -29,9 +28,9 @@ macro_rules! families {
             }
 
             /// Reads the settings of a method from its text.
-            pub(crate) fn read(method: Method, text: Value) -> std::result::Result<Self, String> {
+            pub(crate) fn read(method: Method, text: toml::Table) -> std::result::Result<Self, String> {
                 match method {
-                    $($(Method::$method)|+ => <$settings>::deserialize(text).map(Self::$family).map_err(|error| error.to_string()),)+
+                    $($(Method::$method)|+ => <$settings>::deserialize(toml::Value::Table(text)).map(Self::$family).map_err(|error| error.to_string()),)+
                     Method::Custom(name) => Err(format!("{name} is not a method of this program")),
                 }
             }

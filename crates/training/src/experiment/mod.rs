@@ -73,7 +73,11 @@ impl Experiment {
             every: profile.every.clone(),
             settings: MethodSettings::new(method, profile, product)?,
         };
-        experiment.settings.clone().assembly().adapt(&mut experiment.every);
+        experiment
+            .settings
+            .clone()
+            .assembly()
+            .adapt(&mut experiment.every);
         Ok(experiment)
     }
 
@@ -143,8 +147,6 @@ impl Experiment {
         }
     }
 }
-
-
 
 #[cfg(test)]
 mod tests;

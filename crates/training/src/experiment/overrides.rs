@@ -108,7 +108,8 @@ fn refuse_identity(own: &toml::Table, overrides: &Overrides) -> Result<()> {
             continue;
         };
         if given != own {
-            let message = format!("{name} is {given} here and {own} in the experiment; {elsewhere} decides it");
+            let message =
+                format!("{name} is {given} here and {own} in the experiment; {elsewhere} decides it");
             return Err(settings_text(&overrides.origin, &message));
         }
     }
@@ -127,12 +128,7 @@ fn merge(base: &mut toml::Table, overrides: toml::Table) {
 }
 
 /// What of `overrides` stands in `base`; the names of the rest are added to `unknown`.
-fn known(
-    name: &str,
-    base: &toml::Table,
-    overrides: toml::Table,
-    unknown: &mut Vec<String>,
-) -> toml::Table {
+fn known(name: &str, base: &toml::Table, overrides: toml::Table, unknown: &mut Vec<String>) -> toml::Table {
     let mut kept = toml::Table::new();
     for (key, value) in overrides {
         let inner = dotted(name, &key);

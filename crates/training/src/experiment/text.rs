@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::{Experiment, MethodSettings};
 use crate::error::{Result, TrainingError};
@@ -24,7 +23,7 @@ pub(super) struct Text {
     calibration: Calibration,
     every: Intervals,
     #[serde(flatten)]
-    others: Map<String, Value>,
+    others: toml::Table,
 }
 
 impl TryFrom<Text> for Experiment {
@@ -32,7 +31,7 @@ impl TryFrom<Text> for Experiment {
 
     fn try_from(text: Text) -> std::result::Result<Self, String> {
         Ok(Self {
-            settings: MethodSettings::read(text.method, Value::Object(text.others))
+            settings: MethodSettings::read(text.method, text.others)
                 .map_err(|error| format!("{error} (method {})", text.method))?,
             revision: text.revision,
             method: text.method,

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::RunPlan;
 use super::calibrate::Calibrated;
 use super::journal::Interval;
-use super::RunPlan;
 use crate::error::{Result, TrainingError};
 use crate::experiment::differences;
 use crate::recipe::Recipe;
@@ -94,7 +94,10 @@ impl Header {
             found.push("the textures have changed".to_owned());
         }
         if found.is_empty() && saved.total_steps != self.total_steps {
-            found.push(format!("steps are {}, were {}", self.total_steps, saved.total_steps));
+            found.push(format!(
+                "steps are {}, were {}",
+                self.total_steps, saved.total_steps
+            ));
         }
         if !found.is_empty() {
             return Err(TrainingError::Mismatch {

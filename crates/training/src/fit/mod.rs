@@ -16,11 +16,11 @@ mod progress;
 mod session;
 
 pub use calibrate::{Calibrated, CalibrationScore, Threshold};
-pub(crate) use checkpoint::{Header, read as read_checkpoint};
 pub use checkpoint::{DataDigests, Places};
+pub(crate) use checkpoint::{Header, read as read_checkpoint};
 pub use journal::{Line, read_journal};
-pub use plan::RunPlan;
 pub use pace::spoken;
+pub use plan::RunPlan;
 pub use progress::{ProgressStyle, Sweep};
 
 use std::fs;
@@ -249,6 +249,10 @@ fn run(
         busy: session.busy.share()?,
         last: lines.into_iter().last(),
         data: plan.data.clone(),
-        threshold: session.header.calibrated.take().map(|calibrated| calibrated.threshold),
+        threshold: session
+            .header
+            .calibrated
+            .take()
+            .map(|calibrated| calibrated.threshold),
     })
 }

@@ -61,7 +61,11 @@ impl<'a> Session<'a> {
         })
     }
 
-    pub(super) fn train(&mut self, recipe: &mut dyn Recipe, batches: &mut dyn Iterator<Item = Batch>) -> Result<()> {
+    pub(super) fn train(
+        &mut self,
+        recipe: &mut dyn Recipe,
+        batches: &mut dyn Iterator<Item = Batch>,
+    ) -> Result<()> {
         let every = &self.plan.every;
         for batch in batches {
             let rate = self.plan.rate(batch.step);
@@ -167,10 +171,10 @@ mod tests {
 
     use super::super::journal::read_journal;
     use super::*;
-    use crate::settings::Intervals;
     use crate::fit::DataDigests;
-    use crate::recipe::Part;
     use crate::fit::ProgressStyle;
+    use crate::recipe::Part;
+    use crate::settings::Intervals;
 
     /// Leaves its losses on the device, so to speak: the step's number, but not a number at step 8.
     #[derive(Default)]

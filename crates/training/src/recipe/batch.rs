@@ -67,7 +67,14 @@ pub fn drawn(draw: Draw, seed: u64, pool: &Pool, step: u64, slot: usize, first: 
             let place = step as usize * pool.batch + slot;
             let (epoch, index) = ((place / count) as u64, first as u64);
             let mut order: Vec<usize> = (0..count).collect();
-            order.shuffle(&mut Stream { seed, step: epoch, index }.rng("shuffle"));
+            order.shuffle(
+                &mut Stream {
+                    seed,
+                    step: epoch,
+                    index,
+                }
+                .rng("shuffle"),
+            );
             order[place % count]
         }
     };

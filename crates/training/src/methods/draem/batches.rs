@@ -4,8 +4,8 @@ use flawforge_augment::{Simulation, Stream};
 use flawforge_datasets::TrainImage;
 use image::RgbImage;
 
-use crate::settings::Draw;
 use crate::recipe::{Batch, BatchSource, Part, Pool, drawn};
+use crate::settings::Draw;
 
 /// Batches of samples simulated on images drawn from one or more pools.
 pub struct SimulatedBatches<'a> {

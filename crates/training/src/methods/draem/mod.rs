@@ -15,8 +15,8 @@ use flawforge_ops::Precision;
 
 use super::{Assembly, Data, Frame};
 use crate::error::Result;
-use crate::settings::Schedule;
 use crate::recipe::{BatchSource, Pool, Recipe};
+use crate::settings::Schedule;
 
 impl Assembly for Settings {
     fn check(&self, _: &Frame<'_>) -> Result<()> {
@@ -93,13 +93,13 @@ impl Assembly for Settings {
             ));
             lines.push(format!(
                 "their networks: widths {} and {} at {} px (DRAEM: 128 and 64 at 256 px)",
-                self.networks.reconstructive_width,
-                self.networks.discriminative_width,
-                frame.image_size
+                self.networks.reconstructive_width, self.networks.discriminative_width, frame.image_size
             ));
         }
         if self.precision == Precision::Bf16 {
-            lines.push("their convolutions multiply in bfloat16; sums and weights are single precision".to_owned());
+            lines.push(
+                "their convolutions multiply in bfloat16; sums and weights are single precision".to_owned(),
+            );
         }
         lines
     }

@@ -192,10 +192,7 @@ impl Settings {
         between("loss.focal_smooth", loss.focal_smooth, 1e-12, 0.1)?;
         simulation(&self.simulation)?;
         if let Some(split) = &self.split {
-            for (name, count) in [
-                ("split.batch_x", split.batch_x),
-                ("split.batch_y", split.batch_y),
-            ] {
+            for (name, count) in [("split.batch_x", split.batch_x), ("split.batch_y", split.batch_y)] {
                 between(name, count as f64, 1.0, 4096.0)?;
             }
         }

@@ -7,8 +7,8 @@ use rand::Rng;
 use rayon::prelude::*;
 
 use super::preparation::prepare;
-use crate::settings::Draw;
 use crate::recipe::{Batch, BatchSource, Part, Pool, drawn};
+use crate::settings::Draw;
 
 /// Batches of NSA.
 pub(crate) struct NsaBatches<'a> {

@@ -21,8 +21,8 @@ use flawforge_datasets::Loading;
 
 use super::{Assembly, Data, Frame};
 use crate::error::Result;
-use crate::settings::Schedule;
 use crate::recipe::{BatchSource, Pool, Recipe};
+use crate::settings::Schedule;
 use batches::NsaBatches;
 use preparation::{crop, loading};
 

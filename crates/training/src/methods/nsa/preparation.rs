@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn sizes_are_nsas_at_256() {
-        assert_eq!(crop(Preparation::Unaligned, 256), CenterCrop::square(256, 224, 256));
+        assert_eq!(
+            crop(Preparation::Unaligned, 256),
+            CenterCrop::square(256, 224, 256)
+        );
         assert_eq!(crop(Preparation::Texture, 256), CenterCrop::square(264, 256, 256));
         for side in [32, 64, 96, 128, 256, 512] {
             for preparation in [Preparation::Unaligned, Preparation::Texture] {

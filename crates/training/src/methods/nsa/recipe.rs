@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{LabelKind, Stream};
-use flawforge_models::{Detector, NsaDetector, NsaNetwork, CenterCrop, imagenet_normalized, images_to_tensor};
+use flawforge_models::{
+    CenterCrop, Detector, NsaDetector, NsaNetwork, imagenet_normalized, images_to_tensor,
+};
 use flawforge_ops::{Adam, Mode, Tape, bce_loss, mse_loss};
 use image::Rgb32FImage;
 

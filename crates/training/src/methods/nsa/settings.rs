@@ -100,9 +100,9 @@ impl Settings {
             return Err(TrainingError::setting("nsa.width", message));
         }
         between("nsa.max_degrees", nsa.max_degrees, 0.0, 180.0)?;
-        nsa.constants.check_ranges().map_err(|error| {
-            TrainingError::setting(format!("nsa.constants.{}", error.name), error.message)
-        })
+        nsa.constants
+            .check_ranges()
+            .map_err(|error| TrainingError::setting(format!("nsa.constants.{}", error.name), error.message))
     }
 }
 

@@ -14,8 +14,8 @@ use flawforge_datasets::{Loading, Resizing};
 
 use super::{Assembly, Data, Frame};
 use crate::error::{Result, TrainingError};
-use crate::settings::Intervals;
 use crate::recipe::{BatchSource, Pool, Recipe};
+use crate::settings::Intervals;
 use batches::PlainBatches;
 
 /// More steps than any pass over images takes.

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
-use flawforge_models::Detector;
 use flawforge_models::CenterCrop;
-use flawforge_models::patchcore::{
-    Coreset, Embedding, FeatureExtractor, MemoryBank, PatchCore, Scoring,
-};
+use flawforge_models::Detector;
+use flawforge_models::patchcore::{Coreset, Embedding, FeatureExtractor, MemoryBank, PatchCore, Scoring};
 use image::RgbImage;
 
 use super::backbone;

@@ -15,8 +15,8 @@ use image::{RgbImage, imageops};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-use super::Weights;
 use super::super::settings::{Backbone, BackboneWeights};
+use super::Weights;
 use crate::error::{Result, TrainingError};
 
 /// Settings of the training (all of them proposals).

@@ -159,7 +159,7 @@ impl Settings {
             adam: Adam::default(),
             loss: Losses::default(),
             simulation,
-            split: split.then(|| Split {
+            split: split.then_some(Split {
                 detach_focal: true,
                 reconstruction_bn_on_y: NormMode::Eval,
                 batch_x: budget.batch,

@@ -95,7 +95,7 @@ pub fn write(parameters: &Parameters, path: &Path, order: ColorOrder) -> Result<
 /// Writes tensors by name to a safetensors file, which appears whole or not at all.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write`](fn@write).
 pub fn write_tensors(tensors: &HashMap<String, Tensor>, path: &Path) -> Result<(), ModelError> {
     let bytes = ::safetensors::serialize(tensors, None).map_err(|source| ModelError::Format {
         path: path.into(),

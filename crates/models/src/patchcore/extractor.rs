@@ -8,7 +8,7 @@ use crate::{ModelError, bytes_to_tensor};
 
 /// The stages of a residual network whose outputs are taken, counted from 1.
 const FINE: usize = 2;
-/// As [`FINE`]; nothing behind it is computed.
+/// The coarser of the two stages whose outputs are taken, counted from 1; nothing behind it is computed.
 pub const COARSE: usize = 3;
 
 /// A frozen network, of which inner feature maps are taken.

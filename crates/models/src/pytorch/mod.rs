@@ -1,7 +1,7 @@
 //! Weights in PyTorch's own files, read without running any of their code.
 //!
 //! A `.pth` file is a pickle, a program for a small stack machine that may call any Python function, with the numbers
-//! beside it. Here the machine knows only what the pickle of a state dict needs ([`pickle`]): dictionaries, tuples, texts,
+//! beside it. Here the machine knows only what the pickle of a state dict needs (the module `pickle`): dictionaries, tuples, texts,
 //! numbers, and "the tensor of this shape in that storage". Any other name stops it. Both layouts of the last ten years are
 //! read: the zip archive of PyTorch 1.6 and later, and the row of pickles and raw storages before it, which torchvision's
 //! older files still have. The tar archives of PyTorch 0.1 are refused.

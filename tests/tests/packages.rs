@@ -1,4 +1,4 @@
-//! Every library can be packaged: its manifest says what crates.io asks for, and what it embeds lies in it.
+//! Every library can be packaged: its manifest says what a registry asks for, and what it embeds lies in it.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};

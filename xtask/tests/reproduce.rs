@@ -478,8 +478,15 @@ fn a_changed_constant_is_another_experiment_and_the_cell_runs_again() {
     assert_ne!(first["config_hash"], second["config_hash"]);
     // A method that does not have the constant is not touched, and the earlier cell is kept.
     assert_eq!(draem, figures(&out, &format!("draem-{DEMO}-s0")));
-    let kept = fs::read_dir(out.join("earlier")).unwrap().flatten().next().unwrap();
-    assert_eq!(read(kept.path().join("result.json"))["config_hash"], first["config_hash"]);
+    let kept = fs::read_dir(out.join("earlier"))
+        .unwrap()
+        .flatten()
+        .next()
+        .unwrap();
+    assert_eq!(
+        read(kept.path().join("result.json"))["config_hash"],
+        first["config_hash"]
+    );
     let text = fs::read_to_string(out.join("cells").join(&cell).join("config.toml")).unwrap();
     assert!(text.contains("difference = 20.0"), "{text}");
 

@@ -61,8 +61,7 @@ impl SetSettings {
     pub fn hash(&self) -> String {
         // Plain data can always be written.
         let text = serde_json::to_string(&(self, ATTEMPTS)).unwrap_or_default();
-        let digest = Sha256::digest(text.as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(Sha256::digest(text.as_bytes()))
     }
 }
 

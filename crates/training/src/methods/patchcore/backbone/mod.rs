@@ -67,11 +67,7 @@ impl Weights {
                 hasher.update(value.to_le_bytes());
             }
         }
-        let digest = hasher
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex::encode(hasher.finalize());
         Ok(Self {
             backbone,
             kind,

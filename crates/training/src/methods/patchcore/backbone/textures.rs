@@ -57,11 +57,7 @@ impl TextureTraining {
     pub fn name(&self, folder: &Path) -> String {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
         let text = format!("{self:?} {}", folder.display());
-        Sha256::digest(text)
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex::encode(&Sha256::digest(text)[..8])
     }
 
     fn rate(&self, step: u64) -> f64 {

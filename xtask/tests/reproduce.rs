@@ -490,7 +490,12 @@ fn a_changed_constant_is_another_experiment_and_the_cell_runs_again() {
     let text = fs::read_to_string(out.join("cells").join(&cell).join("config.toml")).unwrap();
     assert!(text.contains("difference = 20.0"), "{text}");
 
-    // A setting that no cell has is an error.
+    // What the sweep decides itself is refused before a cell is touched, as is a setting that no cell has.
+    fs::write(&settings, "seed = 4\n").unwrap();
+    let outcome = run(&out, &changed);
+    let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert!(!outcome.status.success() && text.contains("--seeds"), "{text}");
+    assert_eq!(figures(&out, &cell), second);
     fs::write(&settings, "[nsa]\nwidth = 8\n").unwrap();
     let outcome = run(&out, &changed);
     let text = String::from_utf8_lossy(&outcome.stderr).into_owned();

@@ -20,6 +20,12 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
         Textures::Folder(dir) => format!("textures: {} (the paper: 5640 images of DTD)", dir.display()),
     });
     lines.extend(deviations(plan, cells));
+    if !plan.overrides.names().is_empty() {
+        lines.push(format!(
+            "settings of --config in every cell that has them: {}",
+            plan.overrides.describe()
+        ));
+    }
     let grey: Vec<&str> = (plan.products.iter())
         .filter(|product| product.selection.grey)
         .map(|product| product.name.as_str())

@@ -245,38 +245,50 @@ impl Plan {
     /// # Errors
     /// When a finished cell was made with other settings, or cannot be read.
     pub fn cells(&self) -> Result<Vec<Planned>> {
-        let mut cells = Vec::new();
+        // All settings are checked before the first folder is touched.
+        let mut cells = self.experiments()?;
+        for cell in &mut cells {
+            cell.result = earlier::finished(&self.out, &cell.key, &cell.experiment, &cell.provenance)?;
+            cell.simulated = match &cell.set {
+                Some(set) if cell.result.is_some() => {
+                    simulated::finished(&cell.key.dir(&self.out), &cell.provenance, set)?
+                }
+                _ => None,
+            };
+        }
+        Ok(cells)
+    }
+
+    /// All cells, before anything is known of what is finished.
+    fn experiments(&self) -> Result<Vec<Planned>> {
         let mut unused: BTreeSet<String> = self.overrides.names().into_iter().collect();
+        for (name, why) in OF_THE_SWEEP {
+            if unused.contains(name) {
+                bail!("setting `{name}` cannot be set for a sweep (--config): {why}");
+            }
+        }
+        let mut cells = Vec::new();
         for seed in 0..self.seeds {
             for (index, category) in self.categories.iter().enumerate() {
                 for &method in &self.methods {
-                    let key = CellKey {
-                        method,
-                        category: category.clone(),
-                        seed,
-                    };
                     let (experiment, unknown) = self.experiment(method, index, seed)?;
                     unused.retain(|name| unknown.contains(name));
-                    let provenance = self.provenance(&experiment);
-                    let dir = key.dir(&self.out);
-                    let result = earlier::finished(&self.out, &key, &experiment, &provenance)?;
-                    let set = self
-                        .on_simulated
-                        .contains(&method)
-                        .then(|| SetSettings::of_table3(self.products[index].nsa));
-                    let simulated = match &set {
-                        Some(set) if result.is_some() => simulated::finished(&dir, &provenance, set)?,
-                        _ => None,
-                    };
                     cells.push(Planned {
-                        key,
+                        key: CellKey {
+                            method,
+                            category: category.clone(),
+                            seed,
+                        },
                         category: index,
                         loading: experiment.loading(),
+                        provenance: self.provenance(&experiment),
                         experiment,
-                        provenance,
-                        result,
-                        set,
-                        simulated,
+                        result: None,
+                        set: self
+                            .on_simulated
+                            .contains(&method)
+                            .then(|| SetSettings::of_table3(self.products[index].nsa)),
+                        simulated: None,
                     });
                 }
             }
@@ -291,6 +303,20 @@ impl Plan {
         Ok(cells)
     }
 }
+
+/// Settings that a sweep decides itself, and why.
+const OF_THE_SWEEP: [(&str, &str); 4] = [
+    ("seed", "--seeds counts the seeds"),
+    (
+        "image_size",
+        "all cells of a table are scored at the size of the profile",
+    ),
+    (
+        "evaluation.aupro_limit",
+        "the tables print AUPRO up to 30 % false positives",
+    ),
+    ("evaluation.ground_truth", "the tables print both rules"),
+];
 
 /// A cell of the plan, with its results as far as they are there.
 pub struct Planned {

@@ -222,6 +222,12 @@ fn checkpoint_of(path: &Path) -> Result<PathBuf> {
     if file.is_file() {
         return Ok(file);
     }
+    if !path.exists() {
+        return Err(TrainingError::RunDirectory {
+            path: path.to_path_buf(),
+            fault: "does not exist".to_owned(),
+        });
+    }
     Err(TrainingError::RunDirectory {
         path: path.to_path_buf(),
         fault: "has no checkpoint.safetensors; train first".to_owned(),

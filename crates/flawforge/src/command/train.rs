@@ -127,7 +127,12 @@ impl TrainArgs {
         if earlier.is_none() || self.says_settings() {
             self.give_backbone(&mut experiment)?;
         }
-        experiment.validate()?;
+        match &self.config {
+            Some(path) => experiment
+                .validate()
+                .with_context(|| path.display().to_string())?,
+            None => experiment.validate()?,
+        }
         Ok(experiment)
     }
 
@@ -163,6 +168,9 @@ impl TrainArgs {
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let earlier = args.earlier()?;
+    if args.resume && earlier.is_none() && args.category.is_empty() {
+        bail!("{}: holds no run to continue", args.out.display());
+    }
     let known = earlier.as_ref().and_then(Run::places);
     // Options that are left out come from the run.
     let category = match known.filter(|_| args.category.is_empty()) {

@@ -42,6 +42,23 @@ impl Overrides {
         Self::from_toml(&text, &path.display().to_string())
     }
 
+    /// All settings with their values, in one line.
+    pub fn describe(&self) -> String {
+        let values: Vec<String> = self
+            .names()
+            .into_iter()
+            .map(|name| {
+                let parts = name.split('.');
+                let value = parts.fold(None, |found: Option<&toml::Value>, part| match found {
+                    None => self.table.get(part),
+                    Some(value) => value.get(part),
+                });
+                value.map_or_else(|| name.clone(), |value| format!("{name} = {value}"))
+            })
+            .collect();
+        values.join(", ")
+    }
+
     /// The dotted names of all settings in it.
     pub fn names(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -59,6 +76,7 @@ impl Experiment {
     pub fn with(&self, overrides: &Overrides) -> Result<Self> {
         let mut table = self.table()?;
         refuse_identity(&table, overrides)?;
+        refuse_unweighted_kinds(&table, overrides)?;
         merge(&mut table, overrides.table.clone());
         table
             .try_into()
@@ -110,6 +128,26 @@ fn refuse_identity(own: &toml::Table, overrides: &Overrides) -> Result<()> {
         if given != own {
             let message =
                 format!("{name} is {given} here and {own} in the experiment; {elsewhere} decides it");
+            return Err(settings_text(&overrides.origin, &message));
+        }
+    }
+    Ok(())
+}
+
+/// A kind that the selection has off is turned on by a weight, not by one of its constants.
+fn refuse_unweighted_kinds(own: &toml::Table, overrides: &Overrides) -> Result<()> {
+    let kinds = |table: &toml::Table| {
+        let kinds = table.get("simulation")?.get("kinds")?.as_table()?;
+        Some(kinds.clone())
+    };
+    let (Some(own), Some(given)) = (kinds(own), kinds(&overrides.table)) else {
+        return Ok(());
+    };
+    for (kind, settings) in &given {
+        if !own.contains_key(kind) && settings.get("weight").is_none() {
+            let message = format!(
+                "the experiment does not simulate {kind} anomalies; simulation.kinds.{kind}.weight turns them on"
+            );
             return Err(settings_text(&overrides.origin, &message));
         }
     }

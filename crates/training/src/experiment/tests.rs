@@ -68,6 +68,12 @@ fn a_kind_can_be_added_with_a_weight_and_constants_are_checked() {
     let added = with(&experiment, "[simulation.kinds.cut-paste]\nweight = 2.0\n").unwrap();
     added.validate().unwrap();
     assert_eq!(added.settings.draem().unwrap().simulation.kinds.len(), 4);
+    let error = with(&experiment, "[simulation.kinds.cut-paste]\n")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("simulation.kinds.cut-paste.weight"), "{error}");
+    let overrides = Overrides::from_toml("seed = 3\n[nsa]\nwidth = 8\n", "two.toml").unwrap();
+    assert_eq!(overrides.describe(), "nsa.width = 8, seed = 3");
     let error = with(
         &experiment,
         "[simulation.kinds.near-distribution]\ndensity = 2.0\n",

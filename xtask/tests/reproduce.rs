@@ -40,6 +40,13 @@ fn succeed(mut command: Command) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
+/// What a command that must fail said.
+fn refused(outcome: &Output) -> String {
+    let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert!(!outcome.status.success(), "{text}");
+    text
+}
+
 fn read(path: PathBuf) -> Value {
     serde_json::from_str(&fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
         .unwrap()
@@ -413,12 +420,11 @@ fn a_name_alone_brings_no_facts_about_mvtec() {
         fs::write(root.join(name).join("train/good/000.png"), b"not looked at").unwrap();
     }
     let out = dir.path().join("out");
-    let outcome = run(&out, &["--data", root.to_str().unwrap(), "--methods", "lin-yan"]);
-    let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
-    assert!(
-        !outcome.status.success() && text.contains("of both sorts"),
-        "{text}"
-    );
+    let text = refused(&run(
+        &out,
+        &["--data", root.to_str().unwrap(), "--methods", "lin-yan"],
+    ));
+    assert!(text.contains("of both sorts"), "{text}");
     assert!(
         text.contains("selection of bottle, leather: default: the paper's three kinds"),
         "{text}"
@@ -444,12 +450,11 @@ fn odd_sizes_run_and_other_settings_are_told_apart() {
     );
     assert_eq!(figures(&out, "draem-part-s0")["test_images"].as_u64(), Some(2));
     let moved = data_set(&dir.path().join("elsewhere"));
-    let conflict = run(&out, &["--data", moved.to_str().unwrap(), "--methods", "draem"]);
-    let text = String::from_utf8_lossy(&conflict.stderr).into_owned();
-    assert!(
-        !conflict.status.success() && text.contains("result.json") && text.contains("--out"),
-        "{text}"
-    );
+    let text = refused(&run(
+        &out,
+        &["--data", moved.to_str().unwrap(), "--methods", "draem"],
+    ));
+    assert!(text.contains("result.json") && text.contains("--out"), "{text}");
 }
 
 #[test]
@@ -492,12 +497,10 @@ fn a_changed_constant_is_another_experiment_and_the_cell_runs_again() {
 
     // What the sweep decides itself is refused before a cell is touched, as is a setting that no cell has.
     fs::write(&settings, "seed = 4\n").unwrap();
-    let outcome = run(&out, &changed);
-    let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
-    assert!(!outcome.status.success() && text.contains("--seeds"), "{text}");
+    let text = refused(&run(&out, &changed));
+    assert!(text.contains("--seeds"), "{text}");
     assert_eq!(figures(&out, &cell), second);
     fs::write(&settings, "[nsa]\nwidth = 8\n").unwrap();
-    let outcome = run(&out, &changed);
-    let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
-    assert!(!outcome.status.success() && text.contains("nsa.width"), "{text}");
+    let text = refused(&run(&out, &changed));
+    assert!(text.contains("nsa.width"), "{text}");
 }

@@ -35,7 +35,7 @@ impl Profile {
     /// # Errors
     /// For any other name, naming those that exist.
     pub fn builtin(name: &str) -> Result<Self> {
-        let mut profiles = Self::parse_all(BUILTIN, "data/profiles.toml")?;
+        let mut profiles = Self::parse_all(BUILTIN, "crates/training/data/profiles.toml")?;
         let known = profiles.keys().cloned().collect::<Vec<_>>().join(", ");
         profiles.remove(name).ok_or_else(|| {
             TrainingError::setting("profile", format!("unknown profile `{name}` (known: {known})"))

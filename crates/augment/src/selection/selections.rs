@@ -37,7 +37,7 @@ pub struct Selections {
 }
 
 impl Selections {
-    /// The 15 categories of MVTec AD (`data/selection.toml`).
+    /// The 15 categories of MVTec AD (`crates/augment/data/selection.toml`).
     pub fn builtin() -> Self {
         // The file is embedded; a test parses it.
         Self::from_toml(include_str!("../../data/selection.toml")).unwrap_or_default()

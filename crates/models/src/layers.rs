@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use flawforge_ops::inference::{PreparedConv, prepare_conv3x3};
-use flawforge_ops::{BatchNorm, Mode, batch_norm_relu, conv3x3, upsample2};
+use flawforge_ops::{BatchNorm, Mode, conv3x3, conv3x3_norm_relu, upsample2};
 
 use crate::{ModelError, ParameterSpec, Parameters, Role};
 
@@ -124,7 +124,8 @@ impl ConvNorm {
     }
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
-        Ok(batch_norm_relu(&self.conv.forward(x)?, &self.norm, mode)?)
+        let Conv { weight, bias } = &self.conv;
+        Ok(conv3x3_norm_relu(x, weight, bias, &self.norm, mode)?)
     }
 }
 

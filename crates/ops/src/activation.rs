@@ -20,7 +20,7 @@ use crate::tape::apply1;
 /// # Errors
 /// Those of candle.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    match dispatch(&[x], Kernels::CpuAndGpu) {
+    match dispatch(&[x], Kernels::CpuAndGpuHalf) {
         Backend::Reference => reference::relu(x),
         _ => apply1(&x.contiguous()?, Relu),
     }
@@ -66,15 +66,15 @@ impl CustomOp1 for Relu {
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         let gpu = cuda::Gpu::of(x);
-        let y = cuda::relu(&gpu, cuda::floats(self.name(), x, layout)?)?;
-        Ok((gpu.storage(y), layout.shape().clone()))
+        let y = cuda::relu(&gpu, cuda::numbers(self.name(), x, layout)?)?;
+        Ok((y.storage(&gpu), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         #[cfg(feature = "cuda")]
         if on_gpu(&[x]) {
-            return cuda::compute(self.name(), [y, dy], |gpu, [y, dy]| {
-                gpu.gradient_of(x, || cuda::relu_backward(gpu, y, dy))
+            return cuda::compute_numbers(self.name(), [y, dy], |gpu, [y, dy]| {
+                cuda::gradient_of(gpu, x, || cuda::relu_backward(gpu, y, dy))
             });
         }
         gradient_of(x, || {

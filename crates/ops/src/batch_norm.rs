@@ -5,6 +5,9 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use crate::cpu::Isa;
 use crate::cpu::batch_norm::{Normalization, backward_input, forward, gradient_sums, moments};
 #[cfg(feature = "cuda")]
+use crate::conv3x3::conv3x3_without_bias;
+use crate::conv3x3::conv3x3;
+#[cfg(feature = "cuda")]
 use crate::cuda;
 pub use crate::definitions::batch_norm::{BatchNorm, Mode};
 use crate::dispatch::{Backend, Kernels, dispatch};
@@ -24,7 +27,7 @@ pub fn batch_norm(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tensor> {
     norm.check(x, mode)?;
     match backend(x, norm) {
         #[cfg(feature = "cuda")]
-        Backend::Gpu => cuda::batch_norm(x, norm, mode, false),
+        Backend::Gpu => cuda::batch_norm(x, norm, mode, false, None),
         Backend::Cpu => fused(x, norm, mode, false),
         Backend::Reference => reference::batch_norm(x, norm, mode),
     }
@@ -38,10 +41,36 @@ pub fn batch_norm_relu(x: &Tensor, norm: &BatchNorm, mode: Mode) -> Result<Tenso
     norm.check(x, mode)?;
     match backend(x, norm) {
         #[cfg(feature = "cuda")]
-        Backend::Gpu => cuda::batch_norm(x, norm, mode, true),
+        Backend::Gpu => cuda::batch_norm(x, norm, mode, true, None),
         Backend::Cpu => fused(x, norm, mode, true),
         Backend::Reference => reference::batch_norm_relu(x, norm, mode),
     }
+}
+
+/// A convolution ([`conv3x3`]), and [`batch_norm_relu`] behind it.
+///
+/// On a GPU, in training, the bias of the convolution is not added: the mean of the batch takes it away again. It moves the
+/// running mean, as it would, and its gradient, which is zero but for rounding, is absent.
+///
+/// # Errors
+/// As those two.
+pub fn conv3x3_norm_relu(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    norm: &BatchNorm,
+    mode: Mode,
+) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if mode == Mode::Train
+        && let Some(y) = conv3x3_without_bias(x, weight, bias)?
+    {
+        norm.check(&y, mode)?;
+        if backend(&y, norm) == Backend::Gpu {
+            return cuda::batch_norm(&y, norm, mode, true, Some(&bias.detach()));
+        }
+    }
+    batch_norm_relu(&conv3x3(x, weight, bias)?, norm, mode)
 }
 
 fn backend(x: &Tensor, norm: &BatchNorm) -> Backend {
@@ -49,7 +78,7 @@ fn backend(x: &Tensor, norm: &BatchNorm) -> Backend {
     let mean = norm.running_mean.as_detached_tensor();
     let variance = norm.running_var.as_detached_tensor();
     let tensors = [x, &norm.weight, &norm.bias, &mean, &variance];
-    dispatch(&tensors, Kernels::CpuAndGpu)
+    dispatch(&tensors, Kernels::CpuAndGpuHalf)
 }
 
 fn fused(x: &Tensor, norm: &BatchNorm, mode: Mode, relu: bool) -> Result<Tensor> {

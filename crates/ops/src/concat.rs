@@ -27,7 +27,7 @@ pub fn concat(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         note_reference(&[a, b]);
         return reference::concat(a, b);
     }
-    match dispatch(&[a, b], Kernels::CpuAndGpu) {
+    match dispatch(&[a, b], Kernels::CpuAndGpuHalf) {
         Backend::Reference => reference::concat(a, b),
         _ => apply2(&a.contiguous()?, &b.contiguous()?, Concat),
     }
@@ -69,11 +69,11 @@ impl CustomOp2 for Concat {
         let (_, _, _, cb) = b_layout.shape().dims4()?;
         let gpu = cuda::Gpu::of(a);
         let (a, b) = (
-            cuda::floats(self.name(), a, a_layout)?,
-            cuda::floats(self.name(), b, b_layout)?,
+            cuda::numbers(self.name(), a, a_layout)?,
+            cuda::numbers(self.name(), b, b_layout)?,
         );
         let y = cuda::concatenate(&gpu, a, b, (ca, cb))?;
-        Ok((gpu.storage(y), (n, h, w, ca + cb).into()))
+        Ok((y.storage(&gpu), (n, h, w, ca + cb).into()))
     }
 
     fn bwd(
@@ -86,11 +86,11 @@ impl CustomOp2 for Concat {
         let (_, ca, cb) = check(a, b)?;
         #[cfg(feature = "cuda")]
         if on_gpu(&[a]) {
-            return cuda::compute(self.name(), [dy], |gpu, [dy]| {
+            return cuda::compute_numbers(self.name(), [dy], |gpu, [dy]| {
                 let take = |from, count| cuda::take_channels(gpu, dy, ca + cb, from, count);
                 Ok((
-                    gpu.gradient_of(a, || take(0, ca))?,
-                    gpu.gradient_of(b, || take(ca, cb))?,
+                    cuda::gradient_of(gpu, a, || take(0, ca))?,
+                    cuda::gradient_of(gpu, b, || take(ca, cb))?,
                 ))
             });
         }

@@ -14,6 +14,8 @@ use crate::dispatch::on_gpu;
 use crate::dispatch::{Backend, Kernels, dispatch};
 use crate::elements::{elements, with_elements, with_elements2};
 use crate::gradient::gradient_of;
+#[cfg(feature = "cuda")]
+use crate::gpu_convolution::GpuConvolution;
 use crate::precision::Precision;
 use crate::reference;
 use crate::tape::apply3;
@@ -28,17 +30,40 @@ use crate::tape::apply3;
 /// Shapes that do not fit together.
 pub fn conv3x3(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     check(x, weight, bias)?;
-    match dispatch(&[x, weight, bias], Kernels::CpuAndGpu) {
+    match dispatch(&[x, weight, bias], Kernels::CpuAndGpuHalf) {
         Backend::Reference => reference::conv3x3(x, weight, bias),
         _ => {
             let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
-            apply3(&x, &weight, &bias, Convolution(Precision::current().arithmetic()))
+            let operation = Convolution {
+                arithmetic: Precision::current().arithmetic(),
+                #[cfg(feature = "cuda")]
+                gpu: GpuConvolution::new(Precision::current()),
+            };
+            apply3(&x, &weight, &bias, operation)
         }
     }
 }
 
-/// The arithmetic of both directions on the processor.
-struct Convolution(Arithmetic);
+/// [`conv3x3`] as if the bias were zero, on a GPU; none elsewhere.
+///
+/// # Errors
+/// As [`conv3x3`].
+#[cfg(feature = "cuda")]
+pub(crate) fn conv3x3_without_bias(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Option<Tensor>> {
+    check(x, weight, bias)?;
+    if dispatch(&[x, weight, bias], Kernels::CpuAndGpuHalf) != Backend::Gpu {
+        return Ok(None);
+    }
+    let operation = GpuConvolution::new(Precision::current());
+    crate::tape::apply2(&x.contiguous()?, &weight.contiguous()?, operation).map(Some)
+}
+
+struct Convolution {
+    /// Of both directions on the processor.
+    arithmetic: Arithmetic,
+    #[cfg(feature = "cuda")]
+    gpu: GpuConvolution,
+}
 
 impl CustomOp3 for Convolution {
     fn name(&self) -> &'static str {
@@ -62,7 +87,7 @@ impl CustomOp3 for Convolution {
             elements(self.name(), weight, weight_layout)?,
             Some(elements(self.name(), bias, bias_layout)?),
             Algorithm::Auto,
-            self.0,
+            self.arithmetic,
         );
         Ok((CpuStorage::F32(y), (n, h, w, co).into()))
     }
@@ -77,17 +102,8 @@ impl CustomOp3 for Convolution {
         bias: &CudaStorage,
         bias_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        let (n, h, w, ci) = x_layout.shape().dims4()?;
-        let co = weight_layout.dims()[0];
-        let gpu = cuda::Gpu::of(x);
-        let y = cuda::conv_forward(
-            &gpu,
-            on_gpu_size(ConvShape { n, h, w, ci, co }),
-            cuda::floats(self.name(), x, x_layout)?,
-            cuda::floats(self.name(), weight, weight_layout)?,
-            cuda::floats(self.name(), bias, bias_layout)?,
-        )?;
-        Ok((gpu.storage(y), (n, h, w, co).into()))
+        let bias = cuda::floats(self.name(), bias, bias_layout)?;
+        self.gpu.forward((x, x_layout), (weight, weight_layout), Some(bias))
     }
 
     fn bwd(
@@ -101,16 +117,13 @@ impl CustomOp3 for Convolution {
         let shape = check(x, weight, bias)?;
         #[cfg(feature = "cuda")]
         if on_gpu(&[x]) {
-            let size = on_gpu_size(shape);
-            return cuda::compute(self.name(), [x, weight, dy], |gpu, [values, filters, dy]| {
-                Ok((
-                    gpu.gradient_of(x, || cuda::conv_backward_input(gpu, size, dy, filters))?,
-                    gpu.gradient_of(weight, || cuda::conv_backward_weight(gpu, size, values, dy))?,
-                    gpu.gradient_of(bias, || cuda::conv_backward_bias(gpu, size, dy))?,
-                ))
-            });
+            let (dx, dw) = self.gpu.backward(x, weight, dy)?;
+            let db = cuda::compute_numbers(self.name(), [dy], |gpu, [dy]| {
+                gpu.gradient_of(bias, || cuda::bias_gradient(gpu, dy, shape.co))
+            })?;
+            return Ok((dx, dw, db));
         }
-        let (arithmetic, dy) = (self.0, dy.contiguous()?);
+        let (arithmetic, dy) = (self.arithmetic, dy.contiguous()?);
         let dx = gradient_of(x, || {
             with_elements2(self.name(), &dy, weight, |dy, weight| {
                 Ok(kernel::backward_input(
@@ -141,19 +154,5 @@ impl CustomOp3 for Convolution {
             })
         })?;
         Ok((dx, None, db))
-    }
-}
-
-#[cfg(feature = "cuda")]
-fn on_gpu_size(ConvShape { n, h, w, ci, co }: ConvShape) -> cuda::ConvSize {
-    cuda::ConvSize {
-        n,
-        h,
-        w,
-        ci,
-        co,
-        kernel: 3,
-        stride: 1,
-        padding: 1,
     }
 }

@@ -89,6 +89,8 @@ pub mod cuda;
 mod definitions;
 mod dispatch;
 mod elements;
+#[cfg(feature = "cuda")]
+mod gpu_convolution;
 mod gradient;
 pub mod inference;
 mod loss;
@@ -104,7 +106,7 @@ pub mod vectors;
 pub use activation::{relu, sigmoid, softmax};
 pub use adam::{Adam, AdamSettings};
 pub use add::{add, add_relu};
-pub use batch_norm::{BatchNorm, Mode, batch_norm, batch_norm_relu};
+pub use batch_norm::{BatchNorm, Mode, batch_norm, batch_norm_relu, conv3x3_norm_relu};
 pub use concat::concat;
 pub use conv2d::{conv_transpose2d, conv2d};
 pub use conv3x3::conv3x3;

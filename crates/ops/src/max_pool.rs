@@ -24,7 +24,7 @@ use crate::tape::apply1;
 /// An odd or zero height or width.
 pub fn max_pool2(x: &Tensor) -> Result<Tensor> {
     check_even(x)?;
-    match dispatch(&[x], Kernels::CpuAndGpu) {
+    match dispatch(&[x], Kernels::CpuAndGpuHalf) {
         Backend::Reference => reference::max_pool2(x),
         _ => apply1(&x.contiguous()?, MaxPool2),
     }
@@ -62,16 +62,16 @@ impl CustomOp1 for MaxPool2 {
     fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         let (n, h, w, c) = layout.shape().dims4()?;
         let gpu = cuda::Gpu::of(x);
-        let y = cuda::pool(&gpu, cuda::floats(self.name(), x, layout)?, w, c)?;
-        Ok((gpu.storage(y), (n, h / 2, w / 2, c).into()))
+        let y = cuda::pool(&gpu, cuda::numbers(self.name(), x, layout)?, w, c)?;
+        Ok((y.storage(&gpu), (n, h / 2, w / 2, c).into()))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (_, _, w, c) = x.dims4()?;
         #[cfg(feature = "cuda")]
         if on_gpu(&[x]) {
-            return cuda::compute(self.name(), [x, dy], |gpu, [values, dy]| {
-                gpu.gradient_of(x, || cuda::pool_backward(gpu, values, dy, w, c))
+            return cuda::compute_numbers(self.name(), [x, dy], |gpu, [values, dy]| {
+                cuda::gradient_of(gpu, x, || cuda::pool_backward(gpu, values, dy, w, c))
             });
         }
         gradient_of(x, || {

@@ -20,6 +20,8 @@ use candle_core::{
 };
 
 use crate::cpu::{Isa, add as kernel};
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::elements::{on_cpu_f32, with_elements2};
 
 thread_local! {
@@ -217,6 +219,12 @@ fn add(pending: &mut HashMap<TensorId, Tensor>, tensor: &Tensor, gradient: Optio
 
 /// Two gradients of the same tensor together.
 fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if a.shape() == b.shape() && a.dtype() == b.dtype() && crate::dispatch::on_gpu(&[a, b]) {
+        return cuda::compute_numbers("tape", [a, b], |gpu, [x, y]| {
+            Ok(cuda::add(gpu, x, y)?.tensor(gpu, a.shape()))
+        });
+    }
     if a.shape() != b.shape() || !on_cpu_f32(&[a, b]) {
         return a + b;
     }

@@ -22,7 +22,7 @@ use crate::tape::apply1;
 /// An input without four dimensions, or an empty one.
 pub fn upsample2(x: &Tensor) -> Result<Tensor> {
     check(x)?;
-    match dispatch(&[x], Kernels::CpuAndGpu) {
+    match dispatch(&[x], Kernels::CpuAndGpuHalf) {
         Backend::Reference => reference::upsample2(x),
         _ => apply1(&x.contiguous()?, Upsample),
     }
@@ -46,16 +46,16 @@ impl CustomOp1 for Upsample {
     fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         let (n, h, w, c) = layout.shape().dims4()?;
         let gpu = cuda::Gpu::of(x);
-        let y = cuda::upsample(&gpu, cuda::floats(self.name(), x, layout)?, (h, w, c))?;
-        Ok((gpu.storage(y), (n, 2 * h, 2 * w, c).into()))
+        let y = cuda::upsample(&gpu, cuda::numbers(self.name(), x, layout)?, (h, w, c))?;
+        Ok((y.storage(&gpu), (n, 2 * h, 2 * w, c).into()))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (_, h, w, c) = x.dims4()?;
         #[cfg(feature = "cuda")]
         if on_gpu(&[x]) {
-            return cuda::compute(self.name(), [dy], |gpu, [dy]| {
-                gpu.gradient_of(x, || cuda::upsample_backward(gpu, dy, (h, w, c)))
+            return cuda::compute_numbers(self.name(), [dy], |gpu, [dy]| {
+                cuda::gradient_of(gpu, x, || cuda::upsample_backward(gpu, dy, (h, w, c)))
             });
         }
         gradient_of(x, || {

@@ -1,24 +1,41 @@
-//! ReLU and softmax.
+//! ReLU, sums and softmax.
 
-use candle_core::Result;
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
+use candle_core::{Result, bail};
 
 use super::gpu::{Floats, Gpu, arguments, count, over_elements};
 use super::kernels::Module;
+use super::numbers::{Buffer, Numbers};
 
-pub(crate) fn relu(gpu: &Gpu, x: Floats<'_>) -> Result<CudaSlice<f32>> {
-    let y = gpu.alloc(x.len)?;
-    let given = arguments![x, gpu.view(&y), count(x.len)?];
-    gpu.launch(Module::Activation, "relu_forward", over_elements(x.len), given)?;
+pub(crate) fn relu(gpu: &Gpu, x: Numbers<'_>) -> Result<Buffer> {
+    let y = Buffer::alloc(gpu, x.number, x.len)?;
+    let kernel = Module::Activation.packed(x.number, [x.len], [x.pointer]);
+    let packs = x.len / kernel.lanes;
+    let given = arguments![x, y.argument(gpu), count(packs)?];
+    gpu.launch(kernel, "relu_forward", over_elements(packs), given)?;
     Ok(y)
 }
 
 /// `dy` where the output `y` is above 0.
-pub(crate) fn relu_backward(gpu: &Gpu, y: Floats<'_>, dy: Floats<'_>) -> Result<CudaSlice<f32>> {
-    let dx = gpu.alloc(y.len)?;
-    let given = arguments![y, dy, gpu.view(&dx), count(y.len)?];
-    gpu.launch(Module::Activation, "relu_backward", over_elements(y.len), given)?;
-    Ok(dx)
+pub(crate) fn relu_backward(gpu: &Gpu, y: Numbers<'_>, dy: Numbers<'_>) -> Result<Buffer> {
+    pairwise(gpu, "relu_backward", y, dy)
+}
+
+/// The sum of two tensors of a type.
+pub(crate) fn add(gpu: &Gpu, a: Numbers<'_>, b: Numbers<'_>) -> Result<Buffer> {
+    pairwise(gpu, "add", a, b)
+}
+
+fn pairwise(gpu: &Gpu, kernel_name: &str, a: Numbers<'_>, b: Numbers<'_>) -> Result<Buffer> {
+    if a.number != b.number || a.len != b.len {
+        bail!("{kernel_name}: {} {:?} and {} {:?}", a.len, a.number, b.len, b.number);
+    }
+    let y = Buffer::alloc(gpu, a.number, a.len)?;
+    let kernel = Module::Activation.packed(a.number, [a.len], [a.pointer, b.pointer]);
+    let packs = a.len / kernel.lanes;
+    let given = arguments![a, b, y.argument(gpu), count(packs)?];
+    gpu.launch(kernel, kernel_name, over_elements(packs), given)?;
+    Ok(y)
 }
 
 /// Softmax of every row of `classes` numbers.

@@ -3,47 +3,62 @@
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
-use super::gpu::{Argument, Columns, Floats, Gpu, arguments, columns, compute, count, floats, over_elements};
-use super::kernels::Module;
+use super::gpu::{Argument, Columns, Floats, Gpu, arguments, columns, count, floats, over_elements};
+use super::kernels::{Kernel, Module};
+use super::numbers::{Buffer, Numbers, compute_numbers, gradient_of, numbers};
 use crate::definitions::batch_norm::{BatchNorm, Mode};
 use crate::tape::apply3;
 
 /// Normalises `x` on a GPU; in training the running statistics move on the way.
-pub(crate) fn fused(x: &Tensor, norm: &BatchNorm, mode: Mode, relu: bool) -> Result<Tensor> {
+///
+/// `left_out` are biases that the convolution before has not added, because the batch's mean takes them away again. In
+/// training alone that is so.
+pub(crate) fn fused(
+    x: &Tensor,
+    norm: &BatchNorm,
+    mode: Mode,
+    relu: bool,
+    left_out: Option<&Tensor>,
+) -> Result<Tensor> {
     let (rows, channels) = norm.check(x, mode)?;
     let x = x.contiguous()?;
     let running = (
         norm.running_mean.as_detached_tensor(),
         norm.running_var.as_detached_tensor(),
     );
-    let operation = compute(
+    let has_left_out = left_out.is_some();
+    let left_out = left_out.unwrap_or(&running.0);
+    let operation = compute_numbers(
         NAME,
-        [&x, &running.0, &running.1],
-        |gpu, [x, running_mean, running_var]| {
+        [&x, &running.0, &running.1, left_out],
+        |gpu, [x, running_mean, running_var, left_out]| {
+            let (running_mean, running_var) = (running_mean.floats(NAME)?, running_var.floats(NAME)?);
             let (mean, inverse) = (gpu.alloc(channels)?, gpu.alloc(channels)?);
             let (to_mean, to_inverse) = (gpu.view(&mean), gpu.view(&inverse));
             match mode {
                 Mode::Train => {
-                    let cut = columns(rows, channels)?;
-                    let partial = partial_sums(gpu, &cut, channels)?;
+                    let Cut { kernel, columns, packs } = Cut::new(x, channels)?;
+                    let partial = partial_sums(gpu, &columns, channels)?;
                     let (rows, channels) = (count(rows)?, count(channels)?);
                     let sums = gpu.argument(&partial);
-                    let given = arguments![x, rows, channels, cut.chunk_rows, sums];
-                    gpu.launch(Module::BatchNorm, "moments_partial", cut.partial, given)?;
+                    let given = arguments![x, rows, packs, columns.chunk_rows, sums];
+                    gpu.launch(kernel, "moments_partial", columns.partial, given)?;
+                    let left_out = Argument::Pointer(if has_left_out { left_out.pointer } else { 0 });
                     let given = arguments![
                         x,
                         sums,
-                        cut.chunks,
+                        columns.chunks,
                         rows,
                         channels,
                         norm.eps,
                         norm.momentum,
+                        left_out,
                         running_mean,
                         running_var,
                         to_mean,
                         to_inverse
                     ];
-                    gpu.launch(Module::BatchNorm, "moments_final", cut.total, given)?;
+                    gpu.launch(kernel, "moments_final", columns.total, given)?;
                 }
                 Mode::Eval => {
                     let config = over_elements(channels);
@@ -78,6 +93,24 @@ struct Normalization {
     inverse: CudaSlice<f32>,
     mode: Mode,
     relu: bool,
+}
+
+/// How the rows of `x` are read.
+struct Cut {
+    kernel: Kernel,
+    columns: Columns,
+    packs: u32,
+}
+
+impl Cut {
+    fn new(x: Numbers<'_>, channels: usize) -> Result<Self> {
+        let kernel = Module::BatchNorm.packed(x.number, [channels], [x.pointer]);
+        Ok(Self {
+            kernel,
+            columns: columns(x.len / channels, channels, kernel.lanes)?,
+            packs: count(channels / kernel.lanes)?,
+        })
+    }
 }
 
 fn partial_sums(gpu: &Gpu, cut: &Columns, channels: usize) -> Result<CudaSlice<f64>> {
@@ -123,17 +156,17 @@ impl CustomOp3 for Normalization {
         bias_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let gpu = Gpu::of(x);
-        let x = floats(NAME, x, x_layout)?;
+        let x = numbers(NAME, x, x_layout)?;
         let channels = self.mean.len();
-        let cut = columns(x.len / channels, channels)?;
-        let y = gpu.alloc(x.len)?;
+        let Cut { kernel, columns, packs } = Cut::new(x, channels)?;
+        let y = Buffer::alloc(&gpu, x.number, x.len)?;
         let [mean, inverse, weight, bias] = self.map(
             &gpu,
             floats(NAME, weight, weight_layout)?,
             floats(NAME, bias, bias_layout)?,
         );
-        let (rows, channels) = (count(x.len / channels)?, count(channels)?);
-        let to = gpu.view(&y);
+        let rows = count(x.len / channels)?;
+        let to = y.argument(&gpu);
         let given = arguments![
             x,
             mean,
@@ -142,12 +175,12 @@ impl CustomOp3 for Normalization {
             bias,
             self.relu,
             rows,
-            channels,
-            cut.chunk_rows,
+            packs,
+            columns.chunk_rows,
             to
         ];
-        gpu.launch(Module::BatchNorm, "normalize", cut.partial, given)?;
-        Ok((gpu.storage(y), x_layout.shape().clone()))
+        gpu.launch(kernel, "normalize", columns.partial, given)?;
+        Ok((y.storage(&gpu), x_layout.shape().clone()))
     }
 
     fn bwd(
@@ -159,37 +192,50 @@ impl CustomOp3 for Normalization {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let channels = self.mean.len();
-        compute(
+        compute_numbers(
             NAME,
             [x, weight, bias, dy],
             |gpu, [values, of_weight, of_bias, dy]| {
-                let cut = columns(values.len / channels, channels)?;
-                let partial = partial_sums(gpu, &cut, channels)?;
+                if dy.number != values.number {
+                    bail!("{NAME}: the gradient is {:?}, the input {:?}", dy.number, values.number);
+                }
+                let Cut { kernel, columns, packs } = Cut::new(values, channels)?;
+                let partial = partial_sums(gpu, &columns, channels)?;
                 let (slope, offset) = (gpu.alloc(channels)?, gpu.alloc(channels)?);
                 let (d_weight, d_bias) = (gpu.alloc(channels)?, gpu.alloc(channels)?);
                 let (incline, constant) = (gpu.view(&slope), gpu.view(&offset));
-                let [mean, inverse, scale, shift] = self.map(gpu, of_weight, of_bias);
+                let [mean, inverse, scale, shift] =
+                    self.map(gpu, of_weight.floats(NAME)?, of_bias.floats(NAME)?);
                 let (rows, width, relu) = (count(values.len / channels)?, count(channels)?, self.relu);
-                let (sums, height) = (gpu.argument(&partial), cut.chunk_rows);
+                let (sums, height) = (gpu.argument(&partial), columns.chunk_rows);
                 let given = arguments![
-                    values, dy, mean, inverse, scale, shift, relu, rows, width, height, sums
+                    values, dy, mean, inverse, scale, shift, relu, rows, packs, height, sums
                 ];
-                gpu.launch(Module::BatchNorm, "gradient_partial", cut.partial, given)?;
+                gpu.launch(kernel, "gradient_partial", columns.partial, given)?;
                 let train = self.mode == Mode::Train;
                 let (to_weight, to_bias) = (gpu.view(&d_weight), gpu.view(&d_bias));
                 let given = arguments![
-                    sums, cut.chunks, inverse, scale, train, rows, width, incline, constant, to_weight,
+                    sums,
+                    columns.chunks,
+                    inverse,
+                    scale,
+                    train,
+                    rows,
+                    width,
+                    incline,
+                    constant,
+                    to_weight,
                     to_bias
                 ];
-                gpu.launch(Module::BatchNorm, "gradient_final", cut.total, given)?;
-                let dx = gpu.gradient_of(x, || {
-                    let dx = gpu.alloc(values.len)?;
-                    let to = gpu.view(&dx);
+                gpu.launch(kernel, "gradient_final", columns.total, given)?;
+                let dx = gradient_of(gpu, x, || {
+                    let dx = Buffer::alloc(gpu, values.number, values.len)?;
+                    let to = dx.argument(gpu);
                     let given = arguments![
-                        values, dy, mean, inverse, scale, shift, incline, constant, relu, rows, width,
+                        values, dy, mean, inverse, scale, shift, incline, constant, relu, rows, packs,
                         height, to
                     ];
-                    gpu.launch(Module::BatchNorm, "gradient_of_input", cut.partial, given)?;
+                    gpu.launch(kernel, "gradient_of_input", columns.partial, given)?;
                     Ok(dx)
                 })?;
                 Ok((

@@ -1,43 +1,45 @@
 //! Channels side by side, and apart again.
 
-use candle_core::Result;
-use candle_core::cuda_backend::cudarc::driver::CudaSlice;
+use candle_core::{Result, bail};
 
-use super::gpu::{Floats, Gpu, arguments, count, over_pixels};
+use super::gpu::{Gpu, arguments, count, over_pixels};
 use super::kernels::Module;
+use super::numbers::{Buffer, Numbers};
 
 /// Pixels of `of_a` and `of_b` numbers side by side.
 pub(crate) fn concatenate(
     gpu: &Gpu,
-    a: Floats<'_>,
-    b: Floats<'_>,
+    a: Numbers<'_>,
+    b: Numbers<'_>,
     (of_a, of_b): (usize, usize),
-) -> Result<CudaSlice<f32>> {
-    count(a.len + b.len)?;
-    let y = gpu.alloc(a.len + b.len)?;
+) -> Result<Buffer> {
+    if a.number != b.number {
+        bail!("concat: one tensor is {:?}, the other {:?}", a.number, b.number);
+    }
+    let y = Buffer::alloc(gpu, a.number, a.len + b.len)?;
     let pixels = a.len / of_a;
-    let given = arguments![a, b, gpu.view(&y), count(of_a)?, count(of_b)?, count(pixels)?];
-    gpu.launch(
-        Module::Concat,
-        "concatenate",
-        over_pixels(pixels, of_a + of_b),
-        given,
-    )?;
+    let kernel = Module::Concat.packed(a.number, [of_a, of_b], [a.pointer, b.pointer]);
+    let (of_a, of_b) = (of_a / kernel.lanes, of_b / kernel.lanes);
+    let given = arguments![a, b, y.argument(gpu), count(of_a)?, count(of_b)?, count(pixels)?];
+    gpu.launch(kernel, "concatenate", over_pixels(pixels, of_a + of_b), given)?;
     Ok(y)
 }
 
 /// The channels `from..from + taken` of pixels of `channels` numbers.
 pub(crate) fn take_channels(
     gpu: &Gpu,
-    x: Floats<'_>,
+    x: Numbers<'_>,
     channels: usize,
     from: usize,
     taken: usize,
-) -> Result<CudaSlice<f32>> {
+) -> Result<Buffer> {
     let pixels = x.len / channels;
-    let y = gpu.alloc(pixels * taken)?;
+    let y = Buffer::alloc(gpu, x.number, pixels * taken)?;
+    let kernel = Module::Concat.packed(x.number, [channels, from, taken], [x.pointer]);
+    let [channels, from, taken] = [channels, from, taken].map(|channels| channels / kernel.lanes);
     let (first, of_pixel) = (count(from)?, count(channels)?);
-    let given = arguments![x, gpu.view(&y), of_pixel, first, count(taken)?, count(pixels)?];
-    gpu.launch(Module::Concat, "take_channels", over_pixels(pixels, taken), given)?;
+    let to = y.argument(gpu);
+    let given = arguments![x, to, of_pixel, first, count(taken)?, count(pixels)?];
+    gpu.launch(kernel, "take_channels", over_pixels(pixels, taken), given)?;
     Ok(y)
 }

@@ -1,204 +1,129 @@
-//! The convolution: filters brought into cuDNN's order, bfloat16 copies where asked for, and the bias.
+//! Convolutions: filters brought into cuDNN's order, activations in the type and with the channels that its kernels want.
 
-use candle_core::Result;
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
+use candle_core::{Result, bail};
 
+use super::channels::{add_bias, narrow, widen};
 use super::cudnn::{Pass, convolve};
-use super::gpu::{Argument, Floats, Gpu, arguments, columns, count, over_elements, over_pixels};
-use super::kernels::Module;
+use super::filters::{from_channels_last, to_channels_last};
+use super::gpu::{Floats, Gpu, count};
+use super::numbers::{Buffer, Number, Numbers};
 use crate::Precision;
 
 pub(crate) use super::cudnn::ConvSize;
 
-/// (N,H,W,Ci) and filters (Co,Ci,K,K) to (N,H',W',Co).
-pub(crate) fn forward(
-    gpu: &Gpu,
+/// Channels of bfloat16 activations are multiples of this: 16 bytes.
+const CHANNELS: usize = 8;
+
+/// A convolution with its filters in cuDNN's order, for both directions.
+///
+/// In bfloat16 a result of a multiple of eight channels stays bfloat16, for the operators that follow. Others, those of
+/// the last layers, are f32, as losses want them. Inputs and gradients of other types and counts of channels are copied,
+/// with zeros in the channels that are added; results lose those channels again.
+pub(crate) struct Convolution {
     size: ConvSize,
-    x: Floats<'_>,
-    filters: Floats<'_>,
-    bias: Floats<'_>,
-) -> Result<CudaSlice<f32>> {
-    let precision = Precision::current();
-    let outputs = size.pixels() * size.co;
-    count(outputs)?;
-    let y = gpu.alloc::<f32>(outputs)?;
-    let filters = Filters::of(gpu, size, precision, filters)?;
-    let whole = over_pixels(size.pixels(), size.co);
-    let (channels, pixels) = (count(size.co)?, count(size.pixels())?);
-    if precision == Precision::Bf16 {
-        let x = rounded(gpu, x)?;
-        let sums = gpu.alloc::<u16>(outputs)?;
-        let pass = Pass::Forward {
-            x: gpu.address(&x),
-            filters: filters.address(gpu),
-            bias: None,
-            y: gpu.address(&sums),
-        };
-        convolve(gpu, size, precision, pass)?;
-        let given = [
-            gpu.argument(&sums),
-            bias.into(),
-            gpu.argument(&y),
-            channels.into(),
-            pixels.into(),
-        ];
-        gpu.launch(Module::Conv3x3, "widen_bfloat16_with_bias", whole, &given)?;
-    } else {
-        let pass = Pass::Forward {
-            x: x.pointer,
-            filters: filters.address(gpu),
-            bias: Some(bias.pointer),
-            y: gpu.address(&y),
-        };
-        if !convolve(gpu, size, precision, pass)? {
-            let given = [gpu.argument(&y), bias.into(), channels.into(), pixels.into()];
-            gpu.launch(Module::Conv3x3, "add_bias", whole, &given)?;
-        }
-    }
-    Ok(y)
+    /// The size as cuDNN sees it.
+    padded: ConvSize,
+    precision: Precision,
+    filters: Buffer,
 }
 
-/// Gradient of the input.
-pub(crate) fn backward_input(
-    gpu: &Gpu,
-    size: ConvSize,
-    dy: Floats<'_>,
-    filters: Floats<'_>,
-) -> Result<CudaSlice<f32>> {
-    let precision = Precision::current();
-    let dx = gpu.alloc::<f32>(size.inputs())?;
-    let filters = Filters::of(gpu, size, precision, filters)?;
-    if precision == Precision::Bf16 {
-        let dy = rounded(gpu, dy)?;
-        let sums = gpu.alloc::<u16>(size.inputs())?;
-        let pass = Pass::Input {
-            dy: gpu.address(&dy),
-            filters: filters.address(gpu),
-            dx: gpu.address(&sums),
+impl Convolution {
+    /// Of filters (Co,Ci,K,K).
+    pub(crate) fn new(gpu: &Gpu, size: ConvSize, precision: Precision, filters: Floats<'_>) -> Result<Self> {
+        let padded = match precision {
+            Precision::Bf16 => ConvSize {
+                ci: size.ci.next_multiple_of(CHANNELS),
+                co: size.co.next_multiple_of(CHANNELS),
+                ..size
+            },
+            Precision::F32 | Precision::Tf32 => size,
         };
-        convolve(gpu, size, precision, pass)?;
-        let given = [
-            gpu.argument(&sums),
-            gpu.argument(&dx),
-            count(size.inputs())?.into(),
-        ];
-        gpu.launch(
-            Module::Conv3x3,
-            "widen_bfloat16",
-            over_elements(size.inputs()),
-            &given,
+        count(padded.inputs())?;
+        count(padded.pixels() * padded.co)?;
+        Ok(Self {
+            size,
+            padded,
+            precision,
+            filters: to_channels_last(gpu, size, padded, number(precision), filters)?,
+        })
+    }
+
+    /// (N,H,W,Ci) to (N,H',W',Co).
+    pub(crate) fn forward(&self, gpu: &Gpu, x: Numbers<'_>, bias: Option<Floats<'_>>) -> Result<Buffer> {
+        let copy = self.fitting(gpu, x, self.size.ci, self.padded.ci)?;
+        let y = Buffer::alloc(
+            gpu,
+            number(self.precision),
+            self.padded.pixels() * self.padded.co,
         )?;
-    } else {
-        let pass = Pass::Input {
-            dy: dy.pointer,
-            filters: filters.address(gpu),
-            dx: gpu.address(&dx),
+        let pass = Pass::Forward {
+            x: copy.as_ref().map_or(x.pointer, |copy| copy.address(gpu)),
+            filters: self.filters.address(gpu),
+            y: y.address(gpu),
         };
-        convolve(gpu, size, precision, pass)?;
-    }
-    Ok(dx)
-}
-
-/// Gradient of the filters, (Co,Ci,K,K).
-pub(crate) fn backward_weight(
-    gpu: &Gpu,
-    size: ConvSize,
-    x: Floats<'_>,
-    dy: Floats<'_>,
-) -> Result<CudaSlice<f32>> {
-    let precision = Precision::current();
-    let result = gpu.alloc::<f32>(size.filters())?;
-    let kernel;
-    let d_filters = if precision == Precision::Bf16 {
-        kernel = "filters_from_channels_last_bfloat16";
-        let (x, dy) = (rounded(gpu, x)?, rounded(gpu, dy)?);
-        let d_filters = gpu.alloc::<u16>(size.filters())?;
-        let pass = Pass::Filters {
-            x: gpu.address(&x),
-            dy: gpu.address(&dy),
-            d_filters: gpu.address(&d_filters),
-        };
-        convolve(gpu, size, precision, pass)?;
-        Filters::Half(d_filters)
-    } else {
-        kernel = "filters_from_channels_last";
-        let d_filters = gpu.alloc::<f32>(size.filters())?;
-        let pass = Pass::Filters {
-            x: x.pointer,
-            dy: dy.pointer,
-            d_filters: gpu.address(&d_filters),
-        };
-        convolve(gpu, size, precision, pass)?;
-        Filters::Whole(d_filters)
-    };
-    reorder(gpu, size, kernel, d_filters.argument(gpu), gpu.argument(&result))?;
-    Ok(result)
-}
-
-/// Gradient of the bias: sums of `dy` over all pixels.
-pub(crate) fn backward_bias(gpu: &Gpu, size: ConvSize, dy: Floats<'_>) -> Result<CudaSlice<f32>> {
-    let (pixels, channels) = (size.pixels(), size.co);
-    let cut = columns(pixels, channels)?;
-    let partial = gpu.alloc::<f64>(2 * cut.chunks as usize * channels)?;
-    let result = gpu.alloc::<f32>(channels)?;
-    let (pixels, channels) = (count(pixels)?, count(channels)?);
-    let sums = gpu.argument(&partial);
-    let given = arguments![dy, pixels, channels, cut.chunk_rows, sums];
-    gpu.launch(Module::Conv3x3, "bias_gradient_partial", cut.partial, given)?;
-    let given = arguments![sums, cut.chunks, channels, gpu.argument(&result)];
-    gpu.launch(Module::Conv3x3, "bias_gradient_final", cut.total, given)?;
-    Ok(result)
-}
-
-/// Filters in the order (out, taps, in).
-enum Filters {
-    Whole(CudaSlice<f32>),
-    Half(CudaSlice<u16>),
-}
-
-impl Filters {
-    fn of(gpu: &Gpu, size: ConvSize, precision: Precision, filters: Floats<'_>) -> Result<Self> {
-        let (kernel, result) = if precision == Precision::Bf16 {
-            let half = Self::Half(gpu.alloc(size.filters())?);
-            ("filters_to_channels_last_bfloat16", half)
-        } else {
-            (
-                "filters_to_channels_last",
-                Self::Whole(gpu.alloc(size.filters())?),
-            )
-        };
-        reorder(gpu, size, kernel, filters.into(), result.argument(gpu))?;
-        Ok(result)
-    }
-
-    fn address(&self, gpu: &Gpu) -> u64 {
-        match self {
-            Self::Whole(filters) => gpu.address(filters),
-            Self::Half(filters) => gpu.address(filters),
+        convolve(gpu, self.padded, self.precision, pass)?;
+        if self.padded.co != self.size.co {
+            return narrow(gpu, &y, bias, (self.size.co, self.padded.co), Number::F32);
         }
+        if let Some(bias) = bias {
+            add_bias(gpu, &y, bias)?;
+        }
+        Ok(y)
     }
 
-    fn argument(&self, gpu: &Gpu) -> Argument {
-        Argument::Pointer(self.address(gpu))
+    /// Gradient of the input, in the input's type.
+    pub(crate) fn backward_input(&self, gpu: &Gpu, dy: Numbers<'_>, of: Number) -> Result<Buffer> {
+        let copy = self.fitting(gpu, dy, self.size.co, self.padded.co)?;
+        let dx = Buffer::alloc(gpu, number(self.precision), self.padded.inputs())?;
+        let pass = Pass::Input {
+            dy: copy.as_ref().map_or(dy.pointer, |copy| copy.address(gpu)),
+            filters: self.filters.address(gpu),
+            dx: dx.address(gpu),
+        };
+        convolve(gpu, self.padded, self.precision, pass)?;
+        if self.padded.ci != self.size.ci || of != number(self.precision) {
+            return narrow(gpu, &dx, None, (self.size.ci, self.padded.ci), of);
+        }
+        Ok(dx)
+    }
+
+    /// Gradient of the filters, (Co,Ci,K,K).
+    pub(crate) fn backward_weight(
+        &self,
+        gpu: &Gpu,
+        x: Numbers<'_>,
+        dy: Numbers<'_>,
+    ) -> Result<CudaSlice<f32>> {
+        let of_x = self.fitting(gpu, x, self.size.ci, self.padded.ci)?;
+        let of_dy = self.fitting(gpu, dy, self.size.co, self.padded.co)?;
+        let d_filters = Buffer::alloc(gpu, number(self.precision), self.padded.filters())?;
+        let pass = Pass::Filters {
+            x: of_x.as_ref().map_or(x.pointer, |copy| copy.address(gpu)),
+            dy: of_dy.as_ref().map_or(dy.pointer, |copy| copy.address(gpu)),
+            d_filters: d_filters.address(gpu),
+        };
+        convolve(gpu, self.padded, self.precision, pass)?;
+        from_channels_last(gpu, self.size, self.padded, &d_filters)
+    }
+
+    /// A copy of `x` in the type and with the channels that cuDNN is given, where those differ.
+    fn fitting(&self, gpu: &Gpu, x: Numbers<'_>, channels: usize, padded: usize) -> Result<Option<Buffer>> {
+        let wanted = number(self.precision);
+        if x.number == wanted && channels == padded {
+            return Ok(None);
+        }
+        if wanted == Number::F32 {
+            bail!("conv3x3: bfloat16 numbers in a convolution of precision {}", self.precision);
+        }
+        widen(gpu, x, channels, padded).map(Some)
     }
 }
 
-fn reorder(gpu: &Gpu, size: ConvSize, kernel: &str, from: Argument, to: Argument) -> Result<()> {
-    let (inputs, taps) = (count(size.ci)?, count(size.kernel * size.kernel)?);
-    let given = [
-        from,
-        to,
-        inputs.into(),
-        taps.into(),
-        count(size.filters())?.into(),
-    ];
-    gpu.launch(Module::Conv3x3, kernel, over_elements(size.filters()), &given)
-}
-
-/// A bfloat16 copy.
-fn rounded(gpu: &Gpu, x: Floats<'_>) -> Result<CudaSlice<u16>> {
-    let result = gpu.alloc::<u16>(x.len)?;
-    let given = [x.into(), gpu.argument(&result), count(x.len)?.into()];
-    gpu.launch(Module::Conv3x3, "round_to_bfloat16", over_elements(x.len), &given)?;
-    Ok(result)
+/// The type of activations.
+fn number(precision: Precision) -> Number {
+    match precision {
+        Precision::F32 | Precision::Tf32 => Number::F32,
+        Precision::Bf16 => Number::Bf16,
+    }
 }

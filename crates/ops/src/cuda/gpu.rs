@@ -9,9 +9,10 @@ use candle_core::cuda_backend::cudarc::driver::{
 };
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaStorage, Error, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CudaStorage, Layout, Result, Shape, Storage, Tensor, bail};
 
-use super::kernels::Module;
+use super::kernels::Kernel;
+use super::numbers::{compute_numbers, numbers};
 use crate::gradient::if_wanted;
 
 /// Threads of a block in every kernel.
@@ -33,7 +34,7 @@ pub(crate) struct Gpu {
 pub(crate) struct Floats<'a> {
     pub(crate) pointer: u64,
     pub(crate) len: usize,
-    owner: PhantomData<&'a ()>,
+    pub(super) owner: PhantomData<&'a ()>,
 }
 
 /// An argument of a kernel.
@@ -141,7 +142,7 @@ impl Gpu {
     /// Enqueues a kernel.
     pub(crate) fn launch(
         &self,
-        module: Module,
+        module: impl Into<Kernel>,
         kernel: &str,
         config: LaunchConfig,
         arguments: &[Argument],
@@ -152,13 +153,13 @@ impl Gpu {
     /// The same with a structure passed by value as the first argument.
     pub(crate) fn launch_with<T: DeviceRepr>(
         &self,
-        module: Module,
+        module: impl Into<Kernel>,
         kernel: &str,
         config: LaunchConfig,
         arguments: &[Argument],
         first: Option<&T>,
     ) -> Result<()> {
-        let function = module.function(&self.device, kernel)?;
+        let function = module.into().function(&self.device, kernel)?;
         let mut launch = self.stream.launch_builder(&function);
         if let Some(first) = first {
             launch.arg(first);
@@ -197,7 +198,7 @@ pub(crate) fn over_pixels(pixels: usize, channels: usize) -> LaunchConfig {
     config(pixels.div_ceil(rows).clamp(1, MOST_BLOCKS), 1, lanes, rows)
 }
 
-/// How `(rows, channels)` is cut for sums over the rows.
+/// How `(rows, channels)` is cut for sums over the rows, channels read in packs of some lanes.
 pub(crate) struct Columns {
     pub(crate) partial: LaunchConfig,
     /// For the kernel that adds the chunks up.
@@ -208,21 +209,24 @@ pub(crate) struct Columns {
 
 /// Rows that a thread adds up at least, so that the partial sums stay few.
 const ROWS_PER_THREAD: usize = 16;
-/// Blocks that keep a GPU busy.
-const ENOUGH_BLOCKS: usize = 2048;
+/// Blocks that keep a GPU busy: four on each of 132 multiprocessors. More would only make more partial sums.
+const ENOUGH_BLOCKS: usize = 528;
+/// Channels of a block that adds chunks up. Its other threads share the chunks, of which there may be hundreds.
+const TOTAL_LANES: usize = 8;
 
-/// See [`Columns`].
-pub(crate) fn columns(rows: usize, channels: usize) -> Result<Columns> {
-    let (lanes, height) = block_of(channels);
-    let tiles = channels.div_ceil(lanes);
+/// See [`Columns`]. `packs` is the number of channels over that of a pack.
+pub(crate) fn columns(rows: usize, channels: usize, lanes: usize) -> Result<Columns> {
+    let packs = channels / lanes;
+    let (across, height) = block_of(packs);
+    let tiles = packs.div_ceil(across);
     let wanted = ENOUGH_BLOCKS.div_ceil(tiles);
     let chunks = rows.div_ceil(height * ROWS_PER_THREAD).clamp(1, wanted);
     let chunk_rows = rows.div_ceil(chunks);
     // Rounding up may leave the last chunks without rows.
     let chunks = rows.div_ceil(chunk_rows);
     Ok(Columns {
-        partial: config(tiles, chunks, lanes, height),
-        total: config(channels.div_ceil(32), 1, 32, BLOCK / 32),
+        partial: config(tiles, chunks, across, height),
+        total: config(channels.div_ceil(TOTAL_LANES), 1, TOTAL_LANES, BLOCK / TOTAL_LANES),
         chunks: count(chunks)?,
         chunk_rows: count(chunk_rows)?,
     })
@@ -252,17 +256,7 @@ pub(crate) fn blocks(across: usize, down: usize, square: bool) -> Result<LaunchC
 
 /// The numbers of a contiguous f32 storage.
 pub(crate) fn floats<'a>(op: &'static str, storage: &'a CudaStorage, layout: &Layout) -> Result<Floats<'a>> {
-    let (start, end) = layout
-        .contiguous_offsets()
-        .ok_or_else(|| Error::RequiresContiguous { op }.bt())?;
-    let gpu = Gpu::of(storage);
-    let all = gpu.view(storage.as_cuda_slice::<f32>()?);
-    count(end - start)?;
-    Ok(Floats {
-        pointer: all.pointer + (start * size_of::<f32>()) as u64,
-        len: end - start,
-        owner: PhantomData,
-    })
+    numbers(op, storage, layout)?.floats(op)
 }
 
 /// Calls `f` with the numbers of f32 tensors on a GPU, copied first where they are not contiguous.
@@ -271,28 +265,17 @@ pub(crate) fn compute<const N: usize, R>(
     tensors: [&Tensor; N],
     f: impl FnOnce(&Gpu, [Floats<'_>; N]) -> Result<R>,
 ) -> Result<R> {
-    let tensors = tensors
-        .iter()
-        .map(|tensor| tensor.contiguous())
-        .collect::<Result<Vec<Tensor>>>()?;
-    let locked: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
-    let mut views = [Floats {
-        pointer: 0,
-        len: 0,
-        owner: PhantomData,
-    }; N];
-    let mut gpu = None;
-    for (view, (storage, layout)) in views.iter_mut().zip(&locked) {
-        let Storage::Cuda(storage) = &**storage else {
-            bail!("{op}: a tensor is not on a CUDA device");
-        };
-        *view = floats(op, storage, layout)?;
-        gpu.get_or_insert_with(|| Gpu::of(storage));
-    }
-    match gpu {
-        Some(gpu) => f(&gpu, views),
-        None => bail!("{op}: no tensors"),
-    }
+    compute_numbers(op, tensors, |gpu, numbers| {
+        let mut views = [Floats {
+            pointer: 0,
+            len: 0,
+            owner: PhantomData,
+        }; N];
+        for (view, numbers) in views.iter_mut().zip(numbers) {
+            *view = numbers.floats(op)?;
+        }
+        f(gpu, views)
+    })
 }
 
 #[cfg(test)]
@@ -301,17 +284,18 @@ mod tests {
 
     #[test]
     fn every_row_and_channel_has_a_thread() {
-        for (rows, channels) in [
-            (2, 1),
-            (7, 3),
-            (524_288, 128),
-            (2048, 1024),
-            (1 << 20, 8),
-            (33, 33),
+        for (rows, channels, lanes) in [
+            (2, 1, 1),
+            (7, 3, 1),
+            (524_288, 128, 8),
+            (524_288, 64, 4),
+            (2048, 1024, 8),
+            (1 << 20, 8, 8),
+            (33, 33, 1),
         ] {
-            let cut = columns(rows, channels).unwrap();
-            let lanes = cut.partial.block_dim.0 * cut.partial.grid_dim.0;
-            assert!(lanes as usize >= channels);
+            let cut = columns(rows, channels, lanes).unwrap();
+            let packs = cut.partial.block_dim.0 * cut.partial.grid_dim.0;
+            assert!(packs as usize * lanes >= channels);
             assert_eq!(cut.partial.grid_dim.1, cut.chunks);
             assert!((cut.chunks * cut.chunk_rows) as usize >= rows);
             assert!(
@@ -328,7 +312,7 @@ mod tests {
                 assert_eq!(config.block_dim.0 * config.block_dim.1, BLOCK as u32);
                 assert!(config.block_dim.1.is_power_of_two());
             }
-            assert!((cut.total.grid_dim.0 * 32) as usize >= channels);
+            assert!(cut.total.grid_dim.0 as usize * TOTAL_LANES >= channels);
         }
     }
 

@@ -8,6 +8,7 @@ use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, com
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Error, Result};
 
+use super::numbers::Number;
 use crate::definitions::loss::ssim::{RADIUS, TAPS, window};
 
 /// Compute capabilities that [`compile_all`] is worth trying for: Ampere, Ada, Hopper.
@@ -19,8 +20,9 @@ pub(crate) enum Module {
     Activation,
     Adam,
     BatchNorm,
+    Channels,
     Concat,
-    Conv3x3,
+    Filters,
     Focal,
     Mse,
     MaxPool,
@@ -29,12 +31,13 @@ pub(crate) enum Module {
 }
 
 impl Module {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Activation,
         Self::Adam,
         Self::BatchNorm,
+        Self::Channels,
         Self::Concat,
-        Self::Conv3x3,
+        Self::Filters,
         Self::Focal,
         Self::Mse,
         Self::MaxPool,
@@ -48,8 +51,9 @@ impl Module {
             Self::Activation => ("flawforge_activation", include_str!("kernels/activation.cu")),
             Self::Adam => ("flawforge_adam", include_str!("kernels/adam.cu")),
             Self::BatchNorm => ("flawforge_batch_norm", include_str!("kernels/batch_norm.cu")),
+            Self::Channels => ("flawforge_channels", include_str!("kernels/channels.cu")),
             Self::Concat => ("flawforge_concat", include_str!("kernels/concat.cu")),
-            Self::Conv3x3 => ("flawforge_conv3x3", include_str!("kernels/conv3x3.cu")),
+            Self::Filters => ("flawforge_filters", include_str!("kernels/filters.cu")),
             Self::Focal => ("flawforge_focal", include_str!("kernels/loss/focal.cu")),
             Self::Mse => ("flawforge_mse", include_str!("kernels/loss/mse.cu")),
             Self::MaxPool => ("flawforge_max_pool", include_str!("kernels/max_pool.cu")),
@@ -58,29 +62,109 @@ impl Module {
         }
     }
 
+    /// The file for packs of a type: as many numbers as 16 bytes hold, where every one of `channels` and of `addresses` is
+    /// a multiple of that; else one number.
+    pub(crate) fn packed<const N: usize, const M: usize>(
+        self,
+        number: Number,
+        channels: [usize; N],
+        addresses: [u64; M],
+    ) -> Kernel {
+        let aligned = addresses.iter().all(|address| address.is_multiple_of(16));
+        Kernel {
+            module: self,
+            number,
+            lanes: if aligned { number.lanes(channels) } else { 1 },
+        }
+    }
+
+    /// The files that are compiled for several types and packs.
+    fn is_generic(self) -> bool {
+        matches!(
+            self,
+            Self::Activation | Self::BatchNorm | Self::Channels | Self::Concat | Self::MaxPool | Self::Upsample
+        )
+    }
+}
+
+/// A kernel file for packs of numbers of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Kernel {
+    module: Module,
+    number: Number,
+    /// Numbers of a pack.
+    pub(crate) lanes: usize,
+}
+
+impl From<Module> for Kernel {
+    fn from(module: Module) -> Self {
+        Self {
+            module,
+            number: Number::F32,
+            lanes: 1,
+        }
+    }
+}
+
+impl Kernel {
+    /// Every file for everything that it is compiled for.
+    fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for module in Module::ALL {
+            let one = Self::from(module);
+            all.push(one);
+            if module.is_generic() {
+                let more = [(Number::F32, 4), (Number::Bf16, 1), (Number::Bf16, 8)];
+                all.extend(more.map(|(number, lanes)| Self { number, lanes, ..one }));
+            }
+        }
+        all
+    }
+
+    /// Its name among the device's modules.
+    fn name(self) -> &'static str {
+        type Names = HashMap<Kernel, &'static str>;
+        static NAMES: Mutex<Option<Names>> = Mutex::new(None);
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        // candle keeps names by reference; there are a few dozen in a process.
+        names.get_or_insert_default().entry(self).or_insert_with(|| {
+            let (name, _) = self.module.text();
+            let number = match self.number {
+                Number::F32 => "f32",
+                Number::Bf16 => "bf16",
+            };
+            Box::leak(format!("{name}_{number}x{}", self.lanes).into_boxed_str())
+        })
+    }
+
     fn source(self) -> String {
-        let mut source = include_str!("kernels/common.cuh").to_owned();
-        if self == Self::Ssim {
+        let number = match self.number {
+            Number::F32 => "float",
+            Number::Bf16 => "bf16",
+        };
+        let mut source = format!("#define NUMBER {number}\n#define LANES {}\n", self.lanes);
+        source += include_str!("kernels/common.cuh");
+        if self.module == Module::Ssim {
             let weights = window().map(|weight| format!("{weight:e}f"));
             source += &format!(
                 "\n#define RADIUS {RADIUS}\n#define TAPS {TAPS}\n__constant__ float WINDOW[TAPS] = {{{}}};\n",
                 weights.join(", ")
             );
         }
-        source + self.text().1
+        source + self.module.text().1
     }
 
     /// A kernel of the file, compiled when it is first asked for.
     pub(crate) fn function(self, device: &CudaDevice, kernel: &str) -> Result<CudaFunction> {
         let (major, minor) = device.cuda_stream().context().compute_capability().w()?;
         let ptx = self.compiled((10 * major + minor) as u32)?;
-        let function = device.get_or_load_custom_func(kernel, self.text().0, &ptx)?;
+        let function = device.get_or_load_custom_func(kernel, self.name(), &ptx)?;
         Ok(function.into_cuda_function())
     }
 
     /// The file compiled for a compute capability, kept for the process.
     fn compiled(self, capability: u32) -> Result<Arc<str>> {
-        type Ptx = HashMap<(Module, u32), Arc<str>>;
+        type Ptx = HashMap<(Kernel, u32), Arc<str>>;
         static COMPILED: Mutex<Option<Ptx>> = Mutex::new(None);
         // A thread that failed while compiling has not touched the map.
         let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +178,7 @@ impl Module {
     }
 
     fn compile(self, capability: u32) -> Result<String> {
-        let name = self.text().0;
+        let name = self.name();
         let options = CompileOptions {
             name: Some(format!("{name}.cu")),
             options: vec![format!("--gpu-architecture=compute_{capability}")],
@@ -117,9 +201,9 @@ impl Module {
 /// # Errors
 /// The compiler's messages.
 pub fn compile_all(capability: u32) -> Result<Vec<(&'static str, String)>> {
-    Module::ALL
-        .iter()
-        .map(|module| Ok((module.text().0, module.compile(capability)?)))
+    Kernel::all()
+        .into_iter()
+        .map(|kernel| Ok((kernel.name(), kernel.compile(capability)?)))
         .collect()
 }
 
@@ -128,12 +212,14 @@ mod tests {
     use super::*;
 
     /// The host's side of the modules.
-    const HOST: [&str; 9] = [
+    const HOST: [&str; 11] = [
         include_str!("activation.rs"),
         include_str!("adam.rs"),
         include_str!("batch_norm.rs"),
         include_str!("concat.rs"),
+        include_str!("channels.rs"),
         include_str!("conv3x3.rs"),
+        include_str!("filters.rs"),
         include_str!("loss/focal.rs"),
         include_str!("loss/mse.rs"),
         include_str!("max_pool.rs"),
@@ -149,7 +235,7 @@ mod tests {
 
     #[test]
     fn every_kernel_is_launched_and_every_launched_kernel_is_there() {
-        let sources: String = Module::ALL.map(Module::source).concat();
+        let sources: String = Kernel::all().into_iter().map(Kernel::source).collect();
         let mut kernels: Vec<&str> = between(&sources, "__global__ void ", "(").collect();
         kernels.sort_unstable();
         kernels.dedup();

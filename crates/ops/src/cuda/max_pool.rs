@@ -1,42 +1,41 @@
 //! 2x2 maximum.
 
-use candle_core::Result;
-use candle_core::cuda_backend::cudarc::driver::CudaSlice;
+use candle_core::{Result, bail};
 
-use super::gpu::{Floats, Gpu, arguments, count, over_pixels};
+use super::gpu::{Gpu, arguments, count, over_pixels};
 use super::kernels::Module;
+use super::numbers::{Buffer, Numbers};
 
 /// Maxima of images with `width` pixels of `channels` numbers a row; all sides are even.
-pub(crate) fn pool(gpu: &Gpu, x: Floats<'_>, width: usize, channels: usize) -> Result<CudaSlice<f32>> {
-    let y = gpu.alloc(x.len / 4)?;
+pub(crate) fn pool(gpu: &Gpu, x: Numbers<'_>, width: usize, channels: usize) -> Result<Buffer> {
+    let y = Buffer::alloc(gpu, x.number, x.len / 4)?;
     let pixels = x.len / 4 / channels;
-    let given = arguments![x, gpu.view(&y), count(width)?, count(channels)?, count(pixels)?];
-    gpu.launch(
-        Module::MaxPool,
-        "pool_forward",
-        over_pixels(pixels, channels),
-        given,
-    )?;
+    let kernel = Module::MaxPool.packed(x.number, [channels], [x.pointer]);
+    let packs = channels / kernel.lanes;
+    let to = y.argument(gpu);
+    let given = arguments![x, to, count(width)?, count(packs)?, count(pixels)?];
+    gpu.launch(kernel, "pool_forward", over_pixels(pixels, packs), given)?;
     Ok(y)
 }
 
 /// Gradient of the input: every `dy` goes to the first maximum of its window.
 pub(crate) fn pool_backward(
     gpu: &Gpu,
-    x: Floats<'_>,
-    dy: Floats<'_>,
+    x: Numbers<'_>,
+    dy: Numbers<'_>,
     width: usize,
     channels: usize,
-) -> Result<CudaSlice<f32>> {
-    let dx = gpu.alloc(x.len)?;
+) -> Result<Buffer> {
+    if x.number != dy.number {
+        bail!("max_pool2: the gradient is {:?}, the input {:?}", dy.number, x.number);
+    }
+    let dx = Buffer::alloc(gpu, x.number, x.len)?;
     let pixels = dy.len / channels;
-    let (width, of_pixel) = (count(width)?, count(channels)?);
-    let given = arguments![x, dy, gpu.view(&dx), width, of_pixel, count(pixels)?];
-    gpu.launch(
-        Module::MaxPool,
-        "pool_backward",
-        over_pixels(pixels, channels),
-        given,
-    )?;
+    let kernel = Module::MaxPool.packed(x.number, [channels], [x.pointer, dy.pointer]);
+    let packs = channels / kernel.lanes;
+    let (width, of_pixel) = (count(width)?, count(packs)?);
+    let to = dx.argument(gpu);
+    let given = arguments![x, dy, to, width, of_pixel, count(pixels)?];
+    gpu.launch(kernel, "pool_backward", over_pixels(pixels, packs), given)?;
     Ok(dx)
 }

@@ -6,38 +6,41 @@
 //! convolution algorithms that cuDNN calls deterministic are chosen.
 //!
 //! The kernels are CUDA C++ (`cuda/kernels`, a file a concept), compiled by NVRTC for the GPU that is found, once a
-//! process. Activations and variables are f32; [`Precision`](crate::Precision) says what the convolutions multiply with.
+//! process. Variables, losses and sums are f32. Under [`Precision::Bf16`](crate::Precision::Bf16) activations and their
+//! gradients are bfloat16 from the first convolution to the last; otherwise they are f32.
 
 mod activation;
 mod adam;
 mod batch_norm;
+mod channels;
 mod clock;
 mod concat;
 mod conv3x3;
 mod cudnn;
+mod filters;
 mod gpu;
 mod kernels;
 mod loss;
 mod max_pool;
+mod numbers;
 mod start;
 mod upload;
 mod upsample;
 
-pub(crate) use activation::{relu, relu_backward, softmax, softmax_backward};
+pub(crate) use activation::{add, relu, relu_backward, softmax, softmax_backward};
 pub(crate) use adam::step as adam_step;
 pub(crate) use batch_norm::fused as batch_norm;
 pub(crate) use clock::Spans;
 pub(crate) use concat::{concatenate, take_channels};
-pub(crate) use conv3x3::{
-    ConvSize, backward_bias as conv_backward_bias, backward_input as conv_backward_input,
-    backward_weight as conv_backward_weight, forward as conv_forward,
-};
-pub(crate) use gpu::{Gpu, compute, floats};
+pub(crate) use channels::bias_gradient;
+pub(crate) use conv3x3::{ConvSize, Convolution};
+pub(crate) use gpu::{Floats, Gpu, compute, floats};
 pub use kernels::{ARCHITECTURES, compile_all};
 pub(crate) use loss::focal::{focal, focal_backward};
 pub(crate) use loss::mse::{mse, mse_backward};
 pub(crate) use loss::ssim::fused as ssim_loss;
 pub(crate) use max_pool::{pool, pool_backward};
+pub(crate) use numbers::{compute_numbers, gradient_of, numbers};
 pub use start::device;
 pub(crate) use upload::upload;
 pub(crate) use upsample::{upsample, upsample_backward};

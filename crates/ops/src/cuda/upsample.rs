@@ -1,41 +1,36 @@
 //! Bilinear interpolation by two.
 
 use candle_core::Result;
-use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 
-use super::gpu::{Floats, Gpu, arguments, count, over_pixels};
+use super::gpu::{Gpu, arguments, count, over_pixels};
 use super::kernels::Module;
+use super::numbers::{Buffer, Numbers};
 
 /// (n·2h, 2w, c) from (n·h, w, c).
-pub(crate) fn upsample(gpu: &Gpu, x: Floats<'_>, (h, w, c): (usize, usize, usize)) -> Result<CudaSlice<f32>> {
+pub(crate) fn upsample(gpu: &Gpu, x: Numbers<'_>, (h, w, c): (usize, usize, usize)) -> Result<Buffer> {
     let outputs = 4 * x.len;
-    count(outputs)?;
-    let y = gpu.alloc(outputs)?;
+    let y = Buffer::alloc(gpu, x.number, outputs)?;
     let pixels = outputs / c;
-    let given = arguments![x, gpu.view(&y), count(h)?, count(w)?, count(c)?, count(pixels)?];
-    gpu.launch(
-        Module::Upsample,
-        "upsample_forward",
-        over_pixels(pixels, c),
-        given,
-    )?;
+    let kernel = Module::Upsample.packed(x.number, [c], [x.pointer]);
+    let packs = c / kernel.lanes;
+    let to = y.argument(gpu);
+    let given = arguments![x, to, count(h)?, count(w)?, count(packs)?, count(pixels)?];
+    gpu.launch(kernel, "upsample_forward", over_pixels(pixels, packs), given)?;
     Ok(y)
 }
 
 /// Gradient (n·h, w, c) of the input from `dy` (n·2h, 2w, c).
 pub(crate) fn upsample_backward(
     gpu: &Gpu,
-    dy: Floats<'_>,
+    dy: Numbers<'_>,
     (h, w, c): (usize, usize, usize),
-) -> Result<CudaSlice<f32>> {
-    let dx = gpu.alloc(dy.len / 4)?;
+) -> Result<Buffer> {
+    let dx = Buffer::alloc(gpu, dy.number, dy.len / 4)?;
     let pixels = dy.len / 4 / c;
-    let given = arguments![dy, gpu.view(&dx), count(h)?, count(w)?, count(c)?, count(pixels)?];
-    gpu.launch(
-        Module::Upsample,
-        "upsample_backward",
-        over_pixels(pixels, c),
-        given,
-    )?;
+    let kernel = Module::Upsample.packed(dy.number, [c], [dy.pointer]);
+    let packs = c / kernel.lanes;
+    let to = dx.argument(gpu);
+    let given = arguments![dy, to, count(h)?, count(w)?, count(packs)?, count(pixels)?];
+    gpu.launch(kernel, "upsample_backward", over_pixels(pixels, packs), given)?;
     Ok(dx)
 }

@@ -31,9 +31,14 @@ impl ConvSize {
         self.n * self.h * self.w * self.ci
     }
 
+    /// Weights of a filter for one input channel.
+    pub(crate) fn taps(&self) -> usize {
+        self.kernel * self.kernel
+    }
+
     /// Numbers of the filters.
     pub(crate) fn filters(&self) -> usize {
-        self.co * self.kernel * self.kernel * self.ci
+        self.co * self.taps() * self.ci
     }
 }
 

@@ -1,16 +1,36 @@
-// ReLU and softmax.
+// ReLU, sums and softmax.
 
-// max(x, 0); NaN stays.
-extern "C" __global__ void relu_forward(const float *x, float *y, unsigned count)
+// max(x, 0); NaN stays. Counts are in packs.
+extern "C" __global__ void relu_forward(const Pack *__restrict__ x, Pack *__restrict__ y, unsigned count)
 {
-    FOR_EACH(i, count)
-        y[i] = x[i] <= 0.0f ? 0.0f : x[i];
+    FOR_EACH(i, count) {
+        Floats values(x[i]);
+        EACH_LANE(k)
+            values.lanes[k] = values.lanes[k] <= 0.0f ? 0.0f : values.lanes[k];
+        y[i] = values.pack();
+    }
 }
 
-extern "C" __global__ void relu_backward(const float *y, const float *dy, float *dx, unsigned count)
+extern "C" __global__ void relu_backward(
+    const Pack *__restrict__ y, const Pack *__restrict__ dy, Pack *__restrict__ dx, unsigned count)
 {
-    FOR_EACH(i, count)
-        dx[i] = y[i] <= 0.0f ? 0.0f : dy[i];
+    FOR_EACH(i, count) {
+        Floats values(y[i]), gradients(dy[i]);
+        EACH_LANE(k)
+            gradients.lanes[k] = values.lanes[k] <= 0.0f ? 0.0f : gradients.lanes[k];
+        dx[i] = gradients.pack();
+    }
+}
+
+extern "C" __global__ void add(
+    const Pack *__restrict__ a, const Pack *__restrict__ b, Pack *__restrict__ y, unsigned count)
+{
+    FOR_EACH(i, count) {
+        Floats sum(a[i]), other(b[i]);
+        EACH_LANE(k)
+            sum.lanes[k] += other.lanes[k];
+        y[i] = sum.pack();
+    }
 }
 
 // Softmax of every row of `classes` numbers, a thread a row.

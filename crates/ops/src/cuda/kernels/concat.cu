@@ -1,7 +1,8 @@
-// Channels side by side, and apart again.
+// Channels side by side, and apart again. Counts of channels are in packs.
 
 extern "C" __global__ void concatenate(
-    const float *a, const float *b, float *y, unsigned of_a, unsigned of_b, unsigned pixels)
+    const Pack *__restrict__ a, const Pack *__restrict__ b, Pack *__restrict__ y, unsigned of_a, unsigned of_b,
+    unsigned pixels)
 {
     unsigned both = of_a + of_b;
     FOR_EACH_PIXEL(p, pixels)
@@ -11,7 +12,8 @@ extern "C" __global__ void concatenate(
 
 // The channels from..from + count.
 extern "C" __global__ void take_channels(
-    const float *x, float *y, unsigned channels, unsigned from, unsigned count, unsigned pixels)
+    const Pack *__restrict__ x, Pack *__restrict__ y, unsigned channels, unsigned from, unsigned count,
+    unsigned pixels)
 {
     FOR_EACH_PIXEL(p, pixels)
         FOR_EACH_CHANNEL(c, count)

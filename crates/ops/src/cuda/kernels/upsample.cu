@@ -1,4 +1,4 @@
-// x2 bilinear interpolation of NHWC images with aligned corners.
+// x2 bilinear interpolation of NHWC images with aligned corners. Counts of channels are in packs.
 
 // Output `o` of 2 * size lies at o (size - 1) / (2 size - 1): between `lower` and `upper`, `fraction` of the way.
 struct Blend {
@@ -14,19 +14,22 @@ struct Blend {
 };
 
 extern "C" __global__ void upsample_forward(
-    const float *x, float *y, unsigned height, unsigned width, unsigned channels, unsigned pixels)
+    const Pack *__restrict__ x, Pack *__restrict__ y, unsigned height, unsigned width, unsigned packs, unsigned pixels)
 {
     FOR_EACH_PIXEL(p, pixels) {
         unsigned column = p % (2 * width), row = p / (2 * width), image = row / (2 * height);
         Blend down(height, row % (2 * height)), right(width, column);
         unsigned above = (image * height + down.lower) * width, below = (image * height + down.upper) * width;
         float up_share = 1.0f - down.fraction, left_share = 1.0f - right.fraction;
-        FOR_EACH_CHANNEL(c, channels) {
-            float left = x[(above + right.lower) * channels + c] * up_share
-                + x[(below + right.lower) * channels + c] * down.fraction;
-            float end = x[(above + right.upper) * channels + c] * up_share
-                + x[(below + right.upper) * channels + c] * down.fraction;
-            y[p * channels + c] = left * left_share + end * right.fraction;
+        FOR_EACH_CHANNEL(c, packs) {
+            Floats a(x[(above + right.lower) * packs + c]), b(x[(below + right.lower) * packs + c]);
+            Floats d(x[(above + right.upper) * packs + c]), e(x[(below + right.upper) * packs + c]);
+            EACH_LANE(k) {
+                float left = a.lanes[k] * up_share + b.lanes[k] * down.fraction;
+                float end = d.lanes[k] * up_share + e.lanes[k] * down.fraction;
+                a.lanes[k] = left * left_share + end * right.fraction;
+            }
+            y[p * packs + c] = a.pack();
         }
     }
 }
@@ -55,24 +58,34 @@ struct Spread {
 };
 
 extern "C" __global__ void upsample_backward(
-    const float *dy, float *dx, unsigned height, unsigned width, unsigned channels, unsigned pixels)
+    const Pack *__restrict__ dy, Pack *__restrict__ dx, unsigned height, unsigned width, unsigned packs,
+    unsigned pixels)
 {
     FOR_EACH_PIXEL(p, pixels) {
         unsigned row = p / width, image = row / height;
         Spread down(height, row % height), right(width, p % width);
-        FOR_EACH_CHANNEL(c, channels) {
-            float sum = 0.0f;
+        FOR_EACH_CHANNEL(c, packs) {
+            float sum[LANES] = {};
+#pragma unroll
             for (int i = 0; i < REACH; i++) {
                 if (down.weights[i] == 0.0f)
                     continue;
                 unsigned line = (image * 2 * height + down.first + i) * 2 * width;
-                float part = 0.0f;
-                for (int k = 0; k < REACH; k++)
-                    if (right.weights[k] != 0.0f)
-                        part += dy[(line + right.first + k) * channels + c] * right.weights[k];
-                sum += part * down.weights[i];
+                float part[LANES] = {};
+#pragma unroll
+                for (int j = 0; j < REACH; j++)
+                    if (right.weights[j] != 0.0f) {
+                        Floats gradients(dy[(line + right.first + j) * packs + c]);
+                        EACH_LANE(k)
+                            part[k] += gradients.lanes[k] * right.weights[j];
+                    }
+                EACH_LANE(k)
+                    sum[k] += part[k] * down.weights[i];
             }
-            dx[p * channels + c] = sum;
+            Floats result;
+            EACH_LANE(k)
+                result.lanes[k] = sum[k];
+            dx[p * packs + c] = result.pack();
         }
     }
 }

@@ -13,9 +13,9 @@ use crate::definitions::conv3x3::{ConvShape, check};
 use crate::dispatch::on_gpu;
 use crate::dispatch::{Backend, Kernels, dispatch};
 use crate::elements::{elements, with_elements, with_elements2};
-use crate::gradient::gradient_of;
 #[cfg(feature = "cuda")]
 use crate::gpu_convolution::GpuConvolution;
+use crate::gradient::gradient_of;
 use crate::precision::Precision;
 use crate::reference;
 use crate::tape::apply3;
@@ -103,7 +103,8 @@ impl CustomOp3 for Convolution {
         bias_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let bias = cuda::floats(self.name(), bias, bias_layout)?;
-        self.gpu.forward((x, x_layout), (weight, weight_layout), Some(bias))
+        self.gpu
+            .forward((x, x_layout), (weight, weight_layout), Some(bias))
     }
 
     fn bwd(

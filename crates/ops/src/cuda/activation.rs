@@ -28,7 +28,13 @@ pub(crate) fn add(gpu: &Gpu, a: Numbers<'_>, b: Numbers<'_>) -> Result<Buffer> {
 
 fn pairwise(gpu: &Gpu, kernel_name: &str, a: Numbers<'_>, b: Numbers<'_>) -> Result<Buffer> {
     if a.number != b.number || a.len != b.len {
-        bail!("{kernel_name}: {} {:?} and {} {:?}", a.len, a.number, b.len, b.number);
+        bail!(
+            "{kernel_name}: {} {:?} and {} {:?}",
+            a.len,
+            a.number,
+            b.len,
+            b.number
+        );
     }
     let y = Buffer::alloc(gpu, a.number, a.len)?;
     let kernel = Module::Activation.packed(a.number, [a.len], [a.pointer, b.pointer]);

@@ -1,10 +1,10 @@
 //! Convolutions: filters brought into cuDNN's order, activations in the type and with the channels that its kernels want.
 
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
-use candle_core::{Result, bail};
+use candle_core::{Device, Result, bail};
 
 use super::channels::{add_bias, narrow, widen};
-use super::cudnn::{Pass, convolve};
+use super::cudnn::{Engine, Pass, convolve, survey};
 use super::filters::{from_channels_last, to_channels_last};
 use super::gpu::{Floats, Gpu, count};
 use super::numbers::{Buffer, Number, Numbers};
@@ -52,11 +52,7 @@ impl Convolution {
     /// (N,H,W,Ci) to (N,H',W',Co).
     pub(crate) fn forward(&self, gpu: &Gpu, x: Numbers<'_>, bias: Option<Floats<'_>>) -> Result<Buffer> {
         let copy = self.fitting(gpu, x, self.size.ci, self.padded.ci)?;
-        let y = Buffer::alloc(
-            gpu,
-            number(self.precision),
-            self.padded.pixels() * self.padded.co,
-        )?;
+        let y = Buffer::alloc(gpu, number(self.precision), self.padded.pixels() * self.padded.co)?;
         let pass = Pass::Forward {
             x: copy.as_ref().map_or(x.pointer, |copy| copy.address(gpu)),
             filters: self.filters.address(gpu),
@@ -114,10 +110,55 @@ impl Convolution {
             return Ok(None);
         }
         if wanted == Number::F32 {
-            bail!("conv3x3: bfloat16 numbers in a convolution of precision {}", self.precision);
+            bail!(
+                "conv3x3: bfloat16 numbers in a convolution of precision {}",
+                self.precision
+            );
         }
         widen(gpu, x, channels, padded).map(Some)
     }
+}
+
+/// The engines of cuDNN for a 3×3 convolution of (n, h, w, in, out), measured: of the forward pass, of the gradient of the
+/// input, of that of the filters. Channels are multiples of eight. `compiled` includes engines that cuDNN compiles first.
+///
+/// # Errors
+/// A device that is no CUDA device, or too little memory.
+pub fn engines(
+    device: &Device,
+    (n, h, w, ci, co): (usize, usize, usize, usize, usize),
+    precision: Precision,
+    compiled: bool,
+) -> Result<[Vec<Engine>; 3]> {
+    let gpu = Gpu::new(device.as_cuda_device()?);
+    let size = ConvSize {
+        n,
+        h,
+        w,
+        ci,
+        co,
+        kernel: 3,
+        stride: 1,
+        padding: 1,
+    };
+    let tensor = |len| Buffer::alloc(&gpu, number(precision), len);
+    let (x, y) = (tensor(size.inputs())?, tensor(size.pixels() * co)?);
+    let filters = tensor(size.filters())?;
+    let (x, y, filters) = (x.address(&gpu), y.address(&gpu), filters.address(&gpu));
+    let survey = |pass| survey(&gpu, size, precision, pass, compiled);
+    Ok([
+        survey(Pass::Forward { x, filters, y })?,
+        survey(Pass::Input {
+            dy: y,
+            filters,
+            dx: x,
+        })?,
+        survey(Pass::Filters {
+            x,
+            dy: y,
+            d_filters: filters,
+        })?,
+    ])
 }
 
 /// The type of activations.

@@ -82,7 +82,12 @@ impl Module {
     fn is_generic(self) -> bool {
         matches!(
             self,
-            Self::Activation | Self::BatchNorm | Self::Channels | Self::Concat | Self::MaxPool | Self::Upsample
+            Self::Activation
+                | Self::BatchNorm
+                | Self::Channels
+                | Self::Concat
+                | Self::MaxPool
+                | Self::Upsample
         )
     }
 }

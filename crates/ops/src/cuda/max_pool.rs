@@ -27,7 +27,11 @@ pub(crate) fn pool_backward(
     channels: usize,
 ) -> Result<Buffer> {
     if x.number != dy.number {
-        bail!("max_pool2: the gradient is {:?}, the input {:?}", dy.number, x.number);
+        bail!(
+            "max_pool2: the gradient is {:?}, the input {:?}",
+            dy.number,
+            x.number
+        );
     }
     let dx = Buffer::alloc(gpu, x.number, x.len)?;
     let pixels = dy.len / channels;

@@ -9,6 +9,7 @@ mod batch_norm;
 mod compile;
 mod concat;
 mod conv3x3;
+mod half;
 mod loss;
 mod max_pool;
 mod step;

@@ -31,8 +31,16 @@ pub(crate) fn convolve(gpu: &Gpu, size: ConvSize, precision: Precision, pass: Pa
     with_library(gpu, |library| library.convolve(gpu, size, precision, pass))
 }
 
-/// An engine that was measured: its name, its workspace in bytes, and milliseconds.
-pub(crate) type Measured = (String, usize, f32);
+/// An engine of cuDNN that was measured.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// cuDNN's number of the engine, and its knobs.
+    pub name: String,
+    /// Bytes of memory that it needs beside the tensors.
+    pub workspace: usize,
+    /// Milliseconds of one run.
+    pub milliseconds: f32,
+}
 
 /// Measures every engine that serves a convolution, also those that cuDNN compiles first where `compiled`; nothing is
 /// kept.
@@ -42,16 +50,20 @@ pub(crate) fn survey(
     precision: Precision,
     pass: Pass,
     compiled: bool,
-) -> Result<Vec<Measured>> {
+) -> Result<Vec<Engine>> {
     with_library(gpu, |library| {
         let planner = Planner::new(library.handle, size, precision, pass)?;
-        let mut measured = Vec::new();
+        let mut engines = Vec::new();
         for plan in planner.search(compiled)? {
             let space = workspace(&mut library.workspace, gpu, plan.workspace)?;
-            let time = measure(gpu, library.handle, &plan, pass, space)?;
-            measured.push((plan.choice.to_string(), plan.workspace, time));
+            let milliseconds = measure(gpu, library.handle, &plan, pass, space)?;
+            engines.push(Engine {
+                name: plan.choice.to_string(),
+                workspace: plan.workspace,
+                milliseconds,
+            });
         }
-        Ok(measured)
+        Ok(engines)
     })
 }
 

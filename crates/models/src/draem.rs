@@ -1,8 +1,9 @@
 //! The detector of DRAEM: reconstruct, then discriminate.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use candle_core::{D, DType, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use flawforge_metrics::image_score;
 use flawforge_ops::inference::{self, Activations};
 use flawforge_ops::{Mode, Precision, concat, softmax};
@@ -18,7 +19,7 @@ use crate::{AnomalyMap, Detection, Detector, Discriminative, ModelError, Reconst
 /// The map is the softmax probability of channel 1, the image score the largest mean of a 21×21 window of it (DRAEM's
 /// code). The Lin & Yan method trains the same networks in another way, and detects with this too.
 ///
-/// In main memory and single precision the networks are prepared when the detector is made: batch norms are folded into
+/// In main memory and on CUDA devices the networks are prepared when the detector is made: batch norms are folded into
 /// the convolutions, whose weights are rearranged once, and memory is used again from image to image. The detector then
 /// keeps the weights as they were when it was made.
 #[derive(Debug, Clone)]
@@ -32,8 +33,8 @@ pub struct Draem {
 /// How the networks are evaluated.
 #[derive(Debug, Clone)]
 enum Engine {
-    /// Folded and prepared.
-    Prepared(Arc<[Prepared; 2]>),
+    /// Folded and prepared, on a device, in a precision.
+    Prepared(Arc<[Prepared; 2]>, Device, Precision),
     /// Not prepared, for other types and devices. Boxed, since the other variant is small.
     AsTrained(Box<(Reconstructive, Discriminative, Precision)>),
 }
@@ -41,6 +42,8 @@ enum Engine {
 /// Pixels that are evaluated at once at most, as long as there is more than one image: more would need more memory
 /// without being faster.
 const PIXELS_AT_ONCE: u32 = 1 << 17;
+/// The same on a GPU, which eight images of the paper's size keep busy.
+const PIXELS_AT_ONCE_ON_GPU: u32 = 1 << 19;
 
 impl Draem {
     /// A detector of images of the given width and height in pixels, in the [precision](Precision::current) that this thread
@@ -67,13 +70,12 @@ impl Draem {
         }
         let kernels_serve = [reconstructive.parameters(), discriminative.parameters()]
             .iter()
-            .all(|parameters| parameters.device().is_cpu() && parameters.dtype() == DType::F32);
+            .all(|parameters| inference::serves(parameters.device()) && parameters.dtype() == DType::F32);
         let engine = if kernels_serve {
             let size = (height as usize, width as usize);
-            Engine::Prepared(Arc::new([
-                reconstructive.prepare(size)?,
-                discriminative.prepare(size)?,
-            ]))
+            let networks = [reconstructive.prepare(size)?, discriminative.prepare(size)?];
+            let device = reconstructive.parameters().device().clone();
+            Engine::Prepared(Arc::new(networks), device, Precision::current())
         } else {
             Engine::AsTrained(Box::new((
                 reconstructive.frozen()?,
@@ -99,17 +101,21 @@ impl Draem {
     /// What one pass through both networks gives for images of one size.
     fn infer(&self, images: &[&RgbImage]) -> Result<Inferred, ModelError> {
         match &self.engine {
-            Engine::Prepared(networks) => {
+            Engine::Prepared(networks, device, precision) => {
+                let _scope = precision.scope();
                 let [reconstructive, discriminative] = &**networks;
                 let (width, height) = (self.width as usize, self.height as usize);
                 let bytes = images.iter().flat_map(|image| image.as_raw());
                 let values: Vec<f32> = bytes.map(|&byte| f32::from(byte) / 255.0).collect();
-                let input = Activations::from_slice(&values, (images.len(), height, width, 3))?;
+                let input = Activations::on(device, values, (images.len(), height, width, 3))?;
                 let reconstruction = reconstructive.forward(&input)?;
                 let joined = inference::concat(&reconstruction, &input)?; // reconstruction first (DRAEM's code)
-                let probabilities = inference::softmax(&discriminative.forward(&joined)?);
+                let probabilities = inference::softmax(&discriminative.forward(&joined)?)?;
+                let wanted = self.reconstructions;
                 Ok(Inferred {
-                    reconstruction: reconstruction.values().to_vec(),
+                    reconstruction: wanted
+                        .then(|| reconstruction.values().map(Cow::into_owned))
+                        .transpose()?,
                     map: probabilities.into_iter().skip(1).step_by(2).collect(),
                 })
             }
@@ -123,7 +129,10 @@ impl Draem {
                 let logits = discriminative.forward(&joined, Mode::Eval)?;
                 let map = softmax(&logits)?.narrow(D::Minus1, 1, 1)?;
                 Ok(Inferred {
-                    reconstruction: values(&reconstruction)?,
+                    reconstruction: self
+                        .reconstructions
+                        .then(|| values(&reconstruction))
+                        .transpose()?,
                     map: values(&map)?,
                 })
             }
@@ -134,7 +143,10 @@ impl Draem {
     fn batch(&self) -> usize {
         match self.engine {
             // Each image gets the same numbers alone and beside others.
-            Engine::Prepared(_) => (PIXELS_AT_ONCE / (self.width * self.height)).max(1) as usize,
+            Engine::Prepared(_, Device::Cpu, _) => {
+                (PIXELS_AT_ONCE / (self.width * self.height)).max(1) as usize
+            }
+            Engine::Prepared(..) => (PIXELS_AT_ONCE_ON_GPU / (self.width * self.height)).max(1) as usize,
             // Kernels may choose their algorithm by the size of a batch.
             Engine::AsTrained(_) => 1,
         }
@@ -142,29 +154,32 @@ impl Draem {
 
     fn detections(&self, inferred: &Inferred) -> impl Iterator<Item = Detection> {
         let pixels = self.width as usize * self.height as usize;
-        let maps = inferred.map.chunks_exact(pixels);
-        let reconstructions = inferred.reconstruction.chunks_exact(3 * pixels);
-        maps.zip(reconstructions).map(|(scores, reconstruction)| {
-            let picture = || {
-                let bytes = reconstruction.iter().copied().map(to_byte).collect();
-                RgbImage::from_raw(self.width, self.height, bytes)
-            };
-            Detection {
-                score: image_score(scores, self.width as usize, self.height as usize),
-                map: AnomalyMap {
-                    width: self.width,
-                    height: self.height,
-                    scores: scores.to_vec(),
-                },
-                reconstruction: self.reconstructions.then(picture).flatten(),
-            }
-        })
+        inferred
+            .map
+            .chunks_exact(pixels)
+            .enumerate()
+            .map(move |(image, scores)| {
+                let picture = |reconstructions: &Vec<f32>| {
+                    let reconstruction = reconstructions.chunks_exact(3 * pixels).nth(image)?;
+                    let bytes = reconstruction.iter().copied().map(to_byte).collect();
+                    RgbImage::from_raw(self.width, self.height, bytes)
+                };
+                Detection {
+                    score: image_score(scores, self.width as usize, self.height as usize),
+                    map: AnomalyMap {
+                        width: self.width,
+                        height: self.height,
+                        scores: scores.to_vec(),
+                    },
+                    reconstruction: inferred.reconstruction.as_ref().and_then(picture),
+                }
+            })
     }
 }
 
-/// Reconstructions (N, H, W, 3) and anomaly probabilities (N, H, W).
+/// Reconstructions (N, H, W, 3) if wanted, and anomaly probabilities (N, H, W).
 struct Inferred {
-    reconstruction: Vec<f32>,
+    reconstruction: Option<Vec<f32>>,
     map: Vec<f32>,
 }
 

@@ -63,7 +63,7 @@ impl Prepared {
             x = pair(&small, block)?;
         }
         for (up, block) in &self.decoder {
-            x = conv3x3(&upsample2(&x), up, true)?;
+            x = conv3x3(&upsample2(&x)?, up, true)?;
             if let Some(skip) = skips.pop() {
                 x = concat(&x, &skip)?; // upsampled first (DRAEM's code)
             }

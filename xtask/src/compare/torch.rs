@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use flawforge::masks::Stream;
 use flawforge::models::{Discriminative, Reconstructive};
 use flawforge::ops::{Mode, Precision, concat};
@@ -34,9 +34,40 @@ pub struct TorchArgs {
     /// Precision of our convolutions, f32 or bf16 [default: the baseline's, if the processor has it]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
-    /// Be our side of a work: its kind, the precision, and the files of weights and images
-    #[arg(long, hide = true, num_args = 4)]
+    /// Where both sides compute: cpu, or cuda in a build with that feature
+    #[arg(long, value_enum, default_value_t = Place::Cpu)]
+    device: Place,
+    /// A Python that already has PyTorch (for `--device cuda`: one built with CUDA), numpy and safetensors
+    /// [default: an environment made under target/]
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+    /// Be our side of a work: its kind, the precision, the device, and the files of weights and images
+    #[arg(long, hide = true, num_args = 5)]
     serve: Option<Vec<String>>,
+}
+
+/// Where both sides compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Place {
+    Cpu,
+    Cuda,
+}
+
+impl Place {
+    /// As both sides are told.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+
+    fn works(self) -> &'static [Work] {
+        match self {
+            Self::Cpu => &WORKS,
+            Self::Cuda => &GPU_WORKS,
+        }
+    }
 }
 
 /// A work: which networks do what.
@@ -51,6 +82,8 @@ struct Work {
     rounds: u32,
     /// Steps of training that must agree; the first iterations are not timed anyway.
     checked_steps: u32,
+    /// Steps of a timed iteration; times are of one.
+    steps: u32,
     /// Names after `torch ` and, for other programs, alone.
     peers: &'static [&'static str],
 }
@@ -75,6 +108,7 @@ const WORKS: [Work; 4] = [
         batch: 8,
         rounds: 7,
         checked_steps: 2,
+        steps: 1,
         peers: STEP_PEERS,
     },
     Work {
@@ -86,6 +120,7 @@ const WORKS: [Work; 4] = [
         batch: 8,
         rounds: 15,
         checked_steps: 0,
+        steps: 1,
         peers: INFERENCE_PEERS,
     },
     Work {
@@ -97,6 +132,7 @@ const WORKS: [Work; 4] = [
         batch: 1,
         rounds: 5,
         checked_steps: 0,
+        steps: 1,
         peers: INFERENCE_PEERS,
     },
     // The checked step is the only one that is not timed: a step takes tens of seconds.
@@ -109,7 +145,55 @@ const WORKS: [Work; 4] = [
         batch: 8,
         rounds: 1,
         checked_steps: 1,
+        steps: 1,
         peers: STEP_PEERS,
+    },
+];
+
+const GPU_STEP_PEERS: &[&str] = &[
+    "tf32 channels-last",
+    "bf16 channels-last",
+    "bf16 channels-last compile",
+];
+const GPU_INFERENCE_PEERS: &[&str] = &["bf16 channels-last"];
+
+/// On a GPU steps follow each other without waiting, as in training.
+const GPU_WORKS: [Work; 3] = [
+    Work {
+        name: "step-paper",
+        kind: "step",
+        r_width: 128,
+        s_width: 64,
+        side: 256,
+        batch: 8,
+        rounds: 5,
+        checked_steps: 1,
+        steps: 10,
+        peers: GPU_STEP_PEERS,
+    },
+    Work {
+        name: "inference-paper-1",
+        kind: "inference",
+        r_width: 128,
+        s_width: 64,
+        side: 256,
+        batch: 1,
+        rounds: 31,
+        checked_steps: 0,
+        steps: 1,
+        peers: GPU_INFERENCE_PEERS,
+    },
+    Work {
+        name: "inference-paper-8",
+        kind: "inference",
+        r_width: 128,
+        s_width: 64,
+        side: 256,
+        batch: 8,
+        rounds: 31,
+        checked_steps: 0,
+        steps: 1,
+        peers: GPU_INFERENCE_PEERS,
     },
 ];
 
@@ -125,9 +209,9 @@ const BF16_TOLERANCE: f64 = 5e-2;
 /// # Errors
 /// As [`compare::run`](super::run).
 pub fn run(args: &TorchArgs) -> Result<()> {
-    if let Some([kind, precision, weights, inputs]) = args.serve.as_deref() {
+    if let Some([kind, precision, device, weights, inputs]) = args.serve.as_deref() {
         let precision = precision.parse().map_err(anyhow::Error::msg)?;
-        return torch_ours::work(kind, precision, Path::new(weights), Path::new(inputs));
+        return torch_ours::work(kind, precision, device, Path::new(weights), Path::new(inputs));
     }
     let found = measure(args)?;
     println!("milliseconds an iteration");
@@ -139,26 +223,30 @@ pub fn run(args: &TorchArgs) -> Result<()> {
 }
 
 fn measure(args: &TorchArgs) -> Result<Vec<Row>> {
-    let works: Vec<&Work> = WORKS
+    let all = args.device.works();
+    let works: Vec<&Work> = all
         .iter()
         .filter(|work| args.common.work.as_deref().is_none_or(|name| name == work.name))
         .collect();
     if works.is_empty() {
-        let names: Vec<&str> = WORKS.iter().map(|work| work.name).collect();
+        let names: Vec<&str> = all.iter().map(|work| work.name).collect();
         bail!("no such work; there are {}", names.join(", "));
     }
-    let known = |name: &str| INFERENCE_PEERS.contains(&name);
-    if let Some(peer) = args.peer.as_deref().filter(|peer| !known(peer)) {
-        bail!(
-            "no such baseline {peer:?}; there are {}",
-            INFERENCE_PEERS.join(", ")
-        );
+    let mut peers: Vec<&str> = all.iter().flat_map(|work| work.peers).copied().collect();
+    peers.sort_unstable();
+    peers.dedup();
+    if let Some(peer) = args.peer.as_deref().filter(|peer| !peers.contains(peer)) {
+        bail!("no such baseline {peer:?}; there are {}", peers.join(", "));
     }
-    if let Some(precision) = args.precision.filter(|precision| !precision.is_served_here()) {
+    let served = |precision: Precision| args.device == Place::Cuda || precision.is_served_here();
+    if let Some(precision) = args.precision.filter(|&precision| !served(precision)) {
         bail!("--precision {precision}: this processor has no instructions for it");
     }
     let optional = ["onnx", "onnxscript", "onnxruntime"];
-    let venv = Venv::prepare("torch", &["numpy", "torch", "safetensors"], &optional)?;
+    let venv = match &args.python {
+        Some(python) => Venv::installed_at(python, &optional)?,
+        None => Venv::prepare("torch", &["numpy", "torch", "safetensors"], &optional)?,
+    };
     let threads = match args.threads {
         Some(threads) => threads as usize,
         None => std::thread::available_parallelism()?.get(),
@@ -168,6 +256,7 @@ fn measure(args: &TorchArgs) -> Result<Vec<Row>> {
         .tempdir_in(venv::folder())?;
     write_scripts(folder.path())?;
     let bench = Bench {
+        device: args.device,
         venv,
         folder: folder.path(),
         threads,
@@ -195,6 +284,7 @@ fn write_scripts(folder: &Path) -> Result<()> {
 
 /// What all works share.
 struct Bench<'a> {
+    device: Place,
     venv: Venv,
     folder: &'a Path,
     threads: usize,
@@ -215,7 +305,7 @@ impl Bench<'_> {
             warm_up: u32::from(work.checked_steps == 0),
             rounds: args.common.rounds.unwrap_or(work.rounds),
             tolerance: match (
-                peer.contains("bf16") || precision == Precision::Bf16,
+                peer.contains("bf16") || precision != Precision::F32,
                 work.checked_steps,
             ) {
                 (true, _) => BF16_TOLERANCE,
@@ -232,10 +322,11 @@ impl Bench<'_> {
                 println!("{}: {name} skipped: {reason}", work.name);
                 continue;
             }
-            let as_peer = if peer.contains("bf16") && Precision::Bf16.is_served_here() {
-                Precision::Bf16
-            } else {
-                Precision::F32
+            let here = self.device == Place::Cuda || Precision::Bf16.is_served_here();
+            let as_peer = match peer {
+                _ if peer.contains("bf16") && here => Precision::Bf16,
+                _ if peer.contains("tf32") => Precision::Tf32,
+                _ => Precision::F32,
             };
             let precision = args.precision.unwrap_or(as_peer);
             // Ours starts anew for each baseline, so that both have the same weights when they are compared.
@@ -252,6 +343,8 @@ impl Bench<'_> {
             };
             let mut row = alternate(work.name, &mut ours, &mut theirs, settings(peer, precision))?;
             row.precision = Some(precision.to_string());
+            row.ours_ms /= f64::from(work.steps);
+            row.peer_ms /= f64::from(work.steps);
             println!(
                 "{}: ours in {precision} {:.1} ms, {name} {:.1} ms",
                 work.name, row.ours_ms, row.peer_ms
@@ -279,6 +372,7 @@ impl Bench<'_> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["compare", "torch", "--serve", work.kind, &precision.to_string()])
+            .arg(self.device.name())
             .args([self.weights(), self.inputs()])
             .env("RAYON_NUM_THREADS", self.threads.to_string());
         Process::start("ours", command, &self.folder.with_extension("ours.log"))
@@ -292,6 +386,7 @@ impl Bench<'_> {
             .args([kind, &peer.replace(' ', "-")])
             .args([self.weights(), self.inputs()])
             .arg(&threads)
+            .arg(self.device.name())
             .arg(self.folder.join("model.onnx"))
             .env("OMP_NUM_THREADS", &threads);
         Process::start(name, command, &self.folder.with_extension("peer.log"))
@@ -356,6 +451,7 @@ fn write_inputs(work: &Work, weights: &Path, inputs: &Path) -> Result<()> {
         ("bytes", Tensor::from_vec(bytes, shape, &device)?),
         ("mask", Tensor::from_vec(mask, (batch, side, side), &device)?),
         ("checked_steps", Tensor::new(&[work.checked_steps], &device)?),
+        ("steps", Tensor::new(&[work.steps], &device)?),
     ]);
     Ok(candle_core::safetensors::save(&tensors, inputs)?)
 }

@@ -20,9 +20,20 @@ const EVERY: usize = 97;
 ///
 /// # Errors
 /// When a file cannot be read, or the work fails.
-pub(super) fn work(kind: &str, precision: Precision, weights: &Path, inputs: &Path) -> Result<()> {
+pub(super) fn work(
+    kind: &str,
+    precision: Precision,
+    device: &str,
+    weights: &Path,
+    inputs: &Path,
+) -> Result<()> {
     let _scope = precision.scope();
-    let device = Device::Cpu;
+    let device = match device {
+        "cpu" => Device::Cpu,
+        #[cfg(feature = "cuda")]
+        "cuda" => flawforge::ops::cuda::device(0)?,
+        other => bail!("this build has no device {other:?}"),
+    };
     let read = |path: &Path| {
         candle_core::safetensors::load(path, &device)
             .with_context(|| format!("{}: cannot be read", path.display()))
@@ -45,6 +56,7 @@ pub(super) fn work(kind: &str, precision: Precision, weights: &Path, inputs: &Pa
                 image: take("image")?,
                 mask: take("mask")?,
                 checked_steps: take("checked_steps")?.to_vec1::<u32>()?[0],
+                steps: take("steps")?.to_vec1::<u32>()?[0],
             })
         }
         "inference" => {
@@ -80,10 +92,11 @@ struct Step {
     image: Tensor,
     mask: Tensor,
     checked_steps: u32,
+    steps: u32,
 }
 
 impl Step {
-    fn step(&mut self) -> Result<[f64; 3]> {
+    fn step(&mut self) -> Result<[Tensor; 3]> {
         let tape = Tape::record();
         let reconstruction = self.r.forward(&self.image, Mode::Train)?;
         let logits = self
@@ -98,25 +111,35 @@ impl Step {
         let [l2, ssim, focal] = &losses;
         let gradients = tape.backward(&[(l2, 1.0), (ssim, 1.0), (focal, 1.0)])?;
         self.adam.step(&gradients, 1e-4)?;
-        let mut values = [0.0; 3];
-        for (value, loss) in values.iter_mut().zip(&losses) {
-            *value = f64::from(loss.to_scalar::<f32>()?);
-        }
-        Ok(values)
+        Ok(losses)
     }
+}
+
+/// Waits for the device, too.
+fn values(losses: &[Tensor; 3]) -> Result<Vec<f64>> {
+    losses
+        .iter()
+        .map(|loss| Ok(f64::from(loss.to_scalar::<f32>()?)))
+        .collect()
 }
 
 impl Work for Step {
     fn check(&mut self) -> Result<Vec<f64>> {
         let mut losses = Vec::new();
         for _ in 0..self.checked_steps {
-            losses.extend(self.step()?);
+            losses.extend(values(&self.step()?)?);
         }
         Ok(losses)
     }
 
     fn run(&mut self) -> Result<()> {
-        self.step().map(|_| ())
+        for _ in 1..self.steps {
+            self.step()?;
+        }
+        let losses = self.step()?;
+        values(&losses)?;
+        self.image.device().synchronize()?;
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 """PyTorch's side of `cargo xtask compare torch`: a training step or inference of DRAEM's networks.
 
-    python torch_worker.py WORK VARIANT WEIGHTS INPUTS THREADS [ONNX FILE]
+    python torch_worker.py WORK VARIANT WEIGHTS INPUTS THREADS DEVICE [ONNX FILE]
 
 WORK is `step`, `inference` or `export` (inference, written as an ONNX file). Weights and inputs come from the other side, as
 safetensors; names of weights begin with `r.` and `s.`.
@@ -57,7 +57,16 @@ def summary(scores, maps):
     return np.log(p / (1 - p))
 
 
-def step(variant, weights, inputs):
+def precision(variant, device):
+    """Sets what f32 products may be rounded to, and returns a context for bfloat16."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = "f32" != variant.split("-")[0]
+    torch.backends.cudnn.benchmark = True
+    return lambda: torch.autocast(device, torch.bfloat16, enabled="bf16" in variant)
+
+
+def step(variant, weights, inputs, device):
     import torch
     import torch.nn.functional as F
 
@@ -65,29 +74,45 @@ def step(variant, weights, inputs):
 
     r, s = networks(weights)
     layout = torch.channels_last if "channels-last" in variant else torch.contiguous_format
-    r, s = r.train().to(memory_format=layout), s.train().to(memory_format=layout)
+    r, s = (net.train().to(device, memory_format=layout) for net in (r, s))
     image, normal = (
-        torch.from_numpy(inputs[n]).permute(0, 3, 1, 2).contiguous(memory_format=layout) for n in ("image", "normal")
+        torch.from_numpy(inputs[n]).permute(0, 3, 1, 2).to(device).contiguous(memory_format=layout)
+        for n in ("image", "normal")
     )
-    mask = torch.from_numpy(inputs["mask"]).long()
+    mask = torch.from_numpy(inputs["mask"]).long().to(device)
     adam = torch.optim.Adam([*r.parameters(), *s.parameters()], lr=1e-4, fused=True)
+    rounded = precision(variant, device)
 
-    def iteration():
-        with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in variant):
+    def losses():
+        with rounded():
             reconstruction = r(image)
             logits = s(torch.cat([reconstruction, image], 1))
         reconstruction, probabilities = reconstruction.float(), torch.softmax(logits.float(), 1)
-        parts = F.mse_loss(reconstruction, normal), ssim_loss(reconstruction, normal), focal_loss(probabilities, mask)
+        return F.mse_loss(reconstruction, normal), ssim_loss(reconstruction, normal), focal_loss(probabilities, mask)
+
+    if "compile" in variant:
+        losses = torch.compile(losses)
+
+    def one():
+        parts = losses()
         adam.zero_grad()
         sum(parts).backward()
         adam.step()
-        return [p.item() for p in parts]
+        return parts
+
+    def iteration():
+        for _ in range(int(inputs["steps"][0])):
+            parts = one()
+        values = [p.item() for p in parts]
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return values
 
     steps = int(inputs["checked_steps"][0])
-    serve(iteration, lambda: [loss for _ in range(steps) for loss in iteration()])
+    serve(iteration, lambda: [loss.item() for _ in range(steps) for loss in one()])
 
 
-def chain(variant, weights):
+def chain(variant, weights, device="cpu"):
     """From bytes (N, H, W, 3) to scores and maps."""
     import torch
 
@@ -103,25 +128,26 @@ def chain(variant, weights):
             return score(maps), maps
 
     layout = torch.channels_last if "channels-last" in variant else torch.contiguous_format
-    net = Chain().eval().to(memory_format=layout)
-    to_tensor = lambda b: (b.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=layout)
+    net = Chain().eval().to(device, memory_format=layout)
+    to_tensor = lambda b: (b.to(device).permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=layout)
     return net, to_tensor
 
 
-def inference(variant, weights, inputs):
+def inference(variant, weights, inputs, device):
     import torch
 
     if "compile" in variant and not (shutil.which("c++") or shutil.which("g++")):
         skip("torch.compile needs a C++ compiler, and there is none")
-    net, to_tensor = chain(variant, weights)
+    net, to_tensor = chain(variant, weights, device)
+    rounded = precision(variant, device)
     if "compile" in variant:
         net = torch.compile(net)
     image = torch.from_numpy(inputs["bytes"])
 
     def iteration():
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled="bf16" in variant):
+        with torch.inference_mode(), rounded():
             scores, maps = net(to_tensor(image))
-            return scores.numpy(), maps.numpy()
+            return scores.cpu().numpy(), maps.cpu().numpy()
 
     serve(iteration, lambda: summary(*iteration()))
 
@@ -150,7 +176,7 @@ def onnx(inputs, threads, path):
     serve(iteration, lambda: summary(*iteration()))
 
 
-def main(work, variant, weights, inputs, threads, path=None):
+def main(work, variant, weights, inputs, threads, device, path=None):
     inputs, threads = read(inputs), int(threads)
     if variant == "onnxruntime" and work == "inference":
         return onnx(inputs, threads, path)
@@ -160,7 +186,7 @@ def main(work, variant, weights, inputs, threads, path=None):
     weights = read(weights)
     if work == "export":
         return export(variant, weights, inputs, path)
-    {"step": step, "inference": inference}[work](variant, weights, inputs)
+    {"step": step, "inference": inference}[work](variant, weights, inputs, device)
 
 
 main(*sys.argv[1:])

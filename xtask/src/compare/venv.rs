@@ -23,6 +23,8 @@ pub fn folder() -> PathBuf {
 pub struct Venv {
     root: PathBuf,
     missing: Vec<String>,
+    /// An interpreter that somebody else has installed everything for.
+    given: Option<PathBuf>,
 }
 
 impl Venv {
@@ -47,7 +49,11 @@ impl Venv {
             optional.join(" ")
         );
         if let Some(missing) = installed(&root, &wanted) {
-            return Ok(Self { root, missing });
+            return Ok(Self {
+                root,
+                missing,
+                given: None,
+            });
         }
         if root.exists() {
             fs::remove_dir_all(&root).with_context(|| format!("{}: cannot be removed", root.display()))?;
@@ -58,6 +64,7 @@ impl Venv {
         let mut venv = Self {
             root,
             missing: Vec::new(),
+            given: None,
         };
         succeed(venv.pip().args(required))?;
         for package in optional {
@@ -72,6 +79,27 @@ impl Venv {
         Ok(venv)
     }
 
+    /// The environment of an interpreter that has the packages already; `optional` ones are taken for missing unless they can
+    /// be imported.
+    ///
+    /// # Errors
+    /// When the interpreter cannot be started.
+    pub fn installed_at(python: &Path, optional: &[&str]) -> Result<Self> {
+        let mut venv = Self {
+            root: PathBuf::new(),
+            missing: Vec::new(),
+            given: Some(python.to_owned()),
+        };
+        for package in optional {
+            let found = venv.python().args(["-c", &format!("import {package}")]).output();
+            let found = found.with_context(|| format!("{}: cannot be started", python.display()))?;
+            if !found.status.success() {
+                venv.missing.push((*package).to_owned());
+            }
+        }
+        Ok(venv)
+    }
+
     /// The environment's interpreter.
     pub fn python(&self) -> Command {
         Command::new(self.interpreter())
@@ -83,6 +111,9 @@ impl Venv {
     }
 
     fn interpreter(&self) -> PathBuf {
+        if let Some(given) = &self.given {
+            return given.clone();
+        }
         let (folder, name) = if cfg!(windows) {
             ("Scripts", "python.exe")
         } else {

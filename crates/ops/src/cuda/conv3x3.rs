@@ -6,7 +6,8 @@ use candle_core::{Device, Result, bail};
 use super::channels::{add_bias, narrow, widen};
 use super::cudnn::{Engine, Pass, convolve, survey};
 use super::filters::{from_channels_last, to_channels_last};
-use super::gpu::{Floats, Gpu, count};
+use super::gpu::{Floats, Gpu, arguments, count, over_elements};
+use super::kernels::Module;
 use super::numbers::{Buffer, Number, Numbers};
 use crate::Precision;
 
@@ -51,7 +52,7 @@ impl Convolution {
 
     /// (N,H,W,Ci) to (N,H',W',Co).
     pub(crate) fn forward(&self, gpu: &Gpu, x: Numbers<'_>, bias: Option<Floats<'_>>) -> Result<Buffer> {
-        let copy = self.fitting(gpu, x, self.size.ci, self.padded.ci)?;
+        let copy = fitting(gpu, self.precision, x, self.size.ci, self.padded.ci)?;
         let y = Buffer::alloc(gpu, number(self.precision), self.padded.pixels() * self.padded.co)?;
         let pass = Pass::Forward {
             x: copy.as_ref().map_or(x.pointer, |copy| copy.address(gpu)),
@@ -70,7 +71,7 @@ impl Convolution {
 
     /// Gradient of the input, in the input's type.
     pub(crate) fn backward_input(&self, gpu: &Gpu, dy: Numbers<'_>, of: Number) -> Result<Buffer> {
-        let copy = self.fitting(gpu, dy, self.size.co, self.padded.co)?;
+        let copy = fitting(gpu, self.precision, dy, self.size.co, self.padded.co)?;
         let dx = Buffer::alloc(gpu, number(self.precision), self.padded.inputs())?;
         let pass = Pass::Input {
             dy: copy.as_ref().map_or(dy.pointer, |copy| copy.address(gpu)),
@@ -91,8 +92,8 @@ impl Convolution {
         x: Numbers<'_>,
         dy: Numbers<'_>,
     ) -> Result<CudaSlice<f32>> {
-        let of_x = self.fitting(gpu, x, self.size.ci, self.padded.ci)?;
-        let of_dy = self.fitting(gpu, dy, self.size.co, self.padded.co)?;
+        let of_x = fitting(gpu, self.precision, x, self.size.ci, self.padded.ci)?;
+        let of_dy = fitting(gpu, self.precision, dy, self.size.co, self.padded.co)?;
         let d_filters = Buffer::alloc(gpu, number(self.precision), self.padded.filters())?;
         let pass = Pass::Filters {
             x: of_x.as_ref().map_or(x.pointer, |copy| copy.address(gpu)),
@@ -102,21 +103,108 @@ impl Convolution {
         convolve(gpu, self.padded, self.precision, pass)?;
         from_channels_last(gpu, self.size, self.padded, &d_filters)
     }
+}
 
-    /// A copy of `x` in the type and with the channels that cuDNN is given, where those differ.
-    fn fitting(&self, gpu: &Gpu, x: Numbers<'_>, channels: usize, padded: usize) -> Result<Option<Buffer>> {
-        let wanted = number(self.precision);
-        if x.number == wanted && channels == padded {
-            return Ok(None);
-        }
-        if wanted == Number::F32 {
-            bail!(
-                "conv3x3: bfloat16 numbers in a convolution of precision {}",
-                self.precision
-            );
-        }
-        widen(gpu, x, channels, padded).map(Some)
+/// A copy of `x` in the type of activations and with the channels that cuDNN is given, where those differ.
+fn fitting(
+    gpu: &Gpu,
+    precision: Precision,
+    x: Numbers<'_>,
+    channels: usize,
+    padded: usize,
+) -> Result<Option<Buffer>> {
+    let wanted = number(precision);
+    if x.number == wanted && channels == padded {
+        return Ok(None);
     }
+    if wanted == Number::F32 {
+        bail!("conv3x3: bfloat16 numbers in a convolution of precision {precision}");
+    }
+    widen(gpu, x, channels, padded).map(Some)
+}
+
+/// A 3×3 convolution with its bias for inference: no graph, images of any size and number.
+pub(crate) struct PreparedConvolution {
+    ci: usize,
+    co: usize,
+    padded: (usize, usize),
+    precision: Precision,
+    filters: Buffer,
+    bias: CudaSlice<f32>,
+}
+
+impl PreparedConvolution {
+    /// Of filters (Co,Ci,3,3) and a bias (Co).
+    pub(crate) fn new(
+        gpu: &Gpu,
+        (ci, co): (usize, usize),
+        precision: Precision,
+        filters: Floats<'_>,
+        bias: Floats<'_>,
+    ) -> Result<Self> {
+        let convolution = Convolution::new(gpu, square((1, 1, 1), (ci, co)), precision, filters)?;
+        let padded = (convolution.padded.ci, convolution.padded.co);
+        Ok(Self {
+            ci,
+            co,
+            padded,
+            precision,
+            filters: convolution.filters,
+            bias: with_zeros(gpu, bias, padded.1)?,
+        })
+    }
+
+    /// Channels of the input and of the result.
+    pub(crate) fn channels(&self) -> (usize, usize) {
+        (self.ci, self.co)
+    }
+
+    /// (N,H,W,Ci) to (N,H,W,Co), with a ReLU when `relu`.
+    pub(crate) fn forward(
+        &self,
+        gpu: &Gpu,
+        size: (usize, usize, usize),
+        x: Numbers<'_>,
+        relu: bool,
+    ) -> Result<Buffer> {
+        let padded = square(size, self.padded);
+        let copy = fitting(gpu, self.precision, x, self.ci, self.padded.0)?;
+        let y = Buffer::alloc(gpu, number(self.precision), padded.pixels() * padded.co)?;
+        let pass = Pass::Fused {
+            x: copy.as_ref().map_or(x.pointer, |copy| copy.address(gpu)),
+            filters: self.filters.address(gpu),
+            bias: gpu.address(&self.bias),
+            y: y.address(gpu),
+            relu,
+        };
+        convolve(gpu, padded, self.precision, pass)?;
+        if self.padded.1 != self.co {
+            return narrow(gpu, &y, None, (self.co, self.padded.1), Number::F32);
+        }
+        Ok(y)
+    }
+}
+
+/// A 3×3 convolution of stride 1 that keeps the size of images.
+fn square((n, h, w): (usize, usize, usize), (ci, co): (usize, usize)) -> ConvSize {
+    ConvSize {
+        n,
+        h,
+        w,
+        ci,
+        co,
+        kernel: 3,
+        stride: 1,
+        padding: 1,
+    }
+}
+
+/// A copy of a vector with zeros up to `len`.
+fn with_zeros(gpu: &Gpu, vector: Floats<'_>, len: usize) -> Result<CudaSlice<f32>> {
+    let result = gpu.alloc::<f32>(len)?;
+    let given = arguments![vector, gpu.view(&result), count(vector.len)?, count(len)?];
+    gpu.launch(Module::Filters, "with_zeros", over_elements(len), given)?;
+    Ok(result)
 }
 
 /// The engines of cuDNN for a 3×3 convolution of (n, h, w, in, out), measured: of the forward pass, of the gradient of the
@@ -131,16 +219,7 @@ pub fn engines(
     compiled: bool,
 ) -> Result<[Vec<Engine>; 3]> {
     let gpu = Gpu::new(device.as_cuda_device()?);
-    let size = ConvSize {
-        n,
-        h,
-        w,
-        ci,
-        co,
-        kernel: 3,
-        stride: 1,
-        padding: 1,
-    };
+    let size = square((n, h, w), (ci, co));
     let tensor = |len| Buffer::alloc(&gpu, number(precision), len);
     let (x, y) = (tensor(size.inputs())?, tensor(size.pixels() * co)?);
     let filters = tensor(size.filters())?;

@@ -34,7 +34,7 @@ pub(crate) use channels::bias_gradient;
 pub(crate) use clock::Spans;
 pub(crate) use concat::{concatenate, take_channels};
 pub use conv3x3::engines;
-pub(crate) use conv3x3::{ConvSize, Convolution};
+pub(crate) use conv3x3::{ConvSize, Convolution, PreparedConvolution};
 pub use cudnn::Engine;
 pub(crate) use gpu::{Floats, Gpu, compute, floats};
 pub use kernels::{ARCHITECTURES, compile_all};

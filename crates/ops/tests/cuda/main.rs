@@ -10,6 +10,7 @@ mod compile;
 mod concat;
 mod conv3x3;
 mod half;
+mod inference;
 mod loss;
 mod max_pool;
 mod step;

@@ -65,3 +65,10 @@ extern "C" __global__ void filters_from_channels_last_bf16(
 {
     from_channels_last(filters, result, inputs, taps, padded);
 }
+
+// A copy with zeros behind it.
+extern "C" __global__ void with_zeros(const float *values, float *result, unsigned there, unsigned count)
+{
+    FOR_EACH(i, count)
+        result[i] = i < there ? values[i] : 0.0f;
+}

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// Options of a sweep, the same for every table and figure.
 #[derive(Args, Debug, Clone)]
 pub struct SweepArgs {
-    /// Budget of a cell: smoke, demo, quick or paper [default: demo for the demo data, else quick, or paper with a GPU]
+    /// Budget of a cell: smoke, demo, quick, gpu or paper [default: demo for the demo data, else quick, or gpu with a GPU]
     #[arg(long)]
     pub profile: Option<String>,
     /// Data set in MVTec layout, or one category's folder [default: the downloaded MVTec AD, else the demo data]
@@ -365,7 +365,7 @@ fn uses_selection(methods: &[Method], profile: &Profile) -> Result<bool> {
 fn default_profile(data: &Images) -> &'static str {
     match data {
         Images::Demo => "demo",
-        _ if flawforge::training::gpu_available() => "paper",
+        _ if flawforge::training::gpu_available() => "gpu",
         _ => "quick",
     }
 }

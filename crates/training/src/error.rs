@@ -94,6 +94,9 @@ pub enum TrainingError {
     /// A file could not be written whole; the text names it.
     #[error(transparent)]
     Write(io::Error),
+    /// The thread that writes checkpoints could not be started, or failed.
+    #[error("the thread that writes checkpoints: {0}")]
+    Thread(String),
     /// The batch thread ended early.
     #[error("the thread that prepares batches stopped: {0}")]
     Batches(String),

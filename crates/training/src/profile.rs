@@ -30,7 +30,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The profile of this name: `smoke`, `demo`, `quick` or `paper`.
+    /// The profile of this name: `smoke`, `demo`, `quick`, `gpu` or `paper`.
     ///
     /// # Errors
     /// For any other name, naming those that exist.
@@ -70,11 +70,13 @@ pub(crate) fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use flawforge_ops::Precision;
+
     use super::*;
 
     #[test]
-    fn the_four_profiles_exist_and_paper_is_the_published_setting() {
-        for name in ["smoke", "demo", "quick", "paper"] {
+    fn the_five_profiles_exist_and_paper_is_the_published_setting() {
+        for name in ["smoke", "demo", "quick", "gpu", "paper"] {
             assert_eq!(Profile::builtin(name).unwrap().name, name);
         }
         let paper = Profile::builtin("paper").unwrap();
@@ -87,6 +89,17 @@ mod tests {
             (256, 8, 1e-4)
         );
         assert_eq!(paper.draem.length.steps(209, 8), 18_900); // bottle, docs/method.md, section 1.3
+        // The same networks, sooner.
+        let gpu = Profile::builtin("gpu").unwrap();
+        assert_eq!(
+            (
+                gpu.image_size,
+                gpu.draem.reconstructive_width,
+                gpu.draem.discriminative_width
+            ),
+            (256, 128, 64)
+        );
+        assert_eq!(gpu.draem.precision, Precision::Bf16);
         let fault = Profile::builtin("huge").unwrap_err().to_string();
         assert!(fault.contains("huge") && fault.contains("quick"), "{fault}");
     }

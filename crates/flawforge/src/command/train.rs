@@ -10,7 +10,8 @@ use flawforge::training::fit::Places;
 use flawforge::training::methods::patchcore::backbone::BackboneSource;
 use flawforge::training::settings::Length;
 use flawforge::training::{
-    Experiment, Method, MethodSettings, Overrides, Profile, Run, RunFiles, TrainOptions, TrainReport, train,
+    Experiment, Method, MethodSettings, Overrides, Profile, Run, RunFiles, TrainOptions, TrainReport,
+    gpu_available, train,
 };
 
 use super::source::{AnomalyArgs, CategoryArgs, TextureArgs};
@@ -29,7 +30,7 @@ pub(crate) struct TrainArgs {
     /// Method
     #[arg(long, value_name = "NAME", help = method_help())]
     method: Option<Method>,
-    /// Budget of the training: smoke, demo, quick or paper [default: quick]
+    /// Budget of the training: smoke, demo, quick, gpu or paper [default: quick; gpu where there is one]
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Settings file (TOML): its values replace those of method and profile, any constant of a simulator too
@@ -60,6 +61,11 @@ pub(crate) struct TrainArgs {
     resume: bool,
 }
 
+/// What the machine can do in minutes.
+fn default_profile() -> &'static str {
+    if gpu_available() { "gpu" } else { "quick" }
+}
+
 fn method_help() -> String {
     format!("Method: {} [default: {}]", Method::names(), Method::LinYan)
 }
@@ -86,7 +92,7 @@ impl TrainArgs {
         let mut experiment = match earlier.filter(|_| !self.says_settings()) {
             Some(run) => run.experiment().clone(),
             None => {
-                let profile = Profile::builtin(self.profile.as_deref().unwrap_or("quick"))?;
+                let profile = Profile::builtin(self.profile.as_deref().unwrap_or(default_profile()))?;
                 let product = self.anomalies.product(category)?;
                 let method = self.method.unwrap_or(Method::LinYan);
                 let mut experiment = Experiment::new(method, &profile, &product, 0)?;

@@ -13,6 +13,7 @@ mod pace;
 mod plan;
 mod prefetch;
 mod progress;
+mod saving;
 mod session;
 
 pub use calibrate::{Calibrated, CalibrationScore, Threshold};

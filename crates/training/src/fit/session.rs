@@ -8,9 +8,10 @@ use candle_core::Device;
 use flawforge_ops::runtime::BusyClock;
 use flawforge_pictures::{training_grid, write_png};
 
-use super::checkpoint::{self, Header};
+use super::checkpoint::Header;
 use super::journal::{Journal, Line};
 use super::progress::Display;
+use super::saving::Saver;
 use super::{RunPlan, TrainOptions};
 use crate::error::{Result, TrainingError};
 use crate::recipe::{Batch, Losses, Recipe};
@@ -30,6 +31,7 @@ pub(super) struct Session<'a> {
     pub(super) busy: BusyClock,
     /// Steps whose losses are not known yet, with the images of their batches.
     unread: VecDeque<(u64, String)>,
+    saver: Saver,
 }
 
 impl<'a> Session<'a> {
@@ -57,15 +59,23 @@ impl<'a> Session<'a> {
             began: Instant::now(),
             busy: BusyClock::new(device)?,
             unread: VecDeque::new(),
+            saver: Saver::default(),
             header,
         })
     }
 
+    /// The steps; when it returns, whatever was saved is on the disk.
     pub(super) fn train(
         &mut self,
         recipe: &mut dyn Recipe,
         batches: &mut dyn Iterator<Item = Batch>,
     ) -> Result<()> {
+        let trained = self.steps(recipe, batches);
+        let saved = self.saver.wait();
+        trained.and(saved)
+    }
+
+    fn steps(&mut self, recipe: &mut dyn Recipe, batches: &mut dyn Iterator<Item = Batch>) -> Result<()> {
         let every = &self.plan.every;
         for batch in batches {
             let rate = self.plan.rate(batch.step);
@@ -98,7 +108,7 @@ impl<'a> Session<'a> {
                 self.log(rate)?;
             }
             if saves {
-                self.save(recipe)?;
+                self.begin_saving(recipe)?;
             }
         }
         Ok(())
@@ -106,8 +116,16 @@ impl<'a> Session<'a> {
 
     /// Writes the checkpoint, after the journal.
     pub(super) fn save(&mut self, recipe: &dyn Recipe) -> Result<()> {
+        self.begin_saving(recipe)?;
+        self.saver.wait()
+    }
+
+    /// The same, while the training goes on.
+    fn begin_saving(&mut self, recipe: &dyn Recipe) -> Result<()> {
         self.journal.sync()?;
-        checkpoint::write(&self.files.checkpoint(), &self.header, &recipe.state()?)
+        let state = recipe.state()?;
+        self.saver
+            .save(self.files.checkpoint(), self.header.clone(), state)
     }
 
     /// Takes in the losses that were still being computed when their step returned.
@@ -169,6 +187,7 @@ mod tests {
     use candle_core::Tensor;
     use flawforge_models::Detector;
 
+    use super::super::checkpoint;
     use super::super::journal::read_journal;
     use super::*;
     use crate::fit::DataDigests;

@@ -28,6 +28,9 @@ pub struct Budget {
     /// How the rate falls; by milestones, as DRAEM's, where a profile does not say.
     #[serde(default = "milestones")]
     pub decay: Decay,
+    /// Precision of the convolutions, where it is not the default.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 fn milestones() -> Decay {
@@ -140,7 +143,7 @@ impl Settings {
         };
         let split = matches!(method, Method::LinYan | Method::SplitDraemSimulation);
         Self {
-            precision: Precision::default(),
+            precision: budget.precision,
             networks: Networks {
                 reconstructive_width: budget.reconstructive_width,
                 discriminative_width: budget.discriminative_width,

@@ -251,9 +251,9 @@ fn measure(args: &TorchArgs) -> Result<Vec<Row>> {
         Some(threads) => threads as usize,
         None => std::thread::available_parallelism()?.get(),
     };
-    let folder = tempfile::Builder::new()
-        .prefix("torch-")
-        .tempdir_in(venv::folder())?;
+    let compare = venv::folder();
+    fs::create_dir_all(&compare).with_context(|| format!("{}: cannot be made", compare.display()))?;
+    let folder = tempfile::Builder::new().prefix("torch-").tempdir_in(compare)?;
     write_scripts(folder.path())?;
     let bench = Bench {
         device: args.device,

@@ -91,7 +91,7 @@ class Discriminative(nn.Module):
 
 def ssim_loss(a, b):
     """1 - mean SSIM: 11x11 Gaussian window of sigma 1.5, zero padding, dynamic range 1."""
-    g = torch.exp(-((torch.arange(11, dtype=a.dtype) - 5) ** 2) / (2 * 1.5**2))
+    g = torch.exp(-((torch.arange(11, dtype=a.dtype, device=a.device) - 5) ** 2) / (2 * 1.5**2))
     g = g / g.sum()
     window = torch.outer(g, g).expand(3, 1, 11, 11)
     blur = lambda t: F.conv2d(t, window, padding=5, groups=3)

@@ -40,13 +40,13 @@ fn single(number: Number) -> Kernel {
     Module::Channels.packed(number, [1], [0; 0])
 }
 
-/// Adds a bias to `y` (pixels, channels), in place.
-pub(super) fn add_bias(gpu: &Gpu, y: &Buffer, bias: Floats<'_>) -> Result<()> {
+/// Adds a bias to `y` (pixels, channels), in place, with a ReLU behind it when `relu`.
+pub(super) fn add_bias(gpu: &Gpu, y: &Buffer, bias: Floats<'_>, relu: bool) -> Result<()> {
     let (view, channels) = (y.view(gpu), bias.len);
     let pixels = view.len / channels;
     let kernel = Module::Channels.packed(view.number, [channels], [view.pointer]);
     let packs = channels / kernel.lanes;
-    let given = arguments![view, bias, count(packs)?, count(pixels)?];
+    let given = arguments![view, bias, relu, count(packs)?, count(pixels)?];
     gpu.launch(kernel, "add_bias", over_pixels(pixels, packs), given)
 }
 

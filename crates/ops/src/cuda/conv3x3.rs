@@ -64,7 +64,7 @@ impl Convolution {
             return narrow(gpu, &y, bias, (self.size.co, self.padded.co), Number::F32);
         }
         if let Some(bias) = bias {
-            add_bias(gpu, &y, bias)?;
+            add_bias(gpu, &y, bias, false)?;
         }
         Ok(y)
     }
@@ -170,14 +170,20 @@ impl PreparedConvolution {
         let padded = square(size, self.padded);
         let copy = fitting(gpu, self.precision, x, self.ci, self.padded.0)?;
         let y = Buffer::alloc(gpu, number(self.precision), padded.pixels() * padded.co)?;
-        let pass = Pass::Fused {
-            x: copy.as_ref().map_or(x.pointer, |copy| copy.address(gpu)),
-            filters: self.filters.address(gpu),
-            bias: gpu.address(&self.bias),
-            y: y.address(gpu),
+        let x = copy.as_ref().map_or(x.pointer, |copy| copy.address(gpu));
+        let (filters, bias, to) = (self.filters.address(gpu), gpu.address(&self.bias), y.address(gpu));
+        let fused = Pass::Fused {
+            x,
+            filters,
+            bias,
+            y: to,
             relu,
         };
-        convolve(gpu, padded, self.precision, pass)?;
+        if !convolve(gpu, padded, self.precision, fused)? {
+            let pass = Pass::Inference { x, filters, y: to };
+            convolve(gpu, padded, self.precision, pass)?;
+            add_bias(gpu, &y, gpu.view(&self.bias), relu)?;
+        }
         if self.padded.1 != self.co {
             return narrow(gpu, &y, None, (self.co, self.padded.1), Number::F32);
         }

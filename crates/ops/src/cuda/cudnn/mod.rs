@@ -15,7 +15,7 @@ use candle_core::{Error, Result, bail};
 
 pub(crate) use self::operation::Pass;
 use self::operation::PassKind;
-use self::plan::{Plan, Planner, measure};
+use self::plan::{CANDIDATES, Plan, Planner, measure};
 pub(crate) use self::size::ConvSize;
 use super::gpu::Gpu;
 use crate::Precision;
@@ -26,8 +26,8 @@ mod operation;
 mod plan;
 mod size;
 
-/// Enqueues a convolution.
-pub(crate) fn convolve(gpu: &Gpu, size: ConvSize, precision: Precision, pass: Pass) -> Result<()> {
+/// Enqueues a convolution. False, and nothing is done, where cuDNN has no engine for [`Pass::Fused`].
+pub(crate) fn convolve(gpu: &Gpu, size: ConvSize, precision: Precision, pass: Pass) -> Result<bool> {
     with_library(gpu, |library| library.convolve(gpu, size, precision, pass))
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn survey(
     with_library(gpu, |library| {
         let planner = Planner::new(library.handle, size, precision, pass)?;
         let mut engines = Vec::new();
-        for plan in planner.search(compiled)? {
+        for plan in planner.search(compiled, CANDIDATES)? {
             let space = workspace(&mut library.workspace, gpu, plan.workspace)?;
             let milliseconds = measure(gpu, library.handle, &plan, pass, space)?;
             engines.push(Engine {
@@ -94,7 +94,8 @@ struct Library {
     handle: sys::cudnnHandle_t,
     /// The GPU and cuDNN's version: choices are theirs.
     place: String,
-    plans: HashMap<Key, Plan>,
+    /// None where there is no engine.
+    plans: HashMap<Key, Option<Plan>>,
     workspace: Option<CudaSlice<u8>>,
 }
 
@@ -116,25 +117,34 @@ impl Library {
         })
     }
 
-    fn convolve(&mut self, gpu: &Gpu, size: ConvSize, precision: Precision, pass: Pass) -> Result<()> {
+    fn convolve(&mut self, gpu: &Gpu, size: ConvSize, precision: Precision, pass: Pass) -> Result<bool> {
         let key = (size, precision, pass.kind());
         if !self.plans.contains_key(&key) {
             let plan = self.plan(gpu, size, precision, pass)?;
             self.plans.insert(key, plan);
         }
-        let plan = &self.plans[&key];
-        let space = workspace(&mut self.workspace, gpu, plan.workspace)?;
-        plan.run(self.handle, pass, space)
+        match (&self.plans[&key], pass) {
+            (Some(plan), _) => {
+                let space = workspace(&mut self.workspace, gpu, plan.workspace)?;
+                plan.run(self.handle, pass, space)?;
+                Ok(true)
+            }
+            (None, Pass::Fused { .. }) => Ok(false),
+            (None, _) => bail!(
+                "cuda: cuDNN has no engine for the convolution {}",
+                name(size, precision, pass.kind())
+            ),
+        }
     }
 
-    /// The plan that was chosen earlier, or the fastest.
-    fn plan(&mut self, gpu: &Gpu, size: ConvSize, precision: Precision, pass: Pass) -> Result<Plan> {
+    /// The plan that was chosen earlier, or the fastest; none where there is no engine.
+    fn plan(&mut self, gpu: &Gpu, size: ConvSize, precision: Precision, pass: Pass) -> Result<Option<Plan>> {
         let name = format!("{}: {}", self.place, name(size, precision, pass.kind()));
         let planner = Planner::new(self.handle, size, precision, pass)?;
         if let Some(choice) = choices::find(&name)
             && let Ok(plan) = planner.chosen(&choice)
         {
-            return Ok(plan);
+            return Ok(Some(plan));
         }
         let mut best: Option<(f32, Plan)> = None;
         for plan in planner.candidates()? {
@@ -146,16 +156,11 @@ impl Library {
                 best = Some((time, plan));
             }
         }
-        match best {
-            Some((_, plan)) => {
-                choices::keep(&name, &plan.choice);
-                Ok(plan)
-            }
-            None => bail!(
-                "cuda: cuDNN has no engine for the convolution {}",
-                self::name(size, precision, pass.kind())
-            ),
+        let best = best.map(|(_, plan)| plan);
+        if let Some(plan) = &best {
+            choices::keep(&name, &plan.choice);
         }
+        Ok(best)
     }
 }
 
@@ -164,7 +169,7 @@ impl Library {
 /// Inference has one choice for every number of images, so that an image gets the same numbers alone and among others.
 fn name(size: ConvSize, precision: Precision, kind: PassKind) -> String {
     let images = match kind {
-        PassKind::Fused { .. } => "any".to_owned(),
+        PassKind::Inference | PassKind::Fused { .. } => "any".to_owned(),
         _ => size.n.to_string(),
     };
     let ConvSize {
@@ -179,6 +184,7 @@ fn name(size: ConvSize, precision: Precision, kind: PassKind) -> String {
     } = size;
     let kind = match kind {
         PassKind::Forward => "forward",
+        PassKind::Inference => "forward for inference",
         PassKind::Fused { relu: true } => "forward with bias and ReLU",
         PassKind::Fused { relu: false } => "forward with bias",
         PassKind::Input => "gradient of the input",

@@ -16,6 +16,8 @@ use crate::Precision;
 pub(crate) enum Pass {
     /// `y` from `x` and `filters`.
     Forward { x: u64, filters: u64, y: u64 },
+    /// The same by an engine that is chosen for any number of images.
+    Inference { x: u64, filters: u64, y: u64 },
     /// The same with a bias (f32) and, if asked for, a ReLU.
     Fused {
         x: u64,
@@ -34,6 +36,7 @@ pub(crate) enum Pass {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum PassKind {
     Forward,
+    Inference,
     Fused { relu: bool },
     Input,
     Filters,
@@ -52,6 +55,7 @@ impl Pass {
     pub(super) fn kind(self) -> PassKind {
         match self {
             Self::Forward { .. } => PassKind::Forward,
+            Self::Inference { .. } => PassKind::Inference,
             Self::Fused { relu, .. } => PassKind::Fused { relu },
             Self::Input { .. } => PassKind::Input,
             Self::Filters { .. } => PassKind::Filters,
@@ -61,7 +65,7 @@ impl Pass {
     /// The addresses under the names of the graph.
     pub(super) fn addresses(self, workspace: u64) -> Result<Descriptor> {
         let (x, filters, y, bias) = match self {
-            Self::Forward { x, filters, y } => (x, filters, y, None),
+            Self::Forward { x, filters, y } | Self::Inference { x, filters, y } => (x, filters, y, None),
             Self::Fused {
                 x, filters, bias, y, ..
             } => (x, filters, y, Some(bias)),
@@ -150,7 +154,7 @@ impl Parts {
             pointwise: Vec::new(),
         };
         match pass {
-            PassKind::Forward => parts.convolve(&FORWARD, [&x, &filters, &y])?,
+            PassKind::Forward | PassKind::Inference => parts.convolve(&FORWARD, [&x, &filters, &y])?,
             PassKind::Input => parts.convolve(&INPUT, [&x, &filters, &y])?,
             PassKind::Filters => parts.convolve(&GRADIENT, [&x, &filters, &y])?,
             PassKind::Fused { relu } => {

@@ -19,7 +19,9 @@ use crate::Precision;
 use crate::cuda::gpu::Gpu;
 
 /// Engines that are measured for a convolution at most.
-const CANDIDATES: usize = 12;
+pub(super) const CANDIDATES: usize = 12;
+/// The same of engines that cuDNN compiles first.
+const COMPILED_CANDIDATES: usize = 3;
 /// Workspace of an engine at most, in bytes.
 const WORKSPACE: usize = 1 << 30;
 /// Runs in front of the measured ones, and measured runs.
@@ -157,20 +159,19 @@ impl Planner {
     /// The plans that repeat themselves bit for bit, those first that cuDNN expects to be fast. Engines that cuDNN compiles
     /// first, which takes up to a second each, are among them where there are no others.
     pub(super) fn candidates(&self) -> Result<Vec<Plan>> {
-        let ready = self.search(false)?;
+        let ready = self.search(false, CANDIDATES)?;
         if ready.is_empty() {
-            self.search(true)
-        } else {
-            Ok(ready)
+            return self.search(true, COMPILED_CANDIDATES);
         }
+        Ok(ready)
     }
 
-    /// As [`candidates`](Self::candidates), with or without engines that are compiled first.
-    pub(super) fn search(&self, compiled: bool) -> Result<Vec<Plan>> {
+    /// As [`candidates`](Self::candidates), at most so many, with or without engines that are compiled first.
+    pub(super) fn search(&self, compiled: bool, most: usize) -> Result<Vec<Plan>> {
         let mut plans: Vec<Plan> = Vec::new();
         for mode in [Mode::CUDNN_HEUR_MODE_A, Mode::CUDNN_HEUR_MODE_FALLBACK] {
             for configuration in self.proposals(mode)? {
-                if plans.len() == CANDIDATES {
+                if plans.len() == most {
                     return Ok(plans);
                 }
                 let Some(choice) = self.usable(&configuration, compiled)? else {

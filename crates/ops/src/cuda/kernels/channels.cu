@@ -23,13 +23,16 @@ extern "C" __global__ void narrow_channels(
     }
 }
 
-extern "C" __global__ void add_bias(Pack *y, const float *bias, unsigned packs, unsigned pixels)
+// In place, with a ReLU behind it if asked for.
+extern "C" __global__ void add_bias(Pack *y, const float *bias, unsigned relu, unsigned packs, unsigned pixels)
 {
     FOR_EACH_PIXEL(p, pixels)
         FOR_EACH_CHANNEL(c, packs) {
             Floats values(y[p * packs + c]);
-            EACH_LANE(k)
-                values.lanes[k] += bias[c * LANES + k];
+            EACH_LANE(k) {
+                float value = values.lanes[k] + bias[c * LANES + k];
+                values.lanes[k] = relu && value <= 0.0f ? 0.0f : value;
+            }
             y[p * packs + c] = values.pack();
         }
 }

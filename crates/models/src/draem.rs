@@ -83,12 +83,23 @@ impl Draem {
                 Precision::current(),
             )))
         };
-        Ok(Self {
+        let detector = Self {
             engine,
             width,
             height,
             reconstructions: false,
-        })
+        };
+        detector.warm_up()?;
+        Ok(detector)
+    }
+
+    /// On a GPU, has the engines of the convolutions chosen for full batches, whatever the first images are.
+    fn warm_up(&self) -> Result<(), ModelError> {
+        if matches!(&self.engine, Engine::Prepared(_, device, _) if !device.is_cpu()) {
+            let blank = RgbImage::new(self.width, self.height);
+            self.infer(&vec![&blank; self.batch()])?;
+        }
+        Ok(())
     }
 
     /// The same detector, handing out the reconstructed pictures as well.

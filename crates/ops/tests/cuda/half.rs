@@ -143,12 +143,24 @@ fn layers(device: &Device, side: usize, widths: [usize; 2]) -> Result<(Vec<Vec<f
     Ok((found, x))
 }
 
+/// The length of the difference, as a share of the length of what is expected.
+///
+/// Rounding moves numbers across the kink of a ReLU, which changes single gradients by all that they are. So gradients are
+/// compared as a whole.
+fn distance(expected: &[f32], found: &[f32]) -> f64 {
+    assert_eq!(expected.len(), found.len());
+    let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>();
+    let difference = squares(&mut expected.iter().zip(found).map(|(e, f)| e - f));
+    (difference / squares(&mut expected.iter().copied())).sqrt()
+}
+
 #[test]
 fn layers_agree_in_every_precision() {
+    let mut faults = Vec::new();
     for (precision, tolerance) in [
         (Precision::F32, 1e-4),
-        (Precision::Tf32, 3e-2),
-        (Precision::Bf16, 1e-1),
+        (Precision::Tf32, 1e-2),
+        (Precision::Bf16, 5e-2),
     ] {
         let Some(gpu) = gpu(precision) else { return };
         for (side, widths) in [(12, [16, 24]), (9, [5, 6]), (32, [64, 32])] {
@@ -160,15 +172,16 @@ fn layers_agree_in_every_precision() {
             let half = precision == Precision::Bf16 && widths[1] % 8 == 0;
             assert_eq!(x.dtype(), if half { DType::BF16 } else { DType::F32 });
             for (k, (expected, found)) in expected.iter().zip(&found).enumerate() {
-                close(
-                    &format!("{precision} {side} px {widths:?}, part {k}"),
-                    tolerance,
-                    expected,
-                    found,
-                );
+                let distance = distance(expected, found);
+                // Written so that NaN is a fault.
+                let near = distance <= tolerance;
+                if !near {
+                    faults.push(format!("{precision} {side} px {widths:?}, part {k}: {distance:.1e}"));
+                }
             }
         }
     }
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]

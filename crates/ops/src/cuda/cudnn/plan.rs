@@ -22,6 +22,8 @@ use crate::cuda::gpu::Gpu;
 pub(super) const CANDIDATES: usize = 12;
 /// The same of engines that cuDNN compiles first.
 const COMPILED_CANDIDATES: usize = 3;
+/// Knobs of an engine at most.
+const KNOBS: usize = 64;
 /// Workspace of an engine at most, in bytes.
 const WORKSPACE: usize = 1 << 30;
 /// Runs in front of the measured ones, and measured runs.
@@ -237,12 +239,12 @@ impl Planner {
             return Ok(None);
         }
         let index = engine.get(Attribute::CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 1, 0i64)?;
-        let knobs = Attribute::CUDNN_ATTR_ENGINECFG_KNOB_CHOICES;
-        let turned = configuration.count(knobs, Type::CUDNN_TYPE_BACKEND_DESCRIPTOR)?;
-        let turned = match turned {
-            0 => Vec::new(),
-            _ => configuration.get_descriptors(knobs, Kind::CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, turned)?,
-        };
+        // cuDNN does not say how many there are before there is room for them.
+        let turned = configuration.get_descriptors(
+            Attribute::CUDNN_ATTR_ENGINECFG_KNOB_CHOICES,
+            Kind::CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR,
+            KNOBS,
+        )?;
         let mut knobs = Vec::new();
         for turned in &turned {
             let knob = turned.get(Attribute::CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, 1, Knob(0))?;

@@ -176,7 +176,9 @@ fn layers_agree_in_every_precision() {
                 // Written so that NaN is a fault.
                 let near = distance <= tolerance;
                 if !near {
-                    faults.push(format!("{precision} {side} px {widths:?}, part {k}: {distance:.1e}"));
+                    faults.push(format!(
+                        "{precision} {side} px {widths:?}, part {k}: {distance:.1e}"
+                    ));
                 }
             }
         }

@@ -156,11 +156,22 @@ impl Library {
                 best = Some((time, plan));
             }
         }
-        let best = best.map(|(_, plan)| plan);
-        if let Some(plan) = &best {
+        if let Some((time, plan)) = &best
+            && self.repeats(gpu, &planner, plan, pass, *time)?
+        {
             choices::keep(&name, &plan.choice);
         }
-        Ok(best)
+        Ok(best.map(|(_, plan)| plan))
+    }
+
+    /// Whether the plan can be made again from its choice, which is taken for true when that takes no longer.
+    fn repeats(&mut self, gpu: &Gpu, planner: &Planner, plan: &Plan, pass: Pass, time: f32) -> Result<bool> {
+        let Ok(again) = planner.chosen(&plan.choice) else {
+            return Ok(false);
+        };
+        let space = workspace(&mut self.workspace, gpu, again.workspace)?;
+        let slower = |again: f32| again > 1.25 * time + 0.02;
+        Ok(measure(gpu, self.handle, &again, pass, space).is_ok_and(|again| !slower(again)))
     }
 }
 

@@ -2,11 +2,11 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use crate::cpu::Isa;
-use crate::cpu::batch_norm::{Normalization, backward_input, forward, gradient_sums, moments};
+use crate::conv3x3::conv3x3;
 #[cfg(feature = "cuda")]
 use crate::conv3x3::conv3x3_without_bias;
-use crate::conv3x3::conv3x3;
+use crate::cpu::Isa;
+use crate::cpu::batch_norm::{Normalization, backward_input, forward, gradient_sums, moments};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 pub use crate::definitions::batch_norm::{BatchNorm, Mode};

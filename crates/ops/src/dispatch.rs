@@ -63,8 +63,7 @@ pub(crate) fn on_gpu(tensors: &[&Tensor]) -> bool {
     let Some(first) = tensors.first().filter(|_| cfg!(feature = "cuda")) else {
         return false;
     };
-    let serves = |t: &&Tensor| {
-        matches!(t.dtype(), DType::F32 | DType::BF16) && t.device().same_device(first.device())
-    };
+    let serves =
+        |t: &&Tensor| matches!(t.dtype(), DType::F32 | DType::BF16) && t.device().same_device(first.device());
     first.device().is_cuda() && tensors.iter().all(serves)
 }

@@ -37,7 +37,11 @@ pub(crate) fn fused(
             let (to_mean, to_inverse) = (gpu.view(&mean), gpu.view(&inverse));
             match mode {
                 Mode::Train => {
-                    let Cut { kernel, columns, packs } = Cut::new(x, channels)?;
+                    let Cut {
+                        kernel,
+                        columns,
+                        packs,
+                    } = Cut::new(x, channels)?;
                     let partial = partial_sums(gpu, &columns, channels)?;
                     let (rows, channels) = (count(rows)?, count(channels)?);
                     let sums = gpu.argument(&partial);
@@ -158,7 +162,11 @@ impl CustomOp3 for Normalization {
         let gpu = Gpu::of(x);
         let x = numbers(NAME, x, x_layout)?;
         let channels = self.mean.len();
-        let Cut { kernel, columns, packs } = Cut::new(x, channels)?;
+        let Cut {
+            kernel,
+            columns,
+            packs,
+        } = Cut::new(x, channels)?;
         let y = Buffer::alloc(&gpu, x.number, x.len)?;
         let [mean, inverse, weight, bias] = self.map(
             &gpu,
@@ -197,9 +205,17 @@ impl CustomOp3 for Normalization {
             [x, weight, bias, dy],
             |gpu, [values, of_weight, of_bias, dy]| {
                 if dy.number != values.number {
-                    bail!("{NAME}: the gradient is {:?}, the input {:?}", dy.number, values.number);
+                    bail!(
+                        "{NAME}: the gradient is {:?}, the input {:?}",
+                        dy.number,
+                        values.number
+                    );
                 }
-                let Cut { kernel, columns, packs } = Cut::new(values, channels)?;
+                let Cut {
+                    kernel,
+                    columns,
+                    packs,
+                } = Cut::new(values, channels)?;
                 let partial = partial_sums(gpu, &columns, channels)?;
                 let (slope, offset) = (gpu.alloc(channels)?, gpu.alloc(channels)?);
                 let (d_weight, d_bias) = (gpu.alloc(channels)?, gpu.alloc(channels)?);

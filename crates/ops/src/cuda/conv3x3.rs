@@ -49,22 +49,42 @@ impl Convolution {
         })
     }
 
-    /// (N,H,W,Ci) to (N,H',W',Co).
-    pub(crate) fn forward(&self, gpu: &Gpu, x: Numbers<'_>, bias: Option<Floats<'_>>) -> Result<Buffer> {
+    /// The type of the result.
+    pub(crate) fn output(&self) -> Number {
+        self.natural(self.size.co)
+    }
+
+    /// The type of the result of a transposed convolution, which is what [`backward_input`](Self::backward_input) gives.
+    pub(crate) fn input(&self) -> Number {
+        self.natural(self.size.ci)
+    }
+
+    fn natural(&self, channels: usize) -> Number {
+        if channels.is_multiple_of(CHANNELS) {
+            number(self.precision)
+        } else {
+            Number::F32
+        }
+    }
+
+    /// (N,H,W,Ci) to (N,H',W',Co), as numbers of a type.
+    pub(crate) fn forward(
+        &self,
+        gpu: &Gpu,
+        x: Numbers<'_>,
+        bias: Option<Floats<'_>>,
+        of: Number,
+    ) -> Result<Buffer> {
         let copy = self.fitting(gpu, x, self.size.ci, self.padded.ci)?;
-        let y = Buffer::alloc(
-            gpu,
-            number(self.precision),
-            self.padded.pixels() * self.padded.co,
-        )?;
+        let y = Buffer::alloc(gpu, number(self.precision), self.padded.pixels() * self.padded.co)?;
         let pass = Pass::Forward {
             x: copy.as_ref().map_or(x.pointer, |copy| copy.address(gpu)),
             filters: self.filters.address(gpu),
             y: y.address(gpu),
         };
         convolve(gpu, self.padded, self.precision, pass)?;
-        if self.padded.co != self.size.co {
-            return narrow(gpu, &y, bias, (self.size.co, self.padded.co), Number::F32);
+        if self.padded.co != self.size.co || of != number(self.precision) {
+            return narrow(gpu, &y, bias, (self.size.co, self.padded.co), of);
         }
         if let Some(bias) = bias {
             add_bias(gpu, &y, bias)?;
@@ -72,7 +92,7 @@ impl Convolution {
         Ok(y)
     }
 
-    /// Gradient of the input, in the input's type.
+    /// Gradient of the input, as numbers of a type: the input's.
     pub(crate) fn backward_input(&self, gpu: &Gpu, dy: Numbers<'_>, of: Number) -> Result<Buffer> {
         let copy = self.fitting(gpu, dy, self.size.co, self.padded.co)?;
         let dx = Buffer::alloc(gpu, number(self.precision), self.padded.inputs())?;
@@ -114,7 +134,10 @@ impl Convolution {
             return Ok(None);
         }
         if wanted == Number::F32 {
-            bail!("conv3x3: bfloat16 numbers in a convolution of precision {}", self.precision);
+            bail!(
+                "conv3x3: bfloat16 numbers in a convolution of precision {}",
+                self.precision
+            );
         }
         widen(gpu, x, channels, padded).map(Some)
     }

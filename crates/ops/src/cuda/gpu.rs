@@ -226,7 +226,12 @@ pub(crate) fn columns(rows: usize, channels: usize, lanes: usize) -> Result<Colu
     let chunks = rows.div_ceil(chunk_rows);
     Ok(Columns {
         partial: config(tiles, chunks, across, height),
-        total: config(channels.div_ceil(TOTAL_LANES), 1, TOTAL_LANES, BLOCK / TOTAL_LANES),
+        total: config(
+            channels.div_ceil(TOTAL_LANES),
+            1,
+            TOTAL_LANES,
+            BLOCK / TOTAL_LANES,
+        ),
         chunks: count(chunks)?,
         chunk_rows: count(chunk_rows)?,
     })

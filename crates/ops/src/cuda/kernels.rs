@@ -20,6 +20,7 @@ pub(crate) enum Module {
     Activation,
     Adam,
     BatchNorm,
+    Bce,
     Channels,
     Concat,
     Filters,
@@ -31,10 +32,11 @@ pub(crate) enum Module {
 }
 
 impl Module {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Activation,
         Self::Adam,
         Self::BatchNorm,
+        Self::Bce,
         Self::Channels,
         Self::Concat,
         Self::Filters,
@@ -51,6 +53,7 @@ impl Module {
             Self::Activation => ("flawforge_activation", include_str!("kernels/activation.cu")),
             Self::Adam => ("flawforge_adam", include_str!("kernels/adam.cu")),
             Self::BatchNorm => ("flawforge_batch_norm", include_str!("kernels/batch_norm.cu")),
+            Self::Bce => ("flawforge_bce", include_str!("kernels/loss/bce.cu")),
             Self::Channels => ("flawforge_channels", include_str!("kernels/channels.cu")),
             Self::Concat => ("flawforge_concat", include_str!("kernels/concat.cu")),
             Self::Filters => ("flawforge_filters", include_str!("kernels/filters.cu")),
@@ -82,7 +85,12 @@ impl Module {
     fn is_generic(self) -> bool {
         matches!(
             self,
-            Self::Activation | Self::BatchNorm | Self::Channels | Self::Concat | Self::MaxPool | Self::Upsample
+            Self::Activation
+                | Self::BatchNorm
+                | Self::Channels
+                | Self::Concat
+                | Self::MaxPool
+                | Self::Upsample
         )
     }
 }
@@ -212,7 +220,7 @@ mod tests {
     use super::*;
 
     /// The host's side of the modules.
-    const HOST: [&str; 11] = [
+    const HOST: [&str; 12] = [
         include_str!("activation.rs"),
         include_str!("adam.rs"),
         include_str!("batch_norm.rs"),
@@ -220,6 +228,7 @@ mod tests {
         include_str!("channels.rs"),
         include_str!("conv3x3.rs"),
         include_str!("filters.rs"),
+        include_str!("loss/bce.rs"),
         include_str!("loss/focal.rs"),
         include_str!("loss/mse.rs"),
         include_str!("max_pool.rs"),

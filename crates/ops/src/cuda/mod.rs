@@ -27,19 +27,22 @@ mod start;
 mod upload;
 mod upsample;
 
-pub(crate) use activation::{add, relu, relu_backward, softmax, softmax_backward};
+pub(crate) use activation::{
+    add, add_relu, relu, relu_backward, sigmoid, sigmoid_backward, softmax, softmax_backward,
+};
 pub(crate) use adam::step as adam_step;
 pub(crate) use batch_norm::fused as batch_norm;
+pub(crate) use channels::bias_gradient;
 pub(crate) use clock::Spans;
 pub(crate) use concat::{concatenate, take_channels};
-pub(crate) use channels::bias_gradient;
 pub(crate) use conv3x3::{ConvSize, Convolution};
 pub(crate) use gpu::{Floats, Gpu, compute, floats};
 pub use kernels::{ARCHITECTURES, compile_all};
+pub(crate) use loss::bce::{bce, bce_backward};
 pub(crate) use loss::focal::{focal, focal_backward};
 pub(crate) use loss::mse::{mse, mse_backward};
 pub(crate) use loss::ssim::fused as ssim_loss;
-pub(crate) use max_pool::{pool, pool_backward};
+pub(crate) use max_pool::{pool, pool_backward, pool3, pool3_backward};
 pub(crate) use numbers::{compute_numbers, gradient_of, numbers};
 pub use start::device;
 pub(crate) use upload::upload;

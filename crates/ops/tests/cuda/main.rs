@@ -5,9 +5,11 @@
 
 mod activation;
 mod adam;
+mod add;
 mod batch_norm;
 mod compile;
 mod concat;
+mod conv2d;
 mod conv3x3;
 mod loss;
 mod max_pool;

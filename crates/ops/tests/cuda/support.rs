@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use flawforge_ops::cuda::device;
 use flawforge_ops::{Precision, PrecisionScope};
 use flawforge_testing::{Need, skip};
@@ -63,7 +63,8 @@ pub(crate) fn run(
         .iter()
         .map(|(values, shape)| Var::from_vec(values.clone(), shape.as_slice(), device))
         .collect::<Result<Vec<Var>>>()?;
-    let y = f(&variables)?;
+    // Activations may be bfloat16.
+    let y = f(&variables)?.to_dtype(DType::F32)?;
     let weights = Tensor::from_vec(noise(77, y.elem_count()), y.shape(), device)?;
     let gradients = (&y * weights)?.sum_all()?.backward()?;
     let mut found = vec![y.flatten_all()?.to_vec1()?];

@@ -3,11 +3,11 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use candle_core::{Error, Result};
 use candle_core::cuda_backend::cudarc::cudnn::sys::{
     self, cudnnBackendAttributeName_t as Attribute, cudnnBackendAttributeType_t as Type,
     cudnnBackendDescriptorType_t as Kind,
 };
+use candle_core::{Error, Result};
 
 /// A descriptor of cuDNN's graph interface.
 pub(super) struct Descriptor(sys::cudnnBackendDescriptor_t);

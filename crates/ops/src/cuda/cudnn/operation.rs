@@ -1,10 +1,10 @@
 //! Convolutions as graphs of cuDNN's operations.
 
-use candle_core::{Error, Result};
 use candle_core::cuda_backend::cudarc::cudnn::sys::{
     self, cudnnBackendAttributeName_t as Attribute, cudnnBackendDescriptorType_t as Kind,
     cudnnDataType_t as DataType,
 };
+use candle_core::{Error, Result};
 
 use super::descriptor::{Address, Descriptor};
 use super::size::ConvSize;

@@ -50,7 +50,10 @@ impl FromStr for Choice {
     fn from_str(text: &str) -> Result<Self> {
         let fault = || Error::msg(format!("{text:?} names no engine of cuDNN"));
         let mut words = text.split_whitespace();
-        let engine = words.next().and_then(|word| word.parse().ok()).ok_or_else(fault)?;
+        let engine = words
+            .next()
+            .and_then(|word| word.parse().ok())
+            .ok_or_else(fault)?;
         let knobs = words
             .map(|word| {
                 let (knob, value) = word.split_once('=')?;
@@ -128,10 +131,7 @@ impl Planner {
     /// The plan of a choice that was made earlier.
     pub(super) fn chosen(&self, choice: &Choice) -> Result<Plan> {
         let engine = Descriptor::new(Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR)?;
-        engine.refer(
-            Attribute::CUDNN_ATTR_ENGINE_OPERATION_GRAPH,
-            &[&self.graph.graph],
-        )?;
+        engine.refer(Attribute::CUDNN_ATTR_ENGINE_OPERATION_GRAPH, &[&self.graph.graph])?;
         engine.set(Attribute::CUDNN_ATTR_ENGINE_GLOBAL_INDEX, &[choice.engine])?;
         let engine = engine.finalize()?;
         let knobs = choice
@@ -158,7 +158,11 @@ impl Planner {
     /// first, which takes up to a second each, are among them where there are no others.
     pub(super) fn candidates(&self) -> Result<Vec<Plan>> {
         let ready = self.search(false)?;
-        if ready.is_empty() { self.search(true) } else { Ok(ready) }
+        if ready.is_empty() {
+            self.search(true)
+        } else {
+            Ok(ready)
+        }
     }
 
     /// As [`candidates`](Self::candidates), with or without engines that are compiled first.
@@ -212,16 +216,11 @@ impl Planner {
     /// compiled first and must not be.
     fn usable(&self, configuration: &Descriptor, compiled: bool) -> Result<Option<Choice>> {
         let engine = Attribute::CUDNN_ATTR_ENGINECFG_ENGINE;
-        let engines =
-            configuration.get_descriptors(engine, Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1)?;
+        let engines = configuration.get_descriptors(engine, Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1)?;
         let Some(engine) = engines.first() else {
             return Ok(None);
         };
-        let notes = engine.get(
-            Attribute::CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
-            32,
-            NumericalNote(0),
-        )?;
+        let notes = engine.get(Attribute::CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, 32, NumericalNote(0))?;
         let has = |note: Numerical| notes.contains(&NumericalNote(note as u32));
         let replaced = has(Numerical::CUDNN_NUMERICAL_NOTE_TENSOR_CORE)
             || has(Numerical::CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
@@ -241,11 +240,7 @@ impl Planner {
         let turned = configuration.count(knobs, Type::CUDNN_TYPE_BACKEND_DESCRIPTOR)?;
         let turned = match turned {
             0 => Vec::new(),
-            _ => configuration.get_descriptors(
-                knobs,
-                Kind::CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR,
-                turned,
-            )?,
+            _ => configuration.get_descriptors(knobs, Kind::CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, turned)?,
         };
         let mut knobs = Vec::new();
         for turned in &turned {

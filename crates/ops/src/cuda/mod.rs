@@ -26,6 +26,7 @@ mod numbers;
 mod start;
 mod upload;
 mod upsample;
+mod vectors;
 
 pub(crate) use activation::{
     add, add_relu, relu, relu_backward, sigmoid, sigmoid_backward, softmax, softmax_backward,
@@ -47,3 +48,4 @@ pub(crate) use numbers::{compute_numbers, gradient_of, numbers};
 pub use start::device;
 pub(crate) use upload::upload;
 pub(crate) use upsample::{upsample, upsample_backward};
+pub(crate) use vectors::{DeviceBank, farthest_first};

@@ -16,3 +16,4 @@ mod max_pool;
 mod step;
 mod support;
 mod upsample;
+mod vectors;

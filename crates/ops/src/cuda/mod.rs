@@ -3,7 +3,8 @@
 //! Only compiled with the feature `cuda`. Everything runs on the one stream of the [`device`] and is only enqueued:
 //! no operator, forward or backward, waits for the GPU or reads a number from it, so that the processor prepares the
 //! next step while the GPU computes. Sums go over fixed chunks in a fixed order, without atomics, and only
-//! convolution algorithms that cuDNN calls deterministic are chosen.
+//! convolution algorithms that cuDNN calls deterministic are chosen. The `vectors` are no operators: they wait for what
+//! they have found.
 //!
 //! The kernels are CUDA C++ (`cuda/kernels`, a file a concept), compiled by NVRTC for the GPU that is found, once a
 //! process. Variables, losses and sums are f32. Under [`Precision::Bf16`](crate::Precision::Bf16) activations and their

@@ -1,7 +1,7 @@
 //! The detector of NSA.
 
 use candle_core::{Device, Tensor};
-use flawforge_ops::Mode;
+use flawforge_ops::{Mode, Precision};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
@@ -13,12 +13,14 @@ use crate::{
 
 /// NSA's detector: the network's output, unsmoothed, is the map; its **mean** is the image score (NSA's code).
 ///
-/// The network sees the centre crop of an image; the map of the whole is 0 around it.
+/// The network sees the centre crop of an image; the map of the whole is 0 around it. It computes in the
+/// [precision](Precision::current) of the thread that made the detector.
 #[derive(Debug, Clone)]
 pub struct NsaDetector {
     network: NsaNetwork,
     crop: CenterCrop,
     device: Device,
+    precision: Precision,
 }
 
 impl NsaDetector {
@@ -45,6 +47,7 @@ impl NsaDetector {
             network: network.folded()?,
             crop,
             device: network.parameters().device().clone(),
+            precision: Precision::current(),
         })
     }
 
@@ -53,6 +56,7 @@ impl NsaDetector {
     /// # Errors
     /// Another shape, or a failed tensor operation.
     pub fn infer(&self, images: &Tensor) -> Result<Tensor, ModelError> {
+        let _precision = self.precision.scope();
         self.network.forward(&imagenet_normalized(images)?, Mode::Eval)
     }
 

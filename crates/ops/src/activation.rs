@@ -31,7 +31,7 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Those of candle.
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    match dispatch(&[x], Kernels::Cpu) {
+    match dispatch(&[x], Kernels::CpuAndGpuHalf) {
         Backend::Reference => reference::sigmoid(x),
         _ => apply1(&x.contiguous()?, Sigmoid),
     }
@@ -97,7 +97,20 @@ impl CustomOp1 for Sigmoid {
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let gpu = cuda::Gpu::of(x);
+        let y = cuda::sigmoid(&gpu, cuda::numbers(self.name(), x, layout)?)?;
+        Ok((y.storage(&gpu), layout.shape().clone()))
+    }
+
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if on_gpu(&[x]) {
+            return cuda::compute_numbers(self.name(), [y, dy], |gpu, [y, dy]| {
+                cuda::gradient_of(gpu, x, || cuda::sigmoid_backward(gpu, y, dy))
+            });
+        }
         gradient_of(x, || {
             with_elements2(self.name(), y, dy, |y, dy| {
                 Ok(activation::sigmoid_backward(y, dy))

@@ -7,11 +7,19 @@ use crate::cpu::conv2d as kernel;
 use crate::definitions::conv2d::{Conv2dShape, check, check_transposed};
 use crate::dispatch::{Backend, Kernels, dispatch};
 use crate::elements::{elements, with_elements, with_elements2};
+#[cfg(feature = "cuda")]
+use crate::gpu_convolution;
 use crate::gradient::gradient_of;
 use crate::reference;
 use crate::tape::{apply2, apply3};
 
+/// Sides of the largest filters that the kernels for GPUs take.
+const LARGEST_ON_GPU: usize = 7;
+
 /// Convolution with zero padding (a cross-correlation, as in every network library).
+///
+/// On a GPU it multiplies in the [precision](crate::Precision) that this thread has when it calls, on the processor in
+/// f32.
 ///
 /// `x` (N,H,W,Ci), `weight` (Co,Ci,kh,kw) in PyTorch's order, `bias` (Co) if given; the result is (N,Ho,Wo,Co) with
 /// `Ho = (H + 2·padding − kh) / stride + 1`, rounded down.
@@ -28,17 +36,22 @@ pub fn conv2d(
     let shape = check(x, weight, bias, stride, padding)?;
     let mut tensors = vec![x, weight];
     tensors.extend(bias);
-    if dispatch(&tensors, Kernels::Cpu) == Backend::Reference {
-        return reference::conv2d(x, weight, bias, stride, padding);
-    }
-    let (x, weight, operation) = (x.contiguous()?, weight.contiguous()?, Convolution(shape));
-    match bias {
-        Some(bias) => apply3(&x, &weight, &bias.contiguous()?, operation),
-        None => apply2(&x, &weight, operation),
+    match dispatch(&tensors, kernels(shape)) {
+        Backend::Reference => reference::conv2d(x, weight, bias, stride, padding),
+        #[cfg(feature = "cuda")]
+        Backend::Gpu => gpu_convolution::convolution("conv2d", x, weight, bias, shape.into()),
+        Backend::Cpu => {
+            let (x, weight, operation) = (x.contiguous()?, weight.contiguous()?, Convolution(shape));
+            match bias {
+                Some(bias) => apply3(&x, &weight, &bias.contiguous()?, operation),
+                None => apply2(&x, &weight, operation),
+            }
+        }
     }
 }
 
-/// Transposed convolution: the adjoint of [`conv2d`] with the same weight, that is its gradient with respect to the input.
+/// Transposed convolution: the adjoint of [`conv2d`] with the same weight, that is its gradient with respect to the input,
+/// and in its precision.
 ///
 /// `x` (N,H,W,Ci), `weight` (Ci,Co,kh,kw) in PyTorch's order; the result is (N,Ho,Wo,Co) with
 /// `Ho = (H − 1)·stride − 2·padding + kh + output_padding`.
@@ -53,9 +66,20 @@ pub fn conv_transpose2d(
     output_padding: usize,
 ) -> Result<Tensor> {
     let shape = check_transposed(x, weight, stride, padding, output_padding)?;
-    match dispatch(&[x, weight], Kernels::Cpu) {
+    match dispatch(&[x, weight], kernels(shape)) {
         Backend::Reference => reference::conv_transpose2d(x, weight, stride, padding, output_padding),
-        _ => apply2(&x.contiguous()?, &weight.contiguous()?, Transposed(shape)),
+        #[cfg(feature = "cuda")]
+        Backend::Gpu => gpu_convolution::transposed("conv_transpose2d", x, weight, shape.into()),
+        Backend::Cpu => apply2(&x.contiguous()?, &weight.contiguous()?, Transposed(shape)),
+    }
+}
+
+/// GPUs take small square filters, which all networks here have.
+fn kernels(shape: Conv2dShape) -> Kernels {
+    if shape.kh == shape.kw && shape.kh <= LARGEST_ON_GPU {
+        Kernels::CpuAndGpuHalf
+    } else {
+        Kernels::Cpu
     }
 }
 

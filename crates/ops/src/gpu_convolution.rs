@@ -1,68 +1,106 @@
-//! The 3x3 convolution on a GPU, with or without its bias.
+//! Convolutions on a GPU: with or without a bias, and transposed.
 
 use std::sync::OnceLock;
 
-use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::cuda::{self, ConvSize};
 use crate::precision::Precision;
+use crate::tape::{apply2, apply3};
 
-const NAME: &str = "conv3x3";
+/// The convolution of `x` (N,H,W,Ci) with `weight` (Co,Ci,K,K) in this thread's precision, and the bias (Co) if given.
+/// The tensors fit `size`.
+pub(crate) fn convolution(
+    name: &'static str,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    size: ConvSize,
+) -> Result<Tensor> {
+    let operation = GpuConvolution(Both::new(name, size));
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    match bias {
+        Some(bias) => apply3(&x, &weight, &bias.contiguous()?, operation),
+        None => apply2(&x, &weight, operation),
+    }
+}
 
-/// A convolution in the precision that it was made with. As an operator of its own it has no bias.
-pub(crate) struct GpuConvolution {
+/// The adjoint of the convolution of this size: `x` is as its result, `weight` as its filters.
+pub(crate) fn transposed(name: &'static str, x: &Tensor, weight: &Tensor, size: ConvSize) -> Result<Tensor> {
+    let operation = GpuTransposed(Both::new(name, size));
+    apply2(&x.contiguous()?, &weight.contiguous()?, operation)
+}
+
+/// What forward and backward pass share.
+struct Both {
+    name: &'static str,
+    size: ConvSize,
     precision: Precision,
     /// Made in the forward pass, for the backward pass to use again.
     convolution: OnceLock<cuda::Convolution>,
 }
 
-impl GpuConvolution {
-    pub(crate) fn new(precision: Precision) -> Self {
+impl Both {
+    fn new(name: &'static str, size: ConvSize) -> Self {
         Self {
-            precision,
+            name,
+            size,
+            precision: Precision::current(),
             convolution: OnceLock::new(),
         }
     }
 
-    /// (N,H,W,Co) from (N,H,W,Ci) and filters (Co,Ci,3,3).
-    pub(crate) fn forward(
+    /// The convolution of the forward pass, which `compute` uses.
+    fn make<R>(
         &self,
-        (x, x_layout): (&CudaStorage, &Layout),
-        (weight, weight_layout): (&CudaStorage, &Layout),
-        bias: Option<cuda::Floats<'_>>,
-    ) -> Result<(CudaStorage, Shape)> {
-        let (n, h, w, ci) = x_layout.shape().dims4()?;
-        let co = weight_layout.dims()[0];
-        let gpu = cuda::Gpu::of(x);
-        let size = ConvSize {
-            n,
-            h,
-            w,
-            ci,
-            co,
-            kernel: 3,
-            stride: 1,
-            padding: 1,
-        };
-        let filters = cuda::floats(NAME, weight, weight_layout)?;
-        let convolution = cuda::Convolution::new(&gpu, size, self.precision, filters)?;
-        let y = convolution.forward(&gpu, cuda::numbers(NAME, x, x_layout)?, bias)?;
+        gpu: &cuda::Gpu,
+        (weight, layout): (&CudaStorage, &Layout),
+        compute: impl FnOnce(&cuda::Convolution) -> Result<R>,
+    ) -> Result<R> {
+        let filters = cuda::floats(self.name, weight, layout)?;
+        let convolution = cuda::Convolution::new(gpu, self.size, self.precision, filters)?;
+        let result = compute(&convolution)?;
         // An operator runs forward once; if it did again, its filters would be the same.
         let _ = self.convolution.set(convolution);
-        Ok((y.storage(&gpu), (n, h, w, co).into()))
+        Ok(result)
+    }
+
+    /// The same in the backward pass.
+    fn made(&self) -> Result<&cuda::Convolution> {
+        match self.convolution.get() {
+            Some(convolution) => Ok(convolution),
+            None => bail!("{}: the backward pass comes before the forward pass", self.name),
+        }
+    }
+
+    fn only_for_gpus<R>(&self) -> Result<R> {
+        bail!("{}: this convolution is for GPUs", self.name)
+    }
+}
+
+struct GpuConvolution(Both);
+
+impl GpuConvolution {
+    fn forward(
+        &self,
+        (x, x_layout): (&CudaStorage, &Layout),
+        weight: (&CudaStorage, &Layout),
+        bias: Option<cuda::Floats<'_>>,
+    ) -> Result<(CudaStorage, Shape)> {
+        let Both { name, size, .. } = &self.0;
+        let gpu = cuda::Gpu::of(x);
+        let x = cuda::numbers(name, x, x_layout)?;
+        let y = self.0.make(&gpu, weight, |convolution| {
+            convolution.forward(&gpu, x, bias, convolution.output())
+        })?;
+        let (h, w) = size.output();
+        Ok((y.storage(&gpu), (size.n, h, w, size.co).into()))
     }
 
     /// Gradients of the input and the filters.
-    pub(crate) fn backward(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Some(convolution) = self.convolution.get() else {
-            bail!("{NAME}: the backward pass comes before the forward pass");
-        };
-        cuda::compute_numbers(NAME, [x, dy], |gpu, [values, dy]| {
+    fn backward(&self, x: &Tensor, weight: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let convolution = self.0.made()?;
+        cuda::compute_numbers(self.0.name, [x, dy], |gpu, [values, dy]| {
             Ok((
                 cuda::gradient_of(gpu, x, || convolution.backward_input(gpu, dy, values.number))?,
                 gpu.gradient_of(weight, || convolution.backward_weight(gpu, values, dy))?,
@@ -73,11 +111,11 @@ impl GpuConvolution {
 
 impl CustomOp2 for GpuConvolution {
     fn name(&self) -> &'static str {
-        NAME
+        self.0.name
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("{NAME}: this convolution is for GPUs")
+        self.0.only_for_gpus()
     }
 
     fn cuda_fwd(
@@ -98,5 +136,96 @@ impl CustomOp2 for GpuConvolution {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         self.backward(x, weight, dy)
+    }
+}
+
+impl CustomOp3 for GpuConvolution {
+    fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.0.only_for_gpus()
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let bias = cuda::floats(self.0.name, bias, bias_layout)?;
+        self.forward((x, x_layout), (weight, weight_layout), Some(bias))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (dx, dw) = self.backward(x, weight, dy)?;
+        let db = cuda::compute_numbers(self.0.name, [dy], |gpu, [dy]| {
+            gpu.gradient_of(bias, || cuda::bias_gradient(gpu, dy, self.0.size.co))
+        })?;
+        Ok((dx, dw, db))
+    }
+}
+
+/// The passes of a convolution with their roles exchanged: forward is its gradient of the input.
+struct GpuTransposed(Both);
+
+impl CustomOp2 for GpuTransposed {
+    fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.0.only_for_gpus()
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let Both { name, size, .. } = &self.0;
+        let gpu = cuda::Gpu::of(x);
+        let x = cuda::numbers(name, x, x_layout)?;
+        let y = self.0.make(&gpu, (weight, weight_layout), |convolution| {
+            convolution.backward_input(&gpu, x, convolution.input())
+        })?;
+        Ok((y.storage(&gpu), (size.n, size.h, size.w, size.ci).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let convolution = self.0.made()?;
+        cuda::compute_numbers(self.0.name, [x, dy], |gpu, [values, dy]| {
+            Ok((
+                cuda::gradient_of(gpu, x, || convolution.forward(gpu, dy, None, values.number))?,
+                gpu.gradient_of(weight, || convolution.backward_weight(gpu, dy, values))?,
+            ))
+        })
     }
 }

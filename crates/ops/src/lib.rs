@@ -15,7 +15,7 @@
 //! * the function at the root checks shapes and chooses one of the others;
 //! * [`cpu`]: f32 kernels for the processor, multithreaded, compiled for AVX-512, AVX2, NEON and any other processor. They
 //!   serve f32 tensors in main memory. 3×3 convolutions multiply in bfloat16 on request ([`Precision`]);
-//! * `cuda`, with the feature of that name: cuDNN and kernels for f32 tensors on an NVIDIA GPU;
+//! * `cuda`, with the feature of that name: cuDNN and kernels for tensors on an NVIDIA GPU;
 //! * [`reference`](mod@reference): a composition of candle's primitives. It serves all other tensors, and the kernels are
 //!   tested against it.
 //!

@@ -39,7 +39,7 @@ pub fn max_pool2(x: &Tensor) -> Result<Tensor> {
 /// An empty tensor.
 pub fn max_pool3(x: &Tensor) -> Result<Tensor> {
     check_any(x)?;
-    match dispatch(&[x], Kernels::Cpu) {
+    match dispatch(&[x], Kernels::CpuAndGpuHalf) {
         Backend::Reference => reference::max_pool3(x),
         _ => apply1(&x.contiguous()?, MaxPool3),
     }
@@ -95,8 +95,22 @@ impl CustomOp1 for MaxPool3 {
         Ok((CpuStorage::F32(y), (n, h.div_ceil(2), w.div_ceil(2), c).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, h, w, c) = layout.shape().dims4()?;
+        let gpu = cuda::Gpu::of(x);
+        let y = cuda::pool3(&gpu, cuda::numbers(self.name(), x, layout)?, [h, w, c])?;
+        Ok((y.storage(&gpu), (n, h.div_ceil(2), w.div_ceil(2), c).into()))
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (_, h, w, c) = x.dims4()?;
+        #[cfg(feature = "cuda")]
+        if on_gpu(&[x]) {
+            return cuda::compute_numbers(self.name(), [x, dy], |gpu, [values, dy]| {
+                cuda::gradient_of(gpu, x, || cuda::pool3_backward(gpu, values, dy, [h, w, c]))
+            });
+        }
         gradient_of(x, || {
             with_elements2(self.name(), x, dy, |values, dy| {
                 Ok(kernel::backward3(values, dy, [h, w, c]))

@@ -72,22 +72,16 @@ impl Run {
     /// As [`Self::open`].
     pub fn open_on(path: &Path, device: &Device) -> Result<Self> {
         let file = checkpoint_of(path)?;
-        let (header, mut tensors) = read_checkpoint(&file, device)?;
+        let (header, tensors) = read_checkpoint(&file, device)?;
         let experiment: Experiment = serde_json::from_value(header.settings.clone())
             .map_err(|error| TrainingError::checkpoint(&file, format!("its settings: {error}")))?;
         experiment.validate()?;
-        let suited = experiment.settings.assembly().device(device);
-        if !suited.same_device(device) {
-            for tensor in tensors.values_mut() {
-                *tensor = tensor.to_device(&suited)?;
-            }
-        }
         Ok(Self {
             file,
             header,
             experiment,
             tensors,
-            device: suited,
+            device: device.clone(),
             detector: OnceLock::new(),
         })
     }

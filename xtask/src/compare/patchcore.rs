@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use candle_core::Device;
 use clap::Args;
 use flawforge::masks::Stream;
 use flawforge::models::patchcore::{Coreset, MemoryBank};
@@ -237,18 +238,19 @@ struct Selection {
 }
 
 impl Selection {
-    fn select(&self) -> Vec<usize> {
+    fn select(&self) -> Result<Vec<usize>> {
         let coreset = Coreset {
             ratio: 0.01,
             ..Coreset::default()
         };
-        coreset.select_with(&self.features, LENGTH, Some(&self.projection), &self.starts)
+        let map = Some(self.projection.as_slice());
+        Ok(coreset.select_with(&self.features, LENGTH, map, &self.starts, &Device::Cpu)?)
     }
 }
 
 impl Work for Selection {
     fn check(&mut self) -> Result<Vec<f64>> {
-        let chosen = self.select();
+        let chosen = self.select()?;
         let points = Panels::new(&self.projection, LENGTH).product(&self.features);
         let length = self.projection.len() / LENGTH;
         let kept: Vec<f32> = chosen
@@ -264,7 +266,7 @@ impl Work for Selection {
     }
 
     fn run(&mut self) -> Result<()> {
-        std::hint::black_box(self.select());
+        std::hint::black_box(self.select()?);
         Ok(())
     }
 }

@@ -1,8 +1,11 @@
 //! A few vectors that cover all others (PatchCore's code: approximate greedy coreset).
 
-use flawforge_ops::vectors::{Panels, farthest_first, mean_distances};
+use candle_core::Device;
+use flawforge_ops::vectors::Selection;
 use rand::Rng;
 use rand::seq::index;
+
+use crate::ModelError;
 
 /// Approximate greedy coreset selection: k-centre greedy on a random projection, from a few random points.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,21 +37,27 @@ impl Coreset {
     /// Positions of the chosen among `vectors` (one after the other, of dimension `length`), in the order of selection.
     /// Fewer than [`Self::size`] only if these cover all others without any distance.
     ///
-    /// A function of the vectors and of the generator's state alone.
+    /// A function of the vectors and of the generator's state alone, computed on a device ([`Selection::on`]).
     ///
-    /// # Panics
-    /// When `length` is zero or does not divide the number of values.
-    pub fn select(&self, vectors: &[f32], length: usize, rng: &mut impl Rng) -> Vec<usize> {
-        let count = vectors.len() / length;
+    /// # Errors
+    /// When `length` is zero or does not divide the number of values; when a device fails.
+    pub fn select(
+        &self,
+        vectors: &[f32],
+        length: usize,
+        rng: &mut impl Rng,
+        device: &Device,
+    ) -> Result<Vec<usize>, ModelError> {
+        let count = vectors.len().checked_div(length).unwrap_or(0);
         let map = self.projection.map(|size| random_map(size, length, rng));
         let starts = index::sample(rng, count, self.starts.clamp(1.min(count), count)).into_vec();
-        self.select_with(vectors, length, map.as_deref(), &starts)
+        self.select_with(vectors, length, map.as_deref(), &starts, device)
     }
 
     /// [`Self::select`] with everything that it draws given: the linear map, one row of `length` numbers for each dimension of a
     /// projected vector, and the positions of the vectors to start from.
     ///
-    /// # Panics
+    /// # Errors
     /// As [`Self::select`]; when there is no vector at a position.
     pub fn select_with(
         &self,
@@ -56,15 +65,16 @@ impl Coreset {
         length: usize,
         map: Option<&[f32]>,
         starts: &[usize],
-    ) -> Vec<usize> {
-        let size = self.size(vectors.len() / length);
-        let projected = map.map(|map| Panels::new(map, length).product(vectors));
-        let (points, length) = match (&projected, map) {
-            (Some(points), Some(map)) => (points.as_slice(), map.len() / length),
-            _ => (vectors, length),
+        device: &Device,
+    ) -> Result<Vec<usize>, ModelError> {
+        let selection = Selection {
+            vectors,
+            length,
+            map,
+            starts,
+            picks: self.size(vectors.len().checked_div(length).unwrap_or(0)),
         };
-        let mut distances = mean_distances(points, length, starts);
-        farthest_first(points, length, &mut distances, size)
+        Ok(selection.on(device)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What PatchCore asks of a network.
 
 use candle_core::{Device, Tensor};
+use flawforge_ops::Precision;
 use image::RgbImage;
 
 use crate::resnet::{ResNet, imagenet_normalized};
@@ -21,6 +22,9 @@ pub trait FeatureExtractor: Send + Sync {
 }
 
 /// A residual network: its stages 2 and 3, of images normalised as torchvision's networks expect it.
+///
+/// Convolutions multiply in f32 on every device: what is found are differences of features, and the network sees every
+/// image once.
 #[derive(Debug, Clone)]
 pub struct Stages {
     /// The network, at least up to stage [`COARSE`].
@@ -31,6 +35,7 @@ pub struct Stages {
 
 impl FeatureExtractor for Stages {
     fn features(&self, images: &[&RgbImage]) -> Result<[Tensor; 2], ModelError> {
+        let _precision = Precision::F32.scope();
         let input = imagenet_normalized(&bytes_to_tensor(images, &self.device)?)?;
         let mut outputs = self.network.stages(&input, COARSE)?;
         match (outputs.len(), outputs.pop()) {

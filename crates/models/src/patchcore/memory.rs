@@ -27,6 +27,14 @@ impl MemoryBank {
         Ok(Self(Bank::new(Panels::new(vectors, length))))
     }
 
+    /// The same bank, whose neighbours a device seeks ([`Bank::on`]).
+    ///
+    /// # Errors
+    /// As [`Bank::on`].
+    pub fn on(self, device: &Device) -> Result<Self, ModelError> {
+        Ok(Self(self.0.on(device)?))
+    }
+
     /// The bank of a tensor (vectors, length).
     ///
     /// # Errors
@@ -63,7 +71,7 @@ impl MemoryBank {
     /// The nearest vector of each query.
     ///
     /// # Errors
-    /// Queries of another length, or with numbers that are not finite.
+    /// Queries of another length, or with numbers that are not finite; where a device fails.
     pub fn nearest(&self, queries: &[f32]) -> Result<Vec<Neighbor>, ModelError> {
         if !queries.len().is_multiple_of(self.length()) {
             return Err(ModelError::Vectors {
@@ -74,7 +82,7 @@ impl MemoryBank {
         if queries.iter().any(|value| !value.is_finite()) {
             return Err(ModelError::InfiniteVector);
         }
-        Ok(self.0.nearest(queries))
+        Ok(self.0.nearest(queries)?)
     }
 
     /// The paper's re-weighted score of a patch (its eq. 7): `(1 - exp(d) / Σ exp(d_m)) d`, where `d` is the plain

@@ -219,7 +219,10 @@ fn a_coreset_covers_better_than_chance_and_depends_on_the_seed_alone() {
         ratio: 0.03,
         ..Coreset::default()
     };
-    let select = |seed| coreset.select(&vectors, length, &mut ChaCha8Rng::seed_from_u64(seed));
+    let select = |seed| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        coreset.select(&vectors, length, &mut rng, &Device::Cpu).unwrap()
+    };
     let chosen = select(1);
     assert_eq!(chosen.len(), 30);
     let distinct: std::collections::HashSet<_> = chosen.iter().collect();
@@ -236,7 +239,9 @@ fn a_coreset_covers_better_than_chance_and_depends_on_the_seed_alone() {
         starts: count,
         ..coreset
     };
-    let exact = exact.select(&vectors, length, &mut ChaCha8Rng::seed_from_u64(1));
+    let exact = exact
+        .select(&vectors, length, &mut ChaCha8Rng::seed_from_u64(1), &Device::Cpu)
+        .unwrap();
     assert!(ours < 1.5 * radius(&vectors, length, &exact));
     assert_ne!(select(2), chosen);
     for threads in [1, 3] {

@@ -1,4 +1,4 @@
-//! ReLU, sums and softmax.
+//! ReLU, sums, sigmoid and softmax.
 
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::{Result, bail};
@@ -8,12 +8,7 @@ use super::kernels::Module;
 use super::numbers::{Buffer, Numbers};
 
 pub(crate) fn relu(gpu: &Gpu, x: Numbers<'_>) -> Result<Buffer> {
-    let y = Buffer::alloc(gpu, x.number, x.len)?;
-    let kernel = Module::Activation.packed(x.number, [x.len], [x.pointer]);
-    let packs = x.len / kernel.lanes;
-    let given = arguments![x, y.argument(gpu), count(packs)?];
-    gpu.launch(kernel, "relu_forward", over_elements(packs), given)?;
-    Ok(y)
+    single(gpu, "relu_forward", x)
 }
 
 /// `dy` where the output `y` is above 0.
@@ -24,6 +19,29 @@ pub(crate) fn relu_backward(gpu: &Gpu, y: Numbers<'_>, dy: Numbers<'_>) -> Resul
 /// The sum of two tensors of a type.
 pub(crate) fn add(gpu: &Gpu, a: Numbers<'_>, b: Numbers<'_>) -> Result<Buffer> {
     pairwise(gpu, "add", a, b)
+}
+
+/// The same where it is above 0, else 0.
+pub(crate) fn add_relu(gpu: &Gpu, a: Numbers<'_>, b: Numbers<'_>) -> Result<Buffer> {
+    pairwise(gpu, "add_relu", a, b)
+}
+
+pub(crate) fn sigmoid(gpu: &Gpu, x: Numbers<'_>) -> Result<Buffer> {
+    single(gpu, "sigmoid_forward", x)
+}
+
+/// `dy · y · (1 − y)`.
+pub(crate) fn sigmoid_backward(gpu: &Gpu, y: Numbers<'_>, dy: Numbers<'_>) -> Result<Buffer> {
+    pairwise(gpu, "sigmoid_backward", y, dy)
+}
+
+fn single(gpu: &Gpu, kernel_name: &str, x: Numbers<'_>) -> Result<Buffer> {
+    let y = Buffer::alloc(gpu, x.number, x.len)?;
+    let kernel = Module::Activation.packed(x.number, [x.len], [x.pointer]);
+    let packs = x.len / kernel.lanes;
+    let given = arguments![x, y.argument(gpu), count(packs)?];
+    gpu.launch(kernel, kernel_name, over_elements(packs), given)?;
+    Ok(y)
 }
 
 fn pairwise(gpu: &Gpu, kernel_name: &str, a: Numbers<'_>, b: Numbers<'_>) -> Result<Buffer> {

@@ -50,8 +50,32 @@ impl Convolution {
         })
     }
 
-    /// (N,H,W,Ci) to (N,H',W',Co).
-    pub(crate) fn forward(&self, gpu: &Gpu, x: Numbers<'_>, bias: Option<Floats<'_>>) -> Result<Buffer> {
+    /// The type of the result.
+    pub(crate) fn output(&self) -> Number {
+        self.natural(self.size.co)
+    }
+
+    /// The type of the result of a transposed convolution, which is what [`backward_input`](Self::backward_input) gives.
+    pub(crate) fn input(&self) -> Number {
+        self.natural(self.size.ci)
+    }
+
+    fn natural(&self, channels: usize) -> Number {
+        if channels.is_multiple_of(CHANNELS) {
+            number(self.precision)
+        } else {
+            Number::F32
+        }
+    }
+
+    /// (N,H,W,Ci) to (N,H',W',Co), as numbers of a type.
+    pub(crate) fn forward(
+        &self,
+        gpu: &Gpu,
+        x: Numbers<'_>,
+        bias: Option<Floats<'_>>,
+        of: Number,
+    ) -> Result<Buffer> {
         let copy = fitting(gpu, self.precision, x, self.size.ci, self.padded.ci)?;
         let y = Buffer::alloc(gpu, number(self.precision), self.padded.pixels() * self.padded.co)?;
         let pass = Pass::Forward {
@@ -60,8 +84,8 @@ impl Convolution {
             y: y.address(gpu),
         };
         convolve(gpu, self.padded, self.precision, pass)?;
-        if self.padded.co != self.size.co {
-            return narrow(gpu, &y, bias, (self.size.co, self.padded.co), Number::F32);
+        if self.padded.co != self.size.co || of != number(self.precision) {
+            return narrow(gpu, &y, bias, (self.size.co, self.padded.co), of);
         }
         if let Some(bias) = bias {
             add_bias(gpu, &y, bias, false)?;
@@ -69,7 +93,7 @@ impl Convolution {
         Ok(y)
     }
 
-    /// Gradient of the input, in the input's type.
+    /// Gradient of the input, as numbers of a type: the input's.
     pub(crate) fn backward_input(&self, gpu: &Gpu, dy: Numbers<'_>, of: Number) -> Result<Buffer> {
         let copy = fitting(gpu, self.precision, dy, self.size.co, self.padded.co)?;
         let dx = Buffer::alloc(gpu, number(self.precision), self.padded.inputs())?;

@@ -20,27 +20,35 @@ pub(crate) enum Module {
     Activation,
     Adam,
     BatchNorm,
+    Bce,
     Channels,
     Concat,
+    Farthest,
     Filters,
     Focal,
     Mse,
     MaxPool,
+    Nearest,
+    Products,
     Ssim,
     Upsample,
 }
 
 impl Module {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 15] = [
         Self::Activation,
         Self::Adam,
         Self::BatchNorm,
+        Self::Bce,
         Self::Channels,
         Self::Concat,
+        Self::Farthest,
         Self::Filters,
         Self::Focal,
         Self::Mse,
         Self::MaxPool,
+        Self::Nearest,
+        Self::Products,
         Self::Ssim,
         Self::Upsample,
     ];
@@ -51,12 +59,16 @@ impl Module {
             Self::Activation => ("flawforge_activation", include_str!("kernels/activation.cu")),
             Self::Adam => ("flawforge_adam", include_str!("kernels/adam.cu")),
             Self::BatchNorm => ("flawforge_batch_norm", include_str!("kernels/batch_norm.cu")),
+            Self::Bce => ("flawforge_bce", include_str!("kernels/loss/bce.cu")),
             Self::Channels => ("flawforge_channels", include_str!("kernels/channels.cu")),
             Self::Concat => ("flawforge_concat", include_str!("kernels/concat.cu")),
+            Self::Farthest => ("flawforge_farthest", include_str!("kernels/vectors/farthest.cu")),
             Self::Filters => ("flawforge_filters", include_str!("kernels/filters.cu")),
             Self::Focal => ("flawforge_focal", include_str!("kernels/loss/focal.cu")),
             Self::Mse => ("flawforge_mse", include_str!("kernels/loss/mse.cu")),
             Self::MaxPool => ("flawforge_max_pool", include_str!("kernels/max_pool.cu")),
+            Self::Nearest => ("flawforge_nearest", include_str!("kernels/vectors/nearest.cu")),
+            Self::Products => ("flawforge_products", include_str!("kernels/vectors/products.cu")),
             Self::Ssim => ("flawforge_ssim", include_str!("kernels/loss/ssim.cu")),
             Self::Upsample => ("flawforge_upsample", include_str!("kernels/upsample.cu")),
         }
@@ -217,7 +229,7 @@ mod tests {
     use super::*;
 
     /// The host's side of the modules.
-    const HOST: [&str; 11] = [
+    const HOST: [&str; 15] = [
         include_str!("activation.rs"),
         include_str!("adam.rs"),
         include_str!("batch_norm.rs"),
@@ -225,10 +237,14 @@ mod tests {
         include_str!("channels.rs"),
         include_str!("conv3x3.rs"),
         include_str!("filters.rs"),
+        include_str!("loss/bce.rs"),
         include_str!("loss/focal.rs"),
         include_str!("loss/mse.rs"),
         include_str!("max_pool.rs"),
         include_str!("upsample.rs"),
+        include_str!("vectors/bank.rs"),
+        include_str!("vectors/farthest.rs"),
+        include_str!("vectors/mod.rs"),
     ];
 
     /// What follows each `before` in `text`, up to `after`.

@@ -1,4 +1,4 @@
-//! 2x2 maximum.
+//! Maxima of 2x2 windows, and of 3x3 windows that overlap.
 
 use candle_core::{Result, bail};
 
@@ -41,5 +41,43 @@ pub(crate) fn pool_backward(
     let to = dx.argument(gpu);
     let given = arguments![x, dy, to, width, of_pixel, count(pixels)?];
     gpu.launch(kernel, "pool_backward", over_pixels(pixels, packs), given)?;
+    Ok(dx)
+}
+
+/// Maxima of 3x3 windows with stride 2 and padding 1, of images of height, width and channels.
+pub(crate) fn pool3(gpu: &Gpu, x: Numbers<'_>, [h, w, c]: [usize; 3]) -> Result<Buffer> {
+    let images = x.len / (h * w * c);
+    let pixels = images * h.div_ceil(2) * w.div_ceil(2);
+    let y = Buffer::alloc(gpu, x.number, pixels * c)?;
+    let kernel = Module::MaxPool.packed(x.number, [c], [x.pointer]);
+    let packs = c / kernel.lanes;
+    let to = y.argument(gpu);
+    let given = arguments![x, to, count(h)?, count(w)?, count(packs)?, count(pixels)?];
+    gpu.launch(kernel, "pool3_forward", over_pixels(pixels, packs), given)?;
+    Ok(y)
+}
+
+/// Gradient of the input: every `dy` goes to the first maximum of its window.
+pub(crate) fn pool3_backward(
+    gpu: &Gpu,
+    x: Numbers<'_>,
+    dy: Numbers<'_>,
+    [h, w, c]: [usize; 3],
+) -> Result<Buffer> {
+    if x.number != dy.number {
+        bail!(
+            "max_pool3: the gradient is {:?}, the input {:?}",
+            dy.number,
+            x.number
+        );
+    }
+    let dx = Buffer::alloc(gpu, x.number, x.len)?;
+    let pixels = x.len / c;
+    let kernel = Module::MaxPool.packed(x.number, [c], [x.pointer, dy.pointer]);
+    let packs = c / kernel.lanes;
+    let (height, width, of_pixel) = (count(h)?, count(w)?, count(packs)?);
+    let to = dx.argument(gpu);
+    let given = arguments![x, dy, to, height, width, of_pixel, count(pixels)?];
+    gpu.launch(kernel, "pool3_backward", over_pixels(pixels, packs), given)?;
     Ok(dx)
 }

@@ -1,9 +1,15 @@
 //! The binary cross-entropy.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use crate::cpu::loss::bce as kernel;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::definitions::loss::check_same_shape;
+#[cfg(feature = "cuda")]
+use crate::dispatch::on_gpu;
 use crate::dispatch::{Backend, Kernels, dispatch};
 use crate::elements::{elements, scalar, with_elements2};
 use crate::gradient::gradient_of;
@@ -21,7 +27,7 @@ use crate::tape::apply2;
 pub fn bce_loss(prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
     check_same_shape("bce_loss", prediction, target)?;
     let target = target.detach();
-    match dispatch(&[prediction, &target], Kernels::Cpu) {
+    match dispatch(&[prediction, &target], Kernels::CpuAndGpu) {
         Backend::Reference => reference::bce_loss(prediction, &target),
         _ => apply2(&prediction.contiguous()?, &target.contiguous()?, CrossEntropy),
     }
@@ -48,6 +54,23 @@ impl CustomOp2 for CrossEntropy {
         Ok((CpuStorage::F32(vec![loss as f32]), ().into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        prediction: &CudaStorage,
+        prediction_layout: &Layout,
+        target: &CudaStorage,
+        target_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let gpu = cuda::Gpu::of(prediction);
+        let loss = cuda::bce(
+            &gpu,
+            cuda::floats(self.name(), prediction, prediction_layout)?,
+            cuda::floats(self.name(), target, target_layout)?,
+        )?;
+        Ok((gpu.storage(loss), ().into()))
+    }
+
     fn bwd(
         &self,
         prediction: &Tensor,
@@ -55,6 +78,13 @@ impl CustomOp2 for CrossEntropy {
         _loss: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if on_gpu(&[prediction]) {
+            return cuda::compute(self.name(), [prediction, target, gradient], |gpu, [p, t, dy]| {
+                let slope = gpu.gradient_of(prediction, || cuda::bce_backward(gpu, p, t, dy))?;
+                Ok((slope, None))
+            });
+        }
         let factor = f64::from(scalar(gradient)?) / prediction.elem_count() as f64;
         let slope = gradient_of(prediction, || {
             with_elements2(self.name(), prediction, target, |p, t| {

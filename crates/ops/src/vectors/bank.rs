@@ -1,9 +1,12 @@
 //! Exact nearest neighbours among many vectors, by blocked matrix products.
 
+use candle_core::{Device, Result, bail};
 use rayon::prelude::*;
 
 use super::panels::{BLOCK, Panels, Tiles};
 use crate::cpu::multiversion::multiversioned;
+#[cfg(feature = "cuda")]
+use crate::cuda::DeviceBank;
 
 /// Vectors that a block of queries meets at once: the products of both fit the second-level cache.
 const COLUMNS: usize = 128;
@@ -31,6 +34,9 @@ pub struct Bank {
     squares: Vec<f32>,
     /// The largest `|m|`.
     longest: f64,
+    /// A copy on a GPU, which then seeks the neighbours.
+    #[cfg(feature = "cuda")]
+    on_device: Option<DeviceBank>,
 }
 
 impl Bank {
@@ -47,7 +53,31 @@ impl Bank {
             vectors,
             squares,
             longest,
+            #[cfg(feature = "cuda")]
+            on_device: None,
         }
+    }
+
+    /// The same bank, whose neighbours a device seeks: a CUDA device in builds with the feature `cuda`, for any other the
+    /// processor. The neighbours are the same, bit for bit.
+    ///
+    /// # Errors
+    /// On a GPU, more numbers than it can index, or too little memory.
+    pub fn on(self, device: &Device) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        let on_device = if device.is_cuda() && !self.vectors.is_empty() {
+            let (vectors, length) = (self.vectors.to_vec(), self.vectors.length());
+            let squares = &self.squares[..self.vectors.len()];
+            Some(DeviceBank::new(device, &vectors, length, squares)?)
+        } else {
+            None
+        };
+        let _ = device;
+        Ok(Self {
+            #[cfg(feature = "cuda")]
+            on_device,
+            ..self
+        })
     }
 
     /// The vectors.
@@ -57,22 +87,32 @@ impl Bank {
 
     /// The nearest vector of each query, in parallel; beyond the bank this takes the memory of one block a thread.
     ///
-    /// # Panics
-    /// When the bank is empty or the queries have another length than its vectors.
-    pub fn nearest(&self, queries: &[f32]) -> Vec<Neighbor> {
+    /// # Errors
+    /// When the bank is empty or the queries have another length than its vectors; where a GPU fails.
+    pub fn nearest(&self, queries: &[f32]) -> Result<Vec<Neighbor>> {
         let length = self.vectors.length();
-        assert!(!self.vectors.is_empty(), "an empty bank");
-        assert!(
-            queries.len().is_multiple_of(length),
-            "queries of {length} numbers"
-        );
+        if self.vectors.is_empty() || !queries.len().is_multiple_of(length) {
+            bail!(
+                "nearest: {} numbers are no queries of {length}, or the bank of {} vectors is empty",
+                queries.len(),
+                self.vectors.len()
+            );
+        }
+        #[cfg(feature = "cuda")]
+        if let Some(bank) = &self.on_device {
+            let bounds: Vec<f32> = queries
+                .par_chunks_exact(length)
+                .map(|query| self.error_bound(query))
+                .collect();
+            return bank.nearest(queries, &bounds);
+        }
         // Every thread gets work, but a block stays as large as the caches like it where there are enough queries.
         let share = (queries.len() / length).div_ceil(rayon::current_num_threads());
         let block = share.div_ceil(share.div_ceil(BLOCK).max(1)).max(1);
-        queries
+        Ok(queries
             .par_chunks(block * length)
             .flat_map_iter(|queries| self.nearest_of_block(queries))
-            .collect()
+            .collect())
     }
 
     fn nearest_of_block(&self, queries: &[f32]) -> Vec<Neighbor> {

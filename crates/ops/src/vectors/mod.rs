@@ -2,14 +2,17 @@
 //!
 //! This is what a memory bank of image features runs on. [`Panels`] holds vectors so that products with them run at
 //! the speed of convolutions; [`Bank`] finds the exact nearest of them; [`farthest_first`] chooses a few vectors that
-//! cover all others. No result depends on the number of threads.
+//! cover all others, [`Selection`] does so from the start. [`Bank::on`] and [`Selection::on`] compute on a GPU, with the
+//! same results. No result depends on the number of threads.
 
 mod bank;
 mod farthest;
 mod panels;
+mod selection;
 #[cfg(test)]
 mod tests;
 
 pub use bank::{Bank, Neighbor};
 pub use farthest::{farthest_first, mean_distances};
 pub use panels::Panels;
+pub use selection::Selection;

@@ -65,7 +65,7 @@ fn the_nearest_neighbor_is_exact() {
     for (queries, count, length) in [(1, 1, 3), (9, 200, 16), (300, 333, 70)] {
         let (q, m) = (numbers(queries * length, 3), numbers(count * length, 4));
         for isa in available() {
-            let found = Bank::new(Panels::with_isa(&m, length, isa)).nearest(&q);
+            let found = Bank::new(Panels::with_isa(&m, length, isa)).nearest(&q).unwrap();
             assert_eq!(found.len(), queries);
             for (query, found) in q.chunks_exact(length).zip(found) {
                 let all: Vec<f64> = m.chunks_exact(length).map(|m| squared(query, m)).collect();
@@ -85,7 +85,9 @@ fn rounding_cannot_choose_a_wrong_neighbor() {
     let bank: Vec<f32> = (0..200).flat_map(near).collect();
     let queries: Vec<f32> = (500..520).flat_map(near).collect();
     for isa in available() {
-        let found = Bank::new(Panels::with_isa(&bank, length, isa)).nearest(&queries);
+        let found = Bank::new(Panels::with_isa(&bank, length, isa))
+            .nearest(&queries)
+            .unwrap();
         for (query, found) in queries.chunks_exact(length).zip(found) {
             let all: Vec<f64> = bank.chunks_exact(length).map(|m| squared(query, m)).collect();
             let best = all.iter().copied().fold(f64::INFINITY, f64::min);
@@ -102,12 +104,12 @@ fn the_first_of_equal_vectors_is_found_for_any_number_of_threads() {
     bank.extend(copy);
     let queries = numbers(90 * length, 6);
     let bank = Bank::new(Panels::new(&bank, length));
-    let one = with_threads(1, || bank.nearest(&queries));
+    let one = with_threads(1, || bank.nearest(&queries).unwrap());
     assert!(one.iter().all(|found| found.index < count));
     for threads in [2, 7] {
-        assert_eq!(with_threads(threads, || bank.nearest(&queries)), one);
+        assert_eq!(with_threads(threads, || bank.nearest(&queries).unwrap()), one);
     }
-    let same = bank.nearest(&bank.vectors().to_vec()[..5 * length]);
+    let same = bank.nearest(&bank.vectors().to_vec()[..5 * length]).unwrap();
     assert!(
         same.iter()
             .enumerate()

@@ -5,9 +5,11 @@
 
 mod activation;
 mod adam;
+mod add;
 mod batch_norm;
 mod compile;
 mod concat;
+mod conv2d;
 mod conv3x3;
 mod half;
 mod inference;
@@ -16,3 +18,4 @@ mod max_pool;
 mod step;
 mod support;
 mod upsample;
+mod vectors;

@@ -127,14 +127,14 @@ pub fn train(
         textures,
     };
     let identity = digests(category, data.textures.as_ref(), experiment.image_size).map_err(data_error)?;
-    let device = method.device(&options.device);
+    let device = &options.device;
     let precision = method.precision();
     if device.is_cpu() && !precision.is_served_here() {
         let message = "this processor has no instructions for bfloat16 (AVX-512 BF16); take f32";
         return Err(TrainingError::setting("precision", message));
     }
     let _precision = precision.scope();
-    let mut recipe = method.recipe(&experiment.frame(), &device)?;
+    let mut recipe = method.recipe(&experiment.frame(), device)?;
     let batches = method.batches(&experiment.frame(), &data);
     let plan = RunPlan {
         label: format!("{} {}", experiment.method, category.name),
@@ -168,10 +168,7 @@ pub fn train(
         batches.as_ref(),
         &plan,
         run_dir,
-        &TrainOptions {
-            device,
-            ..options.clone()
-        },
+        options,
         Some(&settings),
         &calibration,
     )

@@ -66,11 +66,6 @@ pub(crate) trait Assembly {
     /// Images as the method wants them, scored on masks of `side` pixels.
     fn loading(&self, side: u32) -> Loading;
 
-    /// Where the method computes when `wanted` is available.
-    fn device(&self, wanted: &Device) -> Device {
-        wanted.clone()
-    }
-
     /// Precision of the convolutions.
     fn precision(&self) -> Precision {
         Precision::default()
@@ -131,12 +126,4 @@ impl Data<'_> {
     pub(crate) fn kept(&self) -> Vec<usize> {
         self.pools.iter().flat_map(|pool| pool.images.clone()).collect()
     }
-}
-
-/// The processor, for a method whose network lacks GPU kernels: a tape cannot mix kernels with reference operators.
-fn on_the_processor(method: &str, wanted: &Device) -> Device {
-    if !wanted.is_cpu() {
-        log::info!("{method} has no kernels for a GPU; it computes on the processor");
-    }
-    Device::Cpu
 }

@@ -1,5 +1,8 @@
 //! The shape of a convolution.
 
+use crate::definitions::conv2d::Conv2dShape;
+use crate::definitions::conv3x3::ConvShape;
+
 /// Shape of a convolution with a square kernel; sides count pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ConvSize {
@@ -39,6 +42,49 @@ impl ConvSize {
     /// Numbers of the filters.
     pub(crate) fn filters(&self) -> usize {
         self.co * self.taps() * self.ci
+    }
+}
+
+impl From<ConvShape> for ConvSize {
+    fn from(shape: ConvShape) -> Self {
+        let ConvShape { n, h, w, ci, co } = shape;
+        Self {
+            n,
+            h,
+            w,
+            ci,
+            co,
+            kernel: 3,
+            stride: 1,
+            padding: 1,
+        }
+    }
+}
+
+/// Of a shape with a square kernel.
+impl From<Conv2dShape> for ConvSize {
+    fn from(shape: Conv2dShape) -> Self {
+        let Conv2dShape {
+            n,
+            h,
+            w,
+            ci,
+            co,
+            kh,
+            stride,
+            padding,
+            ..
+        } = shape;
+        Self {
+            n,
+            h,
+            w,
+            ci,
+            co,
+            kernel: kh,
+            stride,
+            padding,
+        }
     }
 }
 

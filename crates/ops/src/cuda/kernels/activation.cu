@@ -1,4 +1,4 @@
-// ReLU, sums and softmax.
+// ReLU, sums, sigmoid and softmax.
 
 // max(x, 0); NaN stays. Counts are in packs.
 extern "C" __global__ void relu_forward(const Pack *__restrict__ x, Pack *__restrict__ y, unsigned count)
@@ -30,6 +30,43 @@ extern "C" __global__ void add(
         EACH_LANE(k)
             sum.lanes[k] += other.lanes[k];
         y[i] = sum.pack();
+    }
+}
+
+// The sum, and 0 where that is negative; NaN stays.
+extern "C" __global__ void add_relu(
+    const Pack *__restrict__ a, const Pack *__restrict__ b, Pack *__restrict__ y, unsigned count)
+{
+    FOR_EACH(i, count) {
+        Floats sum(a[i]), other(b[i]);
+        EACH_LANE(k) {
+            float value = sum.lanes[k] + other.lanes[k];
+            sum.lanes[k] = value <= 0.0f ? 0.0f : value;
+        }
+        y[i] = sum.pack();
+    }
+}
+
+// The exponential of a very small number's opposite is infinite, and its sigmoid 0, as it should be.
+extern "C" __global__ void sigmoid_forward(const Pack *__restrict__ x, Pack *__restrict__ y, unsigned count)
+{
+    FOR_EACH(i, count) {
+        Floats values(x[i]);
+        EACH_LANE(k)
+            values.lanes[k] = 1.0f / (1.0f + expf(-values.lanes[k]));
+        y[i] = values.pack();
+    }
+}
+
+// dy y (1 - y).
+extern "C" __global__ void sigmoid_backward(
+    const Pack *__restrict__ y, const Pack *__restrict__ dy, Pack *__restrict__ dx, unsigned count)
+{
+    FOR_EACH(i, count) {
+        Floats values(y[i]), gradients(dy[i]);
+        EACH_LANE(k)
+            gradients.lanes[k] *= values.lanes[k] * (1.0f - values.lanes[k]);
+        dx[i] = gradients.pack();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Losses.
 
+mod bce;
 mod focal;
 mod mse;
 mod ssim;

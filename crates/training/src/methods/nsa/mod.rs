@@ -35,10 +35,6 @@ impl Assembly for Settings {
         loading(self.nsa.constants.preparation, side)
     }
 
-    fn device(&self, wanted: &Device) -> Device {
-        super::on_the_processor("NSA", wanted)
-    }
-
     fn schedule(&self) -> Option<&Schedule> {
         Some(&self.schedule)
     }

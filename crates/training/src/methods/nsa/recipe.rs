@@ -7,7 +7,7 @@ use flawforge_augment::{LabelKind, Stream};
 use flawforge_models::{
     CenterCrop, Detector, NsaDetector, NsaNetwork, imagenet_normalized, images_to_tensor,
 };
-use flawforge_ops::{Adam, Mode, Tape, bce_loss, mse_loss};
+use flawforge_ops::{Adam, Mode, Tape, bce_loss, mse_loss, upload};
 use image::Rgb32FImage;
 
 use super::Settings;
@@ -25,6 +25,8 @@ pub struct NsaRecipe {
     label: LabelKind,
     crop: CenterCrop,
     device: Device,
+    /// Losses on a GPU that nobody has read yet, a step each.
+    unread: Vec<(&'static str, Tensor)>,
 }
 
 impl NsaRecipe {
@@ -42,6 +44,7 @@ impl NsaRecipe {
             label: settings.nsa.label,
             crop: crop(settings.nsa.constants.preparation, side),
             device: device.clone(),
+            unread: Vec::new(),
         })
     }
 
@@ -62,7 +65,7 @@ impl NsaRecipe {
             1.0
         };
         let labels: Vec<f32> = part.labels.iter().flatten().map(|label| label * scale).collect();
-        Ok((images, Tensor::from_vec(labels, (n, h, w, 1), &self.device)?))
+        Ok((images, upload(labels, (n, h, w, 1), &self.device)?))
     }
 }
 
@@ -76,11 +79,23 @@ impl Recipe for NsaRecipe {
             _ => ("bce", bce_loss(&map, &labels)?),
         };
         let gradients = tape.backward(&[(&loss, 1.0)])?;
+        if !self.device.is_cpu() {
+            // To read a loss is to wait for the device. The moment of truth comes when the loop asks.
+            self.adam.step(&gradients, learning_rate)?;
+            self.unread.push((name, loss));
+            return Ok(Losses::new());
+        }
         let value = loss.to_scalar::<f32>()?;
         if value.is_finite() {
             self.adam.step(&gradients, learning_rate)?;
         }
         Ok(vec![(name, value)])
+    }
+
+    fn pending_losses(&mut self) -> Result<Vec<Losses>> {
+        let unread = std::mem::take(&mut self.unread);
+        let read = |(name, loss): (&'static str, Tensor)| Ok(vec![(name, loss.to_scalar::<f32>()?)]);
+        unread.into_iter().map(read).collect()
     }
 
     fn state(&self) -> Result<Vec<(String, Tensor)>> {

@@ -48,10 +48,6 @@ impl Assembly for Settings {
         Loading::new(Resizing::antialiased(resize, resize), (side, side))
     }
 
-    fn device(&self, wanted: &Device) -> Device {
-        super::on_the_processor("PatchCore", wanted)
-    }
-
     /// One pass over the images.
     fn steps(&self, images: usize) -> u64 {
         images.div_ceil(self.patchcore.batch.max(1)) as u64

@@ -146,12 +146,12 @@ impl Recipe for PatchCoreRecipe {
             starts: self.settings.starts,
         };
         let mut random = Stream::of_run(self.seed).rng("coreset");
-        let chosen = coreset.select(&self.features, length, &mut random);
+        let chosen = coreset.select(&self.features, length, &mut random, &self.device)?;
         let mut kept = Vec::with_capacity(chosen.len() * length);
         for index in chosen {
             kept.extend_from_slice(&self.features[index * length..][..length]);
         }
-        let bank = MemoryBank::new(&kept, length)?;
+        let bank = MemoryBank::new(&kept, length)?.on(&self.device)?;
         self.full_scale = self.measure_scale(&bank)?;
         self.bank = Some(bank);
         self.features = Vec::new();
@@ -191,7 +191,10 @@ impl Recipe for PatchCoreRecipe {
 
     fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
         self.take_weights(below(BACKBONE, state))?;
-        self.bank = state.get(BANK).map(MemoryBank::from_tensor).transpose()?;
+        self.bank = match state.get(BANK) {
+            Some(vectors) => Some(MemoryBank::from_tensor(vectors)?.on(&self.device)?),
+            None => None,
+        };
         if self.bank.is_some() {
             let scale = state.get(FULL_SCALE).ok_or_else(|| missing(FULL_SCALE))?;
             self.full_scale = scale

@@ -286,7 +286,7 @@ fn time(
     // On a GPU, activations of many channels are bfloat16 in that precision.
     let activation = |channels: usize| {
         let values = var(&[batch, side, side, channels])?;
-        let half = device.is_cuda() && Precision::current() == Precision::Bf16 && channels % 8 == 0;
+        let half = device.is_cuda() && Precision::current() == Precision::Bf16 && channels.is_multiple_of(8);
         match half {
             true => Var::from_tensor(&values.to_dtype(candle_core::DType::BF16)?),
             false => Ok(values),

@@ -5,10 +5,11 @@ use flawforge_ops::{Precision, conv_transpose2d, conv2d};
 
 use crate::support::{compare, gpu, random, run};
 
-/// (n, h, w, in, out), kernel, stride, padding: those of residual networks, with odd sides and a stride that leaves a rest.
-type Case = ((usize, usize, usize, usize, usize), usize, usize, usize);
+/// (n, h, w, in, out).
+type Shape = (usize, usize, usize, usize, usize);
 
-const CASES: [Case; 8] = [
+/// Kernel, stride and padding: those of residual networks, with odd sides and a stride that leaves a rest.
+const CASES: [(Shape, usize, usize, usize); 8] = [
     ((2, 33, 40, 3, 16), 7, 2, 3),
     ((1, 64, 64, 3, 64), 7, 2, 3),
     ((2, 16, 17, 16, 24), 3, 2, 1),
@@ -19,8 +20,8 @@ const CASES: [Case; 8] = [
     ((1, 1, 1, 8, 4), 1, 1, 0),
 ];
 
-/// (n, h, w, in, out), kernel: those of NSA's decoder, which double the size.
-const DOUBLING: [((usize, usize, usize, usize, usize), usize); 5] = [
+/// Kernels of NSA's decoder, which double the size.
+const DOUBLING: [(Shape, usize); 5] = [
     ((2, 7, 7, 16, 8), 3),
     ((1, 14, 14, 64, 32), 3),
     ((2, 7, 5, 16, 8), 1),

@@ -56,7 +56,7 @@ mod walk;
 
 pub use category::{Category, TestImage, TrainImage};
 pub use decode::{load_gray, load_rgb};
-pub use discover::{CategoryFiles, Purpose, TestFile, categories, is_category};
+pub use discover::{CategoryFiles, Purpose, TestFile, categories, is_category, read_folders};
 pub use error::DatasetError;
 pub use flawforge_resample::{Resampling, Resizing, resize};
 pub use inventory::{Inventory, Passed, Why};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use flawforge_datasets::{
-    Category, CategoryFiles, DatasetError, GOOD, Layout, Limits, Loading, Purpose, Role, Why, categories, is_category,
+    Category, CategoryFiles, DatasetError, GOOD, Layout, Limits, Loading, Purpose, Role, Why, categories, is_category, read_folders,
 };
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
@@ -308,7 +308,7 @@ fn names_that_are_no_text_stay_apart() {
 fn read_folders_are_those_where_outputs_would_be_read() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     images(dir.path(), &["normal/0.png", "defective/x/0.png"]);
-    let read = |dir: &Path| files(dir).read_folders();
+    let read = |dir: &Path| read_folders(dir).expect("listed");
     assert_eq!(read(dir.path()), [dir.path().join("defective"), dir.path().join("normal")]);
     let flat = tempfile::tempdir().expect("a temporary folder");
     images(flat.path(), &["0.png"]);

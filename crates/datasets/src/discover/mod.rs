@@ -142,22 +142,6 @@ impl CategoryFiles {
         Ok(finder.finish(category_name(dir)?, layout))
     }
 
-    /// The folders directly below the category's that are read, or the category's own where its images lie directly in it.
-    pub fn read_folders(&self) -> Vec<PathBuf> {
-        let root = &self.inventory.root;
-        let mut folders: Vec<PathBuf> = self
-            .parts
-            .iter()
-            .map(|part| match part.path.strip_prefix(root).ok().and_then(|below| below.iter().next()) {
-                Some(first) => root.join(first),
-                None => root.clone(),
-            })
-            .collect();
-        folders.sort();
-        folders.dedup();
-        folders
-    }
-
     /// The folder where normal images should lie: the first that was read for them, else the category's own.
     pub(crate) fn normal_folder(&self) -> &Path {
         let normal = self.parts.iter().find(|part| part.role == crate::Role::Normal);
@@ -188,9 +172,9 @@ fn category_name(dir: &Path) -> Result<String, DatasetError> {
 /// A missing root, or no category in it.
 pub fn categories(root: &Path) -> Result<Vec<String>, DatasetError> {
     let top = Top::read_for(root, "the root of a data set")?;
-    let names = top.categories();
+    let itself = matches!(top.kind()?, Kind::Visa(_) | Kind::Named | Kind::Beside);
+    let names = if itself { Vec::new() } else { top.categories() };
     if names.is_empty() {
-        let itself = matches!(top.kind(), Ok(Kind::Visa(_) | Kind::Named | Kind::Beside));
         let hint = if itself {
             "; it is a category itself: give the folder above it"
         } else {
@@ -214,5 +198,24 @@ pub fn is_category(dir: &Path) -> Result<bool, DatasetError> {
         Kind::Visa(_) | Kind::Named | Kind::Beside => true,
         Kind::Flat => top.has_images(),
         Kind::Categories(_) | Kind::Unknown(_) => false,
+    })
+}
+
+/// The folders of a category from which images are read: those of known names directly in it, or its own where images lie
+/// directly in it or in folders of other names. Nothing is opened. What is written into one of them would be taken for input.
+///
+/// # Errors
+/// A folder that is missing or cannot be read.
+pub fn read_folders(dir: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let top = Top::read(dir)?;
+    Ok(match top.kind()? {
+        Kind::Visa(_) => top.folders.into_iter().map(|(path, _)| path).collect(),
+        Kind::Named if top.images_are_normal() => vec![dir.to_path_buf()],
+        Kind::Named => {
+            let named = top.folders.into_iter().filter(|(_, meaning)| meaning.is_some());
+            named.map(|(path, _)| path).collect()
+        }
+        Kind::Beside | Kind::Flat => vec![dir.to_path_buf()],
+        Kind::Categories(_) | Kind::Unknown(_) => Vec::new(),
     })
 }

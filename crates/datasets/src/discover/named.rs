@@ -94,7 +94,7 @@ impl Finder<'_> {
             for dir in &normal {
                 self.normals(dir, &BTreeSet::new());
             }
-        } else if top.has(Meaning::Defective) && !direct.is_empty() {
+        } else if top.images_are_normal() {
             self.assume("the images beside the folders are taken as normal".to_owned());
             let images = self.foreign(Side::Train, std::mem::take(&mut direct));
             self.take_normals(self.root, images);

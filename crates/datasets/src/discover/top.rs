@@ -77,6 +77,14 @@ impl Top {
         !self.images.is_empty()
     }
 
+    /// Whether images directly in the folder are the normal ones beside folders of defective ones.
+    pub(super) fn images_are_normal(&self) -> bool {
+        self.has_images()
+            && self.has(Meaning::Defective)
+            && !self.has(Meaning::Train)
+            && !self.has(Meaning::Normal)
+    }
+
     /// Which layout the folder has.
     pub(super) fn kind(&self) -> Result<Kind, DatasetError> {
         if let Some(base) = self.visa() {

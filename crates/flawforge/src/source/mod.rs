@@ -31,20 +31,13 @@
 mod error;
 mod images;
 mod mvtec;
+mod place;
 mod selected;
 mod textures;
 
 pub use error::SourceError;
 pub use images::{DEMO_SEED, Images};
+pub use place::{probe_writable, real_path};
+use place::full_path;
 pub use selected::{Origin, Selected, selection_lines};
 pub use textures::Textures;
-
-use std::path::Path;
-
-/// One spelling for one folder, however it was typed.
-fn full_path(dir: &Path) -> String {
-    dir.canonicalize()
-        .unwrap_or_else(|_| dir.into())
-        .display()
-        .to_string()
-}

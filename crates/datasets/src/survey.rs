@@ -33,7 +33,7 @@ pub struct Survey {
 /// Fewer images than these have no usual look (proposal).
 const FEWEST: usize = 8;
 /// Most images have the shape of most others, or shape says nothing (proposal).
-const MAJORITY: f64 = 0.9;
+const MAJORITY: f64 = 0.85;
 /// A shape is unlike when width through height differs by this share (proposal).
 const SHAPE: f64 = 0.1;
 /// A brightness is unlike when it differs by this much of 255, and by so many median deviations (proposal).
@@ -106,8 +106,8 @@ fn unusual(seen: &[Seen]) -> Vec<(String, String)> {
     let usual_level = median(levels.iter().copied());
     let spread = median(levels.iter().map(|level| (level - usual_level).abs()));
     let odd_shape = |image: &Seen| (shape(image) - usual_shape).abs() > SHAPE;
-    let odd_shapes = seen.iter().filter(|image| odd_shape(image)).count();
-    let shape_says = (odd_shapes as f64) <= (1.0 - MAJORITY) * seen.len() as f64;
+    let usual_shapes = seen.iter().filter(|image| !odd_shape(image)).count();
+    let shape_says = usual_shapes as f64 >= MAJORITY * seen.len() as f64;
     let usual_size = seen.iter().find(|image| !odd_shape(image)).map_or((0, 0), |image| image.size);
     let mut found = Vec::new();
     for (image, level) in seen.iter().zip(levels) {
@@ -196,7 +196,7 @@ mod tests {
         assert!(survey.contradictory.is_empty());
         assert_eq!(
             survey.to_string(),
-            "doubled: 1 (2 = 7); of one color: 1 (4); unusual: 2 (4: brighter: 255 of 255, others 67, 9: 40x80, others 80x40)"
+            "doubled: 1 (2 = 7); of one color: 1 (4); unusual: 2 (4: brighter: 255 of 255, others 68, 9: 40x80, others 80x40)"
         );
         let usual = Survey::of_normals(&normals((0..10).map(picture).collect()));
         assert!(usual.is_empty() && usual.to_string().is_empty());

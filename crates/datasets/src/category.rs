@@ -68,14 +68,26 @@ impl Category {
     /// from their image's, masks whose values stop short of 128, no training image, a side of zero. Every file is checked
     /// before returning.
     pub fn load(files: &CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
-        match (Self::load_normals(files, loading, limits), Self::load_tests(files, loading, limits)) {
+        match (
+            Self::load_normals(files, loading, limits),
+            Self::load_tests(files, loading, limits),
+        ) {
             (Ok(normals), Ok(tests)) => Ok(Self {
                 test: tests.test,
                 ..normals
             }),
-            (Err(DatasetError::TargetSize { width, height, max_side }), _) => {
-                Err(DatasetError::TargetSize { width, height, max_side })
-            }
+            (
+                Err(DatasetError::TargetSize {
+                    width,
+                    height,
+                    max_side,
+                }),
+                _,
+            ) => Err(DatasetError::TargetSize {
+                width,
+                height,
+                max_side,
+            }),
             (normals, tests) => Err(both(normals.err(), tests.err())),
         }
     }
@@ -84,7 +96,11 @@ impl Category {
     ///
     /// # Errors
     /// As [`load`](Self::load), of the training part.
-    pub fn load_normals(files: &CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
+    pub fn load_normals(
+        files: &CategoryFiles,
+        loading: &Loading,
+        limits: &Limits,
+    ) -> Result<Self, DatasetError> {
         let (category, errors) = Self::load_readable_normals(files, loading, limits)?;
         DatasetError::check(errors)?;
         Ok(category)
@@ -139,7 +155,11 @@ impl Category {
     ///
     /// # Errors
     /// As [`load`](Self::load), of the test part.
-    pub fn load_tests(files: &CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
+    pub fn load_tests(
+        files: &CategoryFiles,
+        loading: &Loading,
+        limits: &Limits,
+    ) -> Result<Self, DatasetError> {
         check_sizes(loading)?;
         let test: Vec<_> = files
             .test
@@ -216,7 +236,10 @@ fn load_test(file: &TestFile, loading: &Loading, limits: &Limits) -> Result<Test
 }
 
 /// The mask of an image, with its first file: all of several together, which have the size of the first.
-fn load_truth<'a>(paths: &'a [PathBuf], limits: &Limits) -> Result<Option<(&'a PathBuf, GrayImage)>, DatasetError> {
+fn load_truth<'a>(
+    paths: &'a [PathBuf],
+    limits: &Limits,
+) -> Result<Option<(&'a PathBuf, GrayImage)>, DatasetError> {
     let Some((first, others)) = paths.split_first() else {
         return Ok(None);
     };

@@ -84,21 +84,37 @@ impl Inventory {
         match why {
             Why::UnknownFolder => {
                 let of = counted(images, "image");
-                format!("{} of unknown meaning with {of} ({places})", counted(count, "folder"))
+                format!(
+                    "{} of unknown meaning with {of} ({places})",
+                    counted(count, "folder")
+                )
             }
             Why::Unlabeled => format!("{} without a label ({places})", counted(images, "image")),
             Why::Validation => format!("{} for validation ({places})", counted(images, "image")),
             Why::DefectiveInTraining => {
-                format!("{} among those to train on ({places})", counted(images, "defective image"))
+                format!(
+                    "{} among those to train on ({places})",
+                    counted(images, "defective image")
+                )
             }
             Why::MaskOfNormal => format!("{} of normal images ({places})", counted(images, "mask")),
-            Why::StrayMask => format!("{} that belong to no image ({places})", counted(images, "mask")),
-            Why::NotInSplit => format!("{} that the split does not name ({places})", counted(images, "image")),
+            Why::StrayMask => format!("{} of no image ({places})", counted(images, "mask")),
+            Why::NotInSplit => format!(
+                "{} that the split does not name ({places})",
+                counted(images, "image")
+            ),
             Why::OwnPicture => format!("{} that flawforge wrote ({places})", counted(count, "picture")),
             Why::OtherKind => format!("{} ({})", other_kinds(count), self.endings()),
             Why::DeadLink => format!("{} ({places})", counted(count, "dead link")),
-            Why::SeenFolder => format!("{} to folders that were read already ({places})", counted(count, "link")),
-            Why::Special => format!("{} ({places})", counted(count, "pipe or device")),
+            Why::SeenFolder => {
+                let to = if count == 1 {
+                    "a folder that was"
+                } else {
+                    "folders that were"
+                };
+                format!("{} to {to} read already ({places})", counted(count, "link"))
+            }
+            Why::Special => format!("{} ({places})", counted(count, "special file")),
             Why::Hidden => counted(count, "hidden file"),
         }
     }
@@ -132,7 +148,11 @@ fn shortened(items: impl Iterator<Item = String>) -> String {
     const SHOWN: usize = 3;
     let all: Vec<String> = items.collect();
     let shown = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if all.len() > SHOWN { format!("{shown}, ...") } else { shown }
+    if all.len() > SHOWN {
+        format!("{shown}, ...")
+    } else {
+        shown
+    }
 }
 
 #[cfg(test)]

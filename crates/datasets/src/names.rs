@@ -179,7 +179,14 @@ mod tests {
     /// The defect types of MVTec AD that could be mistaken for a word of ours.
     #[test]
     fn defect_types_of_published_sets_are_no_normal_words() {
-        for name in ["combined", "contamination", "faulty_imprint", "color", "flip", "defective"] {
+        for name in [
+            "combined",
+            "contamination",
+            "faulty_imprint",
+            "color",
+            "flip",
+            "defective",
+        ] {
             assert_ne!(meaning(OsStr::new(name)), Some(Meaning::Normal), "{name}");
         }
     }

@@ -92,7 +92,11 @@ mod tests {
         let mut marked = encoded();
         mark_as_own(&mut marked);
         std::fs::create_dir(at("panels")).expect("made");
-        for (name, bytes) in [("sheet.png", &marked), ("part.png", &encoded()), ("panels/step-1.png", &encoded())] {
+        for (name, bytes) in [
+            ("sheet.png", &marked),
+            ("part.png", &encoded()),
+            ("panels/step-1.png", &encoded()),
+        ] {
             std::fs::write(at(name), bytes).expect("written");
         }
         assert!(is_own(&at("sheet.png")) && !is_own(&at("part.png")) && !is_own(&at("no.png")));

@@ -62,7 +62,10 @@ impl MaskFolder {
         for &place in &places {
             self.used[place] = true;
         }
-        places.into_iter().map(|place| self.masks[place].clone()).collect()
+        places
+            .into_iter()
+            .map(|place| self.masks[place].clone())
+            .collect()
     }
 
     fn free(&self, place: Option<&usize>) -> Option<usize> {
@@ -79,8 +82,11 @@ impl MaskFolder {
 /// Images of one folder, each with the mask that lies beside it (`a.png`, `a_mask.png`), if there is one.
 pub(crate) fn beside(images: Vec<PathBuf>) -> Vec<(PathBuf, Option<PathBuf>)> {
     let name = |path: &Path| legible_path(&path.with_extension("")).to_lowercase();
-    let places: BTreeMap<String, usize> =
-        images.iter().enumerate().map(|(place, path)| (name(path), place)).collect();
+    let places: BTreeMap<String, usize> = images
+        .iter()
+        .enumerate()
+        .map(|(place, path)| (name(path), place))
+        .collect();
     // Where the mask of each image lies in the list.
     let mut masks: Vec<Option<usize>> = vec![None; images.len()];
     let mut is_mask = vec![false; images.len()];
@@ -98,8 +104,13 @@ pub(crate) fn beside(images: Vec<PathBuf>) -> Vec<(PathBuf, Option<PathBuf>)> {
         }
     }
     let kept = (0..images.len()).filter(|&place| !is_mask[place]);
-    kept.map(|place| (images[place].clone(), masks[place].map(|mask| images[mask].clone())))
-        .collect()
+    kept.map(|place| {
+        (
+            images[place].clone(),
+            masks[place].map(|mask| images[mask].clone()),
+        )
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -142,10 +153,23 @@ mod tests {
 
     #[test]
     fn masks_beside_images_are_told_from_images() {
-        let found = beside(paths(&["1.png", "1_GT.png", "Part0.jpg", "Part0_label.bmp", "lone_mask.png"]));
-        let expected = [("1.png", Some("1_GT.png")), ("Part0.jpg", Some("Part0_label.bmp")), ("lone_mask.png", None)];
+        let found = beside(paths(&[
+            "1.png",
+            "1_GT.png",
+            "Part0.jpg",
+            "Part0_label.bmp",
+            "lone_mask.png",
+        ]));
+        let expected = [
+            ("1.png", Some("1_GT.png")),
+            ("Part0.jpg", Some("Part0_label.bmp")),
+            ("lone_mask.png", None),
+        ];
         let expected = expected.map(|(image, mask)| {
-            (Path::new("gt").join(image), mask.map(|mask| Path::new("gt").join(mask)))
+            (
+                Path::new("gt").join(image),
+                mask.map(|mask| Path::new("gt").join(mask)),
+            )
         });
         assert_eq!(found, expected);
     }

@@ -69,8 +69,14 @@ impl Survey {
         }
         let mut doubled: Vec<Vec<&Seen>> = groups.into_values().filter(|group| group.len() > 1).collect();
         doubled.sort_by_key(|group| group[0].name);
-        let names = |group: &Vec<&Seen>| group.iter().map(|image| image.name.to_owned()).collect::<Vec<_>>();
-        let both = |group: &&Vec<&Seen>| group.iter().any(|i| i.defective) && group.iter().any(|i| !i.defective);
+        let names = |group: &Vec<&Seen>| {
+            group
+                .iter()
+                .map(|image| image.name.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let both =
+            |group: &&Vec<&Seen>| group.iter().any(|i| i.defective) && group.iter().any(|i| !i.defective);
         let constant = seen.iter().filter(|image| is_constant(image.image));
         Self {
             contradictory: doubled.iter().filter(both).map(names).collect(),
@@ -108,16 +114,25 @@ fn unusual(seen: &[Seen]) -> Vec<(String, String)> {
     let odd_shape = |image: &Seen| (shape(image) - usual_shape).abs() > SHAPE;
     let usual_shapes = seen.iter().filter(|image| !odd_shape(image)).count();
     let shape_says = usual_shapes as f64 >= MAJORITY * seen.len() as f64;
-    let usual_size = seen.iter().find(|image| !odd_shape(image)).map_or((0, 0), |image| image.size);
+    let usual_size = seen
+        .iter()
+        .find(|image| !odd_shape(image))
+        .map_or((0, 0), |image| image.size);
     let mut found = Vec::new();
     for (image, level) in seen.iter().zip(levels) {
         let off = (level - usual_level).abs();
         if shape_says && odd_shape(image) {
             let ((w, h), (others_w, others_h)) = (image.size, usual_size);
-            found.push((image.name.to_owned(), format!("{w}x{h}, others {others_w}x{others_h}")));
+            found.push((
+                image.name.to_owned(),
+                format!("{w}x{h}, others {others_w}x{others_h}"),
+            ));
         } else if off > BRIGHTNESS.0.max(BRIGHTNESS.1 * spread) {
             let than = if level > usual_level { "brighter" } else { "darker" };
-            found.push((image.name.to_owned(), format!("{than}: {level:.0} of 255, others {usual_level:.0}")));
+            found.push((
+                image.name.to_owned(),
+                format!("{than}: {level:.0} of 255, others {usual_level:.0}"),
+            ));
         }
     }
     found
@@ -137,7 +152,8 @@ impl fmt::Display for Survey {
             let more = if items.len() > SHOWN { ", ..." } else { "" };
             format!("{count} ({shown}{more})")
         };
-        let groups = |groups: &[Vec<String>]| groups.iter().map(|group| group.join(" = ")).collect::<Vec<_>>();
+        let groups =
+            |groups: &[Vec<String>]| groups.iter().map(|group| group.join(" = ")).collect::<Vec<_>>();
         let mut phrases = Vec::new();
         if !self.doubled.is_empty() {
             let count = self.doubled.iter().map(|group| group.len() - 1).sum();
@@ -149,11 +165,17 @@ impl fmt::Display for Survey {
             phrases.push(format!("{found} both normal and defective: {which}"));
         }
         if !self.constant.is_empty() {
-            phrases.push(format!("of one color: {}", list(self.constant.clone(), self.constant.len())));
+            phrases.push(format!(
+                "of one color: {}",
+                list(self.constant.clone(), self.constant.len())
+            ));
         }
         if !self.unusual.is_empty() {
             let unusual = self.unusual.iter().map(|(name, what)| format!("{name}: {what}"));
-            phrases.push(format!("unusual: {}", list(unusual.collect(), self.unusual.len())));
+            phrases.push(format!(
+                "unusual: {}",
+                list(unusual.collect(), self.unusual.len())
+            ));
         }
         f.write_str(&phrases.join("; "))
     }
@@ -167,7 +189,9 @@ mod tests {
     use image::Rgb;
 
     fn picture(seed: u8) -> RgbImage {
-        RgbImage::from_fn(8, 8, |x, y| Rgb([90 + ((x * 5 + y * 3) as u8 ^ seed) % 16, seed, 100]))
+        RgbImage::from_fn(8, 8, |x, y| {
+            Rgb([90 + ((x * 5 + y * 3) as u8 ^ seed) % 16, seed, 100])
+        })
     }
 
     fn normals(images: Vec<RgbImage>) -> Category {
@@ -214,7 +238,11 @@ mod tests {
             mask_half: Mask::empty(8, 8),
         };
         let mut category = normals(Vec::new());
-        category.test = vec![test("bad/0", "bad", 1), test("good/0", "good", 2), test("good/1", "good", 1)];
+        category.test = vec![
+            test("bad/0", "bad", 1),
+            test("good/0", "good", 2),
+            test("good/1", "good", 1),
+        ];
         let said = Survey::of_tests(&category).to_string();
         assert_eq!(
             said,

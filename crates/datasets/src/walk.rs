@@ -62,7 +62,11 @@ fn entry(path: PathBuf) -> Result<Entry, DatasetError> {
             false => other(path, Why::OtherKind),
         },
         Ok(_) => other(path, Why::Special),
-        Err(_) if fs::symlink_metadata(&path).as_ref().is_ok_and(Metadata::is_symlink) => {
+        Err(_)
+            if fs::symlink_metadata(&path)
+                .as_ref()
+                .is_ok_and(Metadata::is_symlink) =>
+        {
             other(path, Why::DeadLink)
         }
         Err(error) => return Err(DatasetError::io(&path, error)),
@@ -241,7 +245,14 @@ mod tests {
     #[test]
     fn every_entry_is_an_image_or_has_a_reason() {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        for file in ["b.PNG", "a.jpeg", "deeper/still/c.TiF", "readme.txt", "._a.jpeg", "y.pgm"] {
+        for file in [
+            "b.PNG",
+            "a.jpeg",
+            "deeper/still/c.TiF",
+            "readme.txt",
+            "._a.jpeg",
+            "y.pgm",
+        ] {
             touch(&dir.path().join(file));
         }
         fs::create_dir(dir.path().join("folder.png")).expect("made");

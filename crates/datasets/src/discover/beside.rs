@@ -42,7 +42,9 @@ impl Finder<'_> {
     /// keeps none.
     pub(super) fn kolektor(&mut self, top: Top) -> Layout {
         let root = self.root;
-        let Some(images) = self.walk(self.wanted(), root, "images with masks beside them", &|_| Step::Enter) else {
+        let Some(images) = self.walk(self.wanted(), root, "images with masks beside them", &|_| {
+            Step::Enter
+        }) else {
             return Layout::KolektorSdd;
         };
         let labeled = self.labeled(beside(images));
@@ -90,12 +92,23 @@ impl Finder<'_> {
             part.role = Role::ByMask;
         }
         // What has no mask is normal; what has one is told by it.
-        let (unmasked, masked): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.test).into_iter().partition(|test| test.masks.is_empty());
-        let sentence = format!("{} without a mask taken as normal", counted(unmasked.len(), "image"));
+        let (unmasked, masked): (Vec<_>, Vec<_>) = std::mem::take(&mut self.test)
+            .into_iter()
+            .partition(|test| test.masks.is_empty());
+        let sentence = format!(
+            "{} without a mask taken as normal",
+            counted(unmasked.len(), "image")
+        );
         self.assume(sentence);
-        self.train.extend(unmasked.into_iter().map(|test| ImageFile::below(self.root, test.path)));
-        let labels = masked.par_iter().map(|test| marks(&test.masks, &self.limits)).collect::<Vec<_>>();
+        self.train.extend(
+            unmasked
+                .into_iter()
+                .map(|test| ImageFile::below(self.root, test.path)),
+        );
+        let labels = masked
+            .par_iter()
+            .map(|test| marks(&test.masks, &self.limits))
+            .collect::<Vec<_>>();
         for (test, label) in masked.into_iter().zip(labels) {
             match label {
                 Ok(true) => self.test.push(test),
@@ -113,7 +126,11 @@ impl Finder<'_> {
 
     /// The side that faults of a folder belong to that is not split.
     fn wanted(&self) -> Side {
-        if self.purpose.trains() { Side::Train } else { Side::Test }
+        if self.purpose.trains() {
+            Side::Train
+        } else {
+            Side::Test
+        }
     }
 
     /// Those that have a mask; the others are passed over.

@@ -275,13 +275,19 @@ impl<'a> Finder<'a> {
     /// Masks that no image has asked for, because there are none in `images`.
     pub(super) fn orphans(&mut self, masks: Masks, images: &Path) {
         self.open_masks(&masks);
-        self.images_of.entry(masks).or_insert_with(|| images.to_path_buf());
+        self.images_of
+            .entry(masks)
+            .or_insert_with(|| images.to_path_buf());
     }
 
     /// Sorts what was found, and finds what is left over or has a name twice.
     pub(super) fn finish(mut self, name: String, layout: Layout) -> CategoryFiles {
         for (folder, masks) in &self.masks {
-            if let Some(images) = self.images_of.get(folder).filter(|_| !self.unlisted.contains(folder)) {
+            if let Some(images) = self
+                .images_of
+                .get(folder)
+                .filter(|_| !self.unlisted.contains(folder))
+            {
                 let rest = masks.rest().into_iter();
                 self.test_faults.extend(rest.map(|mask| DatasetError::OrphanMask {
                     mask,
@@ -290,7 +296,8 @@ impl<'a> Finder<'a> {
             }
         }
         self.train.sort_by(|a, b| a.path.cmp(&b.path));
-        self.test.sort_by(|a, b| (&a.defect, &a.path).cmp(&(&b.defect, &b.path)));
+        self.test
+            .sort_by(|a, b| (&a.defect, &a.path).cmp(&(&b.defect, &b.path)));
         // Results are named after defect type and name, so `000.png` beside `000.jpg` would be told apart nowhere.
         let mut names: BTreeMap<(&str, &str), &Path> = BTreeMap::new();
         for test in &self.test {

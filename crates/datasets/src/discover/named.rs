@@ -24,7 +24,11 @@ impl Finder<'_> {
         let tests = top.of(Meaning::Test);
         for test in &tests {
             let inside = files::folders(test, "").unwrap_or_default();
-            truth.extend(inside.into_iter().filter(|dir| meaning_of(dir) == Some(Meaning::Truth)));
+            truth.extend(
+                inside
+                    .into_iter()
+                    .filter(|dir| meaning_of(dir) == Some(Meaning::Truth)),
+            );
         }
         let by_mask = self.train_part(&top, &tests);
         let mut claimed = Claimed::new();
@@ -66,7 +70,9 @@ impl Finder<'_> {
             Layout::MvtecAd2
         } else if self.several_masks {
             Layout::MvtecLoco
-        } else if tests.iter().any(|dir| child(dir, "ko").is_some()) && train.iter().any(|dir| child(dir, "ok").is_some()) {
+        } else if tests.iter().any(|dir| child(dir, "ko").is_some())
+            && train.iter().any(|dir| child(dir, "ok").is_some())
+        {
             Layout::Btad
         } else if !tests.is_empty() || !train.is_empty() {
             Layout::Mvtec
@@ -193,7 +199,12 @@ impl Finder<'_> {
             Ok(top) => top,
             Err(error) => {
                 self.fault(Side::Test, error);
-                self.pair(dir, DEFECTIVE, &truth.iter().cloned().map(Masks::In).collect::<Vec<_>>(), None);
+                self.pair(
+                    dir,
+                    DEFECTIVE,
+                    &truth.iter().cloned().map(Masks::In).collect::<Vec<_>>(),
+                    None,
+                );
                 return;
             }
         };

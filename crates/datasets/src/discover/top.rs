@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::DatasetError;
 use crate::inventory::Passed;
 use crate::names::{Meaning, legible, legible_path, meaning_of};
 use crate::pairing::beside;
 use crate::walk::{Entry, entries};
-use crate::DatasetError;
 
 /// The entries of a folder.
 pub(super) struct Top {
@@ -113,7 +113,10 @@ impl Top {
         // Images in folders without a name of ours are normal, but not in whatever lies above a data set.
         if let Some(deeper) = self.folders.iter().find_map(|(path, _)| named_below(path)) {
             let deeper = deeper.strip_prefix(&self.dir).unwrap_or(&deeper);
-            return Ok(Kind::Unknown(format!("a data set further down ({})", legible_path(deeper))));
+            return Ok(Kind::Unknown(format!(
+                "a data set further down ({})",
+                legible_path(deeper)
+            )));
         }
         Ok(if self.folders.iter().any(|(path, _)| holds_images(path)) {
             Kind::Flat
@@ -125,20 +128,30 @@ impl Top {
     /// The names of the folders that are categories by the names of their folders.
     pub(super) fn categories(&self) -> Vec<String> {
         let is_category = |path: &&PathBuf| {
-            Self::read(path).is_ok_and(|below| below.visa().is_some() || below.is_named() || below.is_kolektor())
+            Self::read(path)
+                .is_ok_and(|below| below.visa().is_some() || below.is_named() || below.is_kolektor())
         };
         let folders = self.folders.iter().map(|(path, _)| path);
-        folders.filter(is_category).map(|path| path.file_name().map(legible).unwrap_or_default()).collect()
+        folders
+            .filter(is_category)
+            .map(|path| path.file_name().map(legible).unwrap_or_default())
+            .collect()
     }
 
     fn is_named(&self) -> bool {
         use Meaning::{Defective, Normal, NormalTest, Test, Train};
-        [Train, Test, Normal, NormalTest, Defective].into_iter().any(|meaning| self.has(meaning))
+        [Train, Test, Normal, NormalTest, Defective]
+            .into_iter()
+            .any(|meaning| self.has(meaning))
     }
 
     /// Folders of images with masks beside them: a whole KolektorSDD. One such folder alone may be part of it.
     fn is_kolektor(&self) -> bool {
-        let below: Vec<Self> = self.folders.iter().filter_map(|(path, _)| Self::read(path).ok()).collect();
+        let below: Vec<Self> = self
+            .folders
+            .iter()
+            .filter_map(|(path, _)| Self::read(path).ok())
+            .collect();
         let mut holding = below.iter().filter(|folder| folder.has_images()).peekable();
         !self.has_images() && holding.peek().is_some() && holding.all(|folder| is_beside(&folder.images))
     }
@@ -204,5 +217,7 @@ fn named_below(dir: &Path) -> Option<PathBuf> {
     let folders = crate::files::folders(dir, "").ok()?;
     let folders: Vec<PathBuf> = folders.into_iter().filter(|path| !path.is_symlink()).collect();
     let named = folders.iter().find(|path| meaning_of(path).is_some());
-    named.cloned().or_else(|| folders.iter().find_map(|path| named_below(path)))
+    named
+        .cloned()
+        .or_else(|| folders.iter().find_map(|path| named_below(path)))
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::finder::{Finder, Masks, Side};
 use super::top::{Top, child};
+use crate::DatasetError;
 use crate::inventory::Why;
 use crate::layout::{GOOD, Layout, Role};
 use crate::names::{Meaning, counted, legible, legible_path, meaning_of};
 use crate::walk::{ImageFile, Step};
-use crate::DatasetError;
 
 /// The split for training without defective images, beside the folders of the categories.
 const SPLIT: &str = "split_csv/1cls.csv";
@@ -47,7 +47,9 @@ impl Finder<'_> {
         self.inventory.passed.extend(top.passed);
         match &split {
             Some(_) => self.assume(format!("split by {SPLIT}")),
-            None => self.assume(format!("no {SPLIT} names it, so all normal images are for training")),
+            None => self.assume(format!(
+                "no {SPLIT} names it, so all normal images are for training"
+            )),
         }
         let mut named = 0;
         for (dir, meaning) in top.folders {
@@ -78,7 +80,11 @@ impl Finder<'_> {
 
     /// Divides the normal images of a folder; returns how many the split names.
     fn divided(&mut self, dir: &Path, split: &Split) -> usize {
-        let side = if self.purpose.trains() { Side::Train } else { Side::Test };
+        let side = if self.purpose.trains() {
+            Side::Train
+        } else {
+            Side::Test
+        };
         let step = |path: &Path| match meaning_of(path) {
             None => Step::Enter,
             Some(_) => Step::Pass(Why::UnknownFolder),
@@ -130,13 +136,20 @@ fn above(root: &Path) -> PathBuf {
 }
 
 fn category_of(real: &Path, root: &Path) -> PathBuf {
-    real.file_name().or_else(|| root.file_name()).map(PathBuf::from).unwrap_or_default()
+    real.file_name()
+        .or_else(|| root.file_name())
+        .map(PathBuf::from)
+        .unwrap_or_default()
 }
 
 /// The rows of a category in the split of its data set; `None` where there is no such file.
 fn read_split(root: &Path) -> Result<Option<Split>, DatasetError> {
     let real = above(root);
-    let Some(path) = real.parent().map(|above| above.join(SPLIT)).filter(|path| path.is_file()) else {
+    let Some(path) = real
+        .parent()
+        .map(|above| above.join(SPLIT))
+        .filter(|path| path.is_file())
+    else {
         return Ok(None);
     };
     let category = legible_path(&category_of(&real, root));

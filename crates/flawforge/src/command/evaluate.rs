@@ -15,12 +15,9 @@ use flawforge::source::probe_writable;
 use flawforge::training::fit::pixels_digest;
 use flawforge::training::{Evaluation, Run, evaluate_each};
 
-use super::facts::{Facts, Sorts, Written};
+use super::facts::{EVALUATION, Facts, HEAT_MAPS, SCORES, Sorts, Written, move_results};
 use super::inventory::say_tests;
 use super::source::{CategoryArgs, make_folder};
-
-/// The file of all figures.
-const EVALUATION: &str = "evaluation.json";
 
 /// Options of `evaluate`.
 #[derive(Args, Debug)]
@@ -47,7 +44,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         .unwrap_or_else(|| run.file().with_file_name("evaluation"));
     args.category.check_output(&out)?;
     let writable = probe_writable(&out).with_context(|| {
-        format!("{}: cannot be written to; --out DIR takes the files elsewhere", out.display())
+        format!(
+            "{}: cannot be written to; --out DIR takes the files elsewhere",
+            out.display()
+        )
     });
     if let Err(fault) = &writable {
         log::warn!("{}", flawforge::fault::in_one_line(fault.as_ref()));
@@ -55,9 +55,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let (category, files) = args.category.load_tests(&run.loading())?;
     say_tests(&category, files.as_ref(), &trained_on(&run, &category));
     let facts = Facts::new(&run, args.category.place(), &category, files.as_ref());
-    if writable.is_ok() {
-        facts.check_earlier(&out.join(EVALUATION))?;
-    }
+    let kept = match writable.is_ok() {
+        true => facts.keep_earlier(&out)?,
+        false => None,
+    };
     if run.category() != category.name {
         log::warn!(
             "the run was trained on `{}`, the images are `{}`",
@@ -87,14 +88,17 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let _ = std::io::stdout().write_all(summary(&evaluation, &category).as_bytes());
     writable?;
     make_folder(&out)?;
+    if let Some(kept) = kept {
+        move_results(&out, &kept)?;
+    }
     let json = serde_json::to_vec_pretty(&Written {
         evaluation: &evaluation,
         facts: &facts,
     })
     .context(EVALUATION)?;
     files::write(&out.join(EVALUATION), &json)?;
-    write_scores(&out.join("scores.csv"), &evaluation)?;
-    sheet.write(&out.join("heatmaps.png"), &evaluation.headline())?;
+    write_scores(&out.join(SCORES), &evaluation)?;
+    sheet.write(&out.join(HEAT_MAPS), &evaluation.headline())?;
     log::info!("details in {}", out.display());
     Ok(())
 }
@@ -115,7 +119,9 @@ fn summary(evaluation: &Evaluation, category: &Category) -> String {
         counted(evaluation.images.len(), "test image")
     );
     if sorts.masked > 0 && sorts.masked < sorts.defective {
-        let Sorts { masked, defective, .. } = sorts;
+        let Sorts {
+            masked, defective, ..
+        } = sorts;
         text.push_str(&format!(
             "{masked} of {defective} defective images have masks: pixel figures are on these and the normal ones\n"
         ));

@@ -1,14 +1,17 @@
 //! What an evaluation was made from: which images, of which sorts, by which run.
 
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use flawforge::datasets::{Category, CategoryFiles};
 use flawforge::metrics::Metric;
 use flawforge::training::fit::{Threshold, images_digest};
 use flawforge::training::{Evaluation, Run};
 use serde::{Deserialize, Serialize};
+
+use super::source::make_folder;
 
 /// How many test images there are of each sort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,28 +102,64 @@ impl Facts {
         }
     }
 
-    /// Refuses to replace the results of other images. Says whose results are replaced, if they are another run's.
-    pub(crate) fn check_earlier(&self, path: &Path) -> Result<()> {
-        let text = match fs::read_to_string(path) {
+    /// Where results that lie in a folder already are to be kept, because they were made from other images; says so, as it does
+    /// of another run's results on these images, which are replaced.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(crate) fn keep_earlier(&self, out: &Path) -> Result<Option<PathBuf>> {
+        let path = out.join(EVALUATION);
+        let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(fault) => return Err(fault).with_context(|| path.display().to_string()),
         };
-        let earlier = serde_json::from_str(&text).ok().and_then(|Earlier { made_from }| made_from);
-        match earlier {
-            Some(earlier) if earlier.images_digest != self.images_digest => bail!(
-                "{}: holds the results of other images ({}); choose another folder with --out",
-                path.display(),
-                earlier.source
-            ),
-            Some(earlier) if earlier.run != self.run => {
-                log::warn!("{}: replaces the results of {}", path.display(), earlier.run);
+        let earlier = serde_json::from_str(&text)
+            .ok()
+            .and_then(|Earlier { made_from }| made_from);
+        let (which, source) = match &earlier {
+            Some(earlier) if earlier.images_digest == self.images_digest => {
+                if earlier.run != self.run {
+                    log::warn!("{}: the results of {} are replaced", out.display(), earlier.run);
+                }
+                return Ok(None);
             }
-            Some(_) => {}
-            None => log::warn!("{}: replaced; it does not say which images it was made from", path.display()),
-        }
-        Ok(())
+            Some(earlier) => (
+                earlier.images_digest.get(..8).unwrap_or("unknown"),
+                earlier.source.as_str(),
+            ),
+            None => ("unknown", "does not say which"),
+        };
+        let kept = out.join(format!("earlier-{which}"));
+        log::warn!(
+            "{}: holds the results of other images ({source}); they are kept in {}",
+            out.display(),
+            kept.display()
+        );
+        Ok(Some(kept))
     }
+}
+
+/// The files of an evaluation.
+pub(crate) const EVALUATION: &str = "evaluation.json";
+pub(crate) const SCORES: &str = "scores.csv";
+pub(crate) const HEAT_MAPS: &str = "heatmaps.png";
+
+/// Moves the files of an evaluation from one folder into another.
+///
+/// # Errors
+/// If one of them is there and cannot be moved.
+pub(crate) fn move_results(from: &Path, to: &Path) -> Result<()> {
+    make_folder(to)?;
+    for name in [EVALUATION, SCORES, HEAT_MAPS] {
+        match fs::rename(from.join(name), to.join(name)) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
+                return Err(fault).with_context(|| format!("{}: cannot be moved", from.join(name).display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! What a command says of the images that it was given: one line of what is used and what is not, and a warning for each
 //! fault that does not concern it.
 
-use flawforge::datasets::{Category, CategoryFiles, DatasetError, Survey, Why, counted, path_text};
+use flawforge::datasets::{
+    Category, CategoryFiles, DatasetError, Part, Role, Survey, Why, counted, path_text,
+};
 
 /// Faults that are named one by one; the rest is counted.
 const NAMED: usize = 5;
@@ -18,9 +20,19 @@ pub(crate) fn say_normals(category: &Category, files: Option<&CategoryFiles>, sk
     if let Some(files) = files.filter(|files| !files.test.is_empty()) {
         let (defective, masked) = files.masked();
         let normal = files.test.len() - defective;
-        parts.push(format!(
-            "test images not read: {normal} normal, {defective} defective, {masked} with a mask"
-        ));
+        let masks = match masked {
+            0 => "without masks".to_owned(),
+            all if all == defective => "with masks".to_owned(),
+            some => format!("{some} of them with a mask"),
+        };
+        parts.push(match defective {
+            0 => format!("not read: {normal} normal test images"),
+            _ => format!("not read: {normal} normal and {defective} defective test images, {masks}"),
+        });
+    }
+    for part in files.map(unread).unwrap_or_default() {
+        let images = counted(part.images, "image");
+        parts.push(format!("not read: {images} of {}", path_text(&part.path)));
     }
     say(category, files, parts, &Survey::of_normals(category));
     if let Some(files) = files {
@@ -65,6 +77,13 @@ pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trai
     }
 }
 
+/// The parts whose labels lie in masks that were not opened.
+fn unread(files: &CategoryFiles) -> Vec<&Part> {
+    let is_used = |part: &&Part| files.train.iter().any(|train| train.path.starts_with(&part.path));
+    let by_mask = files.parts.iter().filter(|part| part.role == Role::ByMask);
+    by_mask.filter(|part| !is_used(part)).collect()
+}
+
 fn say(category: &Category, files: Option<&CategoryFiles>, parts: Vec<String>, survey: &Survey) {
     // Junk beside the images is counted; images that are not used, and odd ones, are worth a look.
     let concerns = files.is_some_and(|files| {
@@ -74,8 +93,12 @@ fn say(category: &Category, files: Option<&CategoryFiles>, parts: Vec<String>, s
                 || passed.why == Why::DeadLink
         })
     });
+    let some_masks = files.is_some_and(|files| {
+        let (defective, masked) = files.masked();
+        masked > 0 && masked < defective
+    });
     let line = line(category, files, parts, survey);
-    match concerns || !survey.is_empty() {
+    match concerns || some_masks || !survey.is_empty() {
         true => log::warn!("{line}"),
         false => log::info!("{line}"),
     }

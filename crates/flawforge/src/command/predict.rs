@@ -106,16 +106,32 @@ fn list(input: &Path, out: &Path) -> Result<Vec<PathBuf>> {
     let (images, inventory) = image_files(input)?;
     let passed = inventory.line();
     if images.is_empty() {
-        let passed = passed.map(|passed| format!("; passed over: {passed}")).unwrap_or_default();
-        bail!("{}: holds no image ({}){passed}", input.display(), ENDINGS.join(", "));
+        let passed = passed
+            .map(|passed| format!("; passed over: {passed}"))
+            .unwrap_or_default();
+        bail!(
+            "{}: holds no image ({}){passed}",
+            input.display(),
+            ENDINGS.join(", ")
+        );
     }
     let out_real = real_path(out);
     let is_folder = input.is_dir();
-    if is_folder && (out_real == real_path(input) || images.iter().any(|image| real_path(image).starts_with(&out_real))) {
-        bail!("{}: images are read from there; choose another place for the results", out.display());
+    if is_folder
+        && (out_real == real_path(input)
+            || images.iter().any(|image| real_path(image).starts_with(&out_real)))
+    {
+        bail!(
+            "{}: images are read from there; choose another place for the results",
+            out.display()
+        );
     }
     if let Some(passed) = passed {
-        log::info!("{}: {}; passed over: {passed}", path_text(input), counted(images.len(), "image"));
+        log::info!(
+            "{}: {}; passed over: {passed}",
+            path_text(input),
+            counted(images.len(), "image")
+        );
     }
     Ok(images)
 }

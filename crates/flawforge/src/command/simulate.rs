@@ -41,8 +41,15 @@ pub(crate) struct SimulateArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
-    if !args.out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
-        bail!("{}: the sheet is a PNG picture; end its name with .png", args.out.display());
+    if !args
+        .out
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+    {
+        bail!(
+            "{}: the sheet is a PNG picture; end its name with .png",
+            args.out.display()
+        );
     }
     args.normals.category.check_output(&args.out)?;
     args.anomalies.textures.check_output(&args.out)?;

@@ -169,11 +169,13 @@ impl TextureArgs {
     /// Refuses an output that lies among the textures.
     pub(crate) fn check_output(&self, output: &Path) -> Result<()> {
         match &self.textures {
-            Some(folder) if real_path(output).starts_with(real_path(folder)) => Err(SourceError::OutputInInput {
-                output: output.into(),
-                folder: folder.clone(),
+            Some(folder) if real_path(output).starts_with(real_path(folder)) => {
+                Err(SourceError::OutputInInput {
+                    output: output.into(),
+                    folder: folder.clone(),
+                }
+                .into())
             }
-            .into()),
             _ => Ok(()),
         }
     }

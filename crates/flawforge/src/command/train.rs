@@ -70,7 +70,9 @@ impl TrainArgs {
     /// The run to continue, if --resume was given and the folder holds one.
     fn earlier(&self) -> Result<Option<Run>> {
         let checkpoint = RunFiles::new(&self.out).checkpoint();
-        let there = checkpoint.try_exists().with_context(|| self.out.display().to_string())?;
+        let there = checkpoint
+            .try_exists()
+            .with_context(|| self.out.display().to_string())?;
         if there && !self.resume {
             bail!(
                 "run {}: already holds a run; resume it or choose another directory",
@@ -81,7 +83,10 @@ impl TrainArgs {
             if self.normals.category.is_empty() {
                 bail!("{}: holds no run to continue", self.out.display());
             }
-            log::warn!("{}: holds no run to continue; training begins at step 0", self.out.display());
+            log::warn!(
+                "{}: holds no run to continue; training begins at step 0",
+                self.out.display()
+            );
         }
         Ok(there.then(|| Run::open(&self.out)).transpose()?)
     }
@@ -246,7 +251,11 @@ fn tell(report: &TrainReport, args: &TrainArgs) {
         log::info!("the device was busy {:.1} % of the time", 100.0 * busy);
     }
     if let Some(threshold) = &report.threshold {
-        let kind = if threshold.held_out { "held-out image" } else { "training image" };
+        let kind = if threshold.held_out {
+            "held-out image"
+        } else {
+            "training image"
+        };
         log::info!(
             "decision threshold {:.4}: F1 {:.3} on {} and {}",
             threshold.score,

@@ -106,8 +106,7 @@ impl Images {
         })
     }
 
-    /// As [`load`](Self::load), for scores, which need both normal and defective test images. What was passed over is said in
-    /// one line.
+    /// As [`load`](Self::load), for scores, which need both normal and defective test images.
     ///
     /// # Errors
     /// As [`load`](Self::load), and [`SourceError::OneSort`], before anything is decoded.
@@ -115,18 +114,34 @@ impl Images {
         let Some(files) = self.files(category, Purpose::Both)? else {
             return Ok(demo::category(category, loading, DEMO_SEED)?);
         };
-        let (defective, masked) = files.masked();
+        let (defective, _) = files.masked();
         if defective == 0 || defective == files.test.len() {
             let path = self.folder(category).unwrap_or_default();
             return Err(SourceError::OneSort { path });
         }
-        if let Some(passed) = files.inventory.line() {
-            log::warn!("{category}: passed over: {passed}");
-        }
-        if masked > 0 && masked < defective {
-            log::warn!("{category}: {masked} of {defective} defective images have masks; pixel figures are on those");
-        }
         Ok(Category::load(&files, loading, &Limits::default())?)
+    }
+
+    /// What of a category's folder is not used, and what was assumed about it, in one line; `None` if there is nothing to say.
+    ///
+    /// # Errors
+    /// As [`CategoryFiles::discover_for`].
+    pub fn passed_over(&self, category: &str) -> Result<Option<String>, SourceError> {
+        let Some(files) = self.files(category, Purpose::Both)? else {
+            return Ok(None);
+        };
+        let mut said: Vec<String> = files
+            .inventory
+            .line()
+            .map(|line| format!("passed over: {line}"))
+            .into_iter()
+            .collect();
+        let (defective, masked) = files.masked();
+        if masked > 0 && masked < defective {
+            said.push(format!("{masked} of {defective} defective images have masks: pixel figures are on these and the normal ones"));
+        }
+        said.extend(files.inventory.assumed);
+        Ok((!said.is_empty()).then(|| said.join("; ")))
     }
 
     /// The normal images to train on alone. Test images are not opened, and there are none in the category.
@@ -297,14 +312,22 @@ mod tests {
         image::RgbImage::new(8, 8).save(at("part/normal/0.png")).unwrap();
         let images = Images::Single(at("part"));
         let refused = |path: &str| images.check_output("part", &at(path)).is_err();
-        for path in ["part/normal", "part/normal/sheet.png", "part/normal/new/run", "part/../part/normal/x"] {
+        for path in [
+            "part/normal",
+            "part/normal/sheet.png",
+            "part/normal/new/run",
+            "part/../part/normal/x",
+        ] {
             assert!(refused(path), "{path}");
         }
         for path in ["part/run", "part/sheet.png", "runs/normal", "part/normal/../run"] {
             assert!(!refused(path), "{path}");
         }
         let flat = Images::Single(at("part/normal"));
-        let said = flat.check_output("normal", &at("part/normal/run")).unwrap_err().to_string();
+        let said = flat
+            .check_output("normal", &at("part/normal/run"))
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("images are read from"), "{said}");
         assert!(Images::Demo.check_output("gear", &at("part/normal")).is_ok());
     }
@@ -314,7 +337,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for part in ["test/good", "test/dent"] {
             fs::create_dir_all(dir.path().join(part)).unwrap();
-            image::RgbImage::new(8, 8).save(dir.path().join(part).join("0.png")).unwrap();
+            image::RgbImage::new(8, 8)
+                .save(dir.path().join(part).join("0.png"))
+                .unwrap();
         }
         let loading = Loading::opencv(8, 8);
         let images = Images::Single(dir.path().into());

@@ -8,7 +8,7 @@
 //!
 //! A selection says which anomalies suit a category. It is looked up in this order, and [`Selected`] says where it was found:
 //!
-//! 1. the file that was given: its table for the category, else its table `default`, if it has one;
+//! 1. the file that was given: its table for the category, else its table `default`; one with neither is an error;
 //! 2. the demo data's own selections, for the generated images alone;
 //! 3. the built-in selections, for what is known to be MVTec AD by name *and* layout ([`Images::is_mvtec`]);
 //! 4. the default: the paper's three kinds of anomaly, no rotation of normal images.
@@ -38,6 +38,7 @@ mod textures;
 pub use error::SourceError;
 pub use images::{DEMO_SEED, Images};
 pub use place::{probe_writable, real_path};
-use place::full_path;
 pub use selected::{Origin, Selected, selection_lines};
 pub use textures::Textures;
+
+use place::full_path;

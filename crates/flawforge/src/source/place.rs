@@ -5,7 +5,10 @@ use std::path::{Component, Path, PathBuf};
 
 /// One spelling for one folder, however it was typed.
 pub(super) fn full_path(dir: &Path) -> String {
-    dir.canonicalize().unwrap_or_else(|_| dir.into()).display().to_string()
+    dir.canonicalize()
+        .unwrap_or_else(|_| dir.into())
+        .display()
+        .to_string()
 }
 
 /// A path without links and without `.` and `..`, as far as it exists.
@@ -43,7 +46,8 @@ pub fn probe_writable(folder: &Path) -> io::Result<()> {
         ));
     }
     let made = tempfile::tempfile_in(existing);
-    made.map(drop).map_err(|error| io::Error::new(error.kind(), reason(&error)))
+    made.map(drop)
+        .map_err(|error| io::Error::new(error.kind(), reason(&error)))
 }
 
 /// What the system said, without the name of the temporary file.
@@ -80,7 +84,9 @@ mod tests {
         probe_writable(&dir.path().join("deep/run")).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         std::fs::write(dir.path().join("file"), b"").unwrap();
-        let fault = probe_writable(&dir.path().join("file/run")).unwrap_err().to_string();
+        let fault = probe_writable(&dir.path().join("file/run"))
+            .unwrap_err()
+            .to_string();
         assert!(fault.contains("file is no folder"), "{fault}");
     }
 }

@@ -49,7 +49,7 @@ impl<'de> Visitor<'de> for CellReader {
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "on" => on = Some(map.next_value::<OnOff>()?.0),
-                "source" => source = Some(map.next_value()?),
+                "source" => source = Some(read_source::<A::Error>(&map.next_value::<String>()?)?),
                 other => {
                     let known = "known are on and source";
                     return Err(A::Error::custom(format!(
@@ -63,6 +63,16 @@ impl<'de> Visitor<'de> for CellReader {
             (None, _) => Err(A::Error::custom("an answer lacks `on`")),
             (_, None) => Err(A::Error::custom("an answer with `on` lacks `source`")),
         }
+    }
+}
+
+fn read_source<E: Error>(text: &str) -> Result<Source, E> {
+    match text {
+        "paper-inferred" => Ok(Source::PaperInferred),
+        "proposal" => Ok(Source::Proposal),
+        other => Err(E::custom(format!(
+            "unknown source `{other}`; known are paper-inferred and proposal"
+        ))),
     }
 }
 
@@ -301,7 +311,10 @@ mod tests {
                 "{ on = \"yes\", source = \"proposal\" }",
                 "invalid type: string \"yes\", expected `on` to be true or false",
             ),
-            ("{ on = true, source = \"me\" }", "`me`"),
+            (
+                "{ on = true, source = \"me\" }",
+                "unknown source `me`; known are paper-inferred and proposal",
+            ),
             ("{ source = \"proposal\" }", "lacks `on`"),
             ("{ on = true }", "lacks `source`"),
             ("\"yes\"", "expected true, false or { on = true"),

@@ -128,11 +128,11 @@ impl Facts {
                 earlier.images_digest.get(..8).unwrap_or("unknown"),
                 earlier.source.as_str(),
             ),
-            None => ("unknown", "does not say which"),
+            None => ("unknown", "which ones is not said"),
         };
         let kept = out.join(format!("earlier-{which}"));
         log::warn!(
-            "{}: holds the results of other images ({source}); they are kept in {}",
+            "{}: the results of other images ({source}) are kept in {}",
             out.display(),
             kept.display()
         );

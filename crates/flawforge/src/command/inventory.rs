@@ -30,10 +30,7 @@ pub(crate) fn say_normals(category: &Category, files: Option<&CategoryFiles>, sk
             _ => format!("not read: {normal} normal and {defective} defective test images, {masks}"),
         });
     }
-    for part in files.map(unread).unwrap_or_default() {
-        let images = counted(part.images, "image");
-        parts.push(format!("not read: {images} of {}", path_text(&part.path)));
-    }
+    parts.extend(files.map(unread).unwrap_or_default());
     say(category, files, parts, &Survey::of_normals(category));
     if let Some(files) = files {
         for fault in files.test_faults.iter().take(NAMED) {
@@ -69,6 +66,15 @@ pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trai
             counted(trained.len(), "test image")
         ));
     }
+    if let Some(files) = files {
+        if !files.train.is_empty() {
+            parts.push(format!(
+                "not read: {} to train on",
+                counted(files.train.len(), "normal image")
+            ));
+        }
+        parts.extend(unread(files));
+    }
     let survey = Survey::of_tests(category);
     if trained.is_empty() {
         say(category, files, parts, &survey);
@@ -77,11 +83,23 @@ pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trai
     }
 }
 
-/// The parts whose labels lie in masks that were not opened.
-fn unread(files: &CategoryFiles) -> Vec<&Part> {
-    let is_used = |part: &&Part| files.train.iter().any(|train| train.path.starts_with(&part.path));
+/// What is said of parts whose labels lie in masks that were not opened.
+fn unread(files: &CategoryFiles) -> Vec<String> {
+    let is_used = |part: &&Part| {
+        files.train.iter().any(|train| train.path.starts_with(&part.path))
+            || files.test.iter().any(|test| test.path.starts_with(&part.path))
+    };
     let by_mask = files.parts.iter().filter(|part| part.role == Role::ByMask);
-    by_mask.filter(|part| !is_used(part)).collect()
+    let unread = by_mask.filter(|part| !is_used(part));
+    unread
+        .map(|part| {
+            format!(
+                "not read: {} of {}",
+                counted(part.images, "image"),
+                path_text(&part.path)
+            )
+        })
+        .collect()
 }
 
 fn say(category: &Category, files: Option<&CategoryFiles>, parts: Vec<String>, survey: &Survey) {

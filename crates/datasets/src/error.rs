@@ -18,15 +18,15 @@ pub enum DatasetError {
         needed: &'static str,
     },
     /// The folder has none of the layouts of a category.
-    #[error("{}: not a category: there is {found} in it, but neither images nor folders such as train, normal, good or ok", path.display())]
+    #[error("{}: not a category: no images and no folders such as train, normal, good or ok in it, but {found}", path.display())]
     UnknownLayout {
         /// The folder.
         path: PathBuf,
         /// What is in it instead.
         found: String,
     },
-    /// The folder holds several categories, and only one was to be read.
-    #[error("{}: holds several categories; name the folder of one: {}", path.display(), some(names))]
+    /// The folder holds categories, and one was to be read.
+    #[error("{}: is a folder of categories; name one of them: {}", path.display(), some(names))]
     SeveralCategories {
         /// The folder.
         path: PathBuf,

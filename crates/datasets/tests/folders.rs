@@ -307,7 +307,7 @@ fn loco_btad_and_ad2_are_read_as_they_unpack() {
         .expect_err("not one")
         .to_string();
     assert!(
-        several.ends_with("holds several categories; name the folder of one: 01, can, loco"),
+        several.ends_with("is a folder of categories; name one of them: 01, can, loco"),
         "{several}"
     );
     let above = tempfile::tempdir().expect("a temporary folder");

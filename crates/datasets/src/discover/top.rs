@@ -176,8 +176,8 @@ impl Top {
             .map(|(path, _)| format!("{}/", path.file_name().map(legible).unwrap_or_default()))
             .collect();
         match (names.is_empty(), self.passed.is_empty()) {
-            (false, _) => format!("no image, but {}", names.join(", ")),
-            (true, false) => "no image, but files of other kinds".to_owned(),
+            (false, _) => names.join(", "),
+            (true, false) => "files of other kinds".to_owned(),
             (true, true) => "nothing".to_owned(),
         }
     }

@@ -53,14 +53,16 @@ pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trai
     match masked {
         0 if defective > 0 => parts.push("no masks, so no pixel figures".to_owned()),
         some if some < defective => {
+            let unknown = category.test.iter().filter(|test| !test.has_truth);
+            let unknown = first_of(unknown.map(|test| test.name.as_str()));
             parts.push(format!(
-                "{some} of {defective} defective images have masks: pixel figures are on these and the normal ones"
+                "{some} of {defective} defective images have masks, not {unknown}: pixel figures are on these and the normal ones"
             ));
         }
         _ => {}
     }
     if !trained.is_empty() {
-        let some = trained.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        let some = first_of(trained.iter().copied());
         parts.push(format!(
             "{} among those the run was trained on: {some}",
             counted(trained.len(), "test image")
@@ -81,6 +83,13 @@ pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trai
     } else {
         log::warn!("{}", line(category, files, parts, &survey));
     }
+}
+
+/// The first names of a list.
+fn first_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    let more = if names.len() > NAMED { ", ..." } else { "" };
+    format!("{}{more}", names[..names.len().min(NAMED)].join(", "))
 }
 
 /// What is said of parts whose labels lie in masks that were not opened.

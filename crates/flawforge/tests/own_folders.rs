@@ -47,7 +47,7 @@ fn each_command_reads_what_it_uses() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let (part, run) = (at("part"), at("run"));
-    parts(&part.join("train/OK"), 3, false);
+    parts(&part.join("train/OK"), 4, false);
     parts(&part.join("test/ok"), 2, false);
     parts(&part.join("test/NG"), 4, true);
     // A test image and a mask that nobody may open who trains.
@@ -57,7 +57,7 @@ fn each_command_reads_what_it_uses() {
     let err = train(&part, &run, &[]);
     let line = inventory(&err, &part);
     assert!(
-        line.contains("3 normal images to train on; not read: 2 normal and 4 defective test images, 2 of them with a mask"),
+        line.contains("4 normal images to train on; not read: 2 normal and 4 defective test images, 2 of them with a mask"),
         "{line}"
     );
     let sheet = at("sheet.png");
@@ -91,10 +91,12 @@ fn each_command_reads_what_it_uses() {
     fs::remove_dir_all(part.join("train")).unwrap();
     fs::remove_dir_all(part.join("ground_truth")).unwrap();
     let (out, _) = succeed(&["evaluate", path(&part), "--run", path(&run)]);
+    let of_images = out.lines().filter(|line| line.starts_with("image "));
     assert!(
-        out.contains("not defined: no masks") && !out.contains("AUROC                           not"),
+        of_images.clone().count() == 2 && of_images.clone().all(|line| !line.contains("not defined")),
         "{out}"
     );
+    assert_eq!(out.matches("not defined: no masks").count(), 6, "{out}");
     fs::remove_dir_all(part.join("test/ok")).unwrap();
     let (out, err) = succeed(&["evaluate", path(&part), "--run", path(&run)]);
     assert!(out.contains("not defined: no normal test images"), "{out}");

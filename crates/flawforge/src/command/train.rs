@@ -1,5 +1,7 @@
 //! `flawforge train`: a run on the normal images of a category.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -70,9 +72,12 @@ impl TrainArgs {
     /// The run to continue, if --resume was given and the folder holds one.
     fn earlier(&self) -> Result<Option<Run>> {
         let checkpoint = RunFiles::new(&self.out).checkpoint();
-        let there = checkpoint
-            .try_exists()
-            .with_context(|| self.out.display().to_string())?;
+        let there = match fs::metadata(&checkpoint) {
+            Ok(_) => true,
+            // The other is told when the folder is tried.
+            Err(fault) if matches!(fault.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
+            Err(fault) => return Err(fault).with_context(|| self.out.display().to_string()),
+        };
         if there && !self.resume {
             bail!(
                 "run {}: already holds a run; resume it or choose another directory",

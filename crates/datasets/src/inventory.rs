@@ -44,7 +44,7 @@ pub struct Passed {
     pub path: PathBuf,
     /// Why.
     pub why: Why,
-    /// How many images are concerned: those in a folder, 1 for an image, 0 for something else.
+    /// How many images or pictures are concerned: those in a folder, 1 for an image, 0 for something else.
     pub images: usize,
 }
 
@@ -103,7 +103,7 @@ impl Inventory {
                 "{} that the split does not name ({places})",
                 counted(images, "image")
             ),
-            Why::OwnPicture => format!("{} that flawforge wrote ({places})", counted(count, "picture")),
+            Why::OwnPicture => format!("{} that flawforge wrote ({places})", counted(images, "picture")),
             Why::OtherKind => format!("{} ({})", other_kinds(count), self.endings()),
             Why::DeadLink => format!("{} ({places})", counted(count, "dead link")),
             Why::SeenFolder => {

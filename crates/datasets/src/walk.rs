@@ -137,7 +137,7 @@ impl Walk<'_> {
                 Entry::Image(path) if self.look_inside && own::is_own(&path) => passed.push(Passed {
                     path,
                     why: Why::OwnPicture,
-                    images: 0,
+                    images: 1,
                 }),
                 Entry::Image(path) => images.push(path),
                 Entry::Folder(path) => below.push(path),
@@ -150,7 +150,7 @@ impl Walk<'_> {
             match (self.step)(&folder) {
                 Step::Enter => self.read(&folder, folders, images, passed)?,
                 Step::Leave => {}
-                Step::Pass(why) => passed.push(whole(folder, why)),
+                Step::Pass(why) => passed.extend(whole(&folder, why)),
             }
         }
         folders.close();
@@ -158,23 +158,36 @@ impl Walk<'_> {
     }
 }
 
-/// A folder that is passed over with all its images.
-pub(crate) fn whole(path: PathBuf, why: Why) -> Passed {
-    let images = count_images(&path);
-    Passed { path, why, images }
+/// A folder that is passed over with all its images; pictures of this program are told apart. Nothing for an empty folder.
+pub(crate) fn whole(folder: &Path, why: Why) -> Vec<Passed> {
+    let (mut images, mut own) = (0, 0);
+    count_images(folder, &mut images, &mut own);
+    let path = folder.to_path_buf();
+    let other_files =
+        own == 0 && why == Why::UnknownFolder && !entries(folder, "").unwrap_or_default().is_empty();
+    let found = [(why, images, other_files), (Why::OwnPicture, own, false)];
+    let found = found
+        .into_iter()
+        .filter(|(_, images, other_files)| *images > 0 || *other_files);
+    found
+        .map(|(why, images, _)| Passed {
+            path: path.clone(),
+            why,
+            images,
+        })
+        .collect()
 }
 
-/// How many images a folder and its subfolders hold; links to folders are not followed.
-fn count_images(dir: &Path) -> usize {
-    entries(dir, "")
-        .unwrap_or_default()
-        .into_iter()
-        .map(|entry| match entry {
-            Entry::Image(_) => 1,
-            Entry::Folder(path) if !path.is_symlink() => count_images(&path),
-            Entry::Folder(_) | Entry::Other(_) => 0,
-        })
-        .sum()
+/// How many images a folder and its subfolders hold, and how many pictures of this program; links to folders are not followed.
+fn count_images(dir: &Path, images: &mut usize, own: &mut usize) {
+    for entry in entries(dir, "").unwrap_or_default() {
+        match entry {
+            Entry::Image(path) if own::is_own(&path) => *own += 1,
+            Entry::Image(_) => *images += 1,
+            Entry::Folder(path) if !path.is_symlink() => count_images(&path, images, own),
+            Entry::Folder(_) | Entry::Other(_) => {}
+        }
+    }
 }
 
 /// The real folders of a walk.

@@ -174,7 +174,14 @@ fn nothing_is_passed_over_in_silence() {
             "loose.png",
         ],
     );
-    for file in ["normal/x.jfif", "normal/y.pgm", "normal/.hidden.png", "notes.txt"] {
+    std::fs::create_dir(at("docs")).expect("made");
+    for file in [
+        "docs/a.pdf",
+        "normal/x.jfif",
+        "normal/y.pgm",
+        "normal/.hidden.png",
+        "notes.txt",
+    ] {
         std::fs::write(at(file), b"?").expect("written");
     }
     let mut own = std::fs::read(at("loose.png")).expect("read");
@@ -189,7 +196,7 @@ fn nothing_is_passed_over_in_silence() {
     );
     let line = files.inventory.line().expect("a line");
     for phrase in [
-        "1 folder of unknown meaning with 2 images (old)",
+        "2 folders of unknown meaning with 2 images (docs, old)",
         "1 image without a label (loose.png)",
         "1 defective image among those to train on (normal/ng)",
         "1 picture that flawforge wrote (normal/sheet.png)",
@@ -441,6 +448,15 @@ fn images_beside_a_folder_of_masks_are_told_by_it() {
     let expected = (
         Layout::Plain,
         ["a", "c"].map(str::to_owned).to_vec(),
+        vec!["defective/b:1".to_owned()],
+    );
+    assert_eq!(found(dir.path()), expected);
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    images(dir.path(), &["images/a.png", "images/b.png"]);
+    mask(&dir.path().join("masks/b.png"), 1..3);
+    let expected = (
+        Layout::Plain,
+        vec!["a".to_owned()],
         vec!["defective/b:1".to_owned()],
     );
     assert_eq!(found(dir.path()), expected);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::TestFile;
 use super::finder::{Finder, Masks, Side};
 use super::top::Top;
 use crate::inventory::Why;
@@ -85,11 +86,12 @@ impl Finder<'_> {
             return Layout::Flat;
         }
         self.inventory.passed.extend(top.passed.iter().cloned());
-        let images = self.foreign(self.wanted(), top.images.clone());
         let masks: Vec<Masks> = truth.into_iter().map(Masks::Below).collect();
-        self.pair(self.root, DEFECTIVE, &masks, Some(images));
-        if let Some(part) = self.parts.last_mut() {
-            part.role = Role::ByMask;
+        let images = self.foreign(self.wanted(), top.images.clone());
+        self.by_masks(self.root, &masks, images);
+        for (dir, _) in top.folders.iter().filter(|(_, meaning)| meaning.is_none()) {
+            let found = self.walk(self.wanted(), dir, "images", &|_| Step::Enter);
+            self.by_masks(dir, &masks, found.unwrap_or_default());
         }
         // What has no mask is normal; what has one is told by it.
         let (unmasked, masked): (Vec<_>, Vec<_>) = std::mem::take(&mut self.test)
@@ -100,11 +102,11 @@ impl Finder<'_> {
             counted(unmasked.len(), "image")
         );
         self.assume(sentence);
-        self.train.extend(
-            unmasked
-                .into_iter()
-                .map(|test| ImageFile::below(self.root, test.path)),
-        );
+        let file = |test: TestFile| ImageFile {
+            path: test.path,
+            name: test.name,
+        };
+        self.train.extend(unmasked.into_iter().map(file));
         let labels = masked
             .par_iter()
             .map(|test| marks(&test.masks, &self.limits))
@@ -112,16 +114,29 @@ impl Finder<'_> {
         for (test, label) in masked.into_iter().zip(labels) {
             match label {
                 Ok(true) => self.test.push(test),
-                Ok(false) => self.train.push(ImageFile::below(self.root, test.path)),
+                Ok(false) => self.train.push(file(test)),
                 Err(error) => self.fault(self.wanted(), error),
             }
         }
-        for (dir, meaning) in &top.folders {
-            if *meaning != Some(Meaning::Truth) {
-                self.pass_folder(dir.clone(), Why::UnknownFolder);
-            }
+        let others = top
+            .folders
+            .iter()
+            .filter(|(_, meaning)| !matches!(meaning, None | Some(Meaning::Truth)));
+        for (dir, _) in others {
+            self.pass_folder(dir.clone(), Why::UnknownFolder);
         }
         Layout::Plain
+    }
+
+    /// Pairs the images of a folder with masks that will label them.
+    fn by_masks(&mut self, dir: &Path, masks: &[Masks], images: Vec<PathBuf>) {
+        if images.is_empty() {
+            return;
+        }
+        self.pair(dir, DEFECTIVE, masks, Some(images));
+        if let Some(part) = self.parts.last_mut() {
+            part.role = Role::ByMask;
+        }
     }
 
     /// The side that faults of a folder belong to that is not split.

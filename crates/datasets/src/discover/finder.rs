@@ -77,16 +77,13 @@ impl<'a> Finder<'a> {
     }
 
     pub(super) fn pass(&mut self, path: PathBuf, why: Why) {
-        let images = usize::from(!matches!(why, Why::OwnPicture | Why::OtherKind));
+        let images = usize::from(why != Why::OtherKind);
         self.inventory.passed.push(Passed { path, why, images });
     }
 
     /// Passes over a folder with all its images, if it holds any.
     pub(super) fn pass_folder(&mut self, path: PathBuf, why: Why) {
-        let passed = whole(path, why);
-        if passed.images > 0 {
-            self.inventory.passed.push(passed);
-        }
+        self.inventory.passed.extend(whole(&path, why));
     }
 
     pub(super) fn assume(&mut self, sentence: String) {

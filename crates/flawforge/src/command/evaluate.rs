@@ -59,12 +59,15 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         true => facts.keep_earlier(&out)?,
         false => None,
     };
+    let trained = run.places().map(|places| places.images.as_str());
     if run.category() != category.name {
         log::warn!(
             "the run was trained on `{}`, the images are `{}`",
             run.category(),
             category.name
         );
+    } else if let Some(trained) = trained.filter(|trained| *trained != args.category.place()) {
+        log::info!("the run was trained on {trained}, these are other images of that name");
     }
     if run.step() < run.total_steps() {
         log::warn!(

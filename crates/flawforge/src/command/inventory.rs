@@ -116,7 +116,7 @@ fn say(category: &Category, files: Option<&CategoryFiles>, parts: Vec<String>, s
     let concerns = files.is_some_and(|files| {
         let passed = &files.inventory.passed;
         passed.iter().any(|passed| {
-            passed.images > 0 && !matches!(passed.why, Why::Validation | Why::MaskOfNormal)
+            passed.images > 0 && !matches!(passed.why, Why::Validation | Why::MaskOfNormal | Why::OwnPicture)
                 || passed.why == Why::DeadLink
         })
     });

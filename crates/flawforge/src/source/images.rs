@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use flawforge_datasets::{
-    Category, CategoryFiles, DatasetError, Limits, Loading, Purpose, TestFile, categories, demo, is_category,
-    load_rgb, read_folders,
+    Category, CategoryFiles, DatasetError, Limits, Loading, Purpose, categories, demo, is_category,
+    read_folders,
 };
-use rayon::prelude::*;
 
 use super::place::real_path;
 use super::{SourceError, full_path, mvtec};
@@ -186,21 +185,6 @@ impl Images {
             }
         }
         Ok(())
-    }
-
-    /// Width and height in pixels of the files of a category's test images, in order; `None` for generated ones, which have
-    /// no files.
-    ///
-    /// # Errors
-    /// When a file cannot be decoded.
-    pub fn test_sizes(&self, category: &str) -> Result<Option<Vec<(u32, u32)>>, SourceError> {
-        let size = |file: &TestFile| -> Result<_, DatasetError> {
-            Ok(load_rgb(&file.path, &Limits::default())?.dimensions())
-        };
-        let sizes = self
-            .files(category, Purpose::Testing)?
-            .map(|files| files.test.par_iter().map(size).collect());
-        Ok(sizes.transpose()?)
     }
 
     /// A category's files; `None` for generated ones. Files that are not wanted are not opened.

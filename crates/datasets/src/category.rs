@@ -1,20 +1,20 @@
 //! A category in memory: every image decoded once, in parallel, at one size, with its ground truth.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flawforge_masks::Mask;
 use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
 
 use crate::layout::GOOD;
-use crate::{CategoryFiles, DatasetError, Limits, Loading, TestFile, files, load_gray, load_rgb, resize};
+use crate::{CategoryFiles, DatasetError, ImageFile, Limits, Loading, TestFile, load_gray, load_rgb, resize};
 
 /// The images of one category, all of one size, with ground truth of one size.
 #[derive(Clone, Debug)]
 pub struct Category {
     /// Name of the category.
     pub name: String,
-    /// Normal images to train on, in the order of their file names; at least one.
+    /// Normal images to train on, in the order of their file names; may be empty if only the test part was loaded.
     pub train: Vec<TrainImage>,
     /// Test images, by defect type, then by file name; may be empty.
     pub test: Vec<TestImage>,
@@ -23,8 +23,10 @@ pub struct Category {
 /// A normal image to train on.
 #[derive(Clone, Debug)]
 pub struct TrainImage {
-    /// File name without its ending, "000".
+    /// Path below the folder of normal images without its ending, "000".
     pub name: String,
+    /// Width and height of the file in pixels.
+    pub size: (u32, u32),
     /// The image, RGB.
     pub image: RgbImage,
 }
@@ -32,10 +34,15 @@ pub struct TrainImage {
 /// A test image with its ground truth.
 #[derive(Clone, Debug)]
 pub struct TestImage {
-    /// Defect type and file name without its ending, "broken_large/000"; unique within the category.
+    /// Defect type and path below its folder without the ending, "broken_large/000"; unique within the category.
     pub name: String,
     /// Defect type; "good" for a normal image.
     pub defect: String,
+    /// Width and height of the file in pixels.
+    pub size: (u32, u32),
+    /// Whether it is known which pixels are anomalous: of a normal image, and of a defective one with a mask. Pixel metrics
+    /// leave the others out.
+    pub has_truth: bool,
     /// The image, RGB.
     pub image: RgbImage,
     /// Ground truth by DRAEM's rule: a pixel is anomalous where the resized mask is exactly 255, that is where all
@@ -57,42 +64,116 @@ impl Category {
     /// ignored). The result does not depend on the number of threads. Masks are resized, then binarised.
     ///
     /// # Errors
-    /// Files that cannot be decoded or are over the limits, masks whose size differs from their image's, masks whose values
-    /// stop short of 128, no training image, a side of zero. Every file is checked before returning.
+    /// What was wrong when the files were listed; files that cannot be decoded or are over the limits, masks whose size differs
+    /// from their image's, masks whose values stop short of 128, no training image, a side of zero. Every file is checked
+    /// before returning.
     pub fn load(files: &CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
-        for (width, height) in [loading.image, loading.mask] {
-            check_target(width, height)?;
+        match (
+            Self::load_normals(files, loading, limits),
+            Self::load_tests(files, loading, limits),
+        ) {
+            (Ok(normals), Ok(tests)) => Ok(Self {
+                test: tests.test,
+                ..normals
+            }),
+            (
+                Err(DatasetError::TargetSize {
+                    width,
+                    height,
+                    max_side,
+                }),
+                _,
+            ) => Err(DatasetError::TargetSize {
+                width,
+                height,
+                max_side,
+            }),
+            (normals, tests) => Err(both(normals.err(), tests.err())),
         }
+    }
+
+    /// As [`load`](Self::load), the normal images to train on alone: no test image is opened, and there are none in the result.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), of the training part.
+    pub fn load_normals(
+        files: &CategoryFiles,
+        loading: &Loading,
+        limits: &Limits,
+    ) -> Result<Self, DatasetError> {
+        let (category, errors) = Self::load_readable_normals(files, loading, limits)?;
+        DatasetError::check(errors)?;
+        Ok(category)
+    }
+
+    /// As [`load_normals`](Self::load_normals), without the images that cannot be read, whose errors are returned beside it.
+    ///
+    /// # Errors
+    /// What was wrong when the files were listed, no image that can be read, a side of zero.
+    pub fn load_readable_normals(
+        files: &CategoryFiles,
+        loading: &Loading,
+        limits: &Limits,
+    ) -> Result<(Self, Vec<DatasetError>), DatasetError> {
+        check_sizes(loading)?;
+        DatasetError::check(files.train_faults.clone())?;
         if files.train.is_empty() {
-            const NEEDED: &str = "normal images to train on";
             return Err(DatasetError::NoImages {
-                path: files.name.clone().into(),
-                needed: NEEDED,
+                path: files.normal_folder().to_path_buf(),
+                needed: "normal images to train on",
             });
         }
-        let train: Vec<_> = files
-            .train
-            .par_iter()
-            .map(|path| {
-                let image = loading.resized(&load_rgb(path, limits)?);
-                Ok(TrainImage {
-                    name: files::stem(path),
-                    image,
-                })
+        let load = |file: &ImageFile| -> Result<TrainImage, DatasetError> {
+            let image = load_rgb(&file.path, limits)?;
+            Ok(TrainImage {
+                name: file.name.clone(),
+                size: image.dimensions(),
+                image: loading.resized(&image),
             })
-            .collect();
+        };
+        let loaded: Vec<_> = files.train.par_iter().map(load).collect();
+        let (mut train, mut errors) = (Vec::new(), Vec::new());
+        for image in loaded {
+            match image {
+                Ok(image) => train.push(image),
+                Err(error) => errors.push(error),
+            }
+        }
+        if train.is_empty() {
+            DatasetError::check(std::mem::take(&mut errors))?;
+        }
+        let category = Self {
+            name: files.name.clone(),
+            train,
+            test: Vec::new(),
+        };
+        Ok((category, errors))
+    }
+
+    /// As [`load`](Self::load), the test part alone: no training image is opened, and there are none in the result. The test
+    /// part may be empty.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), of the test part.
+    pub fn load_tests(
+        files: &CategoryFiles,
+        loading: &Loading,
+        limits: &Limits,
+    ) -> Result<Self, DatasetError> {
+        check_sizes(loading)?;
         let test: Vec<_> = files
             .test
             .par_iter()
             .map(|file| load_test(file, loading, limits))
             .collect();
-        match (all_or_errors(train), all_or_errors(test)) {
-            (Ok(train), Ok(test)) => Ok(Self {
+        let listed = DatasetError::check(files.test_faults.clone());
+        match (listed, all_or_errors(test)) {
+            (Ok(()), Ok(test)) => Ok(Self {
                 name: files.name.clone(),
-                train,
+                train: Vec::new(),
                 test,
             }),
-            (train, test) => Err(both(train.err(), test.err())),
+            (listed, test) => Err(both(listed.err(), test.err())),
         }
     }
 
@@ -104,8 +185,7 @@ impl Category {
         Self::load(&CategoryFiles::discover(dir)?, loading, limits)
     }
 
-    /// Whether pixel metrics mean something: some defective image has ground truth. (A plain folder has masks for all of its
-    /// defective images or for none.)
+    /// Whether pixel metrics mean something: some defective image has ground truth.
     pub fn has_ground_truth(&self) -> bool {
         self.test
             .iter()
@@ -116,11 +196,7 @@ impl Category {
 fn load_test(file: &TestFile, loading: &Loading, limits: &Limits) -> Result<TestImage, DatasetError> {
     let (width, height) = loading.mask;
     let image = load_rgb(&file.path, limits);
-    let truth = file
-        .mask
-        .as_ref()
-        .map(|path| load_gray(path, limits).map(|mask| (path, mask)))
-        .transpose();
+    let truth = load_truth(&file.masks, limits);
     let (image, truth) = match (image, truth) {
         (Ok(image), Ok(truth)) => (image, truth),
         (image, truth) => return Err(both(image.err(), truth.err())),
@@ -149,12 +225,40 @@ fn load_test(file: &TestFile, loading: &Loading, limits: &Limits) -> Result<Test
         }
     };
     Ok(TestImage {
-        name: format!("{}/{}", file.defect, files::stem(&file.path)),
+        name: format!("{}/{}", file.defect, file.name),
         defect: file.defect.clone(),
+        size: image.dimensions(),
+        has_truth: !file.is_defective() || !file.masks.is_empty(),
         image: loading.resized(&image),
         mask,
         mask_half,
     })
+}
+
+/// The mask of an image, with its first file: all of several together, which have the size of the first.
+fn load_truth<'a>(
+    paths: &'a [PathBuf],
+    limits: &Limits,
+) -> Result<Option<(&'a PathBuf, GrayImage)>, DatasetError> {
+    let Some((first, others)) = paths.split_first() else {
+        return Ok(None);
+    };
+    let mut all = load_gray(first, limits)?;
+    for path in others {
+        let mask = load_gray(path, limits)?;
+        if mask.dimensions() != all.dimensions() {
+            return Err(DatasetError::MaskSize {
+                mask: path.clone(),
+                mask_size: mask.dimensions(),
+                image: first.clone(),
+                image_size: all.dimensions(),
+            });
+        }
+        for (value, other) in all.iter_mut().zip(mask.iter()) {
+            *value = (*value).max(*other);
+        }
+    }
+    Ok(Some((first, all)))
 }
 
 /// DRAEM divides the resized mask by 255 and truncates, so 255 alone counts (docs/method.md, section 13.1); 128 is the first
@@ -188,6 +292,13 @@ pub(crate) fn all_or_errors<T>(results: Vec<Result<T, DatasetError>>) -> Result<
     }
     DatasetError::check(errors)?;
     Ok(values)
+}
+
+fn check_sizes(loading: &Loading) -> Result<(), DatasetError> {
+    for (width, height) in [loading.image, loading.mask] {
+        check_target(width, height)?;
+    }
+    Ok(())
 }
 
 /// The sizes that images can be brought to.

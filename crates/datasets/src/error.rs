@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An error in a data set. `Display` is one line that names the file and says what is wrong with it; only
 /// [`DatasetError::Several`] is longer: one line of summary, then one line for each error.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
     /// A folder that must be there is not (or is not a folder).
@@ -16,14 +17,32 @@ pub enum DatasetError {
         /// What it should hold.
         needed: &'static str,
     },
-    /// The folder has neither of the two layouts of a category.
-    #[error("{}: not a category: neither train/good (MVTec layout) nor normal (plain folder) is in it", path.display())]
+    /// The folder has none of the layouts of a category.
+    #[error("{}: not a category: no images and no folders such as train, normal, good or ok in it, but {found}", path.display())]
     UnknownLayout {
         /// The folder.
         path: PathBuf,
+        /// What is in it instead.
+        found: String,
+    },
+    /// The folder holds categories, and one was to be read.
+    #[error("{}: is a folder of categories; name one of them: {}", path.display(), some(names))]
+    SeveralCategories {
+        /// The folder.
+        path: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A table that belongs to the data set cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// Why, in one line.
+        reason: String,
     },
     /// A folder has no category folders below it.
-    #[error("{}: no category in it: none of its folders has train/good or normal{hint}", path.display())]
+    #[error("{}: no category in it: none of its folders has folders such as train, normal, good or ok{hint}", path.display())]
     NoCategories {
         /// The root folder.
         path: PathBuf,
@@ -142,7 +161,7 @@ pub enum DatasetError {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// More than one error, in the order of the files.
     #[error("{}", SeveralLines(.0))]
@@ -156,7 +175,7 @@ impl DatasetError {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io {
             path: path.to_path_buf(),
-            source,
+            source: Arc::new(source),
         }
     }
 
@@ -184,6 +203,22 @@ impl DatasetError {
             1 => Err(flat.swap_remove(0)),
             _ => Err(Self::Several(flat)),
         }
+    }
+}
+
+/// The first names of a list.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        format!("{shown}, ...")
+    } else {
+        shown
     }
 }
 

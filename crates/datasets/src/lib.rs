@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! folder ──discover──> CategoryFiles ──load──> Category { train, test }      (u8 images, ground-truth masks)
-//! (MVTec layout or      paths, pairs of         decoded once, in parallel,
-//!  a plain folder)      image and mask          one size, order of the sorted file names
+//! (in one of many       paths, pairs of         decoded once, in parallel,
+//!  layouts)             image and mask          one size, order of the sorted file names
 //! ```
 //!
 //! This is the only crate of the workspace that opens image files. Whatever is wrong with a folder or a file is found here,
 //! before anything is returned; each error is one line that names the file ([`DatasetError`]).
 //!
-//! * [`CategoryFiles::discover`] knows two layouts: MVTec AD's (`train/good`, `test/<defect>`, `ground_truth/<defect>`) and a
-//!   plain folder (`normal/`, and optionally `normal_test/`, `defective/` and `masks/`).
+//! * [`CategoryFiles::discover`] knows the [layouts](Layout) that people have: MVTec AD's (`train/good`, `test/<defect>`,
+//!   `ground_truth/<defect>`) and those of its relatives, VisA's, KolektorSDD's, folders by usual names (`normal/` or `ok/`,
+//!   `defective/` or `ng/`, `masks/`), and images alone. Its [`Inventory`] says what was passed over, and why.
 //! * [`load_rgb`] and [`load_gray`] decode one file within [`Limits`] that are checked against the header before pixels are
 //!   allocated.
 //! * [`resize`] is OpenCV's 8-bit bilinear resize, bit for bit, because that is what DRAEM feeds its networks.
@@ -38,20 +39,33 @@
 mod category;
 mod decode;
 pub mod demo;
+mod discover;
 mod error;
 mod files;
+mod inventory;
 mod layout;
 mod limits;
 mod loading;
+mod names;
+mod own;
+mod pairing;
 mod split;
+mod survey;
 mod textures;
+mod walk;
 
 pub use category::{Category, TestImage, TrainImage};
 pub use decode::{load_gray, load_rgb};
+pub use discover::{CategoryFiles, Purpose, TestFile, categories, is_category, read_folders};
 pub use error::DatasetError;
 pub use flawforge_resample::{Resampling, Resizing, resize};
-pub use layout::{CategoryFiles, GOOD, TestFile, categories};
+pub use inventory::{Inventory, Passed, Why};
+pub use layout::{GOOD, Layout, Part, Role};
 pub use limits::Limits;
 pub use loading::Loading;
+pub use names::{counted, path_text};
+pub use own::mark_as_own;
 pub use split::parity_split;
-pub use textures::{load_texture_classes, load_textures};
+pub use survey::Survey;
+pub use textures::{load_texture_classes, load_textures, texture_files};
+pub use walk::{ImageFile, image_files};

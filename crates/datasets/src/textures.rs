@@ -1,15 +1,40 @@
 //! A folder of texture images, the source of anomalies' looks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::{DatasetError, Limits, files, load_rgb, resize};
+use crate::{DatasetError, Inventory, Limits, files, image_files, load_rgb, resize};
 
-/// Loads the images of `dir` and of its folders (`dir/*.jpg`, `dir/*/*.jpg`, all known endings), sorted by path, each brought
-/// to `width × height` ignoring the aspect ratio, as DRAEM does with DTD. The root of an unpacked DTD (`images/` beside
-/// `labels/`) may be given as well as its `images` folder.
+/// The texture images of `dir` and of its subfolders, sorted by path, and what was passed over. The root of an unpacked DTD
+/// (`images/` beside `labels/`) may be given as well as its `images` folder.
+///
+/// # Errors
+/// A missing folder, or no images at all.
+pub fn texture_files(dir: &Path) -> Result<(Vec<PathBuf>, Inventory), DatasetError> {
+    const NEEDED: &str = "texture images";
+    let below = dir.join("images");
+    let is_dtd = below.is_dir() && dir.join("labels").is_dir();
+    let root = if is_dtd { below.as_path() } else { dir };
+    if !root.is_dir() {
+        return Err(DatasetError::MissingFolder {
+            path: root.to_path_buf(),
+            needed: NEEDED,
+        });
+    }
+    let (paths, inventory) = image_files(root)?;
+    if paths.is_empty() {
+        return Err(DatasetError::NoImages {
+            path: root.to_path_buf(),
+            needed: NEEDED,
+        });
+    }
+    Ok((paths, inventory))
+}
+
+/// Loads the images that [`texture_files`] finds, each brought to `width × height` ignoring the aspect ratio, as DRAEM does with
+/// DTD.
 ///
 /// # Errors
 /// A missing folder, no images at all, or any file that cannot be decoded; all errors are collected before returning.
@@ -19,22 +44,8 @@ pub fn load_textures(
     height: u32,
     limits: &Limits,
 ) -> Result<Vec<RgbImage>, DatasetError> {
-    const NEEDED: &str = "texture images, in it or one folder deep";
     crate::category::check_target(width, height)?;
-    let below = dir.join("images");
-    let is_dtd = below.is_dir() && dir.join("labels").is_dir();
-    let root = if is_dtd { below.as_path() } else { dir };
-    let mut paths = files::images(root, NEEDED)?;
-    for folder in files::folders(root, NEEDED)? {
-        paths.extend(files::images(&folder, NEEDED)?);
-    }
-    if paths.is_empty() {
-        return Err(DatasetError::NoImages {
-            path: root.to_path_buf(),
-            needed: NEEDED,
-        });
-    }
-    paths.sort();
+    let (paths, _) = texture_files(dir)?;
     let loaded: Vec<Result<RgbImage, DatasetError>> = paths
         .par_iter()
         .map(|path| load_rgb(path, limits).map(|i| resize::bilinear_rgb(&i, width, height)))

@@ -85,17 +85,15 @@ pub fn export_maps(args: &ExportMapsArgs) -> Result<()> {
         opened.push((category, run));
     }
     for (name, run) in opened {
-        let category = images.load(&name, &run.loading())?;
-        let sizes = match args.size {
-            MapSize::Image => images.test_sizes(&name)?,
-            MapSize::Network => None,
-        };
+        let category = images.load_tests(&name, &run.loading())?;
+        // Generated images have no files, and no other size.
+        let at_file_size = matches!(args.size, MapSize::Image) && images != Images::Demo;
         let detector = run.detector()?;
-        for (index, test) in category.test.iter().enumerate() {
+        for test in &category.test {
             for detection in detector.detect(&[&test.image])? {
-                let map = match &sizes {
-                    Some(sizes) => detection.map.resized(sizes[index].0, sizes[index].1),
-                    None => detection.map,
+                let map = match at_file_size {
+                    true => detection.map.resized(test.size.0, test.size.1),
+                    false => detection.map,
                 };
                 write_map(&map_path(&args.out, &name, &test.name), &map)?;
             }

@@ -230,6 +230,8 @@ mod tests {
         TestImage {
             name: name.into(),
             defect: if anomalous.is_some() { "dot" } else { "good" }.into(),
+            size: (4, 1),
+            has_truth: true,
             image: RgbImage::from_fn(4, 1, |x, _| Rgb([reds[x as usize], 0, 0])),
             mask_half: mask.clone(),
             mask,

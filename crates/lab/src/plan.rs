@@ -178,6 +178,9 @@ impl Plan {
             .out
             .clone()
             .unwrap_or_else(|| PathBuf::from("out").join(&profile.name));
+        for category in &categories {
+            data.check_output(category, &out)?;
+        }
         let backbone = SweepBackbone::settle(
             &args.backbone,
             &methods,

@@ -12,12 +12,12 @@ use crate::sweep::{self, Job, Outcome};
 use crate::tables::{self, Finished, PaperTable, Table};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::datasets::{Category, Loading};
+use flawforge::datasets::{Category, Loading, counted};
 use flawforge::fault::in_one_line;
 use flawforge::source::Images;
 use flawforge::training::Method;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::sync::{Arc, Mutex};
 
@@ -166,13 +166,13 @@ impl Columns {
 fn announce(plan: &Plan, cells: &[Planned], waiting: usize) {
     let methods: Vec<&str> = plan.methods.iter().map(|method| method.name()).collect();
     eprintln!(
-        "{} cells ({} finished, {} to run): {} × {} × {} seed(s), profile {}, {} px, textures {} -> {}",
-        cells.len(),
+        "{} ({} finished, {} to run): {} × {} × {}, profile {}, {} px, textures {} -> {}",
+        counted(cells.len(), "cell"),
         cells.iter().filter(|cell| !cell.waits()).count(),
         waiting,
         methods.join("+"),
         plan.categories.join("+"),
-        plan.seeds,
+        counted(plan.seeds as usize, "seed"),
         plan.profile.name,
         plan.profile.image_size,
         plan.textures.describe(),
@@ -284,6 +284,13 @@ fn run_waiting(
     // All images are decoded before the first step: a corrupt file is found now, not in the tenth cell.
     // Methods that want a category alike share it.
     let mut images: HashMap<(usize, Loading), Category> = HashMap::new();
+    let used: BTreeSet<usize> = waiting.iter().map(|&place| cells[place].category).collect();
+    for category in used {
+        let category = &plan.categories[category];
+        if let Some(line) = plan.data.passed_over(category)? {
+            eprintln!("{category}: {line}");
+        }
+    }
     for &place in waiting {
         let cell = &cells[place];
         let common = cell.set.as_ref().map(|_| plan.common_loading());

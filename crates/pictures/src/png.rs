@@ -5,7 +5,8 @@ use std::path::Path;
 
 use image::{ImageFormat, RgbImage};
 
-/// Writes a picture as PNG; the file appears whole or not at all.
+/// Writes a picture as PNG, marked as one of this program, so that it is never read as input
+/// ([`mark_as_own`](flawforge_datasets::mark_as_own)). The file appears whole or not at all.
 ///
 /// # Errors
 /// If it cannot be encoded or written; the text names the file.
@@ -14,7 +15,9 @@ pub fn write_png(path: &Path, picture: &RgbImage) -> io::Result<()> {
     picture
         .write_to(&mut bytes, ImageFormat::Png)
         .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
-    flawforge_files::write(path, bytes.get_ref())
+    let mut bytes = bytes.into_inner();
+    flawforge_datasets::mark_as_own(&mut bytes);
+    flawforge_files::write(path, &bytes)
 }
 
 #[cfg(test)]
@@ -29,6 +32,9 @@ mod tests {
         write_png(&path, &picture).unwrap();
         let read = image::load_from_memory(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(read.to_rgb8(), picture);
+        let (images, inventory) = flawforge_datasets::image_files(folder.path()).unwrap();
+        assert!(images.is_empty(), "it is no input");
+        assert_eq!(inventory.count(flawforge_datasets::Why::OwnPicture), 1);
 
         let error = write_png(&folder.path().join("missing/b.png"), &picture).unwrap_err();
         assert!(error.to_string().contains("b.png"), "{error}");

@@ -25,7 +25,7 @@ pub struct ImageResult {
 }
 
 /// Values of the metrics of a detector, fractions in `[0, 1]`. One is absent where it is not defined: without both normal and
-/// defective test images, or without ground-truth masks.
+/// defective test images, or without ground-truth masks. Defective images without a mask count in image metrics alone.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Measured {
     /// On whole images.
@@ -181,6 +181,10 @@ impl Scorer {
         match test.is_defective() {
             true => self.defective += 1,
             false => self.normal += 1,
+        }
+        // Of a defective image without a mask it is not known which pixels are anomalous.
+        if !test.has_truth {
+            return Ok(());
         }
         self.main.push(test, detection)?;
         self.half.push(test, detection)?;
@@ -351,6 +355,8 @@ mod tests {
             TestImage {
                 name: format!("{defect}/{name}"),
                 defect: defect.to_owned(),
+                size: (8, 8),
+                has_truth: !spot || masks,
                 image: pixels,
                 mask_half: mask.clone(),
                 mask,
@@ -474,6 +480,13 @@ mod tests {
             scores,
             Scores::from([(Metric::ImageAuroc, 1.0), (Metric::ImageAp, 1.0)])
         );
+        // A mask is missing: its image is left out of the pixels, which stay perfect.
+        let mut some = category(true);
+        some.test[2].has_truth = false;
+        some.test[2].mask = Mask::empty(8, 8);
+        some.test[2].mask_half = Mask::empty(8, 8);
+        let scores = evaluate(&Redness, &some).unwrap().scores;
+        assert_eq!((scores[&Metric::PixelAp], scores[&Metric::Aupro]), (1.0, 1.0));
         let mut empty = category(true);
         empty.test.clear();
         let fault = evaluate(&Redness, &empty).unwrap_err().to_string();

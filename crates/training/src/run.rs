@@ -1,6 +1,8 @@
 //! A trained run: how it is opened, and how it detects and judges.
 
 use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -209,21 +211,23 @@ impl Run {
 
 /// The checkpoint of a run's directory, or the checkpoint itself.
 fn checkpoint_of(path: &Path) -> Result<PathBuf> {
-    if path.is_file() {
-        return Ok(path.to_path_buf());
+    let fault = |fault: &str| TrainingError::RunDirectory {
+        path: path.to_path_buf(),
+        fault: fault.to_owned(),
+    };
+    match fs::metadata(path) {
+        Ok(data) if data.is_file() => return Ok(path.to_path_buf()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(fault("does not exist")),
+        Err(error) => return Err(TrainingError::io(path)(error)),
     }
     let file = RunFiles::new(path).checkpoint();
-    if file.is_file() {
-        return Ok(file);
+    match fs::metadata(&file) {
+        Ok(data) if data.is_file() => Ok(file),
+        Ok(_) => Err(fault("its checkpoint.safetensors is no file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(fault("has no checkpoint.safetensors; train first"))
+        }
+        Err(error) => Err(TrainingError::io(path)(error)),
     }
-    if !path.exists() {
-        return Err(TrainingError::RunDirectory {
-            path: path.to_path_buf(),
-            fault: "does not exist".to_owned(),
-        });
-    }
-    Err(TrainingError::RunDirectory {
-        path: path.to_path_buf(),
-        fault: "has no checkpoint.safetensors; train first".to_owned(),
-    })
 }

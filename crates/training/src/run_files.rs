@@ -4,6 +4,7 @@
 //! RUN/checkpoint.safetensors   everything a run needs to go on, to detect and to judge: settings, weights, threshold
 //! RUN/config.toml              the settings, for people
 //! RUN/metrics.jsonl            losses
+//! RUN/skipped.txt              images that could not be read and were left out, if there are any
 //! RUN/panels/step-000100.png   what the networks saw and said
 //! ```
 //!
@@ -39,6 +40,10 @@ impl RunFiles {
     /// `metrics.jsonl`.
     pub fn metrics(&self) -> PathBuf {
         self.root.join("metrics.jsonl")
+    }
+    /// `skipped.txt`.
+    pub fn skipped(&self) -> PathBuf {
+        self.root.join("skipped.txt")
     }
     /// `panels`.
     pub fn panels(&self) -> PathBuf {

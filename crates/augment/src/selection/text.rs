@@ -10,19 +10,91 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Answer, Selection, Source};
 use crate::Kind;
 
-/// An answer in its file form.
-#[derive(Serialize, Deserialize)]
+/// An answer in its file form: `true`, or `{ on = true, source = "proposal" }`.
+#[derive(Serialize)]
 #[serde(untagged)]
 enum Cell {
     Bare(bool),
     Sourced(Sourced),
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct Sourced {
     on: bool,
     source: Source,
+}
+
+/// Written out, because a derived reader would tell of Rust's types where a person has mistyped a value.
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CellReader)
+    }
+}
+
+struct CellReader;
+
+impl<'de> Visitor<'de> for CellReader {
+    type Value = Cell;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false or { on = true, source = \"proposal\" }")
+    }
+
+    fn visit_bool<E: Error>(self, on: bool) -> Result<Cell, E> {
+        Ok(Cell::Bare(on))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Cell, A::Error> {
+        let (mut on, mut source) = (None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "on" => on = Some(map.next_value::<OnOff>()?.0),
+                "source" => source = Some(read_source::<A::Error>(&map.next_value::<String>()?)?),
+                other => {
+                    let known = "known are on and source";
+                    return Err(A::Error::custom(format!(
+                        "unknown key `{other}` of an answer; {known}"
+                    )));
+                }
+            }
+        }
+        match (on, source) {
+            (Some(on), Some(source)) => Ok(Cell::Sourced(Sourced { on, source })),
+            (None, _) => Err(A::Error::custom("an answer lacks `on`")),
+            (_, None) => Err(A::Error::custom("an answer with `on` lacks `source`")),
+        }
+    }
+}
+
+fn read_source<E: Error>(text: &str) -> Result<Source, E> {
+    match text {
+        "paper-inferred" => Ok(Source::PaperInferred),
+        "proposal" => Ok(Source::Proposal),
+        other => Err(E::custom(format!(
+            "unknown source `{other}`; known are paper-inferred and proposal"
+        ))),
+    }
+}
+
+/// The value of `on`.
+struct OnOff(bool);
+
+impl<'de> Deserialize<'de> for OnOff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = OnOff;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`on` to be true or false")
+            }
+
+            fn visit_bool<E: Error>(self, on: bool) -> Result<OnOff, E> {
+                Ok(OnOff(on))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
 }
 
 impl Cell {
@@ -230,6 +302,29 @@ mod tests {
         assert!(error("weights = { bent = 1.0 }").contains("\"bent\""));
         assert!(error("weights = { other = 1.0 }").contains("`other` cannot be selected"));
         assert!(error("near_distribution = true\nnear-distribution = true").contains("answered twice"));
-        assert!(error("opaque = { on = true, sauce = \"proposal\" }").contains("opaque"));
+        for (answer, fault) in [
+            (
+                "{ on = true, sauce = \"proposal\" }",
+                "unknown key `sauce` of an answer",
+            ),
+            (
+                "{ on = \"yes\", source = \"proposal\" }",
+                "invalid type: string \"yes\", expected `on` to be true or false",
+            ),
+            (
+                "{ on = true, source = \"me\" }",
+                "unknown source `me`; known are paper-inferred and proposal",
+            ),
+            ("{ source = \"proposal\" }", "lacks `on`"),
+            ("{ on = true }", "lacks `source`"),
+            ("\"yes\"", "expected true, false or { on = true"),
+        ] {
+            let said = error(&format!("opaque = {answer}"));
+            assert!(said.contains(fault) && said.contains("opaque"), "{said}");
+            assert!(
+                !said.contains("untagged") && !said.contains("variant of"),
+                "{said}"
+            );
+        }
     }
 }

@@ -124,6 +124,7 @@ fn generate<P: Product>(name: &str, size: u32, seed: u64) -> Category {
         .into_par_iter()
         .map(|index| TrainImage {
             name: format!("{index:03}"),
+            size: (size, size),
             image: Picture::normal::<P>(size, seed, name, Part::Train, index).image,
         })
         .collect();
@@ -157,6 +158,8 @@ fn test_image(defect: &str, index: usize, image: RgbImage, mask: Mask) -> TestIm
     TestImage {
         name: format!("{defect}/{index:03}"),
         defect: defect.to_owned(),
+        size: image.dimensions(),
+        has_truth: true,
         image,
         mask_half: mask.clone(),
         mask,

@@ -1,16 +1,22 @@
 //! `flawforge evaluate`: metrics of a run on test images.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use flawforge::datasets::{Category, counted};
 use flawforge::files;
 use flawforge::metrics::Metric;
 use flawforge::ops::Precision;
 use flawforge::pictures::HeatMapSheet;
+use flawforge::source::probe_writable;
+use flawforge::training::fit::pixels_digest;
 use flawforge::training::{Evaluation, Run, evaluate_each};
 
+use super::facts::{EVALUATION, Facts, HEAT_MAPS, SCORES, Sorts, Written, move_results};
+use super::inventory::say_tests;
 use super::source::{CategoryArgs, make_folder};
 
 /// Options of `evaluate`.
@@ -32,13 +38,36 @@ pub(crate) struct EvaluateArgs {
 /// Runs the command.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
-    let category = args.category.load(&run.loading())?;
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| run.file().with_file_name("evaluation"));
+    args.category.check_output(&out)?;
+    let writable = probe_writable(&out).with_context(|| {
+        format!(
+            "{}: cannot be written to; --out DIR takes the files elsewhere",
+            out.display()
+        )
+    });
+    if let Err(fault) = &writable {
+        log::warn!("{}", flawforge::fault::in_one_line(fault.as_ref()));
+    }
+    let (category, files) = args.category.load_tests(&run.loading())?;
+    say_tests(&category, files.as_ref(), &trained_on(&run, &category));
+    let facts = Facts::new(&run, args.category.place(), &category, files.as_ref());
+    let kept = match writable.is_ok() {
+        true => facts.keep_earlier(&out)?,
+        false => None,
+    };
+    let trained = run.places().map(|places| places.images.as_str());
     if run.category() != category.name {
         log::warn!(
             "the run was trained on `{}`, the images are `{}`",
             run.category(),
             category.name
         );
+    } else if let Some(trained) = trained.filter(|trained| *trained != args.category.place()) {
+        log::info!("the run was trained on {trained}, these are other images of that name");
     }
     if run.step() < run.total_steps() {
         log::warn!(
@@ -58,31 +87,52 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
             sheet.add(position, detection);
         },
     )?;
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| run.file().with_file_name("evaluation"));
+    // The figures first: they are there whatever becomes of the files. A closed pipe behind this command is not an error.
+    let _ = std::io::stdout().write_all(summary(&evaluation, &category).as_bytes());
+    writable?;
     make_folder(&out)?;
-    let json = serde_json::to_vec_pretty(&evaluation).context("evaluation.json")?;
-    files::write(&out.join("evaluation.json"), &json)?;
-    write_scores(&out.join("scores.csv"), &evaluation)?;
-    sheet.write(&out.join("heatmaps.png"), &evaluation.headline())?;
-    // A closed pipe behind this command is not an error.
-    let _ = std::io::stdout().write_all(summary(&evaluation).as_bytes());
+    if let Some(kept) = kept {
+        move_results(&out, &kept)?;
+    }
+    let json = serde_json::to_vec_pretty(&Written {
+        evaluation: &evaluation,
+        facts: &facts,
+    })
+    .context(EVALUATION)?;
+    files::write(&out.join(EVALUATION), &json)?;
+    write_scores(&out.join(SCORES), &evaluation)?;
+    sheet.write(&out.join(HEAT_MAPS), &evaluation.headline())?;
     log::info!("details in {}", out.display());
     Ok(())
 }
 
-fn summary(evaluation: &Evaluation) -> String {
+/// The names of the test images that the run was trained on, pixel by pixel at the size that it sees.
+fn trained_on<'a>(run: &Run, category: &'a Category) -> Vec<&'a str> {
+    let known: BTreeSet<&str> = run.data().each.iter().map(String::as_str).collect();
+    let tests = category.test.iter();
+    let seen = tests.filter(|test| !known.is_empty() && known.contains(pixels_digest(&test.image).as_str()));
+    seen.map(|test| test.name.as_str()).collect()
+}
+
+fn summary(evaluation: &Evaluation, category: &Category) -> String {
+    let sorts = Sorts::of(category);
     let mut text = format!(
-        "{}, {} test images\n",
+        "{}, {}\n",
         evaluation.category,
-        evaluation.images.len()
+        counted(evaluation.images.len(), "test image")
     );
+    if sorts.masked > 0 && sorts.masked < sorts.defective {
+        let Sorts {
+            masked, defective, ..
+        } = sorts;
+        text.push_str(&format!(
+            "{masked} of {defective} defective images have masks: pixel figures are on these and the normal ones\n"
+        ));
+    }
     for &metric in Metric::ALL {
         let value = match evaluation.scores.get(&metric) {
             Some(value) => format!("{:.2}", 100.0 * value),
-            None => "not defined here".to_owned(),
+            None => format!("not defined: {}", sorts.why_not(metric)),
         };
         // In bounded memory: how far the exact value can be.
         let bound = match evaluation.error_bounds.get(&metric) {

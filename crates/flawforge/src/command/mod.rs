@@ -1,6 +1,8 @@
 //! The subcommands, one a file, and what they share.
 
 pub(crate) mod evaluate;
+pub(crate) mod facts;
+pub(crate) mod inventory;
 pub(crate) mod predict;
 pub(crate) mod select;
 pub(crate) mod simulate;

@@ -1,17 +1,17 @@
 //! `flawforge predict`: anomaly maps, overlays and scores of images of any size.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::datasets::{Limits, load_rgb};
+use flawforge::datasets::{Limits, counted, image_files, load_rgb, mark_as_own, path_text};
 use flawforge::files;
 use flawforge::models::AnomalyMap;
 use flawforge::ops::Precision;
 use flawforge::pictures::{HeatMap, Scale, write_png};
+use flawforge::source::real_path;
 use flawforge::training::{Run, Verdict};
 use image::{ImageBuffer, ImageFormat, Luma, RgbImage};
 
@@ -46,7 +46,7 @@ pub(crate) struct PredictArgs {
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
     let detector = run.detector_in(args.precision.unwrap_or(run.precision()))?;
-    let images = list(&args.input)?;
+    let images = list(&args.input, &args.out)?;
     make_folder(&args.out)?;
     let threshold = run.threshold();
     if threshold.is_none() {
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
             let limit = threshold.map_or_else(String::new, |threshold| threshold.score.to_string());
             let verdict = run.verdict(detection.score).map_or("", Verdict::name);
             table.write_record([
-                path.display().to_string(),
+                path_text(path),
                 image.width().to_string(),
                 image.height().to_string(),
                 detection.score.to_string(),
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     }
     let bytes = table.into_inner().context("scores.csv")?;
     files::write(&args.out.join("scores.csv"), &bytes)?;
-    log::info!("{}: {} images scored", args.out.display(), names.len());
+    log::info!("{}: {} scored", args.out.display(), counted(names.len(), "image"));
     if faults > 0 {
         bail!(
             "{faults} of {} images could not be read (named above)",
@@ -97,41 +97,43 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     Ok(())
 }
 
-fn list(input: &Path) -> Result<Vec<PathBuf>> {
-    if input.is_file() {
-        return Ok(vec![input.to_path_buf()]);
-    }
-    if !input.is_dir() {
+/// The images to score, in order. Pictures that flawforge wrote are none, so the results may lie below the input; but a folder of
+/// results must not be one of images.
+fn list(input: &Path, out: &Path) -> Result<Vec<PathBuf>> {
+    if !input.try_exists().with_context(|| input.display().to_string())? {
         bail!("{}: no such image or folder", input.display());
     }
-    let mut found = Vec::new();
-    collect(input, &mut found)?;
-    found.sort();
-    if found.is_empty() {
-        bail!("{}: holds no image ({})", input.display(), ENDINGS.join(", "));
-    }
-    Ok(found)
-}
-
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let entry = entry.with_context(|| folder.display().to_string())?;
-        let (path, kind) = (
-            entry.path(),
-            entry.file_type().with_context(|| folder.display().to_string())?,
+    let (images, inventory) = image_files(input)?;
+    let passed = inventory.line();
+    if images.is_empty() {
+        let passed = passed
+            .map(|passed| format!("; passed over: {passed}"))
+            .unwrap_or_default();
+        bail!(
+            "{}: holds no image ({}){passed}",
+            input.display(),
+            ENDINGS.join(", ")
         );
-        let known = |ending: &str| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending));
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        // Links to folders are not followed: they may lead in a circle.
-        if kind.is_dir() {
-            collect(&path, found)?;
-        } else if path.extension().and_then(|e| e.to_str()).is_some_and(known) && path.is_file() {
-            found.push(path);
-        }
     }
-    Ok(())
+    let out_real = real_path(out);
+    let is_folder = input.is_dir();
+    if is_folder
+        && (out_real == real_path(input)
+            || images.iter().any(|image| real_path(image).starts_with(&out_real)))
+    {
+        bail!(
+            "{}: images are read from there; choose another place for the results",
+            out.display()
+        );
+    }
+    if let Some(passed) = passed {
+        log::info!(
+            "{}: {}; passed over: {passed}",
+            path_text(input),
+            counted(images.len(), "image")
+        );
+    }
+    Ok(images)
 }
 
 /// The image's path below the input without its ending; with the ending where two images differ only there.
@@ -170,7 +172,9 @@ fn write_pictures(out: &Path, name: &Path, image: &RgbImage, map: &AnomalyMap, f
     let mut bytes = Cursor::new(Vec::new());
     gray.write_to(&mut bytes, ImageFormat::Png)
         .with_context(|| path.display().to_string())?;
-    files::write(&path, bytes.get_ref())?;
+    let mut bytes = bytes.into_inner();
+    mark_as_own(&mut bytes);
+    files::write(&path, &bytes)?;
     let heat = HeatMap {
         scores: &map.scores,
         width,

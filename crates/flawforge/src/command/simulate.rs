@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{
     Kind, Materials, RotateNormals, Sample, Selection, Simulation, SimulationSettings, Stream, TextureBank,
     TextureSource, to_bytes,
 };
-use flawforge::datasets::{Category, Loading, TrainImage};
+use flawforge::datasets::{Category, TrainImage, counted};
 use flawforge::pictures::{Cell, ContactSheet, mask_image, write_png};
 use rayon::prelude::*;
 
-use super::source::{AnomalyArgs, CategoryArgs, describe, make_folder, shown_kinds};
+use super::source::{AnomalyArgs, NormalArgs, describe, make_folder, shown_kinds};
 
 /// Draws until something is visible, at most.
 const TRIES: u64 = 10;
@@ -22,7 +22,7 @@ const TRIES: u64 = 10;
 #[derive(Args, Debug)]
 pub(crate) struct SimulateArgs {
     #[command(flatten)]
-    category: CategoryArgs,
+    normals: NormalArgs,
     #[command(flatten)]
     anomalies: AnomalyArgs,
     /// Samples for each kind
@@ -41,8 +41,20 @@ pub(crate) struct SimulateArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
-    let category = args.category.load(&Loading::opencv(args.size, args.size))?;
-    let selection = args.anomalies.selection(&args.category)?;
+    if !args
+        .out
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+    {
+        bail!(
+            "{}: the sheet is a PNG picture; end its name with .png",
+            args.out.display()
+        );
+    }
+    args.normals.category.check_output(&args.out)?;
+    args.anomalies.textures.check_output(&args.out)?;
+    let selection = args.anomalies.selection(&args.normals.category)?;
+    let category = args.normals.load(args.size)?;
     let materials = materials(&category, args.anomalies.textures(args.size)?);
     let columns: Vec<String> = (1..=args.count).map(|number| number.to_string()).collect();
     let mut sheet = ContactSheet::new(&columns);
@@ -87,9 +99,9 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     }
     write_png(&args.out, &sheet.render()).context("cannot write the sheet")?;
     log::info!(
-        "{}: {} samples a kind, {}",
+        "{}: {} a kind, {}",
         args.out.display(),
-        count,
+        counted(count, "sample"),
         describe(&selection)
     );
     Ok(())

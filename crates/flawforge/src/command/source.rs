@@ -7,15 +7,17 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
-use flawforge::datasets::{Category, Loading};
-use flawforge::source::{Images, Textures, selection_lines};
+use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, Purpose};
+use flawforge::source::{Images, SourceError, Textures, real_path, selection_lines};
 use flawforge::training::Product;
+
+use super::inventory::{say_normals, with_advice};
 
 /// A category: a folder, or one of the generated ones.
 #[derive(Args, Debug, Clone, Default)]
 #[group(multiple = false)]
 pub(crate) struct CategoryArgs {
-    /// Folder of one category: `normal/` with images, or MVTec AD's layout
+    /// Folder of one category: images, folders such as `normal/` or `ok/` and `defective/` or `ng/`, or a published layout (MVTec AD, VisA, ...)
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Use a generated demo category instead of a folder: connector, gear, weave or leather
@@ -78,15 +80,60 @@ impl CategoryArgs {
         names.into_iter().next().context("a category has a name")
     }
 
-    /// The images, as a method wants them.
-    pub(crate) fn load(&self, loading: &Loading) -> Result<Category> {
-        Ok(self.images().load(&self.name()?, loading)?)
+    /// The test images and their masks alone, and the files that they come from, if they come from files.
+    pub(crate) fn load_tests(&self, loading: &Loading) -> Result<(Category, Option<CategoryFiles>)> {
+        let (name, images) = (self.name()?, self.images());
+        let files = images.files(&name, Purpose::Testing)?;
+        let category = match &files {
+            Some(files) => Category::load_tests(files, loading, &Limits::default())?,
+            None => images.load_tests(&name, loading)?,
+        };
+        Ok((category, files))
     }
 
-    /// The normal images to train on alone; test images are not opened.
-    pub(crate) fn load_normals(&self, side: u32) -> Result<Category> {
+    /// The normal images to train on alone; test images are not opened. Says in one line what is used. With `skip_bad` files
+    /// that cannot be read are left out; the second value says of each what is wrong with it.
+    pub(crate) fn load_normals(&self, loading: &Loading, skip_bad: bool) -> Result<(Category, Vec<String>)> {
+        let (name, images) = (self.name()?, self.images());
+        let files = images.files(&name, Purpose::Training)?;
+        let limits = Limits::default();
+        let (category, skipped) = match &files {
+            Some(files) if skip_bad => Category::load_readable_normals(files, loading, &limits)?,
+            Some(files) => (
+                Category::load_normals(files, loading, &limits).map_err(with_advice)?,
+                Vec::new(),
+            ),
+            None => (images.load_normals(&name, loading)?, Vec::new()),
+        };
+        let skipped: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+        for fault in &skipped {
+            log::warn!("left out: {fault}");
+        }
+        say_normals(&category, files.as_ref(), &skipped);
+        Ok((category, skipped))
+    }
+
+    /// Refuses an output that lies where images of the category are read.
+    pub(crate) fn check_output(&self, output: &Path) -> Result<()> {
+        Ok(self.images().check_output(&self.name()?, output)?)
+    }
+}
+
+/// A category of which the normal images are read.
+#[derive(Args, Debug)]
+pub(crate) struct NormalArgs {
+    #[command(flatten)]
+    pub(crate) category: CategoryArgs,
+    /// Leave out normal images that cannot be read, and say which
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+}
+
+impl NormalArgs {
+    /// The normal images at `side`×`side` pixels.
+    pub(crate) fn load(&self, side: u32) -> Result<Category> {
         let loading = Loading::opencv(side, side);
-        Ok(self.images().load_normals(&self.name()?, &loading)?)
+        Ok(self.category.load_normals(&loading, self.skip_bad)?.0)
     }
 }
 
@@ -116,6 +163,20 @@ impl TextureArgs {
     pub(crate) fn at(place: &str) -> Self {
         Self {
             textures: (place != PROCEDURAL).then(|| place.into()),
+        }
+    }
+
+    /// Refuses an output that lies among the textures.
+    pub(crate) fn check_output(&self, output: &Path) -> Result<()> {
+        match &self.textures {
+            Some(folder) if real_path(output).starts_with(real_path(folder)) => {
+                Err(SourceError::OutputInInput {
+                    output: output.into(),
+                    folder: folder.clone(),
+                }
+                .into())
+            }
+            _ => Ok(()),
         }
     }
 

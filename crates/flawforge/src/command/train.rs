@@ -1,11 +1,15 @@
 //! `flawforge train`: a run on the normal images of a category.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use flawforge::datasets::counted;
 use flawforge::ops::Precision;
+use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
 use flawforge::training::methods::patchcore::backbone::BackboneSource;
 use flawforge::training::settings::Length;
@@ -14,7 +18,7 @@ use flawforge::training::{
     gpu_available, train,
 };
 
-use super::source::{AnomalyArgs, CategoryArgs, TextureArgs};
+use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 
 /// Share of the normal images that `train` holds out to calibrate the decision threshold.
 const HELD_OUT: f64 = 0.1;
@@ -23,7 +27,7 @@ const HELD_OUT: f64 = 0.1;
 #[derive(Args, Debug)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
-    category: CategoryArgs,
+    normals: NormalArgs,
     /// Folder of the run
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
@@ -73,8 +77,36 @@ fn method_help() -> String {
 impl TrainArgs {
     /// The run to continue, if --resume was given and the folder holds one.
     fn earlier(&self) -> Result<Option<Run>> {
-        let there = self.resume && RunFiles::new(&self.out).checkpoint().is_file();
+        let checkpoint = RunFiles::new(&self.out).checkpoint();
+        let there = match fs::metadata(&checkpoint) {
+            Ok(_) => true,
+            // The other is told when the folder is tried.
+            Err(fault) if matches!(fault.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
+            Err(fault) => return Err(fault).with_context(|| self.out.display().to_string()),
+        };
+        if there && !self.resume {
+            bail!(
+                "run {}: already holds a run; resume it or choose another directory",
+                self.out.display()
+            );
+        }
+        if self.resume && !there {
+            if self.normals.category.is_empty() {
+                bail!("{}: holds no run to continue", self.out.display());
+            }
+            log::warn!(
+                "{}: holds no run to continue; training begins at step 0",
+                self.out.display()
+            );
+        }
         Ok(there.then(|| Run::open(&self.out)).transpose()?)
+    }
+
+    /// Refuses a folder that a run cannot be written into, before anything is read.
+    fn check_output(&self, category: &CategoryArgs, textures: &TextureArgs) -> Result<()> {
+        category.check_output(&self.out)?;
+        textures.check_output(&self.out)?;
+        probe_writable(&self.out).with_context(|| format!("{}: cannot be written to", self.out.display()))
     }
 
     /// Whether an option says which experiment it is.
@@ -174,39 +206,39 @@ impl TrainArgs {
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let earlier = args.earlier()?;
-    if args.resume && earlier.is_none() && args.category.is_empty() {
-        bail!("{}: holds no run to continue", args.out.display());
-    }
     let known = earlier.as_ref().and_then(Run::places);
     // Options that are left out come from the run.
-    let category = match known.filter(|_| args.category.is_empty()) {
+    let category = match known.filter(|_| args.normals.category.is_empty()) {
         Some(places) => CategoryArgs::at(&places.images),
-        None => args.category.clone(),
+        None => args.normals.category.clone(),
     };
     let textures = match known.filter(|_| args.anomalies.textures.is_empty()) {
         Some(places) => TextureArgs::at(&places.textures),
         None => args.anomalies.textures.clone(),
     };
+    let skip_bad = args.normals.skip_bad || known.is_some_and(|places| !places.skipped.is_empty());
     category.given()?;
+    args.check_output(&category, &textures)?;
     let experiment = args.experiment(earlier.as_ref(), &category)?;
     // The weights of a large run need not wait in memory while it trains.
     drop(earlier);
+    let (images, skipped) = category.load_normals(&experiment.loading(), skip_bad)?;
     let options = TrainOptions {
         resume: args.resume,
         places: Some(Places {
             images: category.place(),
             textures: textures.place()?,
+            skipped,
         }),
         ..TrainOptions::default()
     };
-    let images = category.load(&experiment.loading())?;
     let textures = textures.load(experiment.image_size)?;
     log::info!(
-        "{} on {}: {} normal images, {} steps at {} px, settings {}",
+        "{} on {}: {}, {} at {} px, settings {}",
         experiment.method,
         images.name,
-        images.train.len(),
-        experiment.steps(images.train.len()),
+        counted(images.train.len(), "normal image"),
+        counted(experiment.steps(images.train.len()) as usize, "step"),
         experiment.image_size,
         &experiment.hash()[..12],
     );
@@ -216,30 +248,34 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
 }
 
 fn tell(report: &TrainReport, args: &TrainArgs) {
-    if report.resumed_from > 0 {
-        log::info!("resumed after step {}", report.resumed_from);
+    let out = args.out.display();
+    let steps = counted(report.steps as usize, "step");
+    if report.resumed_from == report.total_steps {
+        log::info!("{out}: finished before, with {steps}; nothing was trained now");
+    } else {
+        if report.resumed_from > 0 {
+            log::info!("resumed after step {}", report.resumed_from);
+        }
+        log::info!("{out}: {steps} in {:.0} s of training", report.train_seconds);
     }
-    log::info!(
-        "{}: {} steps in {:.0} s of training",
-        args.out.display(),
-        report.steps,
-        report.train_seconds
-    );
     if let Some(busy) = report.busy {
         log::info!("the device was busy {:.1} % of the time", 100.0 * busy);
     }
     if let Some(threshold) = &report.threshold {
+        let kind = if threshold.held_out {
+            "held-out image"
+        } else {
+            "training image"
+        };
         log::info!(
-            "decision threshold {:.4}: F1 {:.3} on {} {} images and {} simulated anomalies",
+            "decision threshold {:.4}: F1 {:.3} on {} and {}",
             threshold.score,
             threshold.f1,
-            threshold.normal,
-            if threshold.held_out {
-                "held-out"
-            } else {
-                "training"
+            counted(threshold.normal, kind),
+            match threshold.simulated {
+                1 => "1 simulated anomaly".to_owned(),
+                more => format!("{more} simulated anomalies"),
             },
-            threshold.simulated,
         );
     }
 }

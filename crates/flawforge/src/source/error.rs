@@ -33,6 +33,14 @@ pub enum SourceError {
         /// The categories there, separated by commas.
         known: String,
     },
+    /// An output would lie where images are read.
+    #[error("{}: lies in {}, which images are read from; choose another place", output.display(), folder.display())]
+    OutputInInput {
+        /// The output.
+        output: PathBuf,
+        /// The folder that is read.
+        folder: PathBuf,
+    },
     /// Test images of one sort only, which cannot be scored.
     #[error("{}: scores need test images of both sorts, normal (test/good) and defective", path.display())]
     OneSort {

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use flawforge_datasets::{
-    Category, CategoryFiles, DatasetError, GOOD, Limits, Loading, TestFile, categories, demo, load_rgb,
+    Category, CategoryFiles, DatasetError, Limits, Loading, Purpose, categories, demo, is_category,
+    read_folders,
 };
-use rayon::prelude::*;
 
+use super::place::real_path;
 use super::{SourceError, full_path, mvtec};
 
 /// Seed of the demo images: fixed, so that every machine and every command sees the same ones.
@@ -17,7 +18,7 @@ pub const DEMO_SEED: u64 = 0;
 pub enum Images {
     /// The generated demo data.
     Demo,
-    /// A folder of categories, each in MVTec layout or a plain folder.
+    /// A folder of categories, each in one of the layouts of [`CategoryFiles::discover_for`].
     Root(PathBuf),
     /// One category's folder.
     Single(PathBuf),
@@ -40,11 +41,9 @@ impl Images {
             let (path, option) = (dir.into(), "--data");
             return Err(SourceError::MissingFolder { path, option });
         }
-        let single = dir.join("train").is_dir() || dir.join("normal").is_dir();
-        Ok(if single {
-            Self::Single(dir.into())
-        } else {
-            Self::Root(dir.into())
+        Ok(match is_category(dir)? {
+            true => Self::Single(dir.into()),
+            false => Self::Root(dir.into()),
         })
     }
 
@@ -100,7 +99,7 @@ impl Images {
     /// # Errors
     /// Every error of the category's files, one line each.
     pub fn load(&self, category: &str, loading: &Loading) -> Result<Category, SourceError> {
-        Ok(match self.files(category)? {
+        Ok(match self.files(category, Purpose::Both)? {
             Some(files) => Category::load(&files, loading, &Limits::default())?,
             None => demo::category(category, loading, DEMO_SEED)?,
         })
@@ -111,14 +110,37 @@ impl Images {
     /// # Errors
     /// As [`load`](Self::load), and [`SourceError::OneSort`], before anything is decoded.
     pub fn load_to_score(&self, category: &str, loading: &Loading) -> Result<Category, SourceError> {
-        if let Some(files) = self.files(category)? {
-            let normal = files.test.iter().filter(|test| test.defect == GOOD).count();
-            if normal == 0 || normal == files.test.len() {
-                let path = self.folder(category).unwrap_or_default();
-                return Err(SourceError::OneSort { path });
-            }
+        let Some(files) = self.files(category, Purpose::Both)? else {
+            return Ok(demo::category(category, loading, DEMO_SEED)?);
+        };
+        let (defective, _) = files.masked();
+        if defective == 0 || defective == files.test.len() {
+            let path = self.folder(category).unwrap_or_default();
+            return Err(SourceError::OneSort { path });
         }
-        self.load(category, loading)
+        Ok(Category::load(&files, loading, &Limits::default())?)
+    }
+
+    /// What of a category's folder is not used, and what was assumed about it, in one line; `None` if there is nothing to say.
+    ///
+    /// # Errors
+    /// As [`CategoryFiles::discover_for`].
+    pub fn passed_over(&self, category: &str) -> Result<Option<String>, SourceError> {
+        let Some(files) = self.files(category, Purpose::Both)? else {
+            return Ok(None);
+        };
+        let mut said: Vec<String> = files
+            .inventory
+            .line()
+            .map(|line| format!("passed over: {line}"))
+            .into_iter()
+            .collect();
+        let (defective, masked) = files.masked();
+        if masked > 0 && masked < defective {
+            said.push(format!("{masked} of {defective} defective images have masks: pixel figures are on these and the normal ones"));
+        }
+        said.extend(files.inventory.assumed);
+        Ok((!said.is_empty()).then(|| said.join("; ")))
     }
 
     /// The normal images to train on alone. Test images are not opened, and there are none in the category.
@@ -126,36 +148,54 @@ impl Images {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_normals(&self, category: &str, loading: &Loading) -> Result<Category, SourceError> {
-        let Some(mut files) = self.files(category)? else {
+        let Some(files) = self.files(category, Purpose::Training)? else {
             let mut generated = demo::category(category, loading, DEMO_SEED)?;
             generated.test.clear();
             return Ok(generated);
         };
-        files.test.clear();
-        Ok(Category::load(&files, loading, &Limits::default())?)
+        Ok(Category::load_normals(&files, loading, &Limits::default())?)
     }
 
-    /// Width and height in pixels of the files of a category's test images, in order; `None` for generated ones, which have
-    /// no files.
+    /// The test images alone. Training images are not opened, and there are none in the category.
     ///
     /// # Errors
-    /// When a file cannot be decoded.
-    pub fn test_sizes(&self, category: &str) -> Result<Option<Vec<(u32, u32)>>, SourceError> {
-        let size = |file: &TestFile| -> Result<_, DatasetError> {
-            Ok(load_rgb(&file.path, &Limits::default())?.dimensions())
+    /// As [`load`](Self::load).
+    pub fn load_tests(&self, category: &str, loading: &Loading) -> Result<Category, SourceError> {
+        let Some(files) = self.files(category, Purpose::Testing)? else {
+            let mut generated = demo::category(category, loading, DEMO_SEED)?;
+            generated.train.clear();
+            return Ok(generated);
         };
-        let sizes = self
-            .files(category)?
-            .map(|files| files.test.par_iter().map(size).collect());
-        Ok(sizes.transpose()?)
+        Ok(Category::load_tests(&files, loading, &Limits::default())?)
     }
 
-    /// A category's files; `None` for generated ones.
-    fn files(&self, category: &str) -> Result<Option<CategoryFiles>, SourceError> {
+    /// Refuses an output that lies in a folder from which images of a category are read: it would become input.
+    ///
+    /// # Errors
+    /// [`SourceError::OutputInInput`]; a folder that cannot be read.
+    pub fn check_output(&self, category: &str, output: &Path) -> Result<(), SourceError> {
+        let Some(dir) = self.folder(category) else {
+            return Ok(());
+        };
+        let path = real_path(output);
+        for folder in read_folders(&dir)? {
+            if path.starts_with(real_path(&folder)) {
+                let (output, folder) = (output.into(), folder);
+                return Err(SourceError::OutputInInput { output, folder });
+            }
+        }
+        Ok(())
+    }
+
+    /// A category's files; `None` for generated ones. Files that are not wanted are not opened.
+    ///
+    /// # Errors
+    /// As [`CategoryFiles::discover_for`].
+    pub fn files(&self, category: &str, purpose: Purpose) -> Result<Option<CategoryFiles>, SourceError> {
         let Some(dir) = self.folder(category) else {
             return Ok(None);
         };
-        let mut files = CategoryFiles::discover(&dir)?;
+        let mut files = CategoryFiles::discover_for(&dir, purpose, &Limits::default())?;
         files.name = category.into();
         Ok(Some(files))
     }
@@ -246,5 +286,51 @@ mod tests {
         assert!(images.load("part", &loading).is_err());
         let unscorable = images.load_to_score("part", &loading).unwrap_err();
         assert!(matches!(unscorable, SourceError::OneSort { .. }), "{unscorable}");
+    }
+
+    #[test]
+    fn outputs_stay_out_of_folders_that_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        fs::create_dir_all(at("part/normal")).unwrap();
+        image::RgbImage::new(8, 8).save(at("part/normal/0.png")).unwrap();
+        let images = Images::Single(at("part"));
+        let refused = |path: &str| images.check_output("part", &at(path)).is_err();
+        for path in [
+            "part/normal",
+            "part/normal/sheet.png",
+            "part/normal/new/run",
+            "part/../part/normal/x",
+        ] {
+            assert!(refused(path), "{path}");
+        }
+        for path in ["part/run", "part/sheet.png", "runs/normal", "part/normal/../run"] {
+            assert!(!refused(path), "{path}");
+        }
+        let flat = Images::Single(at("part/normal"));
+        let said = flat
+            .check_output("normal", &at("part/normal/run"))
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("images are read from"), "{said}");
+        assert!(Images::Demo.check_output("gear", &at("part/normal")).is_ok());
+    }
+
+    #[test]
+    fn test_images_come_without_training_images() {
+        let dir = tempfile::tempdir().unwrap();
+        for part in ["test/good", "test/dent"] {
+            fs::create_dir_all(dir.path().join(part)).unwrap();
+            image::RgbImage::new(8, 8)
+                .save(dir.path().join(part).join("0.png"))
+                .unwrap();
+        }
+        let loading = Loading::opencv(8, 8);
+        let images = Images::Single(dir.path().into());
+        let category = images.load_tests("part", &loading).unwrap();
+        assert_eq!((category.train.len(), category.test.len()), (0, 2));
+        assert!(images.load_normals("part", &loading).is_err());
+        let gear = Images::Demo.load_tests("gear", &Loading::opencv(32, 32)).unwrap();
+        assert!(gear.train.is_empty() && !gear.test.is_empty());
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! A selection says which anomalies suit a category. It is looked up in this order, and [`Selected`] says where it was found:
 //!
-//! 1. the file that was given: its table for the category, else its table `default`, if it has one;
+//! 1. the file that was given: its table for the category, else its table `default`; one with neither is an error;
 //! 2. the demo data's own selections, for the generated images alone;
 //! 3. the built-in selections, for what is known to be MVTec AD by name *and* layout ([`Images::is_mvtec`]);
 //! 4. the default: the paper's three kinds of anomaly, no rotation of normal images.
@@ -31,20 +31,14 @@
 mod error;
 mod images;
 mod mvtec;
+mod place;
 mod selected;
 mod textures;
 
 pub use error::SourceError;
 pub use images::{DEMO_SEED, Images};
+pub use place::{probe_writable, real_path};
 pub use selected::{Origin, Selected, selection_lines};
 pub use textures::Textures;
 
-use std::path::Path;
-
-/// One spelling for one folder, however it was typed.
-fn full_path(dir: &Path) -> String {
-    dir.canonicalize()
-        .unwrap_or_else(|_| dir.into())
-        .display()
-        .to_string()
-}
+use place::full_path;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flawforge_augment::{Selection, Selections};
+use flawforge_augment::{Selection, SelectionError, Selections};
 use flawforge_datasets::demo;
 use flawforge_training::Product;
 
@@ -49,14 +49,11 @@ impl Images {
     /// The selection of a category, by the order that the [module](super) gives. `given` is a file of selections (TOML).
     ///
     /// # Errors
-    /// When the file cannot be read, or its contents are not a valid selection.
+    /// When the file cannot be read, when its contents are not a valid selection, or when it has none for the category.
     pub fn selection(&self, category: &str, given: Option<&Path>) -> Result<Selected, SourceError> {
         if let Some(path) = given {
-            if let Some(selection) = in_file(path, category)? {
-                let origin = Origin::File(path.into());
-                return Ok(Selected { selection, origin });
-            }
-            log::warn!("{}: has neither [{category}] nor [default]", path.display());
+            let (selection, origin) = (in_file(path, category)?, Origin::File(path.into()));
+            return Ok(Selected { selection, origin });
         }
         let (known, origin) = if matches!(self, Self::Demo) {
             let known = Selections::from_toml(demo::selections_toml());
@@ -95,26 +92,39 @@ impl Images {
 }
 
 /// What a file says of a category: its own table, or the table `default`, if there is one.
-fn in_file(path: &Path, category: &str) -> Result<Option<Selection>, SourceError> {
-    let error = |reason: &str| SourceError::Selection {
+fn in_file(path: &Path, category: &str) -> Result<Selection, SourceError> {
+    let error = |reason: String| SourceError::Selection {
         path: path.into(),
-        reason: one_line(reason),
+        reason,
     };
-    let text = fs::read_to_string(path).map_err(|e| error(&format!("cannot be read: {e}")))?;
-    let selections = Selections::from_toml(&text).map_err(|e| error(&e.to_string()))?;
-    let tables: toml::Table = text.parse().map_err(|e: toml::de::Error| error(&e.to_string()))?;
-    let said = selections.get(category).is_some() || tables.contains_key("default");
-    Ok(said.then(|| selections.get_or_default(category).clone()))
+    let text = fs::read_to_string(path).map_err(|e| error(format!("cannot be read: {e}")))?;
+    let selections = Selections::from_toml(&text).map_err(|fault| match fault {
+        SelectionError::Form(fault) => error(in_line(&fault, &text)),
+        fault => error(fault.to_string()),
+    })?;
+    let tables: toml::Table = text.parse().map_err(|fault| error(in_line(&fault, &text)))?;
+    if selections.get(category).is_some() || tables.contains_key("default") {
+        return Ok(selections.get_or_default(category).clone());
+    }
+    let known: Vec<String> = tables.keys().map(|name| format!("[{name}]")).collect();
+    let known = if known.is_empty() {
+        "nothing".to_owned()
+    } else {
+        known.join(", ")
+    };
+    Err(error(format!(
+        "has neither [{category}] nor [default], but {known}"
+    )))
 }
 
-/// The parser draws the place of an error over several lines.
-fn one_line(text: &str) -> String {
-    let parts: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect();
-    parts.join(" ")
+/// What a parser says, after the number of the line. Its own text draws the place over several lines.
+fn in_line(fault: &toml::de::Error, text: &str) -> String {
+    let message: Vec<&str> = fault.message().split_whitespace().collect();
+    let message = message.join(" ");
+    match fault.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
+        None => message,
+    }
 }
 
 /// Which selections are used, one line for each origin: `selection of bottle, cable: built-in (MVTec AD by its layout)`.
@@ -191,16 +201,21 @@ mod tests {
             format!("[{name}]\nopaque = true\n{}", off.concat())
         };
         let file = root.path().join("own.toml");
-        for (name, from_file) in [("leather", true), ("default", true), ("wood", false)] {
+        for name in ["leather", "default"] {
             fs::write(&file, entry(name)).unwrap();
             let found = leather.selection("leather", Some(&file)).unwrap();
-            let origin = if from_file {
-                Origin::File(file.clone())
-            } else {
-                Origin::Mvtec
-            };
-            assert_eq!(found.origin, origin, "{name}");
-            assert_eq!(found.selection.enables(Kind::Transparent), !from_file, "{name}");
+            assert_eq!(found.origin, Origin::File(file.clone()), "{name}");
+            assert!(!found.selection.enables(Kind::Transparent), "{name}");
+        }
+        for (text, known) in [(entry("wood"), "[wood]"), (String::new(), "nothing")] {
+            fs::write(&file, text).unwrap();
+            let said = leather.selection("leather", Some(&file)).unwrap_err().to_string();
+            assert!(
+                said.ends_with(&format!(
+                    "own.toml: has neither [leather] nor [default], but {known}"
+                )),
+                "{said}"
+            );
         }
     }
 
@@ -225,6 +240,11 @@ mod tests {
             let line = said(text);
             assert!(line.contains("own.toml: ") && !line.contains('\n'), "{line}");
         }
+        let line = said(Some("[gear]\nopaque = { on = \"yes\", source = \"proposal\" }\n"));
+        assert!(
+            line.contains("own.toml: line 2: ") && line.ends_with("expected `on` to be true or false"),
+            "{line}"
+        );
     }
 
     #[test]

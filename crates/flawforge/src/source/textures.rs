@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flawforge_augment::{ProceduralTextures, TextureBank, TextureSource};
-use flawforge_datasets::{Limits, load_textures};
+use flawforge_datasets::{Limits, counted, load_textures, path_text, texture_files};
 
 use super::{SourceError, full_path};
 
@@ -61,6 +61,11 @@ impl Textures {
         Ok(match self {
             Self::Procedural => Arc::new(ProceduralTextures::default()),
             Self::Folder(dir) => {
+                let (files, inventory) = texture_files(dir)?;
+                if let Some(passed) = inventory.line() {
+                    let textures = counted(files.len(), "texture");
+                    log::info!("{}: {textures}; passed over: {passed}", path_text(dir));
+                }
                 let images = load_textures(dir, side, side, &Limits::default())?;
                 let bank = TextureBank::new(images).map_err(|source| SourceError::Textures {
                     path: dir.clone(),

@@ -120,10 +120,13 @@ impl<'a> SimulatedSet<'a> {
             };
             self.simulate(kind, image, &mut stream.rng(&purpose))
         })?;
+        let image = to_bytes(&made.image);
         Some(TestImage {
             name: format!("{kind}/{name}_{draw}"),
             defect: kind.name().to_owned(),
-            image: to_bytes(&made.image),
+            size: image.dimensions(),
+            has_truth: true,
+            image,
             mask_half: made.mask.clone(),
             mask: made.mask,
         })

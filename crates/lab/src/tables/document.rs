@@ -4,6 +4,7 @@ use super::grid::{Entry, Grid};
 use crate::cell::CellResult;
 use crate::simulated::SimulatedResult;
 use anyhow::{Context, Result};
+use flawforge::datasets::counted;
 use flawforge::files;
 use flawforge::training::Method;
 use serde::Serialize;
@@ -55,8 +56,10 @@ impl Table {
         if self.missing > 0 {
             let _ = writeln!(
                 text,
-                "\n**{} of {} cells are missing.**",
-                self.missing, self.planned
+                "\n**{} of {} {} missing.**",
+                self.missing,
+                counted(self.planned, "cell"),
+                if self.planned == 1 { "is" } else { "are" }
             );
         }
         for grid in &self.grids {

@@ -30,6 +30,10 @@ const FORMAT: u64 = 2;
 pub struct DataDigests {
     /// Of the names and pixels of the training images.
     pub images: String,
+    /// Of the pixels of each training image ([`pixels_digest`](super::pixels_digest)), so that an evaluation can tell whether a
+    /// test image was trained on. Empty in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub each: Vec<String>,
     /// Of the textures: [`TextureSource::identity`](flawforge_augment::TextureSource::identity).
     pub textures: String,
 }
@@ -41,6 +45,9 @@ pub struct Places {
     pub images: String,
     /// The textures.
     pub textures: String,
+    /// Images that could not be read and were left out, each with what is wrong with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
 }
 
 /// Everything in a checkpoint but its tensors.
@@ -111,6 +118,7 @@ impl Header {
         if self.places.is_some() {
             saved.places = self.places.take();
         }
+        saved.data = self.data.clone();
         *self = saved;
         Ok(())
     }

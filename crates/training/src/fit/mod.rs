@@ -21,7 +21,7 @@ pub use checkpoint::{DataDigests, Places};
 pub(crate) use checkpoint::{Header, read as read_checkpoint};
 pub use journal::{Line, read_journal};
 pub use pace::spoken;
-pub use plan::RunPlan;
+pub use plan::{RunPlan, images_digest, pixels_digest};
 pub use progress::{ProgressStyle, Sweep};
 
 use std::fs;
@@ -219,6 +219,11 @@ fn run(
     }
     if let Some(settings) = settings {
         flawforge_files::write(&files.config(), settings.as_bytes()).map_err(TrainingError::Write)?;
+    }
+    if let Some(places) = header.places.as_ref().filter(|places| !places.skipped.is_empty()) {
+        let mut list = places.skipped.join("\n");
+        list.push('\n');
+        flawforge_files::write(&files.skipped(), list.as_bytes()).map_err(TrainingError::Write)?;
     }
     let resumed_from = header.step;
     let mut session = Session::start(plan, &files, header, options, &options.device)?;

@@ -2,6 +2,7 @@
 
 use flawforge_augment::{Stream, TextureSource};
 use flawforge_datasets::Category;
+use image::RgbImage;
 use rand::seq::SliceRandom;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -80,13 +81,28 @@ pub(super) fn digests(
             "a texture came as {width}x{height} instead of {side}x{side}"
         ));
     }
-    let mut images = Sha256::new();
-    for image in &category.train {
-        images.update(image.name.as_bytes());
-        images.update(image.image.as_raw());
-    }
+    let train = category.train.iter();
     Ok(DataDigests {
-        images: hex::encode(images.finalize()),
+        images: images_digest(train.clone().map(|train| (train.name.as_str(), &train.image))),
+        each: train.map(|train| pixels_digest(&train.image)).collect(),
         textures: textures.identity(),
     })
+}
+
+/// SHA-256 of the names and pixels of images, in hexadecimal digits: what tells the images of one run or evaluation from those
+/// of another.
+pub fn images_digest<'a>(images: impl IntoIterator<Item = (&'a str, &'a RgbImage)>) -> String {
+    let mut digest = Sha256::new();
+    for (name, image) in images {
+        digest.update(name.as_bytes());
+        digest.update(image.as_raw());
+    }
+    hex::encode(digest.finalize())
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of an image's pixels, as [`DataDigests::each`] holds them.
+pub fn pixels_digest(image: &RgbImage) -> String {
+    let mut digits = hex::encode(Sha256::digest(image.as_raw()));
+    digits.truncate(16);
+    digits
 }

@@ -15,14 +15,14 @@ use flawforge::files;
 use image::RgbImage;
 
 use super::simulate::materials;
-use super::source::{CategoryArgs, TextureArgs, describe, make_folder};
+use super::source::{NormalArgs, TextureArgs, describe, make_folder};
 use page::Page;
 
 /// Options of `select`.
 #[derive(Args, Debug)]
 pub(crate) struct SelectArgs {
     #[command(flatten)]
-    category: CategoryArgs,
+    normals: NormalArgs,
     #[command(flatten)]
     textures: TextureArgs,
     /// Selection file to write, for `--selection` of `simulate` and `train` [default: print it]
@@ -44,7 +44,11 @@ pub(crate) struct SelectArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &SelectArgs) -> Result<()> {
-    let category = args.category.load_normals(args.size)?;
+    for output in [&args.out, &args.page].into_iter().flatten() {
+        args.normals.category.check_output(output)?;
+        args.textures.check_output(output)?;
+    }
+    let category = args.normals.load(args.size)?;
     let textures = args.textures.load(args.size)?;
     let normals: Vec<&RgbImage> = category.train.iter().map(|normal| &normal.image).collect();
     let evidence = Evidence::measure(&normals).with_context(|| format!("category `{}`", category.name))?;

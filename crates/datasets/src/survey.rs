@@ -1,0 +1,252 @@
+//! What is odd about the images of a category: doubled ones, constant ones, ones unlike the others.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use image::RgbImage;
+
+use crate::Category;
+use crate::names::counted;
+
+/// An image as a survey sees it.
+struct Seen<'a> {
+    name: &'a str,
+    size: (u32, u32),
+    image: &'a RgbImage,
+    defective: bool,
+}
+
+/// What is odd about images, all compared at the size at which they were loaded: what a method sees. `Display` is one phrase;
+/// it is empty where nothing is odd.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Images that are the same in every pixel, in groups of at least two.
+    pub doubled: Vec<Vec<String>>,
+    /// Those of the groups in which one image counts as normal and another as defective.
+    pub contradictory: Vec<Vec<String>>,
+    /// Images of one colour.
+    pub constant: Vec<String>,
+    /// Images unlike the others, each with what is unlike.
+    pub unusual: Vec<(String, String)>,
+}
+
+/// Fewer images than these have no usual look (proposal).
+const FEWEST: usize = 8;
+/// Most images have the shape of most others, or shape says nothing (proposal).
+const MAJORITY: f64 = 0.85;
+/// A shape is unlike when width through height differs by this share (proposal).
+const SHAPE: f64 = 0.1;
+/// A brightness is unlike when it differs by this much of 255, and by so many median deviations (proposal).
+const BRIGHTNESS: (f64, f64) = (40.0, 10.0);
+
+impl Survey {
+    /// Of the images to train on.
+    pub fn of_normals(category: &Category) -> Self {
+        let seen = category.train.iter().map(|train| Seen {
+            name: &train.name,
+            size: train.size,
+            image: &train.image,
+            defective: false,
+        });
+        Self::of(&seen.collect::<Vec<_>>(), true)
+    }
+
+    /// Of the test images. Defects may look as they like: only doubled and constant images are told.
+    pub fn of_tests(category: &Category) -> Self {
+        let seen = category.test.iter().map(|test| Seen {
+            name: &test.name,
+            size: test.size,
+            image: &test.image,
+            defective: test.is_defective(),
+        });
+        Self::of(&seen.collect::<Vec<_>>(), false)
+    }
+
+    fn of(seen: &[Seen], alike: bool) -> Self {
+        let mut groups: HashMap<&[u8], Vec<&Seen>> = HashMap::new();
+        for image in seen {
+            groups.entry(image.image.as_raw()).or_default().push(image);
+        }
+        let mut doubled: Vec<Vec<&Seen>> = groups.into_values().filter(|group| group.len() > 1).collect();
+        doubled.sort_by_key(|group| group[0].name);
+        let names = |group: &Vec<&Seen>| {
+            group
+                .iter()
+                .map(|image| image.name.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let both =
+            |group: &&Vec<&Seen>| group.iter().any(|i| i.defective) && group.iter().any(|i| !i.defective);
+        let constant = seen.iter().filter(|image| is_constant(image.image));
+        Self {
+            contradictory: doubled.iter().filter(both).map(names).collect(),
+            doubled: doubled.iter().map(names).collect(),
+            constant: constant.map(|image| image.name.to_owned()).collect(),
+            unusual: if alike { unusual(seen) } else { Vec::new() },
+        }
+    }
+
+    /// Whether nothing is odd.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn is_constant(image: &RgbImage) -> bool {
+    let mut pixels = image.pixels();
+    let first = pixels.next();
+    pixels.all(|pixel| Some(pixel) == first)
+}
+
+fn unusual(seen: &[Seen]) -> Vec<(String, String)> {
+    if seen.len() < FEWEST {
+        return Vec::new();
+    }
+    let shape = |image: &Seen| (f64::from(image.size.0) / f64::from(image.size.1)).ln();
+    let brightness = |image: &Seen| {
+        let values = image.image.as_raw();
+        values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len().max(1) as f64
+    };
+    let usual_shape = median(seen.iter().map(shape));
+    let levels: Vec<f64> = seen.iter().map(brightness).collect();
+    let usual_level = median(levels.iter().copied());
+    let spread = median(levels.iter().map(|level| (level - usual_level).abs()));
+    let odd_shape = |image: &Seen| (shape(image) - usual_shape).abs() > SHAPE;
+    let usual_shapes = seen.iter().filter(|image| !odd_shape(image)).count();
+    let shape_says = usual_shapes as f64 >= MAJORITY * seen.len() as f64;
+    let usual_size = seen
+        .iter()
+        .find(|image| !odd_shape(image))
+        .map_or((0, 0), |image| image.size);
+    let mut found = Vec::new();
+    for (image, level) in seen.iter().zip(levels) {
+        let off = (level - usual_level).abs();
+        if shape_says && odd_shape(image) {
+            let ((w, h), (others_w, others_h)) = (image.size, usual_size);
+            found.push((
+                image.name.to_owned(),
+                format!("{w}x{h}, others {others_w}x{others_h}"),
+            ));
+        } else if off > BRIGHTNESS.0.max(BRIGHTNESS.1 * spread) {
+            let than = if level > usual_level { "brighter" } else { "darker" };
+            found.push((
+                image.name.to_owned(),
+                format!("{than}: {level:.0} of 255, others {usual_level:.0}"),
+            ));
+        }
+    }
+    found
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+impl fmt::Display for Survey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |items: Vec<String>, count: usize| {
+            const SHOWN: usize = 3;
+            let shown = items.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+            let more = if items.len() > SHOWN { ", ..." } else { "" };
+            format!("{count} ({shown}{more})")
+        };
+        let groups =
+            |groups: &[Vec<String>]| groups.iter().map(|group| group.join(" = ")).collect::<Vec<_>>();
+        let mut phrases = Vec::new();
+        if !self.doubled.is_empty() {
+            let count = self.doubled.iter().map(|group| group.len() - 1).sum();
+            phrases.push(format!("doubled: {}", list(groups(&self.doubled), count)));
+        }
+        if !self.contradictory.is_empty() {
+            let found = counted(self.contradictory.len(), "picture");
+            let which = groups(&self.contradictory).join(", ");
+            phrases.push(format!("{found} both normal and defective: {which}"));
+        }
+        if !self.constant.is_empty() {
+            phrases.push(format!(
+                "of one color: {}",
+                list(self.constant.clone(), self.constant.len())
+            ));
+        }
+        if !self.unusual.is_empty() {
+            let unusual = self.unusual.iter().map(|(name, what)| format!("{name}: {what}"));
+            phrases.push(format!(
+                "unusual: {}",
+                list(unusual.collect(), self.unusual.len())
+            ));
+        }
+        f.write_str(&phrases.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{TestImage, TrainImage};
+    use flawforge_masks::Mask;
+    use image::Rgb;
+
+    fn picture(seed: u8) -> RgbImage {
+        RgbImage::from_fn(8, 8, |x, y| {
+            Rgb([90 + ((x * 5 + y * 3) as u8 ^ seed) % 16, seed, 100])
+        })
+    }
+
+    fn normals(images: Vec<RgbImage>) -> Category {
+        let train = images.into_iter().enumerate().map(|(index, image)| TrainImage {
+            name: index.to_string(),
+            size: (80, 40),
+            image,
+        });
+        Category {
+            name: "part".into(),
+            train: train.collect(),
+            test: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn twins_constants_and_strangers_are_named() {
+        let mut images: Vec<RgbImage> = (0..10).map(picture).collect();
+        images[7] = images[2].clone();
+        images[4] = RgbImage::from_pixel(8, 8, Rgb([255; 3]));
+        let mut category = normals(images);
+        category.train[9].size = (40, 80);
+        let survey = Survey::of_normals(&category);
+        assert_eq!(survey.doubled, [["2", "7"]]);
+        assert_eq!(survey.constant, ["4"]);
+        assert!(survey.contradictory.is_empty());
+        assert_eq!(
+            survey.to_string(),
+            "doubled: 1 (2 = 7); of one color: 1 (4); unusual: 2 (4: brighter: 255 of 255, others 68, 9: 40x80, others 80x40)"
+        );
+        let usual = Survey::of_normals(&normals((0..10).map(picture).collect()));
+        assert!(usual.is_empty() && usual.to_string().is_empty());
+    }
+
+    #[test]
+    fn one_picture_with_two_labels_is_a_contradiction() {
+        let test = |name: &str, defect: &str, seed| TestImage {
+            name: name.into(),
+            defect: defect.into(),
+            size: (8, 8),
+            has_truth: true,
+            image: picture(seed),
+            mask: Mask::empty(8, 8),
+            mask_half: Mask::empty(8, 8),
+        };
+        let mut category = normals(Vec::new());
+        category.test = vec![
+            test("bad/0", "bad", 1),
+            test("good/0", "good", 2),
+            test("good/1", "good", 1),
+        ];
+        let said = Survey::of_tests(&category).to_string();
+        assert_eq!(
+            said,
+            "doubled: 1 (bad/0 = good/1); 1 picture both normal and defective: bad/0 = good/1"
+        );
+    }
+}

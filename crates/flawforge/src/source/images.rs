@@ -113,6 +113,10 @@ impl Images {
         let Some(files) = self.files(category, Purpose::Both)? else {
             return Ok(demo::category(category, loading, DEMO_SEED)?);
         };
+        // A file that is missing may be why there is one sort alone.
+        if !files.train_faults.is_empty() || !files.test_faults.is_empty() {
+            return Ok(Category::load(&files, loading, &Limits::default())?);
+        }
         let (defective, _) = files.masked();
         if defective == 0 || defective == files.test.len() {
             let path = self.folder(category).unwrap_or_default();
@@ -136,8 +140,12 @@ impl Images {
             .into_iter()
             .collect();
         let (defective, masked) = files.masked();
-        if masked > 0 && masked < defective {
-            said.push(format!("{masked} of {defective} defective images have masks: pixel figures are on these and the normal ones"));
+        match masked {
+            0 if defective > 0 => said.push("no masks, so no pixel figures".to_owned()),
+            some if some < defective => said.push(format!(
+                "{some} of {defective} defective images have masks: pixel figures are on these and the normal ones"
+            )),
+            _ => {}
         }
         said.extend(files.inventory.assumed);
         Ok((!said.is_empty()).then(|| said.join("; ")))
@@ -314,6 +322,36 @@ mod tests {
             .to_string();
         assert!(said.contains("images are read from"), "{said}");
         assert!(Images::Demo.check_output("gear", &at("part/normal")).is_ok());
+    }
+
+    #[test]
+    fn masks_that_are_missing_are_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let picture = |path: &str| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            image::RgbImage::new(8, 8).save(path).unwrap();
+        };
+        for path in [
+            "train/good/0.png",
+            "test/good/0.png",
+            "test/dent/0.png",
+            "test/dent/1.png",
+        ] {
+            picture(path);
+        }
+        let images = Images::Single(dir.path().into());
+        let said = || images.passed_over("part").unwrap();
+        assert_eq!(said().as_deref(), Some("no masks, so no pixel figures"));
+        picture("ground_truth/dent/0.png");
+        assert!(said().unwrap().starts_with("1 of 2 defective images have masks"));
+        picture("ground_truth/dent/1.png");
+        assert_eq!(said(), None);
+        assert_eq!(Images::Demo.passed_over("gear").unwrap(), None);
+        // A fault of the files is told before what it may cause.
+        fs::remove_dir_all(dir.path().join("test/dent")).unwrap();
+        let fault = images.load_to_score("part", &Loading::opencv(8, 8)).unwrap_err();
+        assert!(fault.to_string().contains("mask without an image"), "{fault}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::mem::ManuallyDrop;
 
 use candle_core::cuda_backend::WrapErr;
-use candle_core::cuda_backend::cudarc::driver::PinnedHostSlice;
+use candle_core::cuda_backend::cudarc::driver::{CudaEvent, PinnedHostSlice};
 use candle_core::{Device, Result, Shape, Tensor};
 
 use super::gpu::{Gpu, count};
@@ -13,8 +13,8 @@ use super::gpu::{Gpu, count};
 /// Pinned buffers of a length: enough for the uploads of two steps, so that preparing one never waits for the other.
 const BUFFERS: usize = 8;
 
-/// Buffers by device and length, the one whose copy is oldest first.
-type Buffers = HashMap<(usize, usize), VecDeque<PinnedHostSlice<f32>>>;
+/// Buffers by device and length with the end of their last copy, the oldest first.
+type Buffers = HashMap<(usize, usize), VecDeque<(PinnedHostSlice<f32>, CudaEvent)>>;
 
 thread_local! {
     /// Never freed: when a thread ends, the driver may be gone.
@@ -29,7 +29,11 @@ pub(crate) fn upload(values: &[f32], shape: Shape, device: &Device) -> Result<Te
     PINNED.with_borrow_mut(|pinned| {
         let buffers = pinned.entry((context.ordinal(), values.len())).or_default();
         let mut buffer = match buffers.pop_front() {
-            Some(oldest) if buffers.len() + 1 >= BUFFERS => oldest,
+            Some((oldest, copied)) if buffers.len() + 1 >= BUFFERS => {
+                // Its last copy may still be to come. The buffer's own event does not know: the device records none by itself.
+                copied.synchronize().w()?;
+                oldest
+            }
             other => {
                 if let Some(oldest) = other {
                     buffers.push_front(oldest);
@@ -38,11 +42,11 @@ pub(crate) fn upload(values: &[f32], shape: Shape, device: &Device) -> Result<Te
                 unsafe { context.alloc_pinned::<f32>(values.len()) }.w()?
             }
         };
-        // Waits for the buffer's last copy, if that is still to come.
         buffer.as_mut_slice().w()?.copy_from_slice(values);
         let mut result = gpu.alloc::<f32>(values.len())?;
         gpu.stream.memcpy_htod(&buffer, &mut result).w()?;
-        buffers.push_back(buffer);
+        let copied = gpu.stream.record_event(None).w()?;
+        buffers.push_back((buffer, copied));
         Ok(gpu.tensor(result, shape))
     })
 }

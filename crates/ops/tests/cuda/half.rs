@@ -146,7 +146,8 @@ fn layers(device: &Device, side: usize, widths: [usize; 2]) -> Result<(Vec<Vec<f
 /// The length of the difference, as a share of the length of what is expected.
 ///
 /// Rounding moves numbers across the kink of a ReLU, which changes single gradients by all that they are. So gradients are
-/// compared as a whole.
+/// compared as a whole: where a share p of the ReLUs is closed that was open, they differ by about the root of p, which for
+/// numbers of eight bits is a tenth (0.09 was seen on an H200; for TF32 0.02).
 fn distance(expected: &[f32], found: &[f32]) -> f64 {
     assert_eq!(expected.len(), found.len());
     let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>();
@@ -159,8 +160,8 @@ fn layers_agree_in_every_precision() {
     let mut faults = Vec::new();
     for (precision, tolerance) in [
         (Precision::F32, 1e-4),
-        (Precision::Tf32, 1e-2),
-        (Precision::Bf16, 5e-2),
+        (Precision::Tf32, 4e-2),
+        (Precision::Bf16, 1.5e-1),
     ] {
         let Some(gpu) = gpu(precision) else { return };
         for (side, widths) in [(12, [16, 24]), (9, [5, 6]), (32, [64, 32])] {

@@ -3,14 +3,18 @@
 use std::path::Path;
 
 use flawforge_masks::Mask;
-use image::{GrayImage, RgbImage};
+use image::RgbImage;
 use rayon::prelude::*;
 
+use crate::alike::{Alike, load_alike};
+use crate::decode::{decode, picture};
 use crate::layout::GOOD;
-use crate::{CategoryFiles, DatasetError, Limits, Loading, TestFile, files, load_gray, load_rgb, resize};
+use crate::note::{Note, Remark};
+use crate::truth::{Beside, MaskCounts, Marks, Truth, truth};
+use crate::{CategoryFiles, DatasetError, Limits, Loading, PixelScale, TestFile, files};
 
 /// The images of one category, all of one size, with ground truth of one size.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Category {
     /// Name of the category.
     pub name: String,
@@ -18,6 +22,10 @@ pub struct Category {
     pub train: Vec<TrainImage>,
     /// Test images, by defect type, then by file name; may be empty.
     pub test: Vec<TestImage>,
+    /// The scale that files with more than 8 bits were read by.
+    pub scale: PixelScale,
+    /// What is doubtful, assumed or passed over in the files, in their order. [`note_lines`](crate::note_lines) makes text of it.
+    pub notes: Vec<Note>,
 }
 
 /// A normal image to train on.
@@ -39,26 +47,63 @@ pub struct TestImage {
     /// The image, RGB.
     pub image: RgbImage,
     /// Ground truth by DRAEM's rule: a pixel is anomalous where the resized mask is exactly 255, that is where all
-    /// contributing pixels of the file are. Empty for normal images, and for defective ones without a mask file.
+    /// contributing pixels of the file are marked. Empty for normal images, and for defective ones without a mask file.
     pub mask: Mask,
     /// Ground truth by the plain rule: anomalous where the resized mask is at least half of 255. Never smaller than `mask`.
     pub mask_half: Mask,
+    /// What the mask file marks; `None` without one.
+    pub marks: Option<Marks>,
+    /// Width and height of the image's file in pixels, upright.
+    pub file_size: (u32, u32),
 }
 
 impl TestImage {
+    /// An image with ground truth of the same size that comes from no file.
+    pub fn drawn(name: String, defect: String, image: RgbImage, mask: Mask) -> Self {
+        let marks = (defect != GOOD).then(|| Marks::of(&mask));
+        let file_size = image.dimensions();
+        Self {
+            name,
+            defect,
+            image,
+            mask_half: mask.clone(),
+            mask,
+            marks,
+            file_size,
+        }
+    }
+
+    /// Reads a test image and its mask at their own size, for scores at the resolution of the files. Deep values are read by
+    /// `scale`.
+    ///
+    /// # Errors
+    /// As [`Category::load`].
+    pub fn at_file_size(file: &TestFile, scale: PixelScale, limits: &Limits) -> Result<Self, DatasetError> {
+        Ok(load_test(file, None, scale, limits)?.0)
+    }
+
     /// Whether the image shows a defect.
     pub fn is_defective(&self) -> bool {
         self.defect != GOOD
+    }
+
+    /// Whether it is known which pixels are anomalous. It is not for a defective image without a mask, or with one that marks
+    /// nothing: such an image has no part in metrics of pixels.
+    pub fn pixels_are_known(&self) -> bool {
+        !self.is_defective() || self.marks.is_some_and(|marks| marks.marked > 0)
     }
 }
 
 impl Category {
     /// Decodes all files in parallel and brings them to the sizes, by the resampling, that a method asks for (aspect ratio
-    /// ignored). The result does not depend on the number of threads. Masks are resized, then binarised.
+    /// ignored). The result does not depend on the number of threads.
+    ///
+    /// Files with more than 8 bits are read by the scale of `loading`, or by one that all training images give together. Masks
+    /// are made binary at their own size, turned as their images are, then resized, then judged.
     ///
     /// # Errors
-    /// Files that cannot be decoded or are over the limits, masks whose size differs from their image's, masks whose values
-    /// stop short of 128, no training image, a side of zero. Every file is checked before returning.
+    /// Files that cannot be decoded or are over the limits, masks whose size differs from their image's, masks whose values are
+    /// too faint to tell marks from noise, no training image, a side of zero. Every file is checked before returning.
     pub fn load(files: &CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
         for (width, height) in [loading.image, loading.mask] {
             check_target(width, height)?;
@@ -70,30 +115,49 @@ impl Category {
                 needed: NEEDED,
             });
         }
-        let train: Vec<_> = files
-            .train
-            .par_iter()
-            .map(|path| {
-                let image = loading.resized(&load_rgb(path, limits)?);
-                Ok(TrainImage {
-                    name: files::stem(path),
-                    image,
-                })
-            })
-            .collect();
+        let train = load_alike(&files.train, loading.scale, limits, |path, read| {
+            let mut notes = read.notes;
+            if is_constant(&read.image) {
+                notes.push(note(path, Remark::Constant));
+            }
+            let image = TrainImage {
+                name: files::stem(path),
+                image: loading.resized(&read.image),
+            };
+            (image, notes)
+        });
+        // Without a scale the test images cannot be read right, but the faults of their files are found all the same.
+        let any = PixelScale {
+            reals: Some((0.0, 1.0)),
+            ..PixelScale::default()
+        };
+        let scale = train.as_ref().map_or(any, |train| train.scale);
         let test: Vec<_> = files
             .test
             .par_iter()
-            .map(|file| load_test(file, loading, limits))
+            .map(|file| load_test(file, Some(loading), scale, limits))
             .collect();
-        match (all_or_errors(train), all_or_errors(test)) {
-            (Ok(train), Ok(test)) => Ok(Self {
-                name: files.name.clone(),
-                train,
-                test,
-            }),
-            (train, test) => Err(both(train.err(), test.err())),
+        let (Alike { images, mut notes, .. }, test) = match (train, all_or_errors(test)) {
+            (Ok(train), Ok(test)) => (train, test),
+            (train, test) => return Err(both(train.err(), test.err())),
+        };
+        let constant = notes.iter().filter(|note| note.remark == Remark::Constant).count();
+        if constant == images.len() {
+            notes.retain(|note| note.remark != Remark::Constant);
+            notes.push(note(&files.train[0], Remark::AllConstant));
         }
+        let mut images_and_notes = Vec::with_capacity(test.len());
+        for (image, found) in test {
+            images_and_notes.push(image);
+            notes.extend(found);
+        }
+        Ok(Self {
+            name: files.name.clone(),
+            train: images,
+            test: images_and_notes,
+            scale,
+            notes,
+        })
     }
 
     /// [`CategoryFiles::discover`] and [`Category::load`] in one.
@@ -104,65 +168,83 @@ impl Category {
         Self::load(&CategoryFiles::discover(dir)?, loading, limits)
     }
 
-    /// Whether pixel metrics mean something: some defective image has ground truth. (A plain folder has masks for all of its
-    /// defective images or for none.)
+    /// Whether pixel metrics mean something: some defective image has ground truth.
     pub fn has_ground_truth(&self) -> bool {
         self.test
             .iter()
             .any(|image| image.is_defective() && !image.mask_half.is_empty())
     }
+
+    /// How the masks of the test images came out.
+    pub fn mask_counts(&self) -> MaskCounts {
+        MaskCounts::of(&self.test)
+    }
 }
 
-fn load_test(file: &TestFile, loading: &Loading, limits: &Limits) -> Result<TestImage, DatasetError> {
-    let (width, height) = loading.mask;
-    let image = load_rgb(&file.path, limits);
-    let truth = file
-        .mask
-        .as_ref()
-        .map(|path| load_gray(path, limits).map(|mask| (path, mask)))
-        .transpose();
-    let (image, truth) = match (image, truth) {
-        (Ok(image), Ok(truth)) => (image, truth),
-        (image, truth) => return Err(both(image.err(), truth.err())),
+fn note(path: &Path, remark: Remark) -> Note {
+    Note {
+        path: path.to_path_buf(),
+        remark,
+    }
+}
+
+fn is_constant(image: &RgbImage) -> bool {
+    let mut pixels = image.pixels();
+    let first = pixels.next();
+    pixels.all(|pixel| Some(pixel) == first)
+}
+
+/// A test image and its mask, at the sizes of `loading` or at their own.
+fn load_test(
+    file: &TestFile,
+    loading: Option<&Loading>,
+    scale: PixelScale,
+    limits: &Limits,
+) -> Result<(TestImage, Vec<Note>), DatasetError> {
+    let image = decode(&file.path, limits).and_then(|decoded| {
+        let stored = (decoded.image.width(), decoded.image.height());
+        let orientation = decoded.orientation;
+        Ok((picture(&file.path, decoded, &scale)?, stored, orientation))
+    });
+    let mask = file.mask.as_ref().map(|path| Ok((path, decode(path, limits)?)));
+    let ((read, stored, orientation), mask) = match (image, mask.transpose()) {
+        (Ok(image), Ok(mask)) => (image, mask),
+        (image, mask) => return Err(both(image.err(), mask.err())),
     };
-    let (mask, mask_half) = match truth {
-        None => (Mask::empty(width, height), Mask::empty(width, height)),
-        Some((path, mask)) => {
-            if mask.dimensions() != image.dimensions() {
-                return Err(DatasetError::MaskSize {
-                    mask: path.clone(),
-                    mask_size: mask.dimensions(),
-                    image: file.path.clone(),
-                    image_size: image.dimensions(),
-                });
-            }
-            // Masks written as 0 and 1 look empty to every rule; say so instead of scoring against nothing.
-            let largest = mask.as_raw().iter().copied().max().unwrap_or(0);
-            if (1..128).contains(&largest) {
-                return Err(DatasetError::MaskValues {
-                    mask: path.clone(),
-                    largest,
-                });
-            }
-            let mask = resize::bilinear_gray(&mask, width, height);
-            (at_least(&mask, 255), at_least(&mask, 128))
+    let mut notes = read.notes;
+    let file_size = read.image.dimensions();
+    let size = loading.map_or(file_size, |loading| loading.mask);
+    let (mask, mask_half, marks) = match mask {
+        None => (Mask::empty(size.0, size.1), Mask::empty(size.0, size.1), None),
+        Some((path, decoded)) => {
+            let beside = Beside {
+                path: &file.path,
+                size: stored,
+                orientation,
+            };
+            let Truth {
+                mask,
+                mask_half,
+                marks,
+                remarks,
+            } = truth(path, &decoded, &beside, size)?;
+            notes.extend(remarks.into_iter().map(|remark| note(path, remark)));
+            (mask, mask_half, Some(marks))
         }
     };
-    Ok(TestImage {
+    let image = TestImage {
         name: format!("{}/{}", file.defect, files::stem(&file.path)),
         defect: file.defect.clone(),
-        image: loading.resized(&image),
+        image: match loading {
+            Some(loading) => loading.resized(&read.image),
+            None => read.image,
+        },
         mask,
         mask_half,
-    })
-}
-
-/// DRAEM divides the resized mask by 255 and truncates, so 255 alone counts (docs/method.md, section 13.1); 128 is the first
-/// value of at least one half.
-fn at_least(mask: &GrayImage, level: u8) -> Mask {
-    Mask::from_fn(mask.width(), mask.height(), |x, y| {
-        mask.get_pixel(x, y)[0] >= level
-    })
+        marks,
+        file_size,
+    };
+    Ok((image, notes))
 }
 
 fn both(first: Option<DatasetError>, second: Option<DatasetError>) -> DatasetError {

@@ -35,23 +35,35 @@
 
 #![forbid(unsafe_code)]
 
+mod alike;
 mod category;
 mod decode;
 pub mod demo;
 mod error;
 mod files;
+mod jpeg;
 mod layout;
+mod levels;
 mod limits;
 mod loading;
+mod note;
+mod pixels;
+mod regions;
+mod scale;
 mod split;
 mod textures;
+mod tiff;
+mod truth;
 
 pub use category::{Category, TestImage, TrainImage};
-pub use decode::{load_gray, load_rgb};
+pub use decode::{Picture, load_gray, load_picture, load_rgb};
 pub use error::DatasetError;
 pub use flawforge_resample::{Resampling, Resizing, resize};
 pub use layout::{CategoryFiles, GOOD, TestFile, categories};
 pub use limits::Limits;
 pub use loading::Loading;
+pub use note::{Note, Remark, lines as note_lines};
+pub use scale::PixelScale;
 pub use split::parity_split;
 pub use textures::{load_texture_classes, load_textures};
+pub use truth::{MaskCounts, Marks};

@@ -1,11 +1,11 @@
 //! A folder of texture images, the source of anomalies' looks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use rayon::prelude::*;
 
-use crate::{DatasetError, Limits, files, load_rgb, resize};
+use crate::alike::load_alike;
+use crate::{DatasetError, Limits, files, resize};
 
 /// Loads the images of `dir` and of its folders (`dir/*.jpg`, `dir/*/*.jpg`, all known endings), sorted by path, each brought
 /// to `width × height` ignoring the aspect ratio, as DRAEM does with DTD. The root of an unpacked DTD (`images/` beside
@@ -35,11 +35,7 @@ pub fn load_textures(
         });
     }
     paths.sort();
-    let loaded: Vec<Result<RgbImage, DatasetError>> = paths
-        .par_iter()
-        .map(|path| load_rgb(path, limits).map(|i| resize::bilinear_rgb(&i, width, height)))
-        .collect();
-    crate::category::all_or_errors(loaded)
+    load(&paths, (width, height), limits)
 }
 
 /// Loads the images of each folder of `dir` as a class of its own, named after the folder, sorted by name; otherwise as
@@ -67,11 +63,7 @@ pub fn load_texture_classes(
         if paths.is_empty() {
             continue;
         }
-        let loaded: Vec<Result<RgbImage, DatasetError>> = paths
-            .par_iter()
-            .map(|path| load_rgb(path, limits).map(|i| resize::bilinear_rgb(&i, width, height)))
-            .collect();
-        classes.push((files::stem(&folder), crate::category::all_or_errors(loaded)?));
+        classes.push((files::stem(&folder), load(&paths, (width, height), limits)?));
     }
     if classes.len() < 2 {
         return Err(DatasetError::NoImages {
@@ -80,6 +72,12 @@ pub fn load_texture_classes(
         });
     }
     Ok(classes)
+}
+
+/// Textures of more than 8 bits have a scale of their own, that of all of them together.
+fn load(paths: &[PathBuf], (width, height): (u32, u32), limits: &Limits) -> Result<Vec<RgbImage>, DatasetError> {
+    let resized = |image: &RgbImage| resize::bilinear_rgb(image, width, height);
+    Ok(load_alike(paths, None, limits, |_, read| (resized(&read.image), Vec::new()))?.images)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::alike::{Alike, load_alike};
 use crate::decode::{decode, picture};
 use crate::layout::GOOD;
 use crate::note::{Note, Remark};
-use crate::truth::{Beside, MaskCounts, Marks, Truth, truth};
+use crate::truth::{Beside, Marks, MaskCounts, Truth, truth};
 use crate::{CategoryFiles, DatasetError, Limits, Loading, PixelScale, TestFile, files};
 
 /// The images of one category, all of one size, with ground truth of one size.
@@ -137,11 +137,19 @@ impl Category {
             .par_iter()
             .map(|file| load_test(file, Some(loading), scale, limits))
             .collect();
-        let (Alike { images, mut notes, .. }, test) = match (train, all_or_errors(test)) {
+        let (
+            Alike {
+                images, mut notes, ..
+            },
+            test,
+        ) = match (train, all_or_errors(test)) {
             (Ok(train), Ok(test)) => (train, test),
             (train, test) => return Err(both(train.err(), test.err())),
         };
-        let constant = notes.iter().filter(|note| note.remark == Remark::Constant).count();
+        let constant = notes
+            .iter()
+            .filter(|note| note.remark == Remark::Constant)
+            .count();
         if constant == images.len() {
             notes.retain(|note| note.remark != Remark::Constant);
             notes.push(note(&files.train[0], Remark::AllConstant));

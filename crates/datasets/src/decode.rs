@@ -82,15 +82,15 @@ pub(crate) struct Decoded {
 /// Whether width and height change places.
 pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-    matches!(
-        orientation,
-        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH
-    )
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
 /// A decoded file as upright RGB.
 pub(crate) fn picture(path: &Path, decoded: Decoded, scale: &PixelScale) -> Result<Picture, DatasetError> {
-    let (rgb, found) = to_rgb(&decoded.image, decoded.alpha, scale).map_err(|reason| undecodable(path, &reason))?;
+    let (rgb, found) = to_rgb(&decoded.image, decoded.alpha, scale).map_err(|value| {
+        let path = path.to_path_buf();
+        DatasetError::NoScale { path, value }
+    })?;
     let mut image = DynamicImage::ImageRgb8(rgb);
     image.apply_orientation(decoded.orientation);
     let remarks = decoded.remarks.into_iter().chain(found);
@@ -168,11 +168,14 @@ pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<Decoded, DatasetErr
             })
         }
         Some(ImageFormat::Png) => {
-            let decoder = PngDecoder::with_limits(cursor(), bound.clone()).map_err(opened)?;
+            let closed = closed_png(&bytes);
+            let decoder = PngDecoder::with_limits(Cursor::new(&*closed), bound.clone()).map_err(opened)?;
             check(decoder.dimensions())?;
             let moves = decoder.is_apng().map_err(opened)?;
             let mut decoded = finish(decoder, bound).map_err(opened)?;
             decoded.remarks.extend(moves.then(|| further("frames")));
+            let lacks_end = matches!(closed, Cow::Owned(_));
+            decoded.remarks.extend(lacks_end.then_some(Remark::NoEnd));
             Ok(decoded)
         }
         Some(ImageFormat::WebP) => {
@@ -235,6 +238,32 @@ fn whole_jpeg<'a>(bytes: &'a [u8], remarks: &mut Vec<Remark>) -> Result<Cow<'a, 
     remarks.push(Remark::NoEnd);
     // Decoders grey the last rows where the marker is missing, even if their data are there.
     Ok(Cow::Owned([&bytes[..whole.end], &[0xff, 0xd9]].concat()))
+}
+
+/// The bytes of a PNG file, with an end chunk where it is missing. One that is cut within its pixels stays faulty: their
+/// checksums, or their rows, are missing.
+fn closed_png(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const END: &[u8; 12] = b"\0\0\0\0IEND\xae\x42\x60\x82";
+    let mut at = 8;
+    // Length, name, content, checksum.
+    while let Some(head) = bytes.get(at..at + 8) {
+        let length = head[..4]
+            .iter()
+            .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+        let (name, end) = (&head[4..], at.saturating_add(length).saturating_add(12));
+        if name == b"IEND" && end <= bytes.len() {
+            return Cow::Borrowed(bytes);
+        }
+        if end > bytes.len() {
+            // Pixels are missing: that is for the decoder to say.
+            if name == b"IDAT" {
+                return Cow::Borrowed(bytes);
+            }
+            break;
+        }
+        at = end;
+    }
+    Cow::Owned([&bytes[..at.min(bytes.len())], END].concat())
 }
 
 fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, DatasetError> {

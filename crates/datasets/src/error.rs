@@ -100,6 +100,15 @@ pub enum DatasetError {
         /// The decoder's words, on one line.
         reason: String,
     },
+    /// Floating-point, signed or 32-bit values beyond 0 to 1, and nothing says which of them is white: the training images
+    /// had no such values.
+    #[error("{}: its values go as far as {value}, and no image of this kind was trained on that would tell which value is white", path.display())]
+    NoScale {
+        /// The file.
+        path: PathBuf,
+        /// Its value farthest from 0 to 1.
+        value: f32,
+    },
     /// Width or height is over [`crate::Limits::max_side`].
     #[error("{}: too large: {width}x{height} pixels, the limit is {max_side} a side", path.display())]
     TooLarge {

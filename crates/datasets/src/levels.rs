@@ -16,6 +16,8 @@ const LABELS: usize = 16;
 const COLORS: usize = 64;
 /// Below this largest value, a lossy mask has lost its labels (proposal).
 const FAINTEST: u16 = 32;
+/// Levels between 0 and 255 that reducing a mask leaves at least: quarters, where four pixels become one (proposal).
+const QUARTERS: usize = 3;
 /// Share of gray pixels that must lie between marked and unmarked ones for a mask to count as reduced (proposal).
 const ON_BORDERS: f64 = 0.95;
 
@@ -46,7 +48,9 @@ pub(crate) fn marked(decoded: &Decoded) -> Result<Marked, u8> {
     }
     let has_zero = levels[0];
     // Without 0.
-    let levels: Vec<u16> = (1..=u16::MAX).filter(|&level| levels[usize::from(level)]).collect();
+    let levels: Vec<u16> = (1..=u16::MAX)
+        .filter(|&level| levels[usize::from(level)])
+        .collect();
     let largest = levels.last().copied().unwrap_or(0);
     let full = match (plane.deep, largest) {
         (false, _) | (true, ..256) => 255,
@@ -54,7 +58,10 @@ pub(crate) fn marked(decoded: &Decoded) -> Result<Marked, u8> {
     };
     let half = full / 2 + 1;
     let binary = |from: u16| {
-        let values = plane.values.iter().map(|&value| if value >= from { 255 } else { 0 });
+        let values = plane
+            .values
+            .iter()
+            .map(|&value| if value >= from { 255 } else { 0 });
         GrayImage::from_raw(width, height, values.collect()).unwrap_or_default()
     };
     let image = if levels.len() <= 1 {
@@ -73,7 +80,10 @@ pub(crate) fn marked(decoded: &Decoded) -> Result<Marked, u8> {
             if levels.len() > LABELS || decoded.lossy {
                 remarks.push(Remark::ManyGreys { from: half, full });
             } else if levels[0] < half {
-                let levels = std::iter::once(0).filter(|_| has_zero).chain(levels.iter().copied()).collect();
+                let levels = std::iter::once(0)
+                    .filter(|_| has_zero)
+                    .chain(levels.iter().copied())
+                    .collect();
                 remarks.push(Remark::SeveralLevels { levels, from: half });
             }
             binary(half)
@@ -92,10 +102,10 @@ pub(crate) fn marked(decoded: &Decoded) -> Result<Marked, u8> {
 }
 
 /// Whether gray values are the borders of a mask that was brought to another size by bilinear resizing: they lie between
-/// marked and unmarked pixels, one pixel wide, in many levels. Such a pixel is partly covered, and DRAEM's rule (only 255
+/// marked and unmarked pixels, one pixel wide, in several levels. Such a pixel is partly covered, and DRAEM's rule (only 255
 /// counts) is about that.
 fn is_reduced(mask: &GrayImage, levels: usize) -> bool {
-    if levels <= LABELS {
+    if levels <= QUARTERS {
         return false;
     }
     let (mut gray, mut between) = (0u64, 0u64);
@@ -143,14 +153,25 @@ fn wide(values: &[u8]) -> Vec<u16> {
 
 /// Real values: from 0 to 1 over all 16 bits, larger ones as they are.
 fn whole_numbers(values: &[f32]) -> Vec<u16> {
-    let largest = values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f32::max);
+    let largest = values
+        .iter()
+        .copied()
+        .filter(|v| v.is_finite())
+        .fold(0.0, f32::max);
     let factor = if largest <= 1.0 { f32::from(u16::MAX) } else { 1.0 };
-    values.iter().map(|value| (value * factor).round() as u16).collect()
+    values
+        .iter()
+        .map(|value| (value * factor).round() as u16)
+        .collect()
 }
 
 /// Gray or color with alpha. The mask is in what varies: in the colors, or in alpha where visible colors are constant.
 fn with_alpha(samples: &[u16], channels: usize, deep: bool, lossy: bool, remarks: &mut Vec<Remark>) -> Plane {
-    let pixels = || samples.chunks_exact(channels).map(|pixel| pixel.split_at(channels - 1));
+    let pixels = || {
+        samples
+            .chunks_exact(channels)
+            .map(|pixel| pixel.split_at(channels - 1))
+    };
     let full = if deep { u16::MAX } else { 255 };
     let alphas: Vec<u16> = pixels().map(|(_, alpha)| alpha[0]).collect();
     let alpha_varies = alphas.iter().any(|&alpha| Some(&alpha) != alphas.first());
@@ -163,8 +184,13 @@ fn with_alpha(samples: &[u16], channels: usize, deep: bool, lossy: bool, remarks
     // What is hidden under alpha is not marked.
     let shown: Vec<u16> = pixels()
         .flat_map(|(color, alpha)| {
-            let share = if alpha_varies { u64::from(alpha[0]) } else { u64::from(full) };
-            let cover = move |level: u16| ((u64::from(level) * share + u64::from(full) / 2) / u64::from(full)) as u16;
+            let share = if alpha_varies {
+                u64::from(alpha[0])
+            } else {
+                u64::from(full)
+            };
+            let cover =
+                move |level: u16| ((u64::from(level) * share + u64::from(full) / 2) / u64::from(full)) as u16;
             [0, 1, 2].map(|channel| cover(color[channel.min(color.len() - 1)]))
         })
         .collect();

@@ -66,4 +66,4 @@ pub use note::{Note, Remark, lines as note_lines};
 pub use scale::PixelScale;
 pub use split::parity_split;
 pub use textures::{load_texture_classes, load_textures};
-pub use truth::{MaskCounts, Marks};
+pub use truth::{Marks, MaskCounts};

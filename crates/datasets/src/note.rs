@@ -259,7 +259,10 @@ pub fn lines(notes: &[Note]) -> Vec<(bool, String)> {
                 said.push((doubt, format!("{}: {}", note.path.display(), note.remark)));
             }
             if group.len() > LINES {
-                said.push((doubt, format!("... and {} more masks like these", group.len() - LINES)));
+                said.push((
+                    doubt,
+                    format!("... and {} more masks like these", group.len() - LINES),
+                ));
             }
             continue;
         }
@@ -301,7 +304,10 @@ mod tests {
             "0.png, 1.png, 2.png and 27 more files: mask with labels up to 2 instead of 0 and 255: all but 0 count as marked"
         );
         assert!(!said[0].0 && said[1].0);
-        assert_eq!(said[2].1, "31.png: the mask marks 80 % of its image; is it inverted?");
+        assert_eq!(
+            said[2].1,
+            "31.png: the mask marks 80 % of its image; is it inverted?"
+        );
         let many: Vec<Note> = (0..50).map(|i| note(i, Remark::MarksNothing)).collect();
         let said = lines(&many);
         assert_eq!(said.len(), LINES + 1);

@@ -23,12 +23,12 @@ pub(crate) enum Alpha {
 /// hold nothing there, black that is, are read as they are.
 ///
 /// # Errors
-/// Real values that the scale knows nothing of, in words.
+/// The farthest real value, where the scale knows nothing of such values.
 pub(crate) fn to_rgb(
     image: &DynamicImage,
     alpha: Alpha,
     scale: &PixelScale,
-) -> Result<(RgbImage, Vec<Remark>), String> {
+) -> Result<(RgbImage, Vec<Remark>), f32> {
     let mut remarks = Vec::new();
     let same = |value: u8| value;
     let word = |value: u16| scale.word(value);
@@ -57,7 +57,7 @@ pub(crate) fn to_rgb(
 }
 
 /// Whether values lie where the scale does not reach.
-fn beyond(image: &DynamicImage, scale: &PixelScale, remarks: &mut Vec<Remark>) -> Result<(), String> {
+fn beyond(image: &DynamicImage, scale: &PixelScale, remarks: &mut Vec<Remark>) -> Result<(), f32> {
     let extent = Extent::of(image);
     if let Some((_, most)) = extent.words {
         let white = scale.largest_word();
@@ -75,10 +75,7 @@ fn beyond(image: &DynamicImage, scale: &PixelScale, remarks: &mut Vec<Remark>) -
         let (black, white) = scale.ends();
         let value = if most - white > black - least { most } else { least };
         if scale.reals.is_none() && (most > white + UNKNOWN_RANGE || least < black - UNKNOWN_RANGE) {
-            return Err(format!(
-                "floating-point or signed values as far as {value}, but no such image was trained on, so nothing says which \
-                 value is white (without that, 0 to 1 is read)"
-            ));
+            return Err(value);
         }
         if most > white || least < black {
             remarks.push(Remark::Beyond { value, black, white });
@@ -153,9 +150,8 @@ mod tests {
                 _ => Rgba([hidden, 200, hidden, if x < 128 { 0 } else { 128 }]),
             })
         };
-        let read = |hidden| {
-            to_rgb(&image(hidden).into(), Alpha::Straight, &PixelScale::default()).expect("read")
-        };
+        let read =
+            |hidden| to_rgb(&image(hidden).into(), Alpha::Straight, &PixelScale::default()).expect("read");
         let (rgb, remarks) = read(90);
         assert_eq!(remarks, [Remark::Transparent]);
         for x in 0..256u32 {
@@ -176,18 +172,40 @@ mod tests {
     fn values_beyond_the_scale_are_said_or_refused() {
         let deep: DynamicImage = ImageBuffer::from_pixel(2, 2, image::Luma([4000u16])).into();
         let of = |image: &DynamicImage, scale: PixelScale| to_rgb(image, Alpha::Straight, &scale);
-        assert_eq!(of(&deep, PixelScale::default()).expect("read").1, [Remark::Dark { bits: 12 }]);
-        let twelve = PixelScale { words: Some(12), reals: None };
+        assert_eq!(
+            of(&deep, PixelScale::default()).expect("read").1,
+            [Remark::Dark { bits: 12 }]
+        );
+        let twelve = PixelScale {
+            words: Some(12),
+            reals: None,
+        };
         assert!(of(&deep, twelve).expect("read").1.is_empty());
-        let ten = PixelScale { words: Some(10), reals: None };
+        let ten = PixelScale {
+            words: Some(10),
+            reals: None,
+        };
         let (rgb, remarks) = of(&deep, ten).expect("read");
-        assert!(matches!(remarks[..], [Remark::Beyond { value: 4000.0, white: 1023.0, .. }]));
+        assert!(matches!(
+            remarks[..],
+            [Remark::Beyond {
+                value: 4000.0,
+                white: 1023.0,
+                ..
+            }]
+        ));
         assert_eq!(rgb.get_pixel(0, 0).0, [255; 3]);
 
         let float: DynamicImage = image::Rgb32FImage::from_pixel(2, 2, Rgb([0.0, 3000.0, f32::NAN])).into();
-        assert!(of(&float, PixelScale::default()).expect_err("refused").contains("as far as 3000"));
-        let wide = PixelScale { words: None, reals: Some((0.0, 4095.0)) };
+        assert_eq!(of(&float, PixelScale::default()).expect_err("refused"), 3000.0);
+        let wide = PixelScale {
+            words: None,
+            reals: Some((0.0, 4095.0)),
+        };
         let (rgb, remarks) = of(&float, wide).expect("read");
-        assert_eq!((rgb.get_pixel(0, 0).0, remarks), ([0, 187, 0], vec![Remark::NotNumbers]));
+        assert_eq!(
+            (rgb.get_pixel(0, 0).0, remarks),
+            ([0, 187, 0], vec![Remark::NotNumbers])
+        );
     }
 }

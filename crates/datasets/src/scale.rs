@@ -167,8 +167,12 @@ impl Extent {
     /// Of 256 levels, those between the least and the largest value, if the extent has deep values.
     pub(crate) fn levels(&self, scale: &PixelScale) -> Option<u32> {
         let of = |least: u8, most: u8| u32::from(most.abs_diff(least)) + 1;
-        let words = self.words.map(|(least, most)| of(scale.word(least), scale.word(most)));
-        let reals = self.reals.map(|(least, most)| of(scale.real(least), scale.real(most)));
+        let words = self
+            .words
+            .map(|(least, most)| of(scale.word(least), scale.word(most)));
+        let reals = self
+            .reals
+            .map(|(least, most)| of(scale.real(least), scale.real(most)));
         words.into_iter().chain(reals).min()
     }
 }
@@ -201,7 +205,11 @@ mod tests {
             let values = scene.map(|value| value << (depth - 8));
             let scale = words(&values).scale();
             assert_eq!(scale.words, Some(depth));
-            assert_eq!(values.map(|value| u16::from(scale.word(value))), scene, "{depth} bits");
+            assert_eq!(
+                values.map(|value| u16::from(scale.word(value))),
+                scene,
+                "{depth} bits"
+            );
         }
         // 8-bit values in 16-bit files, and what today's meaning is: the upper byte.
         assert_eq!(words(&[0, 255]).scale().words, Some(8));
@@ -214,9 +222,18 @@ mod tests {
     fn the_scale_is_that_of_all_images_together() {
         let both = words(&[5, 900]).join(words(&[100, 4000]));
         assert_eq!((both.words, both.scale().words), (Some((5, 4000)), Some(12)));
-        let mixed = both.join(Extent { bytes: true, ..Extent::default() });
+        let mixed = both.join(Extent {
+            bytes: true,
+            ..Extent::default()
+        });
         assert!(mixed.bytes && mixed.words == both.words);
-        assert_eq!(words(&[20_000, 20_600]).levels(&PixelScale { words: Some(15), reals: None }), Some(5));
+        assert_eq!(
+            words(&[20_000, 20_600]).levels(&PixelScale {
+                words: Some(15),
+                reals: None
+            }),
+            Some(5)
+        );
     }
 
     #[test]
@@ -238,6 +255,9 @@ mod tests {
         }
         let scale = reals(&[0.0, 255.0]).scale();
         assert!((0..=255u8).all(|value| scale.real(f32::from(value)) == value));
-        assert_eq!((scale.real(f32::NAN), scale.real(1e9), scale.real(-1e9)), (0, 255, 0));
+        assert_eq!(
+            (scale.real(f32::NAN), scale.real(1e9), scale.real(-1e9)),
+            (0, 255, 0)
+        );
     }
 }

@@ -75,7 +75,11 @@ pub fn load_texture_classes(
 }
 
 /// Textures of more than 8 bits have a scale of their own, that of all of them together.
-fn load(paths: &[PathBuf], (width, height): (u32, u32), limits: &Limits) -> Result<Vec<RgbImage>, DatasetError> {
+fn load(
+    paths: &[PathBuf],
+    (width, height): (u32, u32),
+    limits: &Limits,
+) -> Result<Vec<RgbImage>, DatasetError> {
     let resized = |image: &RgbImage| resize::bilinear_rgb(image, width, height);
     Ok(load_alike(paths, None, limits, |_, read| (resized(&read.image), Vec::new()))?.images)
 }

@@ -38,7 +38,9 @@ fn words(error: impl std::fmt::Display) -> Words {
 }
 
 fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Decoder<Cursor<&'a [u8]>>, Words> {
-    Ok(Decoder::new(Cursor::new(bytes)).map_err(words)?.with_limits(limits.clone()))
+    Ok(Decoder::new(Cursor::new(bytes))
+        .map_err(words)?
+        .with_limits(limits.clone()))
 }
 
 impl<'a> Tiff<'a> {
@@ -65,8 +67,9 @@ impl<'a> Tiff<'a> {
 
     /// The first page.
     pub(crate) fn decode(mut self, bound: image::Limits) -> Result<Decoded, Words> {
-        let extra = self.numbers(Tag::ExtraSamples)?.unwrap_or_default();
-        let is_alpha = matches!(extra.first(), Some(&MULTIPLIED | &STRAIGHT));
+        let extra = self.numbers(Tag::ExtraSamples)?;
+        let extra = extra.map(|kinds| kinds.first().copied().unwrap_or_default());
+        let is_alpha = matches!(extra, Some(MULTIPLIED | STRAIGHT));
         let lossy = self.number(Tag::Compression)? == Some(JPEG);
         if lossy {
             self.check_jpegs()?;
@@ -75,11 +78,11 @@ impl<'a> Tiff<'a> {
             Ok(decoder) => finish(decoder, bound).map_err(words)?,
             Err(_) => self.own_kinds(is_alpha)?,
         };
-        if !is_alpha {
-            // Four samples without a word about the fourth: it may be infrared, and is no alpha.
+        if extra.is_some() && !is_alpha {
+            // A fourth sample of its own kind, infrared for example. (Where nothing is said of it, it is alpha, as in libtiff.)
             decoded.image = without_alpha(decoded.image);
         }
-        if extra.first() == Some(&MULTIPLIED) {
+        if extra == Some(MULTIPLIED) {
             decoded.alpha = Alpha::Multiplied;
         }
         decoded.lossy = lossy;
@@ -109,7 +112,10 @@ impl<'a> Tiff<'a> {
         let starts = places(Tag::StripOffsets, Tag::TileOffsets)?;
         let lengths = places(Tag::StripByteCounts, Tag::TileByteCounts)?;
         let tables = self.decoder.find_tag(Tag::JPEGTables).map_err(words)?;
-        let tables = tables.map(|tables| tables.into_u8_vec()).transpose().map_err(words)?;
+        let tables = tables
+            .map(|tables| tables.into_u8_vec())
+            .transpose()
+            .map_err(words)?;
         for (start, length) in starts.into_iter().zip(lengths) {
             let start = usize::try_from(start).unwrap_or(usize::MAX).min(self.bytes.len());
             let rest = &self.bytes[start..];
@@ -161,8 +167,13 @@ impl<'a> Tiff<'a> {
             return Err("the palette has another size than its indices need".to_owned());
         }
         // Old programs wrote 8 bits into the 16 of a palette.
-        let shift = if map.iter().all(|&level| level < 256) { 0 } else { 8 };
-        let color = |index: usize| Rgb([0, 1, 2].map(|channel| (map[channel * count + index] >> shift) as u8));
+        let shift = if map.iter().all(|&level| level < 256) {
+            0
+        } else {
+            8
+        };
+        let color =
+            |index: usize| Rgb([0, 1, 2].map(|channel| (map[channel * count + index] >> shift) as u8));
         let patched = self.patched(&[(Tag::PhotometricInterpretation, u32::from(BLACK_IS_ZERO))])?;
         let indices = match read(&mut open(&patched, &self.limits)?)?.0 {
             DecodingResult::U8(values) if bits < 8 => unpacked(&values, self.size, u32::from(bits)),
@@ -193,7 +204,8 @@ impl<'a> Tiff<'a> {
             return Err("packed samples are no whole numbers".to_owned());
         };
         let values = unpacked(&bytes, self.size, bits);
-        let image: Option<ImageBuffer<Luma<u16>, _>> = ImageBuffer::from_raw(self.size.0, self.size.1, values);
+        let image: Option<ImageBuffer<Luma<u16>, _>> =
+            ImageBuffer::from_raw(self.size.0, self.size.1, values);
         Ok(image.ok_or_else(short)?.into())
     }
 
@@ -216,7 +228,9 @@ impl<'a> Tiff<'a> {
         let count = number(bytes.get(start..start + head).ok_or_else(missing)?);
         for index in 0..usize::try_from(count).map_err(words)? {
             let place = start + head + index * entry;
-            let Some(found) = bytes.get(place..place + entry) else { break };
+            let Some(found) = bytes.get(place..place + entry) else {
+                break;
+            };
             let tag = number(&found[..2]);
             let Some(&(_, value)) = changes.iter().find(|(tag_, _)| u64::from(tag_.to_u16()) == tag) else {
                 continue;
@@ -300,7 +314,9 @@ fn arranged(
             Ok(image.ok_or_else(short)?.into())
         }
         (DecodingResult::U8(values), ColorType::YCbCr(_)) => {
-            let levels = values.chunks_exact(3).flat_map(|p| from_ycbcr([p[0], p[1], p[2]]));
+            let levels = values
+                .chunks_exact(3)
+                .flat_map(|p| from_ycbcr([p[0], p[1], p[2]]));
             let image = RgbImage::from_raw(width, height, levels.collect());
             Ok(image.ok_or_else(short)?.into())
         }

@@ -107,7 +107,11 @@ impl<'a> Bits<'a> {
             (0, _) => {
                 let length = (LOOKUP as usize + 1..17).find(|&length| bits < table.limit[length]);
                 let Some(length) = length else {
-                    return Err(if self.count < 16 { Fault::Short } else { Fault::Code });
+                    return Err(if self.count < 16 {
+                        Fault::Short
+                    } else {
+                        Fault::Code
+                    });
                 };
                 let place = (bits >> (16 - length)) as i32 + table.offset[length];
                 let symbol = usize::try_from(place).ok().and_then(|at| table.symbols.get(at));
@@ -126,6 +130,12 @@ impl<'a> Bits<'a> {
         }
         self.count = self.count.checked_sub(bits).ok_or(Fault::Short)?;
         Ok((self.buffer >> self.count) as u32 & ((1 << bits) - 1))
+    }
+
+    /// Whether the rest of the byte that is begun is filled up with ones, as the standard wants it at the end of a scan.
+    pub(super) fn is_padded(&self) -> bool {
+        let ones = (1u64 << (self.count % 8)) - 1;
+        self.buffer >> (self.count / 8 * 8) & ones == ones
     }
 
     /// The byte after the last one of which a bit was taken.

@@ -137,13 +137,20 @@ impl<'a> Walk<'a> {
     fn segment(&mut self) -> Result<&'a [u8], Stop> {
         let length = self.bytes.get(self.at..self.at + 2).ok_or_else(header)?;
         let length = usize::from(length[0]) << 8 | usize::from(length[1]);
-        let content = self.bytes.get(self.at + 2..self.at + length.max(2)).ok_or_else(header)?;
+        let content = self
+            .bytes
+            .get(self.at + 2..self.at + length.max(2))
+            .ok_or_else(header)?;
         self.at += length.max(2);
         Ok(content)
     }
 
     fn unfinished(&self) -> Stop {
-        match self.components.iter().any(|component| component.missing[0].is_some()) {
+        match self
+            .components
+            .iter()
+            .any(|component| component.missing[0].is_some())
+        {
             true => Stop::Faulty("the file ends early (scans of the JPEG are missing)".to_owned()),
             false => header(),
         }
@@ -162,7 +169,11 @@ impl<'a> Walk<'a> {
             .map(|part| (part[0], (u32::from(part[1] >> 4), u32::from(part[1] & 15))))
             .collect();
         let fits = |side: u32| (1..=4).contains(&side);
-        if sampling.is_empty() || !sampling.iter().all(|(_, (wide, high))| fits(*wide) && fits(*high)) {
+        if sampling.is_empty()
+            || !sampling
+                .iter()
+                .all(|(_, (wide, high))| fits(*wide) && fits(*high))
+        {
             return Err(Stop::NotReadHere);
         }
         let most = sampling.iter().fold((1, 1), |most, (_, (wide, high))| {
@@ -199,7 +210,11 @@ impl<'a> Walk<'a> {
             let symbols = rest.get(16..16 + length).ok_or_else(header)?;
             let table = Table::new(counts, symbols)
                 .ok_or_else(|| Stop::Faulty("a table of the JPEG is damaged".to_owned()))?;
-            let class = if head >> 4 == 0 { &mut self.tables.first } else { &mut self.tables.other };
+            let class = if head >> 4 == 0 {
+                &mut self.tables.first
+            } else {
+                &mut self.tables.other
+            };
             *class.get_mut(usize::from(head & 15)).ok_or(Stop::NotReadHere)? = Some(table);
             content = &rest[16 + length..];
         }
@@ -215,7 +230,13 @@ impl<'a> Walk<'a> {
         let place = |id: u8| self.components.iter().position(|component| component.id == id);
         let parts: Option<Vec<_>> = parts
             .chunks_exact(2)
-            .map(|part| Some((place(part[0])?, usize::from(part[1] >> 4), usize::from(part[1] & 15))))
+            .map(|part| {
+                Some((
+                    place(part[0])?,
+                    usize::from(part[1] >> 4),
+                    usize::from(part[1] & 15),
+                ))
+            })
             .collect();
         let damaged = || Stop::Faulty("the header of a scan of the JPEG is damaged".to_owned());
         let scan = Scan {
@@ -240,29 +261,38 @@ impl<'a> Walk<'a> {
             self.progressive,
         );
         match read {
-            Ok(end) if self.fades_out(end) => Err(Stop::Faulty(
-                "the JPEG is cut: its end was filled up with zeros".to_owned(),
-            )),
-            Ok(end) => Ok(end),
+            Ok((end, padded)) => match self.bytes.get(end) {
+                Some(0) if self.fades_out(end) => Err(Stop::Faulty(
+                    "the JPEG is cut, and filled up with zeros".to_owned(),
+                )),
+                // Where no marker follows, the end shows at least that it is one.
+                Some(&next) if next != 0xff && !padded => {
+                    let height = self.height;
+                    Err(Stop::Faulty(format!(
+                        "the JPEG is cut or damaged before row {height}, its last"
+                    )))
+                }
+                _ => Ok(end),
+            },
             Err((Fault::NoTable, _)) => Err(Stop::NotReadHere),
             Err((fault, share)) => {
                 let row = (share * f64::from(self.height)) as u32;
                 let height = self.height;
                 Err(Stop::Faulty(match fault {
-                    Fault::Short => format!("the file ends early (the JPEG's data end near row {row} of {height})"),
+                    Fault::Short => {
+                        format!("the file ends early (the JPEG's data end near row {row} of {height})")
+                    }
                     _ => format!("the JPEG is cut or damaged near row {row} of {height}"),
                 }))
             }
         }
     }
 
-    /// Whether a scan's data end in zeros and more zeros follow where a marker belongs: copies that broke off leave these.
-    /// Zeros spell valid codes.
+    /// Whether a scan's data end in zeros, where more of them follow in place of a marker: copies that broke off leave these,
+    /// and zeros spell valid codes.
     fn fades_out(&self, end: usize) -> bool {
-        const MANY: usize = 32;
-        let (before, after) = self.bytes.split_at(end);
-        let is_zero = |byte: &u8| *byte == 0;
-        before.len() > MANY && before[end - MANY..].iter().all(is_zero) && after.first().is_some_and(is_zero)
+        const MANY: usize = 4;
+        end > MANY && self.bytes[end - MANY..end].iter().all(|byte| *byte == 0)
     }
 }
 

@@ -41,7 +41,8 @@ pub(super) struct Tables {
     pub(super) restart: u32,
 }
 
-/// Reads a scan from the byte after its header. Returns the byte after its data; or a fault with the row of units it is in.
+/// Reads a scan from the byte after its header. Returns the byte after its data and whether its last byte is filled up with
+/// ones; or a fault, with the share of the picture's height above the units it is in.
 pub(super) fn read(
     bytes: &[u8],
     at: usize,
@@ -50,7 +51,7 @@ pub(super) fn read(
     units: (u32, u32),
     tables: &Tables,
     progressive: bool,
-) -> Result<usize, (Fault, f64)> {
+) -> Result<(usize, bool), (Fault, f64)> {
     let alone = match scan.parts.as_slice() {
         [(component, ..)] => Some(components[*component].alone),
         _ => None,
@@ -64,7 +65,10 @@ pub(super) fn read(
         run: 0,
     };
     for unit in 0..u64::from(across) * u64::from(down) {
-        let place = ((unit % u64::from(across)) as u32, (unit / u64::from(across)) as u32);
+        let place = (
+            (unit % u64::from(across)) as u32,
+            (unit / u64::from(across)) as u32,
+        );
         let reached = |fault| (fault, f64::from(place.1) / f64::from(down));
         if tables.restart > 0 && unit > 0 && unit.is_multiple_of(u64::from(tables.restart)) {
             let number = (unit / u64::from(tables.restart) - 1) % 8;
@@ -72,7 +76,11 @@ pub(super) fn read(
         }
         for part in &scan.parts {
             let component = &mut components[part.0];
-            let (wide, high) = if alone.is_some() { (1, 1) } else { component.sampling };
+            let (wide, high) = if alone.is_some() {
+                (1, 1)
+            } else {
+                component.sampling
+            };
             for block in 0..wide * high {
                 let column = place.0 * wide + block % wide;
                 let row = place.1 * high + block / wide;
@@ -86,7 +94,7 @@ pub(super) fn read(
         let (from, to) = (usize::from(scan.band.0), usize::from(scan.band.1));
         components[part.0].missing[from..=to].fill(Some(scan.low));
     }
-    Ok(reader.bits.end())
+    Ok((reader.bits.end(), reader.bits.is_padded()))
 }
 
 struct Reader<'a> {

@@ -3,6 +3,7 @@
 use crate::cell::CellKey;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use flawforge::datasets::note_lines;
 use flawforge::files;
 use flawforge::models::AnomalyMap;
 use flawforge::source::Images;
@@ -86,6 +87,9 @@ pub fn export_maps(args: &ExportMapsArgs) -> Result<()> {
     }
     for (name, run) in opened {
         let category = images.load(&name, &run.loading())?;
+        for (_, line) in note_lines(&category.notes) {
+            eprintln!("note: {line}");
+        }
         let sizes = match args.size {
             MapSize::Image => images.test_sizes(&name)?,
             MapSize::Network => None,

@@ -12,12 +12,12 @@ use crate::sweep::{self, Job, Outcome};
 use crate::tables::{self, Finished, PaperTable, Table};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::datasets::{Category, Loading};
+use flawforge::datasets::{Category, Loading, note_lines};
 use flawforge::fault::in_one_line;
 use flawforge::source::Images;
 use flawforge::training::Method;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::sync::{Arc, Mutex};
 
@@ -284,15 +284,21 @@ fn run_waiting(
     // All images are decoded before the first step: a corrupt file is found now, not in the tenth cell.
     // Methods that want a category alike share it.
     let mut images: HashMap<(usize, Loading), Category> = HashMap::new();
+    let mut said = BTreeSet::new();
     for &place in waiting {
         let cell = &cells[place];
         let common = cell.set.as_ref().map(|_| plan.common_loading());
         for loading in [Some(cell.loading), common].into_iter().flatten() {
             if let Entry::Vacant(entry) = images.entry((cell.category, loading)) {
-                entry.insert(
-                    plan.data
-                        .load_to_score(&plan.categories[cell.category], &loading)?,
-                );
+                let loaded = plan
+                    .data
+                    .load_to_score(&plan.categories[cell.category], &loading)?;
+                for (_, line) in note_lines(&loaded.notes) {
+                    if said.insert(line.clone()) {
+                        eprintln!("note: {line}");
+                    }
+                }
+                entry.insert(loaded);
             }
         }
     }

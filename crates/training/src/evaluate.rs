@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use flawforge_datasets::{Category, TestImage};
-use flawforge_metrics::{Bins, ErrorBound, ImageScores, Metric, PixelMetrics, PixelScores, Scores};
-use flawforge_models::{Detection, Detector, View};
+use flawforge_datasets::{Category, MaskCounts, TestImage};
+use flawforge_metrics::{Metric, Scores};
+use flawforge_models::{Detection, Detector};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainingError};
-use crate::settings::{Evaluated, GroundTruth};
+use crate::scorer::{Measured, Scorer};
+use crate::settings::Evaluated;
 
 /// One test image's result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,18 +23,6 @@ pub struct ImageResult {
     pub defective: bool,
     /// Image score.
     pub score: f32,
-}
-
-/// Values of the metrics of a detector, fractions in `[0, 1]`. One is absent where it is not defined: without both normal and
-/// defective test images, or without ground-truth masks.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Measured {
-    /// On whole images.
-    pub scores: Scores,
-    /// See [`Evaluation::scores_in_view`].
-    pub scores_in_view: Option<Scores>,
-    /// See [`Evaluation::error_bounds`].
-    pub error_bounds: Scores,
 }
 
 /// A detector's results on a category.
@@ -53,6 +42,12 @@ pub struct Evaluation {
     /// ([`Evaluated::bounded`]).
     #[serde(default, skip_serializing_if = "Scores::is_empty")]
     pub error_bounds: Scores,
+    /// How the masks came out at the size of scoring.
+    #[serde(default)]
+    pub masks: MaskCounts,
+    /// Width and height in pixels that pixels were scored at; `None` where each image was scored at the size of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scored_at: Option<(u32, u32)>,
     /// Results in the order of the test images.
     pub images: Vec<ImageResult>,
     /// Seconds that detection took.
@@ -60,6 +55,37 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// Why a metric is not defined here, in a phrase; `None` where it has a value.
+    pub fn reason(&self, metric: Metric) -> Option<String> {
+        if self.scores.contains_key(&metric) {
+            return None;
+        }
+        let defective = self.images.iter().filter(|image| image.defective).count();
+        let masks = &self.masks;
+        let left = match metric {
+            Metric::PixelAurocHalf | Metric::PixelApHalf | Metric::AuproHalf => masks.nothing_left_half,
+            _ => masks.nothing_left,
+        };
+        Some(if defective == 0 {
+            "there are no defective test images".to_owned()
+        } else if matches!(metric, Metric::ImageAuroc | Metric::ImageAp) {
+            "there are no normal test images".to_owned()
+        } else if masks.masks == 0 {
+            "the defective test images have no masks".to_owned()
+        } else if masks.mark_nothing == masks.masks {
+            format!("none of the {} masks marks anything", masks.masks)
+        } else {
+            let size = self.scored_at.map_or_else(
+                || "at the size of the files".to_owned(),
+                |(width, height)| format!("at {width}x{height}"),
+            );
+            format!(
+                "no pixel is left of the marks {size} ({left} of {} masks)",
+                masks.masks
+            )
+        })
+    }
+
     /// The category and its main metrics in one line, in percent.
     pub fn headline(&self) -> String {
         let main = [Metric::ImageAuroc, Metric::PixelAuroc, Metric::PixelAp].map(|metric| {
@@ -102,209 +128,111 @@ pub fn evaluate_each(
     settings: &Evaluated,
     each: &mut dyn FnMut(usize, &Detection),
 ) -> Result<Evaluation> {
-    if category.test.is_empty() {
+    evaluated(detector, category, settings, None, each)
+}
+
+/// As [`evaluate_each`], but pixels are scored at the size of the files: `own` loads a test image and its masks at their own
+/// size, by its position ([`TestImage::at_file_size`]), and its map is brought to that size. Sets with many pixels are scored
+/// in [bounded memory](Evaluated::bounded).
+///
+/// # Errors
+/// As [`evaluate_with`], and those of `own`.
+pub fn evaluate_at_file_size(
+    detector: &dyn Detector,
+    category: &Category,
+    settings: &Evaluated,
+    own: &mut dyn FnMut(usize) -> Result<TestImage>,
+    each: &mut dyn FnMut(usize, &Detection),
+) -> Result<Evaluation> {
+    let pixels = |test: &TestImage| u64::from(test.file_size.0) * u64::from(test.file_size.1);
+    let all: u64 = category.test.iter().map(pixels).sum();
+    let settings = Evaluated {
+        bounded: settings.bounded || all > MOST_EXACT_PIXELS,
+        ..settings.clone()
+    };
+    evaluated(detector, category, &settings, Some(own), each)
+}
+
+/// Pixels that are scored exactly at the size of the files: 5 bytes each are held, half a gigabyte (proposal).
+const MOST_EXACT_PIXELS: u64 = 100_000_000;
+
+type Own<'a> = &'a mut dyn FnMut(usize) -> Result<TestImage>;
+
+fn evaluated(
+    detector: &dyn Detector,
+    category: &Category,
+    settings: &Evaluated,
+    mut own: Option<Own<'_>>,
+    each: &mut dyn FnMut(usize, &Detection),
+) -> Result<Evaluation> {
+    let Some(first) = category.test.first() else {
         return Err(TrainingError::Data {
             category: category.name.clone(),
             fault: "has no test images to score".to_owned(),
         });
-    }
+    };
     let batch = settings.batch.max(1);
     let mut scorer = Scorer::new(settings, detector.view())?;
     let mut images = Vec::with_capacity(category.test.len());
+    let mut masks = MaskCounts::default();
     let mut detect_seconds = 0.0;
     for (chunk, tests) in category.test.chunks(batch).enumerate() {
         let pictures: Vec<&RgbImage> = tests.iter().map(|test| &test.image).collect();
         let began = Instant::now();
         let detections = detector.detect(&pictures)?;
         detect_seconds += began.elapsed().as_secs_f64();
-        for (place, (test, detection)) in tests.iter().zip(&detections).enumerate() {
-            scorer.push(test, detection)?;
-            each(chunk * batch + place, detection);
+        for (place, (test, detection)) in tests.iter().zip(detections).enumerate() {
+            let position = chunk * batch + place;
+            each(position, &detection);
             images.push(ImageResult {
                 name: test.name.clone(),
                 defect: test.defect.clone(),
                 defective: test.is_defective(),
                 score: detection.score,
             });
+            match &mut own {
+                None => {
+                    masks.add(test);
+                    scorer.push(test, &detection)?;
+                }
+                Some(own) => {
+                    let test = own(position)?;
+                    let (width, height) = test.image.dimensions();
+                    masks.add(&test);
+                    let map = detection.map.resized(width, height);
+                    scorer.push(&test, &Detection { map, ..detection })?;
+                }
+            }
         }
     }
     let measured = scorer.finish()?;
+    let Measured {
+        scores,
+        scores_in_view,
+        error_bounds,
+    } = measured;
     Ok(Evaluation {
         category: category.name.clone(),
-        scores: measured.scores,
-        scores_in_view: measured.scores_in_view,
-        error_bounds: measured.error_bounds,
+        scores,
+        scores_in_view,
+        error_bounds,
+        masks,
+        scored_at: own.is_none().then(|| (first.mask.width(), first.mask.height())),
         images,
         detect_seconds,
     })
 }
 
-/// Scores a detector image by image. It holds the scores of the pixels, or histograms of them, and no image, map or picture.
-#[derive(Debug, Clone)]
-pub struct Scorer {
-    aupro_limit: f64,
-    images: ImageScores,
-    normal: usize,
-    defective: usize,
-    main: Pixels,
-    half: Pixels,
-    /// Of the part that the detector looks at, where that is not all.
-    in_view: Option<Pixels>,
-}
-
-impl Scorer {
-    /// A scorer that has seen nothing yet; `view` is the part of the images that the detector looks at, if not all.
-    ///
-    /// # Errors
-    /// When the histograms of bounded memory cannot be made.
-    pub fn new(settings: &Evaluated, view: Option<View>) -> Result<Self> {
-        let pixels = |rule, part| Pixels::new(rule, part, settings.bounded);
-        Ok(Self {
-            aupro_limit: settings.aupro_limit,
-            images: ImageScores::new(),
-            normal: 0,
-            defective: 0,
-            main: pixels(settings.ground_truth, None)?,
-            half: pixels(GroundTruth::Half, None)?,
-            in_view: view
-                .map(|view| pixels(GroundTruth::Half, Some(view)))
-                .transpose()?,
-        })
-    }
-
-    /// Adds what a detector says of a test image.
-    ///
-    /// # Errors
-    /// A map of another size than the image's mask, a score that is not a number.
-    pub fn push(&mut self, test: &TestImage, detection: &Detection) -> Result<()> {
-        self.images.push(detection.score, test.is_defective())?;
-        match test.is_defective() {
-            true => self.defective += 1,
-            false => self.normal += 1,
-        }
-        self.main.push(test, detection)?;
-        self.half.push(test, detection)?;
-        match &mut self.in_view {
-            Some(part) => part.push(test, detection),
-            None => Ok(()),
-        }
-    }
-
-    /// The metrics of all images so far.
-    ///
-    /// # Errors
-    /// When a metric cannot be computed.
-    pub fn finish(self) -> Result<Measured> {
-        let mut measured = Measured::default();
-        let Measured {
-            scores,
-            scores_in_view,
-            error_bounds,
-        } = &mut measured;
-        if self.defective > 0 && self.normal > 0 {
-            let metrics = self.images.finish()?;
-            scores.extend([
-                (Metric::ImageAuroc, metrics.auroc),
-                (Metric::ImageAp, metrics.average_precision),
-            ]);
-        }
-        let limit = self.aupro_limit;
-        let (main, half) = rayon::join(|| self.main.finish(limit), || self.half.finish(limit));
-        for (metrics, names) in [(main?, WHOLE), (half?, HALF)] {
-            if let Some(metrics) = metrics {
-                scores.extend(names.into_iter().zip(values(&metrics)));
-                if metrics.error != ErrorBound::default() {
-                    error_bounds.extend(names.into_iter().zip(bounds(&metrics)));
-                }
-            }
-        }
-        let in_view = self.in_view.map(|part| part.finish(limit)).transpose()?;
-        *scores_in_view = in_view
-            .flatten()
-            .map(|metrics| WHOLE.into_iter().zip(values(&metrics)).collect());
-        Ok(measured)
-    }
-}
-
-/// The metrics of pixels by the ground-truth rule asked for, and by that of half coverage, in the order of [`values`].
-const WHOLE: [Metric; 3] = [Metric::PixelAuroc, Metric::PixelAp, Metric::Aupro];
-const HALF: [Metric; 3] = [Metric::PixelAurocHalf, Metric::PixelApHalf, Metric::AuproHalf];
-
-fn values(metrics: &PixelMetrics) -> [f64; 3] {
-    [metrics.auroc, metrics.average_precision, metrics.aupro]
-}
-
-fn bounds(metrics: &PixelMetrics) -> [f64; 3] {
-    let error = metrics.error;
-    [error.auroc, error.average_precision, error.aupro]
-}
-
-/// The histograms of bounded memory: for scores of any range, 8 MiB each, a relative resolution of 1/512 (proposal).
-const BINS: Bins = Bins::FloatBits(18);
-
-/// Pixel scores by one rule for the ground truth, of whole images or of a part of each.
-#[derive(Debug, Clone)]
-struct Pixels {
-    rule: GroundTruth,
-    part: Option<View>,
-    scores: PixelScores,
-    anomalous: bool,
-}
-
-impl Pixels {
-    fn new(rule: GroundTruth, part: Option<View>, bounded: bool) -> Result<Self> {
-        Ok(Self {
-            rule,
-            part,
-            scores: match bounded {
-                true => PixelScores::bounded(BINS)?,
-                false => PixelScores::exact(),
-            },
-            anomalous: false,
-        })
-    }
-
-    fn push(&mut self, test: &TestImage, detection: &Detection) -> Result<()> {
-        let mask = match self.rule {
-            GroundTruth::Full => &test.mask,
-            GroundTruth::Half => &test.mask_half,
-        };
-        let (width, height) = (detection.map.width as usize, detection.map.height as usize);
-        let Some(view) = self.part else {
-            self.anomalous |= !mask.is_empty();
-            self.scores
-                .push(&detection.map.scores, mask.pixels(), width, height)?;
-            return Ok(());
-        };
-        let place = |share: f64, length: usize| (share * length as f64).round() as usize;
-        let columns = place(view.left, width)..place(view.right, width).min(width);
-        let rows = place(view.top, height)..place(view.bottom, height).min(height);
-        let (mut scores, mut truth) = (Vec::new(), Vec::new());
-        for row in rows.clone() {
-            let part = row * width + columns.start..row * width + columns.end;
-            scores.extend_from_slice(&detection.map.scores[part.clone()]);
-            truth.extend_from_slice(&mask.pixels()[part]);
-        }
-        self.anomalous |= truth.iter().any(|&set| set != 0);
-        self.scores.push(&scores, &truth, columns.len(), rows.len())?;
-        Ok(())
-    }
-
-    /// The metrics, or nothing where no pixel of the ground truth is anomalous.
-    fn finish(self, aupro_limit: f64) -> Result<Option<PixelMetrics>> {
-        self.anomalous
-            .then(|| Ok(self.scores.finish(aupro_limit)?))
-            .transpose()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use flawforge_datasets::Marks;
     use flawforge_metrics::AUPRO_LIMIT;
 
     use super::*;
     use flawforge_masks::Mask;
-    use flawforge_models::{AnomalyMap, ModelError, Resizing};
+    use flawforge_models::{AnomalyMap, ModelError, Resizing, View};
+
+    use crate::settings::GroundTruth;
 
     /// Calls an image as anomalous as its red channel is bright.
     struct Redness;
@@ -349,21 +277,18 @@ mod tests {
                 ])
             });
             TestImage {
-                name: format!("{defect}/{name}"),
-                defect: defect.to_owned(),
-                image: pixels,
-                mask_half: mask.clone(),
-                mask,
+                marks: (spot && masks).then(|| Marks::of(&mask)),
+                ..TestImage::drawn(format!("{defect}/{name}"), defect.to_owned(), pixels, mask)
             }
         };
         Category {
             name: "dots".to_owned(),
-            train: Vec::new(),
             test: vec![
                 image("0", "good", false),
                 image("0", "dot", true),
                 image("1", "dot", true),
             ],
+            ..Category::default()
         }
     }
 

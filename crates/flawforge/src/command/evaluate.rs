@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use flawforge::datasets::{Limits, TestImage};
 use flawforge::files;
 use flawforge::metrics::Metric;
+use flawforge::models::Detection;
 use flawforge::ops::Precision;
 use flawforge::pictures::HeatMapSheet;
-use flawforge::training::{Evaluation, Run, evaluate_each};
+use flawforge::training::{Evaluation, Run, TrainingError, evaluate_at_file_size, evaluate_each};
 
 use super::source::{CategoryArgs, make_folder};
 
@@ -27,6 +29,9 @@ pub(crate) struct EvaluateArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    /// Score pixels at the resolution of the files instead of the network's, where thin defects may vanish
+    #[arg(long)]
+    at_file_size: bool,
 }
 
 /// Runs the command.
@@ -50,14 +55,21 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let detector = run.detector_in(args.precision.unwrap_or(run.precision()))?;
     let mut sheet = HeatMapSheet::new(&category, detector.full_scale());
     let settings = &run.experiment().evaluation;
-    let evaluation = evaluate_each(
-        detector.as_ref(),
-        &category,
-        settings,
-        &mut |position, detection| {
-            sheet.add(position, detection);
-        },
-    )?;
+    let mut each = |position: usize, detection: &Detection| sheet.add(position, detection);
+    let evaluation = if args.at_file_size {
+        let files = args.category.test_files()?;
+        let mut own = |position: usize| {
+            let file = files.get(position).ok_or_else(|| changed(&category.name))?;
+            Ok(TestImage::at_file_size(
+                file,
+                run.pixel_scale(),
+                &Limits::default(),
+            )?)
+        };
+        evaluate_at_file_size(detector.as_ref(), &category, settings, &mut own, &mut each)?
+    } else {
+        evaluate_each(detector.as_ref(), &category, settings, &mut each)?
+    };
     let out = args
         .out
         .clone()
@@ -73,16 +85,50 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     Ok(())
 }
 
+/// Files that came or went since the images were loaded.
+fn changed(category: &str) -> TrainingError {
+    TrainingError::Data {
+        category: category.to_owned(),
+        fault: "its test images have changed while they were scored".to_owned(),
+    }
+}
+
+/// Which masks do not count as they should; nothing where there are none.
+fn masks(evaluation: &Evaluation) -> String {
+    let masks = &evaluation.masks;
+    if masks.masks == 0 {
+        return String::new();
+    }
+    let size = match evaluation.scored_at {
+        Some((width, height)) => format!("at {width}x{height}"),
+        None => "at the size of the files".to_owned(),
+    };
+    format!(
+        "of {} masks {} mark nothing (left out of the pixel metrics), {} mark more than half, {} have no pixel left {size} \
+         ({} of {} regions)\n",
+        masks.masks,
+        masks.mark_nothing,
+        masks.mark_most,
+        masks.nothing_left,
+        masks.regions_lost,
+        masks.regions,
+    )
+}
+
 fn summary(evaluation: &Evaluation) -> String {
     let mut text = format!(
         "{}, {} test images\n",
         evaluation.category,
         evaluation.images.len()
     );
+    text.push_str(&masks(evaluation));
     for &metric in Metric::ALL {
         let value = match evaluation.scores.get(&metric) {
             Some(value) => format!("{:.2}", 100.0 * value),
-            None => "not defined here".to_owned(),
+            None => match evaluation.reason(metric) {
+                Some(reason) => format!("not defined here: {reason}"),
+                None => "not defined here".to_owned(),
+            },
         };
         // In bounded memory: how far the exact value can be.
         let bound = match evaluation.error_bounds.get(&metric) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
-use flawforge::datasets::{Category, Loading};
+use flawforge::datasets::{Category, Loading, Note, TestFile, note_lines};
 use flawforge::source::{Images, Textures, selection_lines};
 use flawforge::training::Product;
 
@@ -80,13 +80,23 @@ impl CategoryArgs {
 
     /// The images, as a method wants them.
     pub(crate) fn load(&self, loading: &Loading) -> Result<Category> {
-        Ok(self.images().load(&self.name()?, loading)?)
+        let category = self.images().load(&self.name()?, loading)?;
+        say(&category.notes);
+        Ok(category)
+    }
+
+    /// The files of the test images, in their order.
+    pub(crate) fn test_files(&self) -> Result<Vec<TestFile>> {
+        let files = self.images().test_files(&self.name()?)?;
+        files.context("--at-file-size needs image files; the demo's images are generated, at any size")
     }
 
     /// The normal images to train on alone; test images are not opened.
     pub(crate) fn load_normals(&self, side: u32) -> Result<Category> {
         let loading = Loading::opencv(side, side);
-        Ok(self.images().load_normals(&self.name()?, &loading)?)
+        let category = self.images().load_normals(&self.name()?, &loading)?;
+        say(&category.notes);
+        Ok(category)
     }
 }
 
@@ -180,6 +190,16 @@ pub(crate) fn describe(selection: &Selection) -> String {
         .chain(selection.texture.then(|| "an irregular texture".to_owned()))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// Says once what is doubtful, assumed or passed over in the files that were read.
+pub(crate) fn say(notes: &[Note]) {
+    for (is_doubt, line) in note_lines(notes) {
+        match is_doubt {
+            true => log::warn!("{line}"),
+            false => log::info!("{line}"),
+        }
+    }
 }
 
 /// Makes the folder that a command writes into.

@@ -135,6 +135,14 @@ impl Images {
         Ok(Category::load(&files, loading, &Limits::default())?)
     }
 
+    /// The files of a category's test images, in their order; `None` for generated ones, which have no files.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn test_files(&self, category: &str) -> Result<Option<Vec<TestFile>>, SourceError> {
+        Ok(self.files(category)?.map(|files| files.test))
+    }
+
     /// Width and height in pixels of the files of a category's test images, in order; `None` for generated ones, which have
     /// no files.
     ///

@@ -88,5 +88,6 @@ pub(super) fn digests(
     Ok(DataDigests {
         images: hex::encode(images.finalize()),
         textures: textures.identity(),
+        scale: category.scale,
     })
 }

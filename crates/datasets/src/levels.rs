@@ -223,7 +223,7 @@ fn colors(samples: &[u16], deep: bool, lossy: bool, remarks: &mut Vec<Remark>) -
         deep: deep && !few,
     };
     let count = known.iter().filter(|p| p.iter().any(|&level| level > 0)).count();
-    if few && count > 1 {
+    if few {
         remarks.push(Remark::Colors { count });
     }
     plane

@@ -130,6 +130,7 @@ impl Remark {
                 | Self::Words { .. }
                 | Self::Reals { .. }
                 | Self::Labels { .. }
+                | Self::Colors { count: 1 }
                 | Self::Alpha
                 | Self::Reduced
                 | Self::Upright
@@ -195,6 +196,9 @@ impl fmt::Display for Remark {
                 f,
                 "mask with labels up to {largest} instead of 0 and 255: all but 0 count as marked"
             ),
+            Self::Colors { count: 1 } => {
+                f.write_str("mask in a color instead of white: all but black counts as marked")
+            }
             Self::Colors { count } => {
                 write!(f, "mask with {count} colors beside black: all of them count as marked")
             }

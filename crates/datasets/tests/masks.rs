@@ -156,6 +156,7 @@ fn ways() -> Vec<(&'static str, DynamicImage, Option<Remark>)> {
             }
         })
     };
+    let color = || Some(Remark::Colors { count: 1 });
     let labels = |largest| Some(Remark::Labels { largest });
     vec![
         ("254", level(254), None),
@@ -167,10 +168,10 @@ fn ways() -> Vec<(&'static str, DynamicImage, Option<Remark>)> {
         ("100", level(100), labels(100)),
         ("254 and 255", two(254, 255).into(), None),
         ("128 and 255", two(128, 255).into(), None),
-        ("red", rgb([255, 0, 0]), None),
-        ("dark red", rgb([128, 0, 0]), None),
-        ("crimson", rgb([220, 20, 60]), None),
-        ("very dark blue", rgb([0, 0, 9]), None),
+        ("red", rgb([255, 0, 0]), color()),
+        ("dark red", rgb([128, 0, 0]), color()),
+        ("crimson", rgb([220, 20, 60]), color()),
+        ("very dark blue", rgb([0, 0, 9]), color()),
         ("16 bits", deep(65_535), None),
         ("12 bits", deep(4095), None),
         ("255 in 16 bits", deep(255), None),

@@ -104,14 +104,14 @@ fn masks(evaluation: &Evaluation) -> String {
         None => "at the size of the files".to_owned(),
     };
     format!(
-        "of {} masks {} mark nothing (left out of the pixel metrics), {} mark more than half, {} have no pixel left {size} \
-         ({} of {} regions)\n",
+        "masks: {}, of which {} mark nothing (left out of the pixel metrics), {} mark more than half, {} have no pixel left \
+         {size}; regions: {}, of which {} have no pixel left\n",
         masks.masks,
         masks.mark_nothing,
         masks.mark_most,
         masks.nothing_left,
-        masks.regions_lost,
         masks.regions,
+        masks.regions_lost,
     )
 }
 

@@ -12,7 +12,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Luma, RgbImage};
 
 use crate::note::{Note, Remark};
-use crate::pixels::{Alpha, to_rgb};
+use crate::pixels::{Alpha, is_hidden, to_rgb, without_alpha};
 use crate::scale::PixelScale;
 use crate::{DatasetError, Limits, jpeg, tiff};
 
@@ -105,6 +105,19 @@ pub(crate) fn picture(path: &Path, decoded: Decoded, scale: &PixelScale) -> Resu
     })
 }
 
+/// Width and height of an image file in pixels, upright.
+///
+/// # Errors
+/// As [`load_picture`], but for values that the scale knows nothing of.
+pub fn picture_size(path: &Path, limits: &Limits) -> Result<(u32, u32), DatasetError> {
+    let decoded = decode(path, limits)?;
+    let (width, height) = (decoded.image.width(), decoded.image.height());
+    Ok(match swaps_sides(decoded.orientation) {
+        true => (height, width),
+        false => (width, height),
+    })
+}
+
 /// Decoders speak in several lines now and then; an error is one.
 fn undecodable(path: &Path, reason: &dyn std::fmt::Display) -> DatasetError {
     let words = reason.to_string();
@@ -184,8 +197,8 @@ pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<Decoded, DatasetErr
             let moves = decoder.has_animation();
             let mut decoded = finish(decoder, bound).map_err(opened)?;
             decoded.remarks.extend(moves.then(|| further("frames")));
-            // Lossless ones begin with their own name; in extended files it may lie deeper, and a wrong guess only costs words.
-            decoded.lossy = bytes.get(12..16) != Some(b"VP8L");
+            // The name of the lossless kind begins its data, wherever in the file they lie.
+            decoded.lossy = !bytes.windows(4).any(|name| name == b"VP8L");
             Ok(decoded)
         }
         Some(ImageFormat::Tiff) => {
@@ -193,12 +206,17 @@ pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<Decoded, DatasetErr
             check(opened.dimensions())?;
             opened.decode(bound).map_err(|reason| failed(&reason))
         }
-        Some(ImageFormat::Bmp | ImageFormat::Pnm) => {
+        Some(kind @ (ImageFormat::Bmp | ImageFormat::Pnm)) => {
             let mut reader = reader;
             reader.limits(bound.clone());
             let decoder = reader.into_decoder().map_err(opened)?;
             check(decoder.dimensions())?;
-            finish(decoder, bound).map_err(opened)
+            let mut decoded = finish(decoder, bound).map_err(opened)?;
+            // BMP files have alpha by accident: programs leave the fourth byte of a pixel at 0.
+            if kind == ImageFormat::Bmp && is_hidden(&decoded.image) {
+                decoded.image = without_alpha(decoded.image);
+            }
+            Ok(decoded)
         }
         _ => Err(failed(&"not a PNG, JPEG, BMP, TIFF, WebP or PNM file")),
     }

@@ -56,7 +56,7 @@ mod tiff;
 mod truth;
 
 pub use category::{Category, TestImage, TrainImage};
-pub use decode::{Picture, load_gray, load_picture, load_rgb};
+pub use decode::{Picture, load_gray, load_picture, load_rgb, picture_size};
 pub use error::DatasetError;
 pub use flawforge_resample::{Resampling, Resizing, resize};
 pub use layout::{CategoryFiles, GOOD, TestFile, categories};

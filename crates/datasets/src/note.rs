@@ -137,6 +137,11 @@ impl Remark {
         )
     }
 
+    /// Whether it is about marks that are lost at the size of scoring.
+    pub fn is_about_size(&self) -> bool {
+        matches!(self, Self::Vanishes { .. } | Self::RegionsVanish { .. })
+    }
+
     /// Whether files of the same remark are each named: it is about the single file.
     fn is_single(&self) -> bool {
         matches!(

@@ -92,6 +92,24 @@ fn beyond(image: &DynamicImage, scale: &PixelScale, remarks: &mut Vec<Remark>) -
     Ok(())
 }
 
+/// Whether an image has 8-bit alpha, and nothing of it is visible.
+pub(crate) fn is_hidden(image: &DynamicImage) -> bool {
+    match image {
+        DynamicImage::ImageRgba8(image) => image.pixels().all(|pixel| pixel[3] == 0),
+        _ => false,
+    }
+}
+
+/// The image without its fourth channel.
+pub(crate) fn without_alpha(image: DynamicImage) -> DynamicImage {
+    match image {
+        DynamicImage::ImageRgba8(_) => image.into_rgb8().into(),
+        DynamicImage::ImageRgba16(_) => image.into_rgb16().into(),
+        DynamicImage::ImageRgba32F(_) => image.into_rgb32f().into(),
+        other => other,
+    }
+}
+
 fn opaque<P: Pixel>(
     image: &ImageBuffer<P, Vec<P::Subpixel>>,
     level: impl Fn(P::Subpixel) -> u8,

@@ -12,7 +12,7 @@ use tiff::tags::{ByteOrder, Tag};
 use crate::decode::{Decoded, finish};
 use crate::jpeg;
 use crate::note::Remark;
-use crate::pixels::Alpha;
+use crate::pixels::{Alpha, without_alpha};
 
 type Words = String;
 
@@ -384,13 +384,4 @@ fn from_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
         y + 1.772 * cb,
     ]
     .map(|level| level.round().clamp(0.0, 255.0) as u8)
-}
-
-fn without_alpha(image: DynamicImage) -> DynamicImage {
-    match image {
-        DynamicImage::ImageRgba8(_) => image.into_rgb8().into(),
-        DynamicImage::ImageRgba16(_) => image.into_rgb16().into(),
-        DynamicImage::ImageRgba32F(_) => image.into_rgb32f().into(),
-        other => other,
-    }
 }

@@ -393,6 +393,102 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_that_marks_nothing_leaves_the_pixel_metrics_and_is_counted() {
+        let mut marked = category(true);
+        let with_all = evaluate(&Redness, &marked).unwrap();
+        // As if nobody had drawn the second defect: its bright pixels would count as normal.
+        marked.test[2].mask = Mask::empty(8, 8);
+        marked.test[2].mask_half = Mask::empty(8, 8);
+        marked.test[2].marks = Some(Marks::of(&Mask::empty(8, 8)));
+        let evaluation = evaluate(&Redness, &marked).unwrap();
+        assert_eq!(evaluation.scores, with_all.scores);
+        assert_eq!((evaluation.masks.masks, evaluation.masks.mark_nothing), (2, 1));
+        assert_eq!(
+            serde_json::to_value(&evaluation).unwrap()["masks"]["mark_nothing"],
+            1
+        );
+        assert_eq!(evaluation.scored_at, Some((8, 8)));
+    }
+
+    #[test]
+    fn a_metric_without_a_value_has_a_reason() {
+        let reason =
+            |category: &Category, metric: Metric| evaluate(&Redness, category).unwrap().reason(metric);
+        let mut tests = category(true);
+        assert_eq!(reason(&tests, Metric::PixelAp), None);
+        for test in &mut tests.test[1..] {
+            test.mask = Mask::empty(8, 8);
+        }
+        let vanished = reason(&tests, Metric::PixelAp).unwrap();
+        assert_eq!(vanished, "no pixel is left of the marks at 8x8 (2 of 2 masks)");
+        assert_eq!(reason(&tests, Metric::PixelApHalf), None);
+        let empty = Marks::of(&Mask::empty(8, 8));
+        for test in &mut tests.test[1..] {
+            test.marks = Some(empty);
+        }
+        assert!(
+            reason(&tests, Metric::AuproHalf)
+                .unwrap()
+                .contains("none of the 2 masks")
+        );
+        let unmasked = reason(&category(false), Metric::Aupro).unwrap();
+        assert!(unmasked.contains("no masks"), "{unmasked}");
+        tests.test.remove(0);
+        assert!(reason(&tests, Metric::ImageAp).unwrap().contains("no normal"));
+        tests.test = vec![category(true).test.remove(0)];
+        for &metric in Metric::ALL {
+            assert!(
+                reason(&tests, metric).unwrap().contains("no defective"),
+                "{metric}"
+            );
+        }
+    }
+
+    #[test]
+    fn at_the_size_of_the_files_every_mask_counts() {
+        // A line of one pixel in files of 32 pixels, lost at 8.
+        let line = Mask::from_fn(32, 32, |x, _| x == 5);
+        let mut small = category(true);
+        let mut own = Vec::new();
+        for test in &mut small.test {
+            let mask = if test.is_defective() {
+                line.clone()
+            } else {
+                Mask::empty(32, 32)
+            };
+            own.push(TestImage::drawn(
+                test.name.clone(),
+                test.defect.clone(),
+                RgbImage::new(32, 32),
+                mask,
+            ));
+            test.mask = Mask::empty(8, 8);
+            test.mask_half = Mask::empty(8, 8);
+        }
+        let settings = Evaluated::default();
+        assert!(
+            evaluate_with(&Redness, &small, &settings)
+                .unwrap()
+                .reason(Metric::PixelAp)
+                .is_some()
+        );
+        let mut asked = Vec::new();
+        let mut load = |place: usize| {
+            asked.push(place);
+            Ok(own[place].clone())
+        };
+        let evaluation =
+            evaluate_at_file_size(&Redness, &small, &settings, &mut load, &mut |_, _| ()).unwrap();
+        assert_eq!(asked, [0, 1, 2]);
+        assert_eq!(evaluation.scored_at, None);
+        assert_eq!((evaluation.masks.masks, evaluation.masks.nothing_left), (2, 0));
+        // The line lies in the bright corner of the maps, but only there.
+        let auroc = evaluation.scores[&Metric::PixelAuroc];
+        assert!(auroc > 0.5 && auroc < 1.0, "{auroc}");
+        assert_eq!(evaluation.scores[&Metric::ImageAuroc], 1.0);
+    }
+
+    #[test]
     fn without_masks_pixel_figures_are_absent_and_without_images_it_is_an_error() {
         let scores = evaluate(&Redness, &category(false)).unwrap().scores;
         assert_eq!(

@@ -13,7 +13,7 @@ use flawforge::ops::Precision;
 use flawforge::pictures::HeatMapSheet;
 use flawforge::training::{Evaluation, Run, TrainingError, evaluate_at_file_size, evaluate_each};
 
-use super::source::{CategoryArgs, make_folder};
+use super::source::{CategoryArgs, make_folder, say};
 
 /// Options of `evaluate`.
 #[derive(Args, Debug)]
@@ -37,7 +37,11 @@ pub(crate) struct EvaluateArgs {
 /// Runs the command.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
-    let category = args.category.load(&run.loading())?;
+    let mut category = args.category.load_quietly(&run.loading())?;
+    if args.at_file_size {
+        category.notes.retain(|note| !note.remark.is_about_size());
+    }
+    say(&category.notes);
     if run.category() != category.name {
         log::warn!(
             "the run was trained on `{}`, the images are `{}`",

@@ -80,9 +80,14 @@ impl CategoryArgs {
 
     /// The images, as a method wants them.
     pub(crate) fn load(&self, loading: &Loading) -> Result<Category> {
-        let category = self.images().load(&self.name()?, loading)?;
+        let category = self.load_quietly(loading)?;
         say(&category.notes);
         Ok(category)
+    }
+
+    /// As [`load`](Self::load); the notes are left to say.
+    pub(crate) fn load_quietly(&self, loading: &Loading) -> Result<Category> {
+        Ok(self.images().load(&self.name()?, loading)?)
     }
 
     /// The files of the test images, in their order.

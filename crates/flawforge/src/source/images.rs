@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use flawforge_datasets::{
-    Category, CategoryFiles, DatasetError, GOOD, Limits, Loading, TestFile, categories, demo, load_rgb,
+    Category, CategoryFiles, DatasetError, GOOD, Limits, Loading, TestFile, categories, demo, picture_size,
 };
 use rayon::prelude::*;
 
@@ -149,9 +149,8 @@ impl Images {
     /// # Errors
     /// When a file cannot be decoded.
     pub fn test_sizes(&self, category: &str) -> Result<Option<Vec<(u32, u32)>>, SourceError> {
-        let size = |file: &TestFile| -> Result<_, DatasetError> {
-            Ok(load_rgb(&file.path, &Limits::default())?.dimensions())
-        };
+        let size =
+            |file: &TestFile| -> Result<_, DatasetError> { picture_size(&file.path, &Limits::default()) };
         let sizes = self
             .files(category)?
             .map(|files| files.test.par_iter().map(size).collect());

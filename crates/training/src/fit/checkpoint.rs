@@ -94,6 +94,9 @@ impl Header {
         if saved.data.images != self.data.images {
             found.push("the training images have changed".to_owned());
         }
+        if saved.data.scale != self.data.scale {
+            found.push("the scale of images with more than 8 bits has changed".to_owned());
+        }
         if saved.data.textures != self.data.textures {
             found.push("the textures have changed".to_owned());
         }

@@ -236,7 +236,8 @@ fn load_test(
                 marks,
                 remarks,
             } = truth(path, &decoded, &beside, size)?;
-            notes.extend(remarks.into_iter().map(|remark| note(path, remark)));
+            let of_file = decoded.remarks.into_iter().chain(remarks);
+            notes.extend(of_file.map(|remark| note(path, remark)));
             (mask, mask_half, Some(marks))
         }
     };

@@ -194,6 +194,9 @@ pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<Decoded, DatasetErr
         Some(ImageFormat::WebP) => {
             let decoder = WebPDecoder::new(cursor()).map_err(opened)?;
             check(decoder.dimensions())?;
+            if !has_whole_webp(&bytes) {
+                return Err(failed(&"the file ends early (truncated WebP)"));
+            }
             let moves = decoder.has_animation();
             let mut decoded = finish(decoder, bound).map_err(opened)?;
             decoded.remarks.extend(moves.then(|| further("frames")));
@@ -282,6 +285,28 @@ fn closed_png(bytes: &[u8]) -> Cow<'_, [u8]> {
         at = end;
     }
     Cow::Owned([&bytes[..at.min(bytes.len())], END].concat())
+}
+
+/// Whether the chunk of a WebP file that holds the picture, or the first frame, is there to its last byte: the decoder makes up
+/// the last few.
+fn has_whole_webp(bytes: &[u8]) -> bool {
+    let mut at = 12;
+    while let Some(head) = bytes.get(at..at + 8) {
+        let length = head[4..]
+            .iter()
+            .rev()
+            .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+        let end = at.saturating_add(length).saturating_add(8);
+        if [b"VP8 ", b"VP8L", b"ANMF"]
+            .iter()
+            .any(|name| name[..] == head[..4])
+        {
+            return end <= bytes.len();
+        }
+        // Chunks begin at even bytes.
+        at = end.saturating_add(length % 2);
+    }
+    false
 }
 
 fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, DatasetError> {

@@ -48,10 +48,12 @@ pub enum Remark {
     },
     /// 8-bit files are among the training images beside deeper ones.
     MixedDepths,
-    /// A 16-bit file fills few bits, and nothing says that it should not.
+    /// A 16-bit file fills few bits of the scale.
     Dark {
         /// Bits that its values fill.
         bits: u32,
+        /// Bits of the run's scale; `None` where no 16-bit image was trained on.
+        of: Option<u32>,
     },
     /// Values lie beyond the scale, and are shown black or white.
     Beyond {
@@ -177,7 +179,11 @@ impl fmt::Display for Remark {
             Self::MixedDepths => {
                 f.write_str("8 bits, while other training images have more; 8-bit files are taken as they are")
             }
-            Self::Dark { bits } => write!(
+            Self::Dark { bits, of: Some(of) } => write!(
+                f,
+                "16-bit file that fills only {bits} of the {of} bits that the run's scale has: it is dark"
+            ),
+            Self::Dark { bits, of: None } => write!(
                 f,
                 "16-bit file that fills only {bits} bits, but no 16-bit image was trained on: read at full range, it is dark"
             ),

@@ -5,8 +5,8 @@ use image::{DynamicImage, ImageBuffer, Pixel, Rgb, RgbImage};
 use crate::note::Remark;
 use crate::scale::{Extent, PixelScale, bits};
 
-/// Below so many bits a 16-bit file that nothing is known of is called dark: an eighth of the range.
-const DARK: u32 = 13;
+/// A 16-bit file that fills so many bits fewer than the scale is called dark: an eighth of the range, 32 levels (proposal).
+const DARK: u32 = 3;
 /// Real values beyond the range from 0 to 1 by more than this are refused where nothing says what is white.
 const UNKNOWN_RANGE: f32 = 0.5;
 
@@ -67,8 +67,11 @@ fn beyond(image: &DynamicImage, scale: &PixelScale, remarks: &mut Vec<Remark>) -
                 black: 0.0,
                 white: f32::from(white),
             });
-        } else if scale.words.is_none() && bits(most) < DARK {
-            remarks.push(Remark::Dark { bits: bits(most) });
+        } else if bits(most) + DARK <= bits(white) {
+            remarks.push(Remark::Dark {
+                bits: bits(most),
+                of: scale.words,
+            });
         }
     }
     if let Some((least, most)) = extent.reals {
@@ -192,7 +195,7 @@ mod tests {
         let of = |image: &DynamicImage, scale: PixelScale| to_rgb(image, Alpha::Straight, &scale);
         assert_eq!(
             of(&deep, PixelScale::default()).expect("read").1,
-            [Remark::Dark { bits: 12 }]
+            [Remark::Dark { bits: 12, of: None }]
         );
         let twelve = PixelScale {
             words: Some(12),

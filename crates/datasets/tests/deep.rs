@@ -108,7 +108,7 @@ fn ten_to_sixteen_bits_show_the_scene_as_eight_do_and_single_files_too() {
         let of_normals = |note: &&flawforge_datasets::Note| note.path.starts_with(dir.path().join("normal"));
         let mut remarks = full.notes.iter().filter(of_normals).map(|note| &note.remark);
         let warned = remarks.any(|remark| matches!(remark, Remark::Dark { .. }));
-        assert_eq!(warned, depth < 13, "{depth} bits");
+        assert_eq!(warned, depth < 14, "{depth} bits");
     }
 }
 

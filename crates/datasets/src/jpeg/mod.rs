@@ -28,7 +28,7 @@ pub(crate) struct Whole {
 /// # Errors
 /// What is missing or damaged, in words.
 pub(crate) fn whole(bytes: &[u8]) -> Result<Option<Whole>, String> {
-    match Walk::new(bytes).to_the_end() {
+    match Walk::new(bytes).walked() {
         Ok(end) => {
             let after = &bytes[end..];
             let closed = after.starts_with(&[0xff, 0xd9]);
@@ -90,7 +90,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The byte after the last block of the picture.
-    fn to_the_end(mut self) -> Result<usize, Stop> {
+    fn walked(mut self) -> Result<usize, Stop> {
         loop {
             let marker = self.marker()?;
             match marker {

@@ -13,9 +13,9 @@ use crate::settings::{Evaluated, GroundTruth};
 pub struct Measured {
     /// On whole images.
     pub scores: Scores,
-    /// See [`Evaluation::scores_in_view`].
+    /// See [`Evaluation::scores_in_view`](crate::Evaluation::scores_in_view).
     pub scores_in_view: Option<Scores>,
-    /// See [`Evaluation::error_bounds`].
+    /// See [`Evaluation::error_bounds`](crate::Evaluation::error_bounds).
     pub error_bounds: Scores,
 }
 

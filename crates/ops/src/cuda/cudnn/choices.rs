@@ -28,7 +28,8 @@ pub(super) fn find(name: &str) -> Option<Choice> {
     with(|choices| choices.known.get(name).cloned())
 }
 
-/// Keeps a choice. A file that cannot be written costs only the time to measure again.
+/// Keeps a choice for the process, and in the file. Where that cannot be written, a later process measures again, and may
+/// choose another engine: its sums then have another order.
 pub(super) fn keep(name: &str, choice: &Choice) {
     with(|choices| {
         choices.known.insert(name.to_owned(), choice.clone());

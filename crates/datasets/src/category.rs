@@ -1,16 +1,17 @@
 //! A category in memory: every image decoded once, in parallel, at one size, with its ground truth.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use flawforge_masks::Mask;
-use image::{GrayImage, RgbImage};
+use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::layout::GOOD;
-use crate::{CategoryFiles, DatasetError, ImageFile, Limits, Loading, TestFile, load_gray, load_rgb, resize};
+use crate::alike::load_alike;
+use crate::note::Note;
+use crate::truth::MaskCounts;
+use crate::{CategoryFiles, DatasetError, ImageFile, Limits, Loading, PixelScale, TestImage};
 
 /// The images of one category, all of one size, with ground truth of one size.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Category {
     /// Name of the category.
     pub name: String,
@@ -18,6 +19,10 @@ pub struct Category {
     pub train: Vec<TrainImage>,
     /// Test images, by defect type, then by file name; may be empty.
     pub test: Vec<TestImage>,
+    /// The scale that files with more than 8 bits were read by.
+    pub scale: PixelScale,
+    /// What is doubtful, assumed or passed over in the files, in their order. [`note_lines`](crate::note_lines) makes text of it.
+    pub notes: Vec<Note>,
 }
 
 /// A normal image to train on.
@@ -25,71 +30,43 @@ pub struct Category {
 pub struct TrainImage {
     /// Path below the folder of normal images without its ending, "000".
     pub name: String,
-    /// Width and height of the file in pixels.
+    /// Width and height of the file in pixels, upright.
     pub size: (u32, u32),
     /// The image, RGB.
     pub image: RgbImage,
-}
-
-/// A test image with its ground truth.
-#[derive(Clone, Debug)]
-pub struct TestImage {
-    /// Defect type and path below its folder without the ending, "broken_large/000"; unique within the category.
-    pub name: String,
-    /// Defect type; "good" for a normal image.
-    pub defect: String,
-    /// Width and height of the file in pixels.
-    pub size: (u32, u32),
-    /// Whether it is known which pixels are anomalous: of a normal image, and of a defective one with a mask. Pixel metrics
-    /// leave the others out.
-    pub has_truth: bool,
-    /// The image, RGB.
-    pub image: RgbImage,
-    /// Ground truth by DRAEM's rule: a pixel is anomalous where the resized mask is exactly 255, that is where all
-    /// contributing pixels of the file are. Empty for normal images, and for defective ones without a mask file.
-    pub mask: Mask,
-    /// Ground truth by the plain rule: anomalous where the resized mask is at least half of 255. Never smaller than `mask`.
-    pub mask_half: Mask,
-}
-
-impl TestImage {
-    /// Whether the image shows a defect.
-    pub fn is_defective(&self) -> bool {
-        self.defect != GOOD
-    }
 }
 
 impl Category {
     /// Decodes all files in parallel and brings them to the sizes, by the resampling, that a method asks for (aspect ratio
-    /// ignored). The result does not depend on the number of threads. Masks are resized, then binarised.
+    /// ignored). The result does not depend on the number of threads.
+    ///
+    /// Files with more than 8 bits are read by the scale of `loading`, or by one that all training images give together. Masks
+    /// are made binary at their own size, turned as their images are, then resized, then judged.
     ///
     /// # Errors
     /// What was wrong when the files were listed; files that cannot be decoded or are over the limits, masks whose size differs
-    /// from their image's, masks whose values stop short of 128, no training image, a side of zero. Every file is checked
-    /// before returning.
+    /// from their image's, masks whose values are too faint to tell marks from noise, no training image, a side of zero. Every
+    /// file is checked before returning.
     pub fn load(files: &CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
-        match (
-            Self::load_normals(files, loading, limits),
-            Self::load_tests(files, loading, limits),
-        ) {
-            (Ok(normals), Ok(tests)) => Ok(Self {
-                test: tests.test,
-                ..normals
-            }),
-            (
-                Err(DatasetError::TargetSize {
-                    width,
-                    height,
-                    max_side,
-                }),
-                _,
-            ) => Err(DatasetError::TargetSize {
-                width,
-                height,
-                max_side,
-            }),
-            (normals, tests) => Err(both(normals.err(), tests.err())),
-        }
+        check_sizes(loading)?;
+        let normals = Self::load_normals(files, loading, limits);
+        // Without a scale the test images cannot be read right, but the faults of their files are found all the same.
+        let any = PixelScale {
+            reals: Some((0.0, 1.0)),
+            ..PixelScale::default()
+        };
+        let scale = normals.as_ref().map_or(any, |normals| normals.scale);
+        let (normals, tests) = match (normals, Self::load_tests(files, &loading.by(scale), limits)) {
+            (Ok(normals), Ok(tests)) => (normals, tests),
+            (normals, tests) => return Err(DatasetError::both(normals.err(), tests.err())),
+        };
+        let mut notes = normals.notes;
+        notes.extend(tests.notes);
+        Ok(Self {
+            test: tests.test,
+            notes,
+            ..normals
+        })
     }
 
     /// As [`load`](Self::load), the normal images to train on alone: no test image is opened, and there are none in the result.
@@ -123,35 +100,32 @@ impl Category {
                 needed: "normal images to train on",
             });
         }
-        let load = |file: &ImageFile| -> Result<TrainImage, DatasetError> {
-            let image = load_rgb(&file.path, limits)?;
-            Ok(TrainImage {
+        let paths: Vec<&Path> = files.train.iter().map(|file| file.path.as_path()).collect();
+        let make = |place: usize, image: RgbImage| {
+            let file: &ImageFile = &files.train[place];
+            TrainImage {
                 name: file.name.clone(),
                 size: image.dimensions(),
                 image: loading.resized(&image),
-            })
-        };
-        let loaded: Vec<_> = files.train.par_iter().map(load).collect();
-        let (mut train, mut errors) = (Vec::new(), Vec::new());
-        for image in loaded {
-            match image {
-                Ok(image) => train.push(image),
-                Err(error) => errors.push(error),
             }
-        }
-        if train.is_empty() {
-            DatasetError::check(std::mem::take(&mut errors))?;
+        };
+        let mut alike = load_alike(&paths, loading.scale, limits, make);
+        if alike.images.is_empty() {
+            DatasetError::check(std::mem::take(&mut alike.errors))?;
         }
         let category = Self {
             name: files.name.clone(),
-            train,
+            train: alike.images,
             test: Vec::new(),
+            scale: alike.scale,
+            notes: alike.notes,
         };
-        Ok((category, errors))
+        Ok((category, alike.errors))
     }
 
     /// As [`load`](Self::load), the test part alone: no training image is opened, and there are none in the result. The test
-    /// part may be empty.
+    /// part may be empty. Files with more than 8 bits are read by the scale of `loading`, which the training images gave; without
+    /// one at full range.
     ///
     /// # Errors
     /// As [`load`](Self::load), of the test part.
@@ -161,20 +135,24 @@ impl Category {
         limits: &Limits,
     ) -> Result<Self, DatasetError> {
         check_sizes(loading)?;
-        let test: Vec<_> = files
+        let loaded: Vec<_> = files
             .test
             .par_iter()
-            .map(|file| load_test(file, loading, limits))
+            .map(|file| TestImage::load(file, loading, limits))
             .collect();
         let listed = DatasetError::check(files.test_faults.clone());
-        match (listed, all_or_errors(test)) {
-            (Ok(()), Ok(test)) => Ok(Self {
-                name: files.name.clone(),
-                train: Vec::new(),
-                test,
-            }),
-            (listed, test) => Err(both(listed.err(), test.err())),
-        }
+        let loaded = match (listed, all_or_errors(loaded)) {
+            (Ok(()), Ok(loaded)) => loaded,
+            (listed, loaded) => return Err(DatasetError::both(listed.err(), loaded.err())),
+        };
+        let (test, notes): (Vec<_>, Vec<_>) = loaded.into_iter().unzip();
+        Ok(Self {
+            name: files.name.clone(),
+            train: Vec::new(),
+            test,
+            scale: loading.scale.unwrap_or_default(),
+            notes: notes.into_iter().flatten().collect(),
+        })
     }
 
     /// [`CategoryFiles::discover`] and [`Category::load`] in one.
@@ -191,97 +169,15 @@ impl Category {
             .iter()
             .any(|image| image.is_defective() && !image.mask_half.is_empty())
     }
-}
 
-fn load_test(file: &TestFile, loading: &Loading, limits: &Limits) -> Result<TestImage, DatasetError> {
-    let (width, height) = loading.mask;
-    let image = load_rgb(&file.path, limits);
-    let truth = load_truth(&file.masks, limits);
-    let (image, truth) = match (image, truth) {
-        (Ok(image), Ok(truth)) => (image, truth),
-        (image, truth) => return Err(both(image.err(), truth.err())),
-    };
-    let (mask, mask_half) = match truth {
-        None => (Mask::empty(width, height), Mask::empty(width, height)),
-        Some((path, mask)) => {
-            if mask.dimensions() != image.dimensions() {
-                return Err(DatasetError::MaskSize {
-                    mask: path.clone(),
-                    mask_size: mask.dimensions(),
-                    image: file.path.clone(),
-                    image_size: image.dimensions(),
-                });
-            }
-            // Masks written as 0 and 1 look empty to every rule; say so instead of scoring against nothing.
-            let largest = mask.as_raw().iter().copied().max().unwrap_or(0);
-            if (1..128).contains(&largest) {
-                return Err(DatasetError::MaskValues {
-                    mask: path.clone(),
-                    largest,
-                });
-            }
-            let mask = resize::bilinear_gray(&mask, width, height);
-            (at_least(&mask, 255), at_least(&mask, 128))
-        }
-    };
-    Ok(TestImage {
-        name: format!("{}/{}", file.defect, file.name),
-        defect: file.defect.clone(),
-        size: image.dimensions(),
-        has_truth: !file.is_defective() || !file.masks.is_empty(),
-        image: loading.resized(&image),
-        mask,
-        mask_half,
-    })
-}
-
-/// The mask of an image, with its first file: all of several together, which have the size of the first.
-fn load_truth<'a>(
-    paths: &'a [PathBuf],
-    limits: &Limits,
-) -> Result<Option<(&'a PathBuf, GrayImage)>, DatasetError> {
-    let Some((first, others)) = paths.split_first() else {
-        return Ok(None);
-    };
-    let mut all = load_gray(first, limits)?;
-    for path in others {
-        let mask = load_gray(path, limits)?;
-        if mask.dimensions() != all.dimensions() {
-            return Err(DatasetError::MaskSize {
-                mask: path.clone(),
-                mask_size: mask.dimensions(),
-                image: first.clone(),
-                image_size: all.dimensions(),
-            });
-        }
-        for (value, other) in all.iter_mut().zip(mask.iter()) {
-            *value = (*value).max(*other);
-        }
-    }
-    Ok(Some((first, all)))
-}
-
-/// DRAEM divides the resized mask by 255 and truncates, so 255 alone counts (docs/method.md, section 13.1); 128 is the first
-/// value of at least one half.
-fn at_least(mask: &GrayImage, level: u8) -> Mask {
-    Mask::from_fn(mask.width(), mask.height(), |x, y| {
-        mask.get_pixel(x, y)[0] >= level
-    })
-}
-
-fn both(first: Option<DatasetError>, second: Option<DatasetError>) -> DatasetError {
-    match (first, second) {
-        (Some(first), None) => first,
-        (None, Some(second)) => second,
-        (first, second) => {
-            let errors = [first, second].into_iter().flatten();
-            DatasetError::Several(errors.flat_map(DatasetError::into_errors).collect())
-        }
+    /// How the masks of the test images came out.
+    pub fn mask_counts(&self) -> MaskCounts {
+        MaskCounts::of(&self.test)
     }
 }
 
 /// All values, or all errors in the order of the files.
-pub(crate) fn all_or_errors<T>(results: Vec<Result<T, DatasetError>>) -> Result<Vec<T>, DatasetError> {
+fn all_or_errors<T>(results: Vec<Result<T, DatasetError>>) -> Result<Vec<T>, DatasetError> {
     let mut values = Vec::with_capacity(results.len());
     let mut errors = Vec::new();
     for result in results {

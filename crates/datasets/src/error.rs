@@ -50,7 +50,7 @@ pub enum DatasetError {
         hint: &'static str,
     },
     /// A folder that must hold images holds none.
-    #[error("{}: no image in it ({needed}; png, jpg, jpeg, bmp, tif, tiff and webp are read)", path.display())]
+    #[error("{}: no image in it ({needed}; {} are read)", path.display(), crate::files::endings())]
     NoImages {
         /// The empty folder.
         path: PathBuf,
@@ -90,7 +90,7 @@ pub enum DatasetError {
         second: PathBuf,
     },
     /// A mask and its image differ in size.
-    #[error("{}: mask is {}x{} but its image {} is {}x{}", mask.display(), mask_size.0, mask_size.1, image.display(), image_size.0, image_size.1)]
+    #[error("{}: mask is {}x{} but its image {} is {}x{}{hint}", mask.display(), mask_size.0, mask_size.1, image.display(), image_size.0, image_size.1)]
     MaskSize {
         /// The mask.
         mask: PathBuf,
@@ -100,13 +100,15 @@ pub enum DatasetError {
         image: PathBuf,
         /// Width and height of the image in pixels.
         image_size: (u32, u32),
+        /// Whether EXIF orientation has to do with it, in parentheses; may be empty.
+        hint: &'static str,
     },
-    /// A mask's values are not those of a mask: it has marks, but none in the upper half of the range.
-    #[error("{}: mask values reach only {largest}; a mask is 0 where normal and 255 where anomalous", mask.display())]
+    /// A mask's values are too faint: lossy compression has blurred what was marked with them.
+    #[error("{}: mask values reach only {largest} and are blurred by lossy compression; write labels as PNG, or 0 where normal and 255 where anomalous", mask.display())]
     MaskValues {
         /// The mask.
         mask: PathBuf,
-        /// Its largest value, 1 to 127.
+        /// Its largest value, 1 to 31.
         largest: u8,
     },
     /// The file could not be decoded: corrupt, truncated, or of a kind that is not read.
@@ -116,6 +118,15 @@ pub enum DatasetError {
         path: PathBuf,
         /// The decoder's words, on one line.
         reason: String,
+    },
+    /// Floating-point, signed or 32-bit values beyond 0 to 1, and nothing says which of them is white: the training images
+    /// had no such values.
+    #[error("{}: its values go as far as {value}, and no image of this kind was trained on that would tell which value is white", path.display())]
+    NoScale {
+        /// The file.
+        path: PathBuf,
+        /// Its value farthest from 0 to 1.
+        value: f32,
     },
     /// Width or height is over [`crate::Limits::max_side`].
     #[error("{}: too large: {width}x{height} pixels, the limit is {max_side} a side", path.display())]
@@ -192,6 +203,17 @@ impl DatasetError {
         match self {
             Self::Several(errors) => errors,
             one => vec![one],
+        }
+    }
+
+    /// One error of two, of which at least one is there.
+    pub(crate) fn both(first: Option<Self>, second: Option<Self>) -> Self {
+        match (first, second) {
+            (Some(one), None) | (None, Some(one)) => one,
+            (first, second) => {
+                let errors = [first, second].into_iter().flatten();
+                Self::Several(errors.flat_map(Self::into_errors).collect())
+            }
         }
     }
 

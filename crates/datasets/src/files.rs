@@ -5,7 +5,17 @@ use std::path::{Path, PathBuf};
 use crate::DatasetError;
 
 /// File name endings that count as images, compared without case.
-const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"];
+const ENDINGS: [&str; 12] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "bmp", "tif", "tiff", "webp", "pgm", "ppm", "pnm",
+];
+
+/// The endings for people: "png, jpg and bmp".
+pub(crate) fn endings() -> String {
+    match ENDINGS.split_last() {
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
 
 /// Hidden entries (macOS leaves `._000.png` beside `000.png` on foreign disks) are nobody's data.
 pub(crate) fn is_hidden(path: &Path) -> bool {

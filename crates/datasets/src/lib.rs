@@ -36,6 +36,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alike;
 mod category;
 mod decode;
 pub mod demo;
@@ -43,19 +44,28 @@ mod discover;
 mod error;
 mod files;
 mod inventory;
+mod jpeg;
 mod layout;
+mod levels;
 mod limits;
 mod loading;
 mod names;
+mod note;
 mod own;
 mod pairing;
+mod pixels;
+mod regions;
+mod scale;
 mod split;
 mod survey;
+mod test_image;
 mod textures;
+mod tiff;
+mod truth;
 mod walk;
 
-pub use category::{Category, TestImage, TrainImage};
-pub use decode::{load_gray, load_rgb};
+pub use category::{Category, TrainImage};
+pub use decode::{Picture, load_gray, load_picture, load_rgb, picture_size};
 pub use discover::{CategoryFiles, Purpose, TestFile, categories, is_category, read_folders};
 pub use error::DatasetError;
 pub use flawforge_resample::{Resampling, Resizing, resize};
@@ -64,8 +74,12 @@ pub use layout::{GOOD, Layout, Part, Role};
 pub use limits::Limits;
 pub use loading::Loading;
 pub use names::{counted, path_text};
+pub use note::{Note, Remark, lines as note_lines};
 pub use own::mark_as_own;
+pub use scale::PixelScale;
 pub use split::parity_split;
 pub use survey::Survey;
+pub use test_image::TestImage;
 pub use textures::{load_texture_classes, load_textures, texture_files};
+pub use truth::{Marks, MaskCounts};
 pub use walk::{ImageFile, image_files};

@@ -3,7 +3,7 @@
 /// Limits on one image file. Both are checked before pixels are allocated: the bytes when the file is opened, the sides when
 /// its header has been read.
 ///
-/// Memory in use while loading is at most about `threads · (max_side² · 8 + max_file_bytes)` above what is returned.
+/// Memory in use while loading is at most about `threads · (max_side² · 16 + max_file_bytes)` above what is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest width and height in pixels. Default 8192 (proposal).

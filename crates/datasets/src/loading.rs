@@ -3,6 +3,8 @@
 use flawforge_resample::{Resampling, Resizing};
 use image::RgbImage;
 
+use crate::PixelScale;
+
 /// Sizes (width, height in pixels) and filter by which a category is decoded. Ground truth has a size of its own, so that
 /// methods whose networks take images of other sizes are scored on the same masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +15,8 @@ pub struct Loading {
     pub mask: (u32, u32),
     /// Filter of the images.
     pub resampling: Resampling,
+    /// The scale of files with more than 8 bits, where a run has one already; without, the training images give it.
+    pub scale: Option<PixelScale>,
 }
 
 impl Loading {
@@ -22,6 +26,7 @@ impl Loading {
             image: (width, height),
             mask: (width, height),
             resampling: Resampling::OpenCv,
+            scale: None,
         }
     }
 
@@ -31,6 +36,15 @@ impl Loading {
             image: images.size,
             mask,
             resampling: images.resampling,
+            scale: None,
+        }
+    }
+
+    /// The same by a run's scale.
+    pub fn by(self, scale: PixelScale) -> Self {
+        Self {
+            scale: Some(scale),
+            ..self
         }
     }
 

@@ -55,7 +55,7 @@ impl Survey {
     pub fn of_tests(category: &Category) -> Self {
         let seen = category.test.iter().map(|test| Seen {
             name: &test.name,
-            size: test.size,
+            size: test.file_size,
             image: &test.image,
             defective: test.is_defective(),
         });

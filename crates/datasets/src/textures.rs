@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use rayon::prelude::*;
 
-use crate::{DatasetError, Inventory, Limits, files, image_files, load_rgb, resize};
+use crate::alike::load_alike;
+use crate::{DatasetError, Inventory, Limits, files, image_files, resize};
 
 /// The texture images of `dir` and of its subfolders, sorted by path, and what was passed over. The root of an unpacked DTD
 /// (`images/` beside `labels/`) may be given as well as its `images` folder.
@@ -46,11 +46,7 @@ pub fn load_textures(
 ) -> Result<Vec<RgbImage>, DatasetError> {
     crate::category::check_target(width, height)?;
     let (paths, _) = texture_files(dir)?;
-    let loaded: Vec<Result<RgbImage, DatasetError>> = paths
-        .par_iter()
-        .map(|path| load_rgb(path, limits).map(|i| resize::bilinear_rgb(&i, width, height)))
-        .collect();
-    crate::category::all_or_errors(loaded)
+    load(&paths, (width, height), limits)
 }
 
 /// Loads the images of each folder of `dir` as a class of its own, named after the folder, sorted by name; otherwise as
@@ -78,11 +74,7 @@ pub fn load_texture_classes(
         if paths.is_empty() {
             continue;
         }
-        let loaded: Vec<Result<RgbImage, DatasetError>> = paths
-            .par_iter()
-            .map(|path| load_rgb(path, limits).map(|i| resize::bilinear_rgb(&i, width, height)))
-            .collect();
-        classes.push((files::stem(&folder), crate::category::all_or_errors(loaded)?));
+        classes.push((files::stem(&folder), load(&paths, (width, height), limits)?));
     }
     if classes.len() < 2 {
         return Err(DatasetError::NoImages {
@@ -91,6 +83,19 @@ pub fn load_texture_classes(
         });
     }
     Ok(classes)
+}
+
+/// Textures of more than 8 bits have a scale of their own, that of all of them together.
+fn load(
+    paths: &[PathBuf],
+    (width, height): (u32, u32),
+    limits: &Limits,
+) -> Result<Vec<RgbImage>, DatasetError> {
+    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    load_alike(&paths, None, limits, |_, image| {
+        resize::bilinear_rgb(&image, width, height)
+    })
+    .whole()
 }
 
 #[cfg(test)]

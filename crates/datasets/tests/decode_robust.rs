@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use flawforge_datasets::{DatasetError, Limits, load_gray, load_rgb};
 use image::{
-    DynamicImage, ExtendedColorType, ImageBuffer, ImageEncoder, ImageFormat, Luma, LumaA, Rgb, Rgba,
+    ColorType, DynamicImage, ExtendedColorType, ImageBuffer, ImageEncoder, ImageFormat, Luma, LumaA, Rgb,
+    Rgba,
 };
 
 /// A picture with structure, so that compressed streams are worth cutting.
@@ -99,9 +100,20 @@ fn every_colour_type_becomes_rgb_and_grey() {
             .extension()
             .is_some_and(|e| e.to_string_lossy().starts_with("jp"));
         for (x, y, pixel) in rgb.enumerate_pixels() {
-            let expected = match source.color().has_color() {
-                true => [0, 1, 2].map(|c| value(x, y, c)),
-                false => [value(x, y, 0); 3],
+            let (expected, alpha) = match source.color().has_color() {
+                true => ([0, 1, 2].map(|c| value(x, y, c)), value(x, y, 3)),
+                false => ([value(x, y, 0); 3], value(x, y, 1)),
+            };
+            // Transparent pixels lie on black.
+            let expected = match source.color() {
+                ColorType::La8 | ColorType::Rgba8 => {
+                    expected.map(|level| ((u32::from(level) * u32::from(alpha) + 127) / 255) as u8)
+                }
+                ColorType::Rgba16 => {
+                    let alpha = u32::from(alpha) << 8 | 0x5a;
+                    expected.map(|level| ((u32::from(level) * alpha + 32_767) / 65_535) as u8)
+                }
+                _ => expected,
             };
             if lossy {
                 continue;

@@ -179,7 +179,7 @@ fn masks_are_used_as_far_as_there_are_any() {
     let known: Vec<(String, bool)> = load(dir.path())
         .test
         .into_iter()
-        .map(|t| (t.name, t.has_truth))
+        .map(|t| (t.name.clone(), t.pixels_are_known()))
         .collect();
     let expected = [
         ("bad/0", true),

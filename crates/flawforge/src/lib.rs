@@ -18,7 +18,7 @@
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use flawforge::datasets::{Limits, load_rgb};
+//! use flawforge::datasets::{Limits, load_picture};
 //! use flawforge::source::{Images, Textures};
 //! use flawforge::training::{Experiment, Method, Profile, Run, TrainOptions, train};
 //!
@@ -32,7 +32,8 @@
 //! train(&experiment, &category, textures, Path::new("runs/bracket"), &TrainOptions::default())?;
 //!
 //! let run = Run::open(Path::new("runs/bracket"))?;
-//! let image = load_rgb(Path::new("suspect.png"), &Limits::default())?;
+//! // Files with more than 8 bits are read by the scale that the training images gave.
+//! let image = load_picture(Path::new("suspect.png"), &Limits::default(), &run.pixel_scale())?.image;
 //! let scored = run.score(&image)?; // an image of any size; the map has its size
 //! println!("image score {:.3}, verdict {:?}", scored.score, scored.verdict);
 //! assert_eq!((scored.map.width, scored.map.height), image.dimensions());

@@ -3,6 +3,7 @@
 use crate::cell::CellKey;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use flawforge::datasets::note_lines;
 use flawforge::files;
 use flawforge::models::AnomalyMap;
 use flawforge::source::Images;
@@ -86,13 +87,16 @@ pub fn export_maps(args: &ExportMapsArgs) -> Result<()> {
     }
     for (name, run) in opened {
         let category = images.load_tests(&name, &run.loading())?;
+        for (_, line) in note_lines(&category.notes) {
+            eprintln!("note: {line}");
+        }
         // Generated images have no files, and no other size.
         let at_file_size = matches!(args.size, MapSize::Image) && images != Images::Demo;
         let detector = run.detector()?;
         for test in &category.test {
             for detection in detector.detect(&[&test.image])? {
                 let map = match at_file_size {
-                    true => detection.map.resized(test.size.0, test.size.1),
+                    true => detection.map.resized(test.file_size.0, test.file_size.1),
                     false => detection.map,
                 };
                 write_map(&map_path(&args.out, &name, &test.name), &map)?;

@@ -227,22 +227,15 @@ mod tests {
 
     fn test(name: &str, reds: [u8; 4], anomalous: Option<u32>) -> TestImage {
         let mask = Mask::from_fn(4, 1, |x, _| Some(x) == anomalous);
-        TestImage {
-            name: name.into(),
-            defect: if anomalous.is_some() { "dot" } else { "good" }.into(),
-            size: (4, 1),
-            has_truth: true,
-            image: RgbImage::from_fn(4, 1, |x, _| Rgb([reds[x as usize], 0, 0])),
-            mask_half: mask.clone(),
-            mask,
-        }
+        let image = RgbImage::from_fn(4, 1, |x, _| Rgb([reds[x as usize], 0, 0]));
+        let defect = if anomalous.is_some() { "dot" } else { "good" };
+        TestImage::drawn(name.into(), defect.into(), image, mask)
     }
 
     #[test]
     fn the_hardest_come_first() {
         let category = Category {
             name: "dots".into(),
-            train: Vec::new(),
             test: vec![
                 test("easy", [9, 1, 2, 3], Some(0)),
                 test("hard", [1, 9, 8, 7], Some(0)),
@@ -250,6 +243,7 @@ mod tests {
                 test("middle", [8, 9, 1, 1], Some(0)),
                 test("hard too", [1, 9, 8, 7], Some(0)),
             ],
+            ..Category::default()
         };
         let chosen = hardest_images(&Redness, &category, 3).unwrap();
         let found: Vec<(&str, f64)> = chosen

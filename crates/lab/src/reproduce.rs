@@ -12,7 +12,7 @@ use crate::sweep::{self, Job, Outcome};
 use crate::tables::{self, Finished, PaperTable, Table};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::datasets::{Category, Loading, counted};
+use flawforge::datasets::{Category, Loading, counted, note_lines};
 use flawforge::fault::in_one_line;
 use flawforge::source::Images;
 use flawforge::training::Method;
@@ -291,15 +291,21 @@ fn run_waiting(
             eprintln!("{category}: {line}");
         }
     }
+    let mut said = BTreeSet::new();
     for &place in waiting {
         let cell = &cells[place];
         let common = cell.set.as_ref().map(|_| plan.common_loading());
         for loading in [Some(cell.loading), common].into_iter().flatten() {
             if let Entry::Vacant(entry) = images.entry((cell.category, loading)) {
-                entry.insert(
-                    plan.data
-                        .load_to_score(&plan.categories[cell.category], &loading)?,
-                );
+                let loaded = plan
+                    .data
+                    .load_to_score(&plan.categories[cell.category], &loading)?;
+                for (_, line) in note_lines(&loaded.notes) {
+                    if said.insert(line.clone()) {
+                        eprintln!("note: {line}");
+                    }
+                }
+                entry.insert(loaded);
             }
         }
     }

@@ -193,11 +193,11 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
     sheet
         .write(&job.dir.join("heatmaps.png"), &evaluation.headline())
         .context("heat-map sheet")?;
-    if let Some(metric) = Metric::ALL
+    let undefined = Metric::ALL
         .iter()
-        .find(|metric| !evaluation.scores.contains_key(metric))
-    {
-        bail!("{} is not defined on these test images", metric.title());
+        .find_map(|&metric| Some((metric, evaluation.reason(metric)?)));
+    if let Some((metric, reason)) = undefined {
+        bail!("{} is not defined on these test images: {reason}", metric.title());
     }
     let result = CellResult {
         method: key.method,

@@ -55,11 +55,12 @@ mod profile;
 pub mod recipe;
 mod run;
 mod run_files;
+mod scorer;
 pub mod settings;
 
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
-pub use evaluate::{Evaluation, ImageResult, Measured, Scorer, evaluate, evaluate_each, evaluate_with};
+pub use evaluate::{Evaluation, ImageResult, evaluate, evaluate_at_file_size, evaluate_each, evaluate_with};
 pub use experiment::{Experiment, MethodSettings, Overrides};
 pub use fit::{ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_with};
 pub use methods::Method;
@@ -68,3 +69,4 @@ pub use profile::Profile;
 pub use recipe::Recipe;
 pub use run::{Run, Scored, Verdict};
 pub use run_files::RunFiles;
+pub use scorer::{Measured, Scorer};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use candle_core::{Device, Tensor};
-use flawforge_datasets::Loading;
+use flawforge_datasets::{Loading, PixelScale};
 use flawforge_models::{AnomalyMap, Detector};
 use flawforge_ops::Precision;
 use image::RgbImage;
@@ -158,9 +158,15 @@ impl Run {
         self.experiment.settings.assembly().precision()
     }
 
-    /// The sizes and the filter by which images are to be loaded.
+    /// The sizes, the filter and the scale by which images are to be loaded.
     pub fn loading(&self) -> Loading {
-        self.experiment.loading()
+        self.experiment.loading().by(self.pixel_scale())
+    }
+
+    /// The scale by which files with more than 8 bits were read for training, and are to be read from then on
+    /// ([`load_picture`](flawforge_datasets::load_picture)).
+    pub fn pixel_scale(&self) -> PixelScale {
+        self.header.data.scale
     }
 
     /// The experiment: every setting.
@@ -193,7 +199,7 @@ impl Run {
         self.header.calibrated.as_ref()
     }
 
-    /// Digests of the images and textures that it was trained on.
+    /// Digests of the images and textures that it was trained on, and the scale of the images.
     pub fn data(&self) -> &DataDigests {
         &self.header.data
     }

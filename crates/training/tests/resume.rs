@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use flawforge_training::fit::{Line, read_journal};
-use flawforge_training::{Method, Run, RunFiles, TrainOptions, TrainingError};
-use support::{experiment, quiet, run};
+use flawforge_training::{Method, Run, RunFiles, TrainOptions, TrainingError, train};
+use support::{category, experiment, quiet, run, textures};
 
 fn losses(run_dir: &Path) -> Vec<Line> {
     let lines = read_journal(&RunFiles::new(run_dir).metrics()).unwrap();
@@ -23,6 +23,32 @@ fn resumed() -> TrainOptions {
         resume: true,
         ..quiet()
     }
+}
+
+/// The scale of deep images travels in the run's file, and a run goes on with its own alone.
+#[test]
+fn a_run_keeps_the_scale_of_its_images() {
+    let config = experiment(Method::Draem, 4);
+    let dir = tempfile::tempdir().unwrap();
+    let mut images = category(7);
+    images.scale.words = Some(12);
+    let stopping = TrainOptions {
+        stop_after: Some(2),
+        ..quiet()
+    };
+    train(&config, &images, textures(), dir.path(), &stopping).unwrap();
+    let run = Run::open(dir.path()).unwrap();
+    assert_eq!(run.pixel_scale(), images.scale);
+    assert_eq!(run.loading(), config.loading().by(images.scale));
+    let other = train(&config, &category(7), textures(), dir.path(), &resumed()).unwrap_err();
+    assert!(other.to_string().contains("scale"), "{other}");
+    train(&config, &images, textures(), dir.path(), &resumed()).unwrap();
+    // Runs of 8-bit images have no such entry, as before.
+    let plain = tempfile::tempdir().unwrap();
+    train(&config, &category(7), textures(), plain.path(), &quiet()).unwrap();
+    assert!(Run::open(plain.path()).unwrap().pixel_scale().is_default());
+    let bytes = fs::read(RunFiles::new(plain.path()).checkpoint()).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("scale"));
 }
 
 #[test]

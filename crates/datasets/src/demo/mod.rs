@@ -87,7 +87,7 @@ pub fn category(name: &str, loading: &Loading, seed: u64) -> Result<Category, Da
     if mask != image {
         let truth = drawn(name, mask, seed)?;
         for (test, truth) in category.test.iter_mut().zip(truth.test) {
-            (test.mask, test.mask_half) = (truth.mask, truth.mask_half);
+            (test.mask, test.mask_half, test.marks) = (truth.mask, truth.mask_half, truth.marks);
         }
     }
     Ok(category)
@@ -151,19 +151,12 @@ fn generate<P: Product>(name: &str, size: u32, seed: u64) -> Category {
         name: name.to_owned(),
         train,
         test,
+        ..Category::default()
     }
 }
 
 fn test_image(defect: &str, index: usize, image: RgbImage, mask: Mask) -> TestImage {
-    TestImage {
-        name: format!("{defect}/{index:03}"),
-        defect: defect.to_owned(),
-        size: image.dimensions(),
-        has_truth: true,
-        image,
-        mask_half: mask.clone(),
-        mask,
-    }
+    TestImage::drawn(format!("{defect}/{index:03}"), defect.to_owned(), image, mask)
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use crate::inventory::Why;
 use crate::layout::{GOOD, Layout, Role};
 use crate::names::{Meaning, counted};
 use crate::pairing::beside;
+use crate::truth::marks_anything;
 use crate::walk::{ImageFile, Step};
-use crate::{DatasetError, Limits, load_gray};
+use crate::{DatasetError, Limits};
 
 /// The defect type of images that only their masks tell to be defective.
 const DEFECTIVE: &str = "defective";
@@ -180,7 +181,7 @@ impl Finder<'_> {
 /// Whether masks mark anything.
 fn marks(masks: &[PathBuf], limits: &Limits) -> Result<bool, DatasetError> {
     for mask in masks {
-        if load_gray(mask, limits)?.as_raw().iter().any(|value| *value > 0) {
+        if marks_anything(mask, limits)? {
             return Ok(true);
         }
     }

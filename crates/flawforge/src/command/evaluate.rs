@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use flawforge::datasets::{Category, counted};
+use flawforge::datasets::{Category, Limits, TestImage, counted};
 use flawforge::files;
 use flawforge::metrics::Metric;
+use flawforge::models::Detection;
 use flawforge::ops::Precision;
 use flawforge::pictures::HeatMapSheet;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::pixels_digest;
-use flawforge::training::{Evaluation, Run, evaluate_each};
+use flawforge::training::{Evaluation, Run, TrainingError, evaluate_at_file_size, evaluate_each};
 
 use super::facts::{EVALUATION, Facts, HEAT_MAPS, SCORES, Sorts, Written, move_results};
 use super::inventory::say_tests;
-use super::source::{CategoryArgs, make_folder};
+use super::source::{CategoryArgs, make_folder, say};
 
 /// Options of `evaluate`.
 #[derive(Args, Debug)]
@@ -33,6 +34,9 @@ pub(crate) struct EvaluateArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    /// Score pixels at the resolution of the files instead of the network's, where thin defects may vanish
+    #[arg(long)]
+    at_file_size: bool,
 }
 
 /// Runs the command.
@@ -52,7 +56,11 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     if let Err(fault) = &writable {
         log::warn!("{}", flawforge::fault::in_one_line(fault.as_ref()));
     }
-    let (category, files) = args.category.load_tests(&run.loading())?;
+    let (mut category, files) = args.category.load_tests(&run.loading())?;
+    if args.at_file_size {
+        category.notes.retain(|note| !note.remark.is_about_size());
+    }
+    say(&category.notes);
     say_tests(&category, files.as_ref(), &trained_on(&run, &category));
     let facts = Facts::new(&run, args.category.place(), &category, files.as_ref());
     let kept = match writable.is_ok() {
@@ -79,14 +87,23 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let detector = run.detector_in(args.precision.unwrap_or(run.precision()))?;
     let mut sheet = HeatMapSheet::new(&category, detector.full_scale());
     let settings = &run.experiment().evaluation;
-    let evaluation = evaluate_each(
-        detector.as_ref(),
-        &category,
-        settings,
-        &mut |position, detection| {
-            sheet.add(position, detection);
-        },
-    )?;
+    let mut each = |position: usize, detection: &Detection| sheet.add(position, detection);
+    let evaluation = if args.at_file_size {
+        let files = files
+            .as_ref()
+            .context("--at-file-size needs image files; the demo's images are generated, at any size")?;
+        let mut own = |position: usize| {
+            let file = files.test.get(position).ok_or_else(|| changed(&category.name))?;
+            Ok(TestImage::at_file_size(
+                file,
+                run.pixel_scale(),
+                &Limits::default(),
+            )?)
+        };
+        evaluate_at_file_size(detector.as_ref(), &category, settings, &mut own, &mut each)?
+    } else {
+        evaluate_each(detector.as_ref(), &category, settings, &mut each)?
+    };
     // The figures first: they are there whatever becomes of the files. A closed pipe behind this command is not an error.
     let _ = std::io::stdout().write_all(summary(&evaluation, &category).as_bytes());
     writable?;
@@ -114,6 +131,36 @@ fn trained_on<'a>(run: &Run, category: &'a Category) -> Vec<&'a str> {
     seen.map(|test| test.name.as_str()).collect()
 }
 
+/// Files that came or went since the images were loaded.
+fn changed(category: &str) -> TrainingError {
+    TrainingError::Data {
+        category: category.to_owned(),
+        fault: "its test images have changed while they were scored".to_owned(),
+    }
+}
+
+/// Which masks do not count as they should; nothing where there are none.
+fn masks(evaluation: &Evaluation) -> String {
+    let masks = &evaluation.masks;
+    if masks.masks == 0 {
+        return String::new();
+    }
+    let size = match evaluation.scored_at {
+        Some((width, height)) => format!("at {width}x{height}"),
+        None => "at the size of the files".to_owned(),
+    };
+    format!(
+        "masks: {}, of which {} mark nothing (left out of the pixel metrics), {} mark more than half, {} have no pixel left \
+         {size}; regions: {}, of which {} have no pixel left\n",
+        masks.masks,
+        masks.mark_nothing,
+        masks.mark_most,
+        masks.nothing_left,
+        masks.regions,
+        masks.regions_lost,
+    )
+}
+
 fn summary(evaluation: &Evaluation, category: &Category) -> String {
     let sorts = Sorts::of(category);
     let mut text = format!(
@@ -129,10 +176,14 @@ fn summary(evaluation: &Evaluation, category: &Category) -> String {
             "{masked} of {defective} defective images have masks: pixel figures are on these and the normal ones\n"
         ));
     }
+    text.push_str(&masks(evaluation));
     for &metric in Metric::ALL {
         let value = match evaluation.scores.get(&metric) {
             Some(value) => format!("{:.2}", 100.0 * value),
-            None => format!("not defined: {}", sorts.why_not(metric)),
+            None => match evaluation.reason(metric) {
+                Some(reason) => format!("not defined: {reason}"),
+                None => "not defined".to_owned(),
+            },
         };
         // In bounded memory: how far the exact value can be.
         let bound = match evaluation.error_bounds.get(&metric) {

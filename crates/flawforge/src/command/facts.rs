@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use flawforge::datasets::{Category, CategoryFiles};
-use flawforge::metrics::Metric;
 use flawforge::training::fit::{Threshold, images_digest};
 use flawforge::training::{Evaluation, Run};
 use serde::{Deserialize, Serialize};
@@ -28,23 +27,12 @@ impl Sorts {
     /// The sorts of a category's test images.
     pub(crate) fn of(category: &Category) -> Self {
         let defective = category.test.iter().filter(|test| test.is_defective());
-        let masked = defective.clone().filter(|test| test.has_truth).count();
+        let masked = defective.clone().filter(|test| test.marks.is_some()).count();
         let defective = defective.count();
         Self {
             normal: category.test.len() - defective,
             defective,
             masked,
-        }
-    }
-
-    /// Why a metric is not defined.
-    pub(crate) fn why_not(self, metric: Metric) -> &'static str {
-        let of_images = matches!(metric, Metric::ImageAuroc | Metric::ImageAp);
-        match self {
-            Self { defective: 0, .. } => "no defective test images",
-            Self { normal: 0, .. } if of_images => "no normal test images",
-            Self { masked: 0, .. } if !of_images => "no masks",
-            _ => "no pixel is marked at the size of the profile",
         }
     }
 }
@@ -160,26 +148,4 @@ pub(crate) fn move_results(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_metric_that_is_not_defined_has_a_reason() {
-        let why = |normal, defective, masked, metric| {
-            Sorts {
-                normal,
-                defective,
-                masked,
-            }
-            .why_not(metric)
-        };
-        assert_eq!(why(0, 2, 2, Metric::ImageAuroc), "no normal test images");
-        assert_eq!(why(2, 0, 0, Metric::ImageAp), "no defective test images");
-        assert_eq!(why(2, 0, 0, Metric::Aupro), "no defective test images");
-        assert_eq!(why(2, 2, 0, Metric::PixelAp), "no masks");
-        assert!(why(2, 2, 2, Metric::PixelAp).starts_with("no pixel is marked"));
-    }
 }

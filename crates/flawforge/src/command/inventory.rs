@@ -2,7 +2,7 @@
 //! fault that does not concern it.
 
 use flawforge::datasets::{
-    Category, CategoryFiles, DatasetError, Part, Role, Survey, Why, counted, path_text,
+    Category, CategoryFiles, DatasetError, Part, Role, Survey, TestImage, Why, counted, path_text,
 };
 
 /// Faults that are named one by one; the rest is counted.
@@ -45,15 +45,15 @@ pub(crate) fn say_normals(category: &Category, files: Option<&CategoryFiles>, sk
 
 /// Says which test images are used, and how many of them the run has been trained on, by the digests of its images.
 pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trained: &[&str]) {
-    let defective = category.test.iter().filter(|test| test.is_defective());
-    let masked = defective.clone().filter(|test| test.has_truth).count();
+    let defective = defective_tests(category);
+    let masked = defective.clone().filter(|test| test.marks.is_some()).count();
     let defective = defective.count();
     let normal = category.test.len() - defective;
     let mut parts = vec![format!("{normal} normal and {defective} defective test images")];
     match masked {
         0 if defective > 0 => parts.push("no masks, so no pixel figures".to_owned()),
         some if some < defective => {
-            let unknown = category.test.iter().filter(|test| !test.has_truth);
+            let unknown = defective_tests(category).filter(|test| test.marks.is_none());
             let unknown = first_of(unknown.map(|test| test.name.as_str()));
             parts.push(format!(
                 "{some} of {defective} defective images have masks, not {unknown}: pixel figures are on these and the normal ones"
@@ -83,6 +83,10 @@ pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trai
     } else {
         log::warn!("{}", line(category, files, parts, &survey));
     }
+}
+
+fn defective_tests(category: &Category) -> impl Iterator<Item = &TestImage> + Clone {
+    category.test.iter().filter(|test| test.is_defective())
 }
 
 /// The first names of a list.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::datasets::{Limits, counted, image_files, load_rgb, mark_as_own, path_text};
+use flawforge::datasets::{Limits, counted, image_files, load_picture, mark_as_own, path_text};
 use flawforge::files;
 use flawforge::models::AnomalyMap;
 use flawforge::ops::Precision;
@@ -15,11 +15,13 @@ use flawforge::source::real_path;
 use flawforge::training::{Run, Verdict};
 use image::{ImageBuffer, ImageFormat, Luma, RgbImage};
 
-use super::source::make_folder;
+use super::source::{make_folder, say};
 
 /// How much of the image the overlay hides where the score is highest.
 const OPACITY: f32 = 0.7;
-const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"];
+const ENDINGS: [&str; 12] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "bmp", "tif", "tiff", "webp", "pgm", "ppm", "pnm",
+];
 
 /// Options of `predict`.
 #[derive(Args, Debug)]
@@ -56,12 +58,16 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     table.write_record(["image", "width", "height", "score", "threshold", "verdict"])?;
     let mut names = BTreeSet::new();
     let mut faults = 0;
+    let mut notes = Vec::new();
     for chunk in images.chunks(run.experiment().evaluation.batch.max(1)) {
         // A file that cannot be read must not cost the scores of the others; the exit code tells.
         let mut loaded = Vec::with_capacity(chunk.len());
         for path in chunk {
-            match load_rgb(path, &Limits::default()) {
-                Ok(image) => loaded.push((path, image)),
+            match load_picture(path, &Limits::default(), &run.pixel_scale()) {
+                Ok(read) => {
+                    loaded.push((path, read.image));
+                    notes.extend(read.notes);
+                }
                 Err(fault) => {
                     log::error!("{fault}");
                     faults += 1;
@@ -85,6 +91,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
             ])?;
         }
     }
+    say(&notes);
     let bytes = table.into_inner().context("scores.csv")?;
     files::write(&args.out.join("scores.csv"), &bytes)?;
     log::info!("{}: {} scored", args.out.display(), counted(names.len(), "image"));

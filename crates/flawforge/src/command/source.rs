@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
-use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, Purpose};
+use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, Note, Purpose, note_lines};
 use flawforge::source::{Images, SourceError, Textures, real_path, selection_lines};
 use flawforge::training::Product;
 
@@ -110,6 +110,7 @@ impl CategoryArgs {
             log::warn!("left out: {fault}");
         }
         say_normals(&category, files.as_ref(), &skipped);
+        say(&category.notes);
         Ok((category, skipped))
     }
 
@@ -241,6 +242,16 @@ pub(crate) fn describe(selection: &Selection) -> String {
         .chain(selection.texture.then(|| "an irregular texture".to_owned()))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// Says once what is doubtful, assumed or passed over in the files that were read.
+pub(crate) fn say(notes: &[Note]) {
+    for (is_doubt, line) in note_lines(notes) {
+        match is_doubt {
+            true => log::warn!("{line}"),
+            false => log::info!("{line}"),
+        }
+    }
 }
 
 /// Makes the folder that a command writes into.

@@ -261,6 +261,11 @@ fn tell(report: &TrainReport, args: &TrainArgs) {
     if let Some(busy) = report.busy {
         log::info!("the device was busy {:.1} % of the time", 100.0 * busy);
     }
+    if report.threshold.is_none() && report.steps == report.total_steps {
+        log::warn!(
+            "the run has no decision threshold, so it gives no verdicts: no anomaly could be simulated on the normal images"
+        );
+    }
     if let Some(threshold) = &report.threshold {
         let kind = if threshold.held_out {
             "held-out image"

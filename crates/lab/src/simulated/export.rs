@@ -6,7 +6,7 @@ use crate::published::Published;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::Selection;
-use flawforge::datasets::{Category, GOOD, Loading};
+use flawforge::datasets::{Category, GOOD, Loading, note_lines};
 use flawforge::files;
 use flawforge::source::{Images, Textures};
 use image::{DynamicImage, ImageFormat};
@@ -97,6 +97,9 @@ pub fn simulate_dataset(args: &SimulateDatasetArgs) -> Result<()> {
     let mut categories = Vec::new();
     for name in names {
         let category = images.load(&name, &Loading::opencv(args.size, args.size))?;
+        for (_, line) in note_lines(&category.notes) {
+            eprintln!("note: {line}");
+        }
         let published = images.product(&name, Selection::default()).nsa;
         let settings = SetSettings::new(published, args.draws, args.seed);
         let set_hash = settings.hash();

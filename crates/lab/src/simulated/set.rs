@@ -120,16 +120,12 @@ impl<'a> SimulatedSet<'a> {
             };
             self.simulate(kind, image, &mut stream.rng(&purpose))
         })?;
-        let image = to_bytes(&made.image);
-        Some(TestImage {
-            name: format!("{kind}/{name}_{draw}"),
-            defect: kind.name().to_owned(),
-            size: image.dimensions(),
-            has_truth: true,
-            image,
-            mask_half: made.mask.clone(),
-            mask: made.mask,
-        })
+        Some(TestImage::drawn(
+            format!("{kind}/{name}_{draw}"),
+            kind.name().to_owned(),
+            to_bytes(&made.image),
+            made.mask,
+        ))
     }
 
     fn simulate(&self, kind: Kind, image: usize, rng: &mut dyn RngCore) -> Option<Simulated> {

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
+use flawforge_datasets::PixelScale;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,7 +26,7 @@ const KEY: &str = "flawforge";
 /// Version of the header's layout.
 const FORMAT: u64 = 2;
 
-/// What a run learns from, by SHA-256.
+/// What a run learns from: SHA-256, and the scale of the images.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DataDigests {
     /// Of the names and pixels of the training images.
@@ -36,6 +37,9 @@ pub struct DataDigests {
     pub each: Vec<String>,
     /// Of the textures: [`TextureSource::identity`](flawforge_augment::TextureSource::identity).
     pub textures: String,
+    /// The scale by which image files with more than 8 bits were read.
+    #[serde(default, skip_serializing_if = "PixelScale::is_default")]
+    pub scale: PixelScale,
 }
 
 /// Where images and textures came from, as the program that trained calls them.
@@ -96,6 +100,9 @@ impl Header {
         let mut found = differences(&self.settings, &saved.settings);
         if saved.data.images != self.data.images {
             found.push("the training images have changed".to_owned());
+        }
+        if saved.data.scale != self.data.scale {
+            found.push("the scale of images with more than 8 bits has changed".to_owned());
         }
         if saved.data.textures != self.data.textures {
             found.push("the textures have changed".to_owned());

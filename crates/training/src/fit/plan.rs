@@ -86,6 +86,7 @@ pub(super) fn digests(
         images: images_digest(train.clone().map(|train| (train.name.as_str(), &train.image))),
         each: train.map(|train| pixels_digest(&train.image)).collect(),
         textures: textures.identity(),
+        scale: category.scale,
     })
 }
 

@@ -41,7 +41,7 @@ pub fn category_of(images: usize, side: u32) -> Category {
     Category {
         name: "stripes".to_owned(),
         train,
-        test: Vec::new(),
+        ..Category::default()
     }
 }
 

@@ -1,0 +1,183 @@
+//! The metrics of a detector, image by image.
+
+use flawforge_datasets::TestImage;
+use flawforge_metrics::{Bins, ErrorBound, ImageScores, Metric, PixelMetrics, PixelScores, Scores};
+use flawforge_models::{Detection, View};
+
+use crate::error::Result;
+use crate::settings::{Evaluated, GroundTruth};
+
+/// Values of the metrics of a detector, fractions in `[0, 1]`. One is absent where it is not defined: without both normal and
+/// defective test images, or without ground-truth masks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Measured {
+    /// On whole images.
+    pub scores: Scores,
+    /// See [`Evaluation::scores_in_view`](crate::Evaluation::scores_in_view).
+    pub scores_in_view: Option<Scores>,
+    /// See [`Evaluation::error_bounds`](crate::Evaluation::error_bounds).
+    pub error_bounds: Scores,
+}
+
+/// Scores a detector image by image. It holds the scores of the pixels, or histograms of them, and no image, map or picture.
+#[derive(Debug, Clone)]
+pub struct Scorer {
+    aupro_limit: f64,
+    images: ImageScores,
+    normal: usize,
+    defective: usize,
+    main: Pixels,
+    half: Pixels,
+    /// Of the part that the detector looks at, where that is not all.
+    in_view: Option<Pixels>,
+}
+
+impl Scorer {
+    /// A scorer that has seen nothing yet; `view` is the part of the images that the detector looks at, if not all.
+    ///
+    /// # Errors
+    /// When the histograms of bounded memory cannot be made.
+    pub fn new(settings: &Evaluated, view: Option<View>) -> Result<Self> {
+        let pixels = |rule, part| Pixels::new(rule, part, settings.bounded);
+        Ok(Self {
+            aupro_limit: settings.aupro_limit,
+            images: ImageScores::new(),
+            normal: 0,
+            defective: 0,
+            main: pixels(settings.ground_truth, None)?,
+            half: pixels(GroundTruth::Half, None)?,
+            in_view: view
+                .map(|view| pixels(GroundTruth::Half, Some(view)))
+                .transpose()?,
+        })
+    }
+
+    /// Adds what a detector says of a test image. Its pixels count where [it is known](TestImage::pixels_are_known) which of them
+    /// are anomalous.
+    ///
+    /// # Errors
+    /// A map of another size than the image's mask, a score that is not a number.
+    pub fn push(&mut self, test: &TestImage, detection: &Detection) -> Result<()> {
+        self.images.push(detection.score, test.is_defective())?;
+        match test.is_defective() {
+            true => self.defective += 1,
+            false => self.normal += 1,
+        }
+        if !test.pixels_are_known() {
+            return Ok(());
+        }
+        self.main.push(test, detection)?;
+        self.half.push(test, detection)?;
+        match &mut self.in_view {
+            Some(part) => part.push(test, detection),
+            None => Ok(()),
+        }
+    }
+
+    /// The metrics of all images so far.
+    ///
+    /// # Errors
+    /// When a metric cannot be computed.
+    pub fn finish(self) -> Result<Measured> {
+        let mut measured = Measured::default();
+        let Measured {
+            scores,
+            scores_in_view,
+            error_bounds,
+        } = &mut measured;
+        if self.defective > 0 && self.normal > 0 {
+            let metrics = self.images.finish()?;
+            scores.extend([
+                (Metric::ImageAuroc, metrics.auroc),
+                (Metric::ImageAp, metrics.average_precision),
+            ]);
+        }
+        let limit = self.aupro_limit;
+        let (main, half) = rayon::join(|| self.main.finish(limit), || self.half.finish(limit));
+        for (metrics, names) in [(main?, WHOLE), (half?, HALF)] {
+            if let Some(metrics) = metrics {
+                scores.extend(names.into_iter().zip(values(&metrics)));
+                if metrics.error != ErrorBound::default() {
+                    error_bounds.extend(names.into_iter().zip(bounds(&metrics)));
+                }
+            }
+        }
+        let in_view = self.in_view.map(|part| part.finish(limit)).transpose()?;
+        *scores_in_view = in_view
+            .flatten()
+            .map(|metrics| WHOLE.into_iter().zip(values(&metrics)).collect());
+        Ok(measured)
+    }
+}
+
+/// The metrics of pixels by the ground-truth rule asked for, and by that of half coverage, in the order of [`values`].
+const WHOLE: [Metric; 3] = [Metric::PixelAuroc, Metric::PixelAp, Metric::Aupro];
+const HALF: [Metric; 3] = [Metric::PixelAurocHalf, Metric::PixelApHalf, Metric::AuproHalf];
+
+fn values(metrics: &PixelMetrics) -> [f64; 3] {
+    [metrics.auroc, metrics.average_precision, metrics.aupro]
+}
+
+fn bounds(metrics: &PixelMetrics) -> [f64; 3] {
+    let error = metrics.error;
+    [error.auroc, error.average_precision, error.aupro]
+}
+
+/// The histograms of bounded memory: for scores of any range, 8 MiB each, a relative resolution of 1/512 (proposal).
+const BINS: Bins = Bins::FloatBits(18);
+
+/// Pixel scores by one rule for the ground truth, of whole images or of a part of each.
+#[derive(Debug, Clone)]
+struct Pixels {
+    rule: GroundTruth,
+    part: Option<View>,
+    scores: PixelScores,
+    anomalous: bool,
+}
+
+impl Pixels {
+    fn new(rule: GroundTruth, part: Option<View>, bounded: bool) -> Result<Self> {
+        Ok(Self {
+            rule,
+            part,
+            scores: match bounded {
+                true => PixelScores::bounded(BINS)?,
+                false => PixelScores::exact(),
+            },
+            anomalous: false,
+        })
+    }
+
+    fn push(&mut self, test: &TestImage, detection: &Detection) -> Result<()> {
+        let mask = match self.rule {
+            GroundTruth::Full => &test.mask,
+            GroundTruth::Half => &test.mask_half,
+        };
+        let (width, height) = (detection.map.width as usize, detection.map.height as usize);
+        let Some(view) = self.part else {
+            self.anomalous |= !mask.is_empty();
+            self.scores
+                .push(&detection.map.scores, mask.pixels(), width, height)?;
+            return Ok(());
+        };
+        let place = |share: f64, length: usize| (share * length as f64).round() as usize;
+        let columns = place(view.left, width)..place(view.right, width).min(width);
+        let rows = place(view.top, height)..place(view.bottom, height).min(height);
+        let (mut scores, mut truth) = (Vec::new(), Vec::new());
+        for row in rows.clone() {
+            let part = row * width + columns.start..row * width + columns.end;
+            scores.extend_from_slice(&detection.map.scores[part.clone()]);
+            truth.extend_from_slice(&mask.pixels()[part]);
+        }
+        self.anomalous |= truth.iter().any(|&set| set != 0);
+        self.scores.push(&scores, &truth, columns.len(), rows.len())?;
+        Ok(())
+    }
+
+    /// The metrics, or nothing where no pixel of the ground truth is anomalous.
+    fn finish(self, aupro_limit: f64) -> Result<Option<PixelMetrics>> {
+        self.anomalous
+            .then(|| Ok(self.scores.finish(aupro_limit)?))
+            .transpose()
+    }
+}

@@ -150,7 +150,7 @@ fn a_plain_folder_may_have_defects_with_and_without_masks() {
     assert!(!category.has_ground_truth());
     mask(&dir.path().join("masks/b.png"), SIZE);
     let category = open(dir.path()).expect("loaded");
-    let known: Vec<bool> = category.test.iter().map(|t| t.has_truth).collect();
+    let known: Vec<bool> = category.test.iter().map(|t| t.pixels_are_known()).collect();
     assert_eq!(known, [true, false, true], "masks of some defective images alone");
     mask(&dir.path().join("masks/dent/c_mask.png"), SIZE);
     let category = open(dir.path()).expect("loaded");

@@ -203,7 +203,7 @@ mod tests {
         Category {
             name: "part".into(),
             train: train.collect(),
-            test: Vec::new(),
+            ..Category::default()
         }
     }
 
@@ -228,14 +228,8 @@ mod tests {
 
     #[test]
     fn one_picture_with_two_labels_is_a_contradiction() {
-        let test = |name: &str, defect: &str, seed| TestImage {
-            name: name.into(),
-            defect: defect.into(),
-            size: (8, 8),
-            has_truth: true,
-            image: picture(seed),
-            mask: Mask::empty(8, 8),
-            mask_half: Mask::empty(8, 8),
+        let test = |name: &str, defect: &str, seed| {
+            TestImage::drawn(name.into(), defect.into(), picture(seed), Mask::empty(8, 8))
         };
         let mut category = normals(Vec::new());
         category.test = vec![

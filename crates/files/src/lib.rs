@@ -16,6 +16,10 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod lock;
+
+pub use lock::try_lock;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;

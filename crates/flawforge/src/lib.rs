@@ -12,6 +12,7 @@
 //! | [`training`] | how does it learn? | [`training::train`] |
 //! | [`metrics`] | how well was it found? | [`metrics::PixelScores`] |
 //! | [`source`] | which images, textures and selection does a command take? | [`source::Images`] |
+//! | [`weights`] | where do pretrained networks come from? | [`weights::Published`] |
 //! | [`pictures`] | what does that look like? | [`pictures::HeatMapSheet`] |
 //!
 //! From a folder of normal images to verdicts, with any method:
@@ -56,7 +57,9 @@
 #![forbid(unsafe_code)]
 
 pub mod fault;
+pub mod licence;
 pub mod source;
+pub mod weights;
 
 pub use flawforge_augment as augment;
 pub use flawforge_datasets as datasets;

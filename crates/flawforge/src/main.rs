@@ -1,4 +1,4 @@
-//! The `flawforge` command: select, simulate, train, evaluate, predict.
+//! The `flawforge` command: download, select, simulate, train, evaluate, predict.
 //!
 //! Usage errors end with exit code 2, other errors with 1 and one line on standard error.
 
@@ -26,6 +26,8 @@ enum Command {
     Train(command::train::TrainArgs),
     /// Compute metrics of a trained detector on labelled test images
     Evaluate(command::evaluate::EvaluateArgs),
+    /// Fetch the weights of a pretrained network, once for all commands
+    Download(command::download::DownloadArgs),
     /// Score images: write anomaly maps, scores and verdicts
     Predict(command::predict::PredictArgs),
 }
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => command::simulate::run(&args),
         Command::Train(args) => command::train::run(&args),
         Command::Evaluate(args) => command::evaluate::run(&args),
+        Command::Download(args) => command::download::run(&args),
         Command::Predict(args) => command::predict::run(&args),
     };
     match outcome {

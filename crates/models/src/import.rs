@@ -19,7 +19,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::{Device, Tensor, safetensors};
+use candle_core::{DType, Device, Tensor, safetensors};
+use sha2::{Digest, Sha256};
 
 use crate::{Discriminative, ModelError, Parameters, Reconstructive, ResNet, ResNetKind};
 
@@ -102,6 +103,25 @@ pub fn write_tensors(tensors: &HashMap<String, Tensor>, path: &Path) -> Result<(
         source,
     })?;
     flawforge_files::write(path, &bytes).map_err(ModelError::Write)
+}
+
+/// SHA-256 of tensors, whatever file they came from: of their names, shapes and numbers as f32, by name; 64 hexadecimal digits.
+///
+/// # Errors
+/// If a tensor cannot be read.
+pub fn digest(tensors: &HashMap<String, Tensor>) -> Result<String, ModelError> {
+    let mut names: Vec<&String> = tensors.keys().collect();
+    names.sort();
+    let mut hasher = Sha256::new();
+    for name in names {
+        let tensor = &tensors[name];
+        hasher.update(format!("{name}{:?}", tensor.dims()));
+        let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        for value in values {
+            hasher.update(value.to_le_bytes());
+        }
+    }
+    Ok(hex::encode(hasher.finalize()))
 }
 
 fn read(path: &Path, order: ColorOrder) -> Result<HashMap<String, Tensor>, ModelError> {

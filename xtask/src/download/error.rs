@@ -22,14 +22,6 @@ pub enum DownloadError {
         /// What is wrong.
         fault: &'static str,
     },
-    /// The licence was shown but not accepted.
-    #[error("the licence of {name} was not accepted{hint}")]
-    Licence {
-        /// The data set.
-        name: String,
-        /// How to accept it, with leading punctuation; may be empty.
-        hint: &'static str,
-    },
     /// Another process works on the same data set.
     #[error("{}: held by another download of the same data set", path.display())]
     Busy {

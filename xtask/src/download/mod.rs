@@ -14,8 +14,6 @@ mod catalogue;
 mod checksum;
 mod error;
 mod fetch;
-mod licence;
-mod lock;
 mod meter;
 mod unpack;
 
@@ -23,6 +21,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use flawforge::files;
+use flawforge::licence::Licence;
 use flawforge::models::pytorch;
 
 pub use catalogue::{Bounds, Catalogue, DataSet};
@@ -90,7 +90,13 @@ pub fn run_with(catalogue: &Catalogue, args: &DownloadArgs, patience: &Patience,
     }
     // All licences before the first download: nobody comes back after five gigabytes to find a question.
     for (name, set) in &wanted {
-        licence::accept(name, set, args.accept_licence)?;
+        let licence = Licence {
+            name,
+            title: &set.title,
+            text: &set.licence,
+            page: &set.page,
+        };
+        licence.accept(args.accept_licence, "--accept-licence")?;
     }
     for (name, set) in &wanted {
         install(name, set, args, patience, show)?;
@@ -110,7 +116,8 @@ fn home_of(dir: &Path, name: &str, set: &DataSet) -> PathBuf {
 fn install(name: &str, set: &DataSet, args: &DownloadArgs, patience: &Patience, show: Show) -> Result<()> {
     let dir = &args.dir;
     fs::create_dir_all(dir).with_context(|| format!("{}: cannot be made", dir.display()))?;
-    let _lock = lock::take(&dir.join(format!(".{name}.lock")))?;
+    let lock = dir.join(format!(".{name}.lock"));
+    let _held = files::try_lock(&lock)?.ok_or(DownloadError::Busy { path: lock })?;
     let home = home_of(dir, name, set);
     if home.exists() {
         // Another process was faster while this one waited for an answer.

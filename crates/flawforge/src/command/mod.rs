@@ -1,5 +1,6 @@
 //! The subcommands, one a file, and what they share.
 
+pub(crate) mod download;
 pub(crate) mod evaluate;
 pub(crate) mod facts;
 pub(crate) mod inventory;

@@ -45,6 +45,7 @@ mod discriminative;
 mod draem;
 mod encoder_decoder;
 mod error;
+pub mod forge;
 mod images;
 pub mod import;
 pub mod init;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainingError};
-use crate::methods::{draem, nsa, patchcore};
+use crate::methods::{draem, forge, nsa, patchcore};
 use crate::settings::Intervals;
 
 const BUILTIN: &str = include_str!("../data/profiles.toml");
@@ -27,6 +27,8 @@ pub struct Profile {
     pub nsa: nsa::Budget,
     /// PatchCore.
     pub patchcore: patchcore::Budget,
+    /// Forge.
+    pub forge: forge::Budget,
 }
 
 impl Profile {

@@ -11,12 +11,13 @@ use flawforge::datasets::counted;
 use flawforge::ops::Precision;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
-use flawforge::training::methods::patchcore::backbone::BackboneSource;
+use flawforge::training::methods::patchcore::backbone::{BackboneSource, how_to_get};
 use flawforge::training::settings::Length;
 use flawforge::training::{
     Experiment, Method, MethodSettings, Overrides, Profile, Run, RunFiles, TrainOptions, TrainReport,
     gpu_available, train,
 };
+use flawforge::weights;
 
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 
@@ -42,7 +43,7 @@ pub(crate) struct TrainArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     anomalies: AnomalyArgs,
-    /// Weights of PatchCore's backbone, safetensors or .pth [default: random]
+    /// Weights of the network of patchcore or forge, safetensors or .pth [default: what `flawforge download` fetched, else random]
     #[arg(long, value_name = "FILE")]
     backbone: Option<PathBuf>,
     /// Backbone without pretrained weights: random, or a small network trained on the classes of --textures
@@ -128,7 +129,9 @@ impl TrainArgs {
                 let product = self.anomalies.product(category)?;
                 let method = self.method.unwrap_or(Method::LinYan);
                 let mut experiment = Experiment::new(method, &profile, &product, 0)?;
-                experiment.calibration.held_out = HELD_OUT;
+                if !experiment.leaves_one_out() {
+                    experiment.calibration.held_out = HELD_OUT;
+                }
                 match &self.config {
                     Some(path) => experiment.with(&Overrides::read(path)?)?,
                     None => experiment,
@@ -174,30 +177,30 @@ impl TrainArgs {
         Ok(experiment)
     }
 
-    /// Gives PatchCore the weights of its network.
+    /// Gives the method the weights of its network, if it has one.
     fn give_backbone(&self, experiment: &mut Experiment) -> Result<()> {
-        let Some(settings) = experiment.settings.patchcore_mut() else {
+        let Some(network) = experiment.settings.backbone() else {
             if self.backbone.is_some() || self.backbone_init.is_some() {
-                bail!("--backbone and --backbone-init need --method patchcore");
+                bail!("--backbone and --backbone-init need --method patchcore or forge");
             }
             return Ok(());
         };
-        let network = settings.patchcore.backbone;
         let source = BackboneSource::resolve(
             self.backbone.as_deref(),
             self.backbone_init.as_deref(),
             self.anomalies.texture_folder(),
-            None,
+            weights::folder().as_deref(),
             network,
         )?;
         if source == BackboneSource::Random {
             log::warn!(
-                "PatchCore runs with random weights, which is not the published method. Give weights of {} with --backbone",
-                network.name()
+                "{} runs with random weights, which know nothing of images: {}",
+                experiment.method,
+                how_to_get(network)
             );
         }
         if let Some(weights) = source.weights(network, &self.out)? {
-            settings.give(Arc::new(weights));
+            experiment.settings.give(Arc::new(weights));
         }
         Ok(())
     }

@@ -1,9 +1,12 @@
 //! The settings of a method: one table tells methods apart.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainingError};
-use crate::methods::{Assembly, Method, draem, nsa, patchcore};
+use crate::methods::patchcore::backbone::Weights;
+use crate::methods::{Assembly, Method, draem, forge, nsa, patchcore};
 use crate::product::Product;
 use crate::profile::Profile;
 
@@ -51,6 +54,8 @@ families! {
     Nsa(nsa::Settings, nsa): Nsa;
     /// PatchCore.
     PatchCore(patchcore::Settings, patchcore): PatchCore;
+    /// Forge.
+    Forge(forge::Settings, forge): Forge;
 }
 
 impl MethodSettings {
@@ -83,6 +88,24 @@ impl MethodSettings {
         match self {
             Self::PatchCore(settings) => Some(settings),
             _ => None,
+        }
+    }
+
+    /// The network that the method takes features of, if it does: its name.
+    pub fn backbone(&self) -> Option<patchcore::Backbone> {
+        match self {
+            Self::PatchCore(settings) => Some(settings.patchcore.backbone),
+            Self::Forge(settings) => Some(settings.forge.backbone),
+            _ => None,
+        }
+    }
+
+    /// Gives the method the weights of its network, if it has one.
+    pub fn give(&mut self, weights: Arc<Weights>) {
+        match self {
+            Self::PatchCore(settings) => settings.give(weights),
+            Self::Forge(settings) => settings.give(weights),
+            _ => {}
         }
     }
 

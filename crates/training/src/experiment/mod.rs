@@ -122,6 +122,11 @@ impl Experiment {
         self.settings.assembly().loading(self.image_size)
     }
 
+    /// Whether the method scores its normal images as if it had not seen them, so that none need be held out for the threshold.
+    pub fn leaves_one_out(&self) -> bool {
+        self.settings.assembly().leaves_one_out()
+    }
+
     /// In which settings the experiment differs from its method's publication, in sentences for people. `steps`: how many a
     /// training took.
     pub fn deviations(&self, steps: u64) -> Vec<String> {

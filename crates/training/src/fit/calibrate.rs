@@ -21,7 +21,8 @@ pub struct Threshold {
     pub normal: usize,
     /// Simulated anomalies used.
     pub simulated: usize,
-    /// Whether these images were held out of training. If not, the threshold may be low: the networks know the images.
+    /// Whether these images were held out of training, or scored as if they had been. If not, the threshold may be low: the networks
+    /// know the images.
     pub held_out: bool,
 }
 
@@ -46,6 +47,18 @@ pub struct CalibrationScore {
     pub score: f32,
 }
 
+/// The normal images to calibrate on.
+#[derive(Clone, Copy)]
+pub(super) struct Normals<'a> {
+    pub(super) images: &'a [TrainImage],
+    /// Positions of those that may be taken.
+    pub(super) chosen: &'a [usize],
+    /// Whether these were not trained on.
+    pub(super) held_out: bool,
+    /// Of images that were trained on, the scores that they would have had unseen; by position.
+    pub(super) unseen: &'a [(usize, f32)],
+}
+
 /// Finds the threshold with the best F1 between normal images and the same with simulated anomalies. The threshold is placed
 /// midway between the two scores that it separates.
 ///
@@ -54,10 +67,14 @@ pub(super) fn calibrate(
     experiment: &Experiment,
     detector: &dyn Detector,
     simulation: &Simulation,
-    images: &[TrainImage],
-    chosen: &[usize],
-    held_out: bool,
+    normals: &Normals<'_>,
 ) -> Result<Option<Calibrated>> {
+    let Normals {
+        images,
+        chosen,
+        held_out,
+        unseen,
+    } = *normals;
     let mut simulation = simulation.clone();
     simulation.p_clean = 0.0;
     let wanted = experiment.calibration.images.min(chosen.len());
@@ -78,7 +95,9 @@ pub(super) fn calibrate(
             kind: None,
             score: 0.0,
         };
-        shown.push((normal.image.clone(), unscored.clone()));
+        if unseen.is_empty() {
+            shown.push((normal.image.clone(), unscored.clone()));
+        }
         if let Some(kind) = sample.kind {
             let simulated = CalibrationScore {
                 kind: Some(kind.to_string()),
@@ -87,17 +106,36 @@ pub(super) fn calibrate(
             shown.push((to_bytes(&sample.image), simulated));
         }
     }
-    let labels: Vec<bool> = shown.iter().map(|(_, score)| score.kind.is_some()).collect();
-    let simulated = labels.iter().filter(|anomalous| **anomalous).count();
+    let simulated = shown.iter().filter(|(_, score)| score.kind.is_some()).count();
     if simulated == 0 {
         return Ok(None);
     }
-    let mut scores = Vec::with_capacity(shown.len());
+    let mut all: Vec<CalibrationScore> = unseen
+        .iter()
+        .filter_map(|&(place, score)| {
+            Some(CalibrationScore {
+                image: images.get(place)?.name.clone(),
+                kind: None,
+                score,
+            })
+        })
+        .collect();
     for chunk in shown.chunks(experiment.evaluation.batch.max(1)) {
         let images: Vec<&RgbImage> = chunk.iter().map(|(image, _)| image).collect();
         let detections = detector.detect(&images)?;
-        scores.extend(detections.into_iter().map(|detection| detection.score));
+        let scores = detections.into_iter().map(|detection| detection.score);
+        all.extend(
+            chunk
+                .iter()
+                .zip(scores)
+                .map(|((_, unscored), score)| CalibrationScore {
+                    score,
+                    ..unscored.clone()
+                }),
+        );
     }
+    let scores: Vec<f32> = all.iter().map(|one| one.score).collect();
+    let labels: Vec<bool> = all.iter().map(|one| one.kind.is_some()).collect();
     let best = best_f1(&scores, &labels)?;
     let below = scores
         .iter()
@@ -114,14 +152,10 @@ pub(super) fn calibrate(
         threshold: Threshold {
             score,
             f1: best.f1,
-            normal: picked.len(),
+            normal: all.len() - simulated,
             simulated,
-            held_out,
+            held_out: held_out || !unseen.is_empty(),
         },
-        scores: shown
-            .into_iter()
-            .zip(scores)
-            .map(|((_, unscored), score)| CalibrationScore { score, ..unscored })
-            .collect(),
+        scores: all,
     }))
 }

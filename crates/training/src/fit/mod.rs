@@ -38,7 +38,7 @@ use crate::experiment::Experiment;
 use crate::methods::Data;
 use crate::recipe::{BatchSource, Recipe};
 use crate::run_files::RunFiles;
-use calibrate::calibrate;
+use calibrate::{Normals, calibrate};
 use plan::{check_images, digests, hold_out};
 use prefetch::with_batches;
 use session::Session;
@@ -121,6 +121,7 @@ pub fn train(
     }
     check_images(category, experiment.loading().image).map_err(data_error)?;
     let (kept, held_out) = hold_out(category.train.len(), experiment);
+    let trained_on = kept.clone();
     let data = Data {
         category,
         pools: method.pools(kept).map_err(data_error)?,
@@ -153,14 +154,23 @@ pub fn train(
             return Ok(None);
         }
         let all: Vec<usize> = (0..category.train.len()).collect();
-        let chosen = if held_out.is_empty() { &all } else { &held_out };
+        let unseen: Vec<(usize, f32)> = recipe
+            .unseen_scores()
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|&(place, score)| Some((*trained_on.get(place)?, score)))
+            .collect();
         calibrate(
             experiment,
             recipe.detector()?.as_ref(),
             &method.calibration(&data),
-            &category.train,
-            chosen,
-            !held_out.is_empty(),
+            &Normals {
+                images: &category.train,
+                chosen: if held_out.is_empty() { &all } else { &held_out },
+                held_out: !held_out.is_empty(),
+                // Images that were held out are unseen in any case.
+                unseen: if held_out.is_empty() { &unseen } else { &[] },
+            },
         )
     };
     run(

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`draem`] | two U-Nets: DRAEM, Lin & Yan, and the ablations of their table 4 |
 //! | [`nsa`] | one network on soft labels, patches of normal images blended in |
+//! | [`forge`] | memory banks of a small pretrained network, and a head on simulated anomalies |
 //! | [`patchcore`] | a memory bank of a pretrained network's features |
 //!
 //! A new method is a folder with its settings, its [`Recipe`] and its batches, a row of the table of names below, and one of the
@@ -12,6 +13,7 @@
 #[macro_use]
 mod names;
 pub mod draem;
+pub mod forge;
 pub mod nsa;
 pub mod patchcore;
 
@@ -37,6 +39,8 @@ methods! {
     Nsa "nsa";
     /// PatchCore (Roth et al., CVPR 2022): a memory bank of a trained network's features, nothing simulated.
     PatchCore "patchcore";
+    /// Memory banks of a small pretrained network at two sizes, and a head on simulated anomalies (proposal).
+    Forge "forge";
     /// DRAEM without rotation of normals (Lin & Yan, table 4, "D.NoRot").
     DraemNoRotation "draem-no-rotation";
     /// DRAEM's joint training on the selected anomalies, without rotation of normals (table 4, "D.Our").
@@ -87,6 +91,11 @@ pub(crate) trait Assembly {
 
     /// The batches of a run.
     fn batches<'a>(&self, frame: &Frame<'_>, data: &Data<'a>) -> Box<dyn BatchSource + 'a>;
+
+    /// Whether the method scores each of its normal images as if it had not seen it, so that none need be held out.
+    fn leaves_one_out(&self) -> bool {
+        false
+    }
 
     /// The anomalies that calibrate the decision threshold.
     fn calibration(&self, data: &Data<'_>) -> Simulation;

@@ -76,6 +76,12 @@ pub trait Recipe {
     /// If it cannot be built.
     fn detector(&self) -> Result<Box<dyn Detector>>;
 
+    /// Normal images, by their place among those that were trained on, with the score that each would have had unseen. `None` for
+    /// methods that cannot tell.
+    fn unseen_scores(&self) -> Option<&[(usize, f32)]> {
+        None
+    }
+
     /// A detector for the inputs of a batch, where these are no whole images but parts of them.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use flawforge_models::patchcore::{Coreset, Embedding, FeatureExtractor, MemoryBa
 use image::RgbImage;
 
 use super::backbone;
-use super::settings::{BackboneWeights, Group, Settings};
+use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
 use crate::recipe::{Batch, Losses, Recipe, below};
 
@@ -97,26 +97,16 @@ impl PatchCoreRecipe {
 
 impl Recipe for PatchCoreRecipe {
     fn begin(&mut self) -> Result<()> {
-        match (self.settings.weights, self.given.clone()) {
-            (BackboneWeights::Random, _) => Ok(()),
-            (_, Some(weights)) if weights.digest == self.settings.digest => {
-                self.take_weights(weights.tensors.clone())
-            }
-            (_, Some(weights)) => Err(TrainingError::setting(
-                "patchcore.digest",
-                format!(
-                    "is {:?}, the weights that were given have {:?}",
-                    self.settings.digest, weights.digest
-                ),
-            )),
-            (_, None) => Err(TrainingError::setting(
-                "patchcore.weights",
-                format!(
-                    "no weights of {0} were given: fetch them (`cargo xtask download {0}`) and name the file with \
-                     --backbone, or choose --backbone-init random",
-                    self.settings.backbone.name()
-                ),
-            )),
+        let Group {
+            backbone: network,
+            weights,
+            ref digest,
+            ..
+        } = self.settings;
+        let given = self.given.clone();
+        match backbone::checked("patchcore", network, weights, digest, given.as_deref())? {
+            Some(weights) => self.take_weights(weights.tensors.clone()),
+            None => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use flawforge_models::patchcore::{COARSE, FeatureExtractor, Stages};
-use flawforge_models::{Parameters, ResNet, ResNetKind, pytorch};
+use flawforge_models::{Parameters, ResNet, ResNetKind, forge, pytorch};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
@@ -105,6 +105,57 @@ pub(crate) fn random(backbone: Backbone, rng: &mut impl Rng) -> Result<HashMap<S
     let specification = ResNet::specification(kind(backbone), COARSE);
     let parameters = Parameters::initialize(specification, rng, &Device::Cpu)?;
     Ok(parameters.tensors()?.into_iter().collect())
+}
+
+/// The weights that a run is to begin with: those that were given, if the settings ask for them; `None` for random ones. `method` is
+/// the name of the group of settings.
+///
+/// # Errors
+/// Weights that are asked for and were not given, or others than the settings say.
+pub(crate) fn checked<'a>(
+    method: &'static str,
+    backbone: Backbone,
+    kind: BackboneWeights,
+    digest: &str,
+    given: Option<&'a Weights>,
+) -> Result<Option<&'a Weights>> {
+    match (kind, given) {
+        (BackboneWeights::Random, _) => Ok(None),
+        (_, Some(weights)) if weights.digest == digest => Ok(Some(weights)),
+        (_, Some(weights)) => Err(TrainingError::setting(
+            format!("{method}.digest"),
+            format!(
+                "is {digest:?}, the weights that were given have {:?}",
+                weights.digest
+            ),
+        )),
+        (_, None) => Err(TrainingError::setting(
+            format!("{method}.weights"),
+            format!(
+                "no weights of {} were given: {}, or choose --backbone-init random",
+                backbone.name(),
+                how_to_get(backbone)
+            ),
+        )),
+    }
+}
+
+/// How a person gets the weights of a network, in a phrase.
+pub fn how_to_get(backbone: Backbone) -> String {
+    let name = backbone.name();
+    format!("fetch them (`cargo xtask download {name}`) and name the file with --backbone")
+}
+
+/// The network with these weights, as forge looks at it.
+pub(crate) fn pyramid(
+    backbone: Backbone,
+    weights: &HashMap<String, Tensor>,
+    device: &Device,
+) -> Result<Arc<dyn forge::Backbone>> {
+    Ok(Arc::new(Stages {
+        network: ResNet::from_tensors(kind(backbone), COARSE, weights, device)?,
+        device: device.clone(),
+    }))
 }
 
 /// The network with these weights.

@@ -1,0 +1,211 @@
+//! What normal patches look like at one size of the image, and how far others are from them.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Tensor};
+
+use super::{FeatureMap, Weights};
+use crate::patchcore::{MemoryBank, gaussian_blur};
+use crate::{AnomalyMap, ModelError};
+
+/// A memory bank at one size of the image, that knows which normal image each of its vectors is of.
+#[derive(Debug, Clone)]
+pub struct SizedBank {
+    /// Side in pixels of the square that images are brought to for the network.
+    pub side: u32,
+    weights: Weights,
+    vectors: Vec<f32>,
+    /// Of each vector, the normal image that it is of.
+    origins: Vec<u32>,
+    bank: MemoryBank,
+}
+
+impl SizedBank {
+    /// A bank of vectors, one after the other, each with the number of its image.
+    ///
+    /// # Errors
+    /// No vectors, numbers that are not finite, or another number of origins than of vectors.
+    pub fn new(
+        side: u32,
+        weights: Weights,
+        vectors: Vec<f32>,
+        origins: Vec<u32>,
+    ) -> Result<Self, ModelError> {
+        let length = vectors.len().checked_div(origins.len()).unwrap_or(0);
+        let bank = MemoryBank::new(&vectors, length)?;
+        if bank.len() != origins.len() {
+            return Err(ModelError::Vectors {
+                count: vectors.len(),
+                dimension: length,
+            });
+        }
+        Ok(Self {
+            side,
+            weights,
+            vectors,
+            origins,
+            bank,
+        })
+    }
+
+    /// Number of vectors.
+    pub fn len(&self) -> usize {
+        self.origins.len()
+    }
+
+    /// Always false: there is no empty bank.
+    pub fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// How far each patch of an image is from its nearest vector: Euclidean distances at the places of the finest map.
+    ///
+    /// # Errors
+    /// Maps of another network or size.
+    pub fn distances(&self, maps: &[FeatureMap]) -> Result<AnomalyMap, ModelError> {
+        measured(&self.bank, &self.weights, maps)
+    }
+
+    /// The same for normal image `number`, without the vectors of its own patches: as for an image that was never seen. `None`
+    /// if the bank holds no others.
+    ///
+    /// # Errors
+    /// As [`distances`](Self::distances).
+    pub fn distances_without(
+        &self,
+        number: u32,
+        maps: &[FeatureMap],
+    ) -> Result<Option<AnomalyMap>, ModelError> {
+        let length = self.bank.length();
+        let mut others = Vec::with_capacity(self.vectors.len());
+        for (vector, &origin) in self.vectors.chunks_exact(length).zip(&self.origins) {
+            if origin != number {
+                others.extend_from_slice(vector);
+            }
+        }
+        if others.is_empty() {
+            return Ok(None);
+        }
+        let others = MemoryBank::new(&others, length)?;
+        measured(&others, &self.weights, maps).map(Some)
+    }
+
+    /// The bank as tensors by name.
+    ///
+    /// # Errors
+    /// A failed allocation.
+    pub fn tensors(&self) -> Result<Vec<(String, Tensor)>, ModelError> {
+        let shape = (self.len(), self.bank.length());
+        let device = &Device::Cpu;
+        Ok(vec![
+            ("side".to_owned(), Tensor::new(&[self.side], device)?),
+            (
+                "weights".to_owned(),
+                Tensor::new(self.weights.0.as_slice(), device)?,
+            ),
+            (
+                "vectors".to_owned(),
+                Tensor::from_slice(&self.vectors, shape, device)?,
+            ),
+            (
+                "origins".to_owned(),
+                Tensor::new(self.origins.as_slice(), device)?,
+            ),
+        ])
+    }
+
+    /// A bank from [`tensors`](Self::tensors).
+    ///
+    /// # Errors
+    /// A tensor that is missing or of another kind.
+    pub fn from_tensors(tensors: &HashMap<String, Tensor>) -> Result<Self, ModelError> {
+        let get = |name: &str| {
+            tensors.get(name).ok_or_else(|| ModelError::MissingTensor {
+                name: format!("bank.{name}"),
+            })
+        };
+        let sides: Vec<u32> = get("side")?.to_vec1()?;
+        let side = *sides.first().ok_or_else(|| ModelError::MissingTensor {
+            name: "bank.side".to_owned(),
+        })?;
+        Self::new(
+            side,
+            Weights(get("weights")?.to_vec1()?),
+            get("vectors")?.flatten_all()?.to_vec1()?,
+            get("origins")?.to_vec1()?,
+        )
+    }
+}
+
+fn measured(bank: &MemoryBank, weights: &Weights, maps: &[FeatureMap]) -> Result<AnomalyMap, ModelError> {
+    let patches = weights.patches(maps)?;
+    let nearest = bank.nearest(&patches.vectors)?;
+    Ok(AnomalyMap {
+        width: patches.width as u32,
+        height: patches.height as u32,
+        scores: nearest
+            .iter()
+            .map(|neighbor| neighbor.squared.max(0.0).sqrt())
+            .collect(),
+    })
+}
+
+/// A map of patches at the size of scoring: bilinear, then smoothed by a Gaussian of `sigma` pixels.
+pub fn smoothed(map: &AnomalyMap, side: u32, sigma: f64) -> AnomalyMap {
+    gaussian_blur(&map.resized(side, side), sigma)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn maps(values: &[f32]) -> Vec<FeatureMap> {
+        vec![FeatureMap {
+            width: values.len(),
+            height: 1,
+            channels: 1,
+            values: values.to_vec(),
+        }]
+    }
+
+    fn bank() -> SizedBank {
+        SizedBank::new(64, Weights(vec![2.0]), vec![2.0, 10.0, 4.0], vec![0, 1, 1]).expect("a bank")
+    }
+
+    #[test]
+    fn an_image_is_measured_with_and_without_its_own_patches() {
+        let bank = bank();
+        let all = bank.distances(&maps(&[1.0, 2.5])).expect("measured");
+        assert_eq!(all.scores, [0.0, 1.0]);
+        let without = bank
+            .distances_without(0, &maps(&[1.0, 2.5]))
+            .expect("measured")
+            .expect("others");
+        assert_eq!(without.scores, [2.0, 1.0]);
+        let alone = SizedBank::new(64, Weights(vec![1.0]), vec![1.0], vec![3]).expect("a bank");
+        assert!(
+            alone
+                .distances_without(3, &maps(&[1.0]))
+                .expect("measured")
+                .is_none()
+        );
+        assert!(bank.distances(&[]).is_err());
+    }
+
+    #[test]
+    fn a_bank_comes_back_from_its_tensors() {
+        let bank = bank();
+        let tensors: HashMap<String, Tensor> = bank.tensors().expect("tensors").into_iter().collect();
+        let again = SizedBank::from_tensors(&tensors).expect("a bank");
+        assert_eq!((again.side, again.len(), &again.origins), (64, 3, &bank.origins));
+        let there = |bank: &SizedBank| bank.distances(&maps(&[3.0, 4.0])).expect("measured");
+        assert_eq!(there(&again), there(&bank));
+        let mut less = tensors.clone();
+        less.remove("origins");
+        assert!(matches!(
+            SizedBank::from_tensors(&less),
+            Err(ModelError::MissingTensor { .. })
+        ));
+        assert!(SizedBank::new(64, Weights(vec![1.0]), vec![1.0, 2.0, 3.0], vec![0, 1]).is_err());
+    }
+}

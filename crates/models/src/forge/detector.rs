@@ -1,0 +1,119 @@
+//! The detector.
+
+use std::sync::Arc;
+
+use flawforge_resample::Resizing;
+use image::RgbImage;
+
+use super::{FeatureMap, Fusion, Head, SizedBank};
+use crate::detector::check_sizes;
+use crate::{Detection, Detector, ModelError};
+
+/// A frozen network, of which feature maps are taken.
+pub trait Backbone: Send + Sync {
+    /// The maps of an image whose sides are multiples of 32, from the finest to the coarsest.
+    ///
+    /// # Errors
+    /// An image that the network cannot take, a failed tensor operation.
+    fn maps(&self, image: &RgbImage) -> Result<Vec<FeatureMap>, ModelError>;
+}
+
+/// Which of a backbone's maps the memory banks compare: all but the finest, which the head sees too.
+pub fn compared(maps: &[FeatureMap]) -> &[FeatureMap] {
+    maps.get(1..).unwrap_or_default()
+}
+
+/// A detector by memory banks at several sizes, and a head that was trained on simulated anomalies.
+///
+/// Scores are in standard deviations of normal images: 0 is usual, there is no upper bound.
+#[derive(Clone)]
+pub struct Forge {
+    backbone: Arc<dyn Backbone>,
+    /// Side in pixels of the images that are taken.
+    side: u32,
+    banks: Vec<SizedBank>,
+    head: Option<Head>,
+    fusion: Fusion,
+    full_scale: f32,
+}
+
+impl Forge {
+    /// A detector of images of `side` pixels a side.
+    ///
+    /// # Errors
+    /// No bank, or another number of them than the fusion knows of.
+    pub fn new(
+        backbone: Arc<dyn Backbone>,
+        side: u32,
+        banks: Vec<SizedBank>,
+        head: Option<Head>,
+        fusion: Fusion,
+    ) -> Result<Self, ModelError> {
+        if banks.is_empty() || banks.len() != fusion.usual.len() {
+            return Err(ModelError::Vectors {
+                count: banks.len(),
+                dimension: fusion.usual.len(),
+            });
+        }
+        Ok(Self {
+            backbone,
+            side,
+            banks,
+            head,
+            fusion,
+            full_scale: 1.0,
+        })
+    }
+
+    /// The same detector, telling pictures to show this score as fully anomalous.
+    #[must_use]
+    pub fn with_full_scale(mut self, score: f32) -> Self {
+        self.full_scale = score;
+        self
+    }
+
+    fn detect_one(&self, image: &RgbImage) -> Result<Detection, ModelError> {
+        let mut distances = Vec::with_capacity(self.banks.len());
+        let mut probabilities = None;
+        for (place, bank) in self.banks.iter().enumerate() {
+            let maps = seen(self.backbone.as_ref(), image, bank.side)?;
+            distances.push(self.fusion.smooth(&bank.distances(compared(&maps))?));
+            if let (0, Some(head)) = (place, &self.head) {
+                probabilities = Some(self.fusion.smooth(&head.probabilities(&maps)?));
+            }
+        }
+        let map = self
+            .fusion
+            .fused(&self.fusion.sum(&distances), probabilities.as_ref());
+        Ok(Detection {
+            score: self.fusion.score(&map),
+            map,
+            reconstruction: None,
+        })
+    }
+}
+
+/// What a backbone sees of an image that is brought to `side` pixels a side: its maps, each number the mean of 3×3 places.
+///
+/// # Errors
+/// As [`Backbone::maps`].
+pub fn seen(backbone: &dyn Backbone, image: &RgbImage, side: u32) -> Result<Vec<FeatureMap>, ModelError> {
+    let maps = backbone.maps(&Resizing::antialiased(side, side).apply(image))?;
+    Ok(maps.iter().map(FeatureMap::mean3).collect())
+}
+
+impl Detector for Forge {
+    fn resizing(&self) -> Resizing {
+        Resizing::antialiased(self.side, self.side)
+    }
+
+    fn full_scale(&self) -> f32 {
+        self.full_scale
+    }
+
+    fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
+        check_sizes(images, (self.side, self.side))?;
+        // One at a time: an image alone fills all cores, and memory stays that of one.
+        images.iter().map(|image| self.detect_one(image)).collect()
+    }
+}

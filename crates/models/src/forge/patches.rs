@@ -1,0 +1,175 @@
+//! From a network's feature maps to one vector a patch.
+
+use super::{FeatureMap, Standard};
+use crate::ModelError;
+use crate::patchcore::Patches;
+
+/// How much each of a network's maps weighs in a vector: one factor a map.
+///
+/// Maps of different depth have numbers of different size. Each is divided by the spread of its vectors over the normal
+/// images, the root of the sum of its channels' variances, so that all weigh the same (proposal; in a study on four data
+/// sets better than maps as they are, and than dividing channel by channel).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights(pub Vec<f32>);
+
+/// Sums over patches, from which [`Weights`] follow.
+#[derive(Debug, Clone, Default)]
+pub struct Spread {
+    maps: Vec<Sums>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Sums {
+    count: f64,
+    first: Vec<f64>,
+    second: Vec<f64>,
+}
+
+impl Spread {
+    /// Adds the places of one image's maps.
+    pub fn add(&mut self, maps: &[FeatureMap]) {
+        self.maps
+            .resize_with(maps.len().max(self.maps.len()), Sums::default);
+        for (sums, map) in self.maps.iter_mut().zip(maps) {
+            sums.first.resize(map.channels, 0.0);
+            sums.second.resize(map.channels, 0.0);
+            sums.count += map.places() as f64;
+            for place in map.values.chunks_exact(map.channels.max(1)) {
+                for ((first, second), &value) in sums.first.iter_mut().zip(&mut sums.second).zip(place) {
+                    let value = f64::from(value);
+                    *first += value;
+                    *second += value * value;
+                }
+            }
+        }
+    }
+
+    /// One weight a map; 1 for a map that is the same everywhere.
+    pub fn weights(&self) -> Weights {
+        let weight = |sums: &Sums| {
+            let variance: f64 = sums.variances().sum();
+            match variance > 0.0 {
+                true => (1.0 / variance.sqrt()) as f32,
+                false => 1.0,
+            }
+        };
+        Weights(self.maps.iter().map(weight).collect())
+    }
+
+    /// What brings every channel to mean 0 and spread 1. A channel that hardly varies beside the others of its map is not blown up.
+    pub fn standard(&self) -> Standard {
+        let (mut mean, mut factor) = (Vec::new(), Vec::new());
+        for sums in &self.maps {
+            let spreads: Vec<f64> = sums.variances().map(f64::sqrt).collect();
+            let least = 1e-3 * spreads.iter().sum::<f64>() / spreads.len().max(1) as f64;
+            mean.extend(sums.first.iter().map(|first| (first / sums.count) as f32));
+            factor.extend(spreads.iter().map(|spread| match spread + least > 0.0 {
+                true => (1.0 / (spread + least)) as f32,
+                false => 1.0,
+            }));
+        }
+        Standard { mean, factor }
+    }
+}
+
+impl Sums {
+    /// The variance of each channel.
+    fn variances(&self) -> impl Iterator<Item = f64> + '_ {
+        let moments = self.first.iter().zip(&self.second);
+        moments.map(|(first, second)| (second / self.count - (first / self.count).powi(2)).max(0.0))
+    }
+}
+
+impl Weights {
+    /// The weights for vectors as they come from weights of 1: multiplies each number, where the maps have these channels.
+    pub fn apply(&self, vectors: &mut [f32], channels: &[usize]) {
+        let factors: Vec<f32> = self
+            .0
+            .iter()
+            .zip(channels)
+            .flat_map(|(&weight, &count)| std::iter::repeat_n(weight, count))
+            .collect();
+        for vector in vectors.chunks_exact_mut(factors.len().max(1)) {
+            for (value, factor) in vector.iter_mut().zip(&factors) {
+                *value *= factor;
+            }
+        }
+    }
+
+    /// The vectors of one image's patches: at each place of the first map the numbers of all maps, one map after the other,
+    /// each times its weight. Coarser maps are resized to the first.
+    ///
+    /// # Errors
+    /// Another number of maps than of weights.
+    pub fn patches(&self, maps: &[FeatureMap]) -> Result<Patches, ModelError> {
+        let (Some(finest), true) = (maps.first(), maps.len() == self.0.len()) else {
+            return Err(ModelError::Stages {
+                found: maps.len(),
+                needed: self.0.len(),
+            });
+        };
+        let (width, height) = (finest.width, finest.height);
+        let maps: Vec<FeatureMap> = maps.iter().map(|map| map.resized(width, height)).collect();
+        let length: usize = maps.iter().map(|map| map.channels).sum();
+        let mut vectors = Vec::with_capacity(width * height * length);
+        for place in 0..width * height {
+            for (map, &weight) in maps.iter().zip(&self.0) {
+                vectors.extend(map.place(place).iter().map(|value| value * weight));
+            }
+        }
+        Ok(Patches {
+            width,
+            height,
+            vectors,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(side: usize, channels: usize, value: impl Fn(usize) -> f32) -> FeatureMap {
+        FeatureMap {
+            width: side,
+            height: side,
+            channels,
+            values: (0..side * side * channels).map(value).collect(),
+        }
+    }
+
+    #[test]
+    fn every_map_weighs_the_same() {
+        let mut spread = Spread::default();
+        let maps = [
+            map(4, 2, |i| (i % 4) as f32),
+            map(2, 1, |i| 100.0 * (i % 2) as f32),
+            map(2, 1, |_| 7.0),
+        ];
+        spread.add(&maps);
+        spread.add(&maps);
+        let Weights(weights) = spread.weights();
+        // Channel 0 is 0 and 2 in turn, channel 1 is 1 and 3: a variance of 1 each.
+        assert!((weights[0] - 0.5f32.sqrt()).abs() < 1e-6);
+        assert!((weights[1] - 0.02).abs() < 1e-6);
+        assert_eq!(weights[2], 1.0);
+        let standard = spread.standard();
+        assert_eq!(standard.mean, [1.0, 2.0, 50.0, 7.0]);
+        assert!((standard.factor[0] - 1.0 / 1.001).abs() < 1e-6 && standard.factor[3] == 1.0);
+    }
+
+    #[test]
+    fn a_vector_has_the_numbers_of_all_maps_at_its_place() {
+        let maps = [map(2, 1, |i| i as f32), map(1, 2, |i| 10.0 + i as f32)];
+        let patches = Weights(vec![2.0, 0.5]).patches(&maps).expect("patches");
+        assert_eq!((patches.width, patches.height), (2, 2));
+        assert_eq!(patches.vectors[3..6], [2.0, 5.0, 5.5]);
+        let mut later = Weights(vec![1.0; 2]).patches(&maps).expect("patches").vectors;
+        Weights(vec![2.0, 0.5]).apply(&mut later, &[1, 2]);
+        assert_eq!(later, patches.vectors);
+        assert!(matches!(
+            Weights(vec![1.0]).patches(&maps),
+            Err(ModelError::Stages { found: 2, needed: 1 })
+        ));
+    }
+}

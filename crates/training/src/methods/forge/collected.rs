@@ -1,0 +1,186 @@
+//! What is kept of the normal images until the banks are made, bounded whatever their number.
+
+use candle_core::Device;
+use flawforge_augment::Stream;
+use flawforge_models::forge::{FeatureMap, SizedBank, Spread, Weights};
+use flawforge_models::patchcore::Coreset;
+use rand::seq::{SliceRandom, index};
+
+use super::settings::Group;
+use crate::error::Result;
+
+/// Random patches of the normal images at one size, and how all of their patches spread.
+///
+/// As many patches of each image are kept, at most; with more images it is fewer of each, so that there are never more than
+/// twice the number asked for.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    side: u32,
+    wanted: usize,
+    spread: Spread,
+    /// Patches of an image, at most.
+    share: usize,
+    /// Of each image the numbers of its patches, in random order, not weighted yet.
+    images: Vec<Vec<f32>>,
+    channels: Vec<usize>,
+}
+
+impl Candidates {
+    pub(super) fn new(side: u32, wanted: usize) -> Self {
+        Self {
+            side,
+            wanted,
+            spread: Spread::default(),
+            share: wanted,
+            images: Vec::new(),
+            channels: Vec::new(),
+        }
+    }
+
+    fn length(&self) -> usize {
+        self.channels.iter().sum()
+    }
+
+    fn stream(&self, seed: u64, index: usize) -> Stream {
+        Stream {
+            seed,
+            step: u64::from(self.side),
+            index: index as u64,
+        }
+    }
+
+    /// Adds the maps of the next normal image, those that are compared.
+    pub(super) fn add(&mut self, maps: &[FeatureMap], seed: u64) -> Result<()> {
+        self.spread.add(maps);
+        self.channels = maps.iter().map(|map| map.channels).collect();
+        let all = Weights(vec![1.0; maps.len()]).patches(maps)?;
+        let (places, length) = (all.width * all.height, self.length());
+        let mut rng = self.stream(seed, self.images.len()).rng("candidates");
+        let chosen = index::sample(&mut rng, places, self.share.min(places));
+        let mut kept = Vec::with_capacity(chosen.len() * length);
+        for place in chosen {
+            kept.extend_from_slice(&all.vectors[place * length..][..length]);
+        }
+        self.images.push(kept);
+        while self.count() > 2 * self.wanted && self.share > 1 {
+            self.share = self.share.min(places) / 2;
+            for image in &mut self.images {
+                image.truncate(self.share.max(1) * length);
+                image.shrink_to_fit();
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> usize {
+        self.images.iter().map(Vec::len).sum::<usize>() / self.length().max(1)
+    }
+
+    /// The bank: of the candidates those that cover all others best.
+    pub(super) fn bank(self, settings: &Group, seed: u64, device: &Device) -> Result<SizedBank> {
+        let length = self.length();
+        let mut places: Vec<(u32, usize)> = Vec::with_capacity(self.count());
+        for (number, image) in self.images.iter().enumerate() {
+            places.extend((0..image.len() / length.max(1)).map(|place| (number as u32, place)));
+        }
+        let mut rng = self.stream(seed, usize::MAX).rng("bank");
+        if places.len() > self.wanted {
+            places.shuffle(&mut rng);
+            places.truncate(self.wanted);
+            places.sort_unstable();
+        }
+        let weights = self.spread.weights();
+        let mut vectors = Vec::with_capacity(places.len() * length);
+        for &(number, place) in &places {
+            vectors.extend_from_slice(&self.images[number as usize][place * length..][..length]);
+        }
+        weights.apply(&mut vectors, &self.channels);
+        let coreset = Coreset {
+            // Half a vector more, so that rounding down gives the number asked for.
+            ratio: ((settings.vectors as f64 + 0.5) / places.len().max(1) as f64).min(1.0),
+            projection: Some(settings.projection).filter(|&size| size > 0),
+            starts: 10,
+        };
+        let chosen = coreset.select(&vectors, length, &mut rng, device)?;
+        let mut kept = Vec::with_capacity(chosen.len() * length);
+        for &index in &chosen {
+            kept.extend_from_slice(&vectors[index * length..][..length]);
+        }
+        let origins = chosen.iter().map(|&index| places[index].0).collect();
+        Ok(SizedBank::new(self.side, weights, kept, origins)?)
+    }
+}
+
+/// Every n-th of things that come one after the other, n as small as the room allows.
+#[derive(Debug)]
+pub(super) struct Spaced<T> {
+    most: usize,
+    every: usize,
+    seen: usize,
+    kept: Vec<(usize, T)>,
+}
+
+impl<T> Spaced<T> {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most: most.max(2),
+            every: 1,
+            seen: 0,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Adds the next thing.
+    pub(super) fn push(&mut self, thing: T) {
+        let number = self.seen;
+        self.seen += 1;
+        if !number.is_multiple_of(self.every) {
+            return;
+        }
+        self.kept.push((number, thing));
+        if self.kept.len() > self.most {
+            self.every *= 2;
+            let every = self.every;
+            self.kept.retain(|(number, _)| number.is_multiple_of(every));
+        }
+    }
+
+    /// What was kept, with its number.
+    pub(super) fn take(&mut self) -> Vec<(usize, T)> {
+        std::mem::take(&mut self.kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_spaced_evenly() {
+        let mut spaced = Spaced::new(3);
+        for thing in 0..10 {
+            spaced.push(thing * 10);
+        }
+        assert_eq!(spaced.take(), [(0, 0), (4, 40), (8, 80)]);
+    }
+
+    #[test]
+    fn candidates_stay_few_and_are_of_all_images() {
+        let map = |number: usize, level: usize| FeatureMap {
+            width: 4,
+            height: 4,
+            channels: 1,
+            values: (0..16)
+                .map(|place| (number * 100 + place + level * 7) as f32)
+                .collect(),
+        };
+        let mut candidates = Candidates::new(64, 20);
+        for number in 0..16 {
+            let maps: Vec<FeatureMap> = (0..3).map(|level| map(number, level)).collect();
+            candidates.add(&maps, 5).expect("added");
+            assert!(candidates.count() <= 40, "{}", candidates.count());
+        }
+        assert!(candidates.images.iter().all(|image| !image.is_empty()));
+        assert_eq!(candidates.channels, [1, 1, 1]);
+    }
+}

@@ -1,0 +1,100 @@
+//! Forge: memory banks of a small pretrained network, and a head on simulated anomalies (proposal).
+
+mod batches;
+mod collected;
+mod recipe;
+mod settings;
+
+pub use recipe::ForgeRecipe;
+pub use settings::{Budget, Group, HeadSettings, Settings};
+
+use candle_core::Device;
+use flawforge_augment::Simulation;
+use flawforge_datasets::{Loading, Resizing};
+
+use super::patchcore::BackboneWeights;
+use super::{Assembly, Data, Frame};
+use crate::error::{Result, TrainingError};
+use crate::recipe::{BatchSource, Pool, Recipe};
+use crate::settings::Intervals;
+use batches::ForgeBatches;
+
+/// More steps than any pass over images takes.
+const NEVER: u64 = 1_000_000;
+
+impl Assembly for Settings {
+    fn check(&self, frame: &Frame<'_>) -> Result<()> {
+        self.check_ranges()?;
+        if frame.every.panel > 0 {
+            return Err(TrainingError::setting(
+                "every.panel",
+                "must be 0: forge has nothing to show before the end",
+            ));
+        }
+        Ok(())
+    }
+
+    /// No checkpoint before the end: what has been collected by then is large and quickly collected again.
+    fn adapt(&self, every: &mut Intervals) {
+        *every = Intervals {
+            log: 10,
+            checkpoint: NEVER,
+            panel: 0,
+        };
+    }
+
+    fn loading(&self, side: u32) -> Loading {
+        let largest = self.forge.sides.iter().copied().max().unwrap_or(side);
+        Loading::new(Resizing::antialiased(largest, largest), (side, side))
+    }
+
+    fn steps(&self, images: usize) -> u64 {
+        batches::steps(images, self.forge.head.simulated, self.forge.batch)
+    }
+
+    fn pools(&self, images: Vec<usize>) -> std::result::Result<Vec<Pool>, String> {
+        if images.len() < 2 {
+            return Err("needs at least 2 normal images: each is compared with the others".to_owned());
+        }
+        Ok(vec![Pool {
+            images,
+            batch: self.forge.batch,
+        }])
+    }
+
+    fn recipe(&self, frame: &Frame<'_>, device: &Device) -> Result<Box<dyn Recipe>> {
+        let recipe = ForgeRecipe::new(self, frame.seed, frame.image_size, device)?;
+        Ok(Box::new(recipe))
+    }
+
+    fn batches<'a>(&self, frame: &Frame<'_>, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
+        let mut simulation = data.simulation(&self.simulation);
+        simulation.p_clean = 0.0;
+        Box::new(ForgeBatches {
+            images: &data.category.train,
+            chosen: data.kept(),
+            batch: self.forge.batch,
+            simulated: self.forge.head.simulated,
+            simulation,
+            seed: frame.seed,
+        })
+    }
+
+    fn leaves_one_out(&self) -> bool {
+        true
+    }
+
+    fn calibration(&self, data: &Data<'_>) -> Simulation {
+        data.simulation(&self.simulation)
+    }
+
+    fn deviations(&self, _: &Frame<'_>, _: u64) -> Vec<String> {
+        match self.forge.weights {
+            BackboneWeights::Pretrained => Vec::new(),
+            _ => vec![format!(
+                "forge's network: {} without weights trained on photographs",
+                self.forge.backbone.name()
+            )],
+        }
+    }
+}

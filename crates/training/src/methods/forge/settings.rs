@@ -1,0 +1,188 @@
+//! Settings of forge.
+
+use std::sync::Arc;
+
+use flawforge_augment::SimulationSettings;
+use flawforge_models::forge::HeadTraining;
+use serde::{Deserialize, Serialize};
+
+use crate::methods::patchcore::backbone::Weights;
+use crate::methods::patchcore::{Backbone, BackboneWeights};
+use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between, simulation};
+use crate::{Method, Product, Result, TrainingError};
+
+/// Forge's budget: the table `forge` of a profile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Images a step.
+    pub batch: usize,
+    /// The network.
+    pub backbone: Backbone,
+    /// Sides in pixels of the squares at which images are compared.
+    pub sides: Vec<u32>,
+    /// Vectors of each bank.
+    pub vectors: usize,
+    /// Simulated anomalies that the head learns from.
+    pub simulated: usize,
+    /// Steps of the head's training.
+    pub head_steps: usize,
+}
+
+/// Settings of forge.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The method's own.
+    pub forge: Group,
+    /// Simulated anomalies, which the head learns from and the decision threshold is calibrated on.
+    pub simulation: SimulationSettings,
+    /// The backbone's weights, where they are given; the settings' text names them by their digest.
+    #[serde(skip)]
+    pub given: Option<Arc<Weights>>,
+}
+
+/// Weights in memory are no setting: their digest is.
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.forge, &self.simulation) == (&other.forge, &other.simulation)
+    }
+}
+
+/// What forge alone has; all values are proposals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Images a step.
+    pub batch: usize,
+    /// The network.
+    pub backbone: Backbone,
+    /// Where its weights come from.
+    pub weights: BackboneWeights,
+    /// SHA-256 of weights that were given, as far as it is known before training; empty for random ones.
+    pub digest: String,
+    /// Sides in pixels of the squares at which images are compared: multiples of 32. The head looks at the first.
+    pub sides: Vec<u32>,
+    /// Random patches of the normal images that each bank is chosen from.
+    pub candidates: usize,
+    /// Vectors that each bank keeps of them, far apart from each other.
+    pub vectors: usize,
+    /// Dimension of the random projection that they are chosen in; 0: none.
+    pub projection: usize,
+    /// Standard deviation of the Gaussian smoothing of the maps, in pixels of the map.
+    pub sigma: f64,
+    /// Normal images, at most, that are compared with all others to learn what is usual.
+    pub left_out: usize,
+    /// How much of a map's mean is taken from its largest number to make the image's score.
+    pub mean_share: f32,
+    /// The head on simulated anomalies.
+    pub head: HeadSettings,
+}
+
+/// The head on simulated anomalies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadSettings {
+    /// Simulated anomalies that it learns from; 0: no head.
+    pub simulated: usize,
+    /// Numbers in its hidden layers.
+    pub hidden: Vec<usize>,
+    /// Steps of its training.
+    pub steps: usize,
+    /// Places a step.
+    pub batch: usize,
+    /// The largest learning rate.
+    pub learning_rate: f64,
+    /// How much it weighs beside the distances, both in standard deviations of normal images.
+    pub weight: f32,
+}
+
+impl Settings {
+    /// Forge's defaults, with random weights until others are given.
+    pub(crate) fn new(_: Method, budget: &Budget, product: &Product) -> Self {
+        let training = HeadTraining::default();
+        let largest = budget.sides.iter().copied().max().unwrap_or(256);
+        Self {
+            forge: Group {
+                batch: budget.batch,
+                backbone: budget.backbone,
+                weights: BackboneWeights::Random,
+                digest: String::new(),
+                sides: budget.sides.clone(),
+                candidates: 5 * budget.vectors,
+                vectors: budget.vectors,
+                projection: 48,
+                // The map has the size of the profile, in which this is the same share of the image: 4 of 256 pixels.
+                sigma: if largest < 256 { 1.5 } else { 4.0 },
+                left_out: 200,
+                mean_share: 1.0,
+                head: HeadSettings {
+                    simulated: budget.simulated,
+                    hidden: training.hidden,
+                    steps: budget.head_steps,
+                    batch: training.batch,
+                    learning_rate: training.learning_rate,
+                    weight: 0.15,
+                },
+            },
+            simulation: SimulationSettings {
+                rotation: None,
+                ..SimulationSettings::selected(&product.selection)
+            },
+            given: None,
+        }
+    }
+
+    /// Takes pretrained weights, and says in the settings which they are.
+    pub fn give(&mut self, weights: Arc<Weights>) {
+        self.forge.backbone = weights.backbone;
+        self.forge.weights = weights.kind;
+        self.forge.digest.clone_from(&weights.digest);
+        self.given = Some(weights);
+    }
+
+    /// Checks every setting's range.
+    pub(super) fn check_ranges(&self) -> Result<()> {
+        let group = &self.forge;
+        between("forge.batch", group.batch as f64, 1.0, 4096.0)?;
+        if group.sides.is_empty() || group.sides.len() > 8 {
+            return Err(TrainingError::setting("forge.sides", "has none or more than 8"));
+        }
+        for &side in &group.sides {
+            between(
+                "forge.sides",
+                side.into(),
+                SIZE_MULTIPLE.into(),
+                LARGEST_SIZE.into(),
+            )?;
+            if !side.is_multiple_of(SIZE_MULTIPLE) {
+                let message = format!("{side} is not a multiple of {SIZE_MULTIPLE}");
+                return Err(TrainingError::setting("forge.sides", message));
+            }
+        }
+        between("forge.vectors", group.vectors as f64, 1.0, 1e6)?;
+        between(
+            "forge.candidates",
+            group.candidates as f64,
+            group.vectors as f64,
+            1e7,
+        )?;
+        between("forge.projection", group.projection as f64, 0.0, 16384.0)?;
+        between("forge.sigma", group.sigma, 0.0, 100.0)?;
+        between("forge.left_out", group.left_out as f64, 2.0, 1e6)?;
+        between("forge.mean_share", group.mean_share.into(), 0.0, 1.0)?;
+        let head = &group.head;
+        between("forge.head.simulated", head.simulated as f64, 0.0, 1e5)?;
+        between("forge.head.steps", head.steps as f64, 1.0, 1e6)?;
+        between("forge.head.batch", head.batch as f64, 16.0, 1e6)?;
+        between("forge.head.learning_rate", head.learning_rate, 1e-9, 1.0)?;
+        between("forge.head.weight", head.weight.into(), 0.0, 100.0)?;
+        if head.hidden.contains(&0) {
+            return Err(TrainingError::setting(
+                "forge.head.hidden",
+                "a layer has no numbers",
+            ));
+        }
+        simulation(&self.simulation)
+    }
+}

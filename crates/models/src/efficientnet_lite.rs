@@ -287,7 +287,10 @@ impl EfficientNetLite {
     pub fn features_of(&self, images: &Tensor, strides: &[usize]) -> Result<Vec<Tensor>, ModelError> {
         let dims = images.dims4()?;
         let values = images.flatten_all()?.to_vec1::<f32>()?;
-        let values: Vec<f32> = values.into_iter().map(|value| normalized(255.0 * value)).collect();
+        let values: Vec<f32> = values
+            .into_iter()
+            .map(|value| normalized(255.0 * value))
+            .collect();
         self.by_stride(Activations::from_slice(&values, dims)?, strides)
     }
 
@@ -342,7 +345,9 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_family() {
         let channels = |kind: EfficientNetLiteKind| -> Vec<usize> {
-            (1..=EFFICIENTNET_STAGES).map(|stage| kind.channels(stage)).collect()
+            (1..=EFFICIENTNET_STAGES)
+                .map(|stage| kind.channels(stage))
+                .collect()
         };
         assert_eq!(
             channels(EfficientNetLiteKind::Lite1),

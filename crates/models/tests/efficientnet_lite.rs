@@ -189,12 +189,7 @@ fn features_are_the_same_alone_and_in_a_batch_for_any_number_of_threads() {
     let tensor = flawforge_models::bytes_to_tensor(&[&images[0]], &Device::Cpu).unwrap();
     let other = network.features_of(&tensor, &[16]).unwrap();
     let same = network.features(&[&images[0]], &[16]).unwrap();
-    let distance = (&other[0] - &same[0])
-        .unwrap()
-        .abs()
-        .unwrap()
-        .max_all()
-        .unwrap();
+    let distance = (&other[0] - &same[0]).unwrap().abs().unwrap().max_all().unwrap();
     assert!(distance.to_scalar::<f32>().unwrap() < 1e-4);
 }
 
@@ -212,9 +207,6 @@ fn what_is_missing_is_named() {
     let network = EfficientNetLite::new(kind, 2, &mut rng).unwrap();
     let fault = network.features(&[&image(16, 16)], &[4, 8]).unwrap_err();
     assert!(matches!(fault, ModelError::Stride { stride: 8 }));
-    assert!(matches!(
-        network.features(&[], &[4]),
-        Err(ModelError::NoImages)
-    ));
+    assert!(matches!(network.features(&[], &[4]), Err(ModelError::NoImages)));
     assert!(network.features(&[&RgbImage::new(0, 0)], &[4]).is_err());
 }

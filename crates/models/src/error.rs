@@ -150,6 +150,12 @@ pub enum ModelError {
         /// Stages that are needed.
         needed: usize,
     },
+    /// A network has no features of a stride that was asked for.
+    #[error("the network has no features of stride {stride}")]
+    Stride {
+        /// The stride, in pixels.
+        stride: usize,
+    },
     /// A batch without images.
     #[error("a batch needs at least one image")]
     NoImages,

@@ -32,7 +32,8 @@ pub fn bytes_to_tensor(images: &[&RgbImage], device: &Device) -> Result<Tensor, 
     Ok(upload(values, (images.len(), height, width, 3), device)?)
 }
 
-fn same_size(mut sizes: impl Iterator<Item = (u32, u32)>) -> Result<(usize, usize), ModelError> {
+/// Width and height of images, which are all the same.
+pub(crate) fn same_size(mut sizes: impl Iterator<Item = (u32, u32)>) -> Result<(usize, usize), ModelError> {
     let expected = sizes.next().ok_or(ModelError::NoImages)?;
     for (index, found) in (1..).zip(sizes) {
         if found != expected {

@@ -5,7 +5,8 @@
 //! * batch-norm scale: N(1, 0.02²); shift: 0; running mean 0, running variance 1.
 //!
 //! Residual networks begin as torchvision's and NSA's do: convolutions N(0, 2/fan-out), transposed convolutions PyTorch's
-//! default U(±1/√fan-in), where it takes the fan-in from the outputs, batch-norm scale 1.
+//! default U(±1/√fan-in), where it takes the fan-in from the outputs, batch-norm scale 1. So do EfficientNets; the fan-out of
+//! a filter for one channel counts that channel alone (TensorFlow's code).
 //!
 //! Values are drawn on the host in the order of a network's specification, so that a seed means the same weights on
 //! every device.
@@ -36,8 +37,12 @@ pub(crate) fn draw(spec: &ParameterSpec, rng: &mut impl Rng) -> Vec<f32> {
             let bound = 1.0 / ((9 * inputs) as f32).sqrt();
             (0..count).map(|_| rng.random_range(-bound..=bound)).collect()
         }
-        Role::FanOutWeight => {
-            let fan_out = spec.shape[0] * spec.shape[2..].iter().product::<usize>();
+        Role::FanOutWeight | Role::DepthwiseWeight => {
+            let groups = match spec.role {
+                Role::DepthwiseWeight => spec.shape[0],
+                _ => 1,
+            };
+            let fan_out = spec.shape[0] / groups * spec.shape[2..].iter().product::<usize>();
             let spread = (2.0 / fan_out as f32).sqrt();
             (0..count)
                 .map(|_| {

@@ -12,7 +12,8 @@
 //! * where batch norms take their statistics from: [`Mode`](flawforge_ops::Mode), an argument of `forward`;
 //! * whether gradients flow: always, unless the network is a [`frozen`](Reconstructive::frozen) view, which shares the weights.
 //!
-//! [`NsaNetwork`] marks anomalies in one pass; [`ResNet`] computes the features of residual networks.
+//! [`NsaNetwork`] marks anomalies in one pass; [`ResNet`] and [`EfficientNetLite`] compute the features
+//! of trained networks.
 //!
 //! [`Draem`] joins two networks into a detector, their batch norms folded into the convolutions:
 //!
@@ -43,6 +44,7 @@ mod classifier;
 mod detector;
 mod discriminative;
 mod draem;
+mod efficientnet_lite;
 mod encoder_decoder;
 mod error;
 pub mod forge;
@@ -66,6 +68,7 @@ pub use classifier::{Classifier, cross_entropy};
 pub use detector::{Detection, Detector, View};
 pub use discriminative::Discriminative;
 pub use draem::Draem;
+pub use efficientnet_lite::{EFFICIENTNET_STAGES, EfficientNetLite, EfficientNetLiteKind};
 pub use error::ModelError;
 pub use flawforge_resample::{Resampling, Resizing};
 pub use images::{bytes_to_tensor, images_to_tensor};

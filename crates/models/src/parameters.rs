@@ -16,6 +16,8 @@ pub enum Role {
     ConvWeight,
     /// Weight of a convolution in a residual network, (out, in, height, width).
     FanOutWeight,
+    /// Weight of a convolution with a filter for each channel, (channels, 1, height, width).
+    DepthwiseWeight,
     /// Weight of a transposed convolution, (in, out, height, width).
     TransposedWeight,
     /// Bias of a convolution, (out), and how many channels the convolution reads.
@@ -44,6 +46,7 @@ impl Role {
             self,
             Self::ConvWeight
                 | Self::FanOutWeight
+                | Self::DepthwiseWeight
                 | Self::TransposedWeight
                 | Self::ConvBias { .. }
                 | Self::NormWeight

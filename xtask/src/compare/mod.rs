@@ -12,6 +12,7 @@
 
 pub mod alternate;
 pub mod augment;
+pub mod efficientnet;
 pub mod patchcore;
 pub mod process;
 pub mod rows;
@@ -49,6 +50,8 @@ pub struct Common {
 enum What {
     /// Simulation, beside numpy, OpenCV, imgaug and scikit-image
     Augment(augment::AugmentArgs),
+    /// Features of EfficientNet-Lite, beside PyTorch and onnxruntime
+    Efficientnet(efficientnet::EfficientNetArgs),
     /// PatchCore's coreset and search, beside torch and FAISS
     Patchcore(patchcore::PatchCoreArgs),
     /// Training steps and inference of the networks, beside PyTorch and onnxruntime
@@ -62,6 +65,7 @@ enum What {
 pub fn run(args: CompareArgs) -> Result<()> {
     match args.what {
         What::Augment(args) => augment::run(&args),
+        What::Efficientnet(args) => efficientnet::run(&args),
         What::Patchcore(args) => patchcore::run(&args),
         What::Torch(args) => torch::run(&args),
     }

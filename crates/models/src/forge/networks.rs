@@ -1,11 +1,11 @@
-//! The networks that give maps: residual ones here.
+//! The networks that give maps.
 
 use flawforge_ops::Precision;
 use image::RgbImage;
 
 use super::{Backbone, FeatureMap};
 use crate::patchcore::{COARSE, Stages};
-use crate::{ModelError, bytes_to_tensor, imagenet_normalized};
+use crate::{EfficientNetLite, ModelError, bytes_to_tensor, imagenet_normalized};
 
 /// The stages 1 to 3 of a residual network: maps at a quarter, an eighth and a sixteenth of the image's side.
 impl Backbone for Stages {
@@ -15,6 +15,17 @@ impl Backbone for Stages {
         let mut maps = Vec::with_capacity(COARSE);
         for stage in self.network.stages(&input, COARSE)? {
             maps.extend(FeatureMap::all(&stage)?);
+        }
+        Ok(maps)
+    }
+}
+
+/// The last maps at a quarter, an eighth and a sixteenth of the image's side.
+impl Backbone for EfficientNetLite {
+    fn maps(&self, image: &RgbImage) -> Result<Vec<FeatureMap>, ModelError> {
+        let mut maps = Vec::new();
+        for map in self.features(&[image], &[4, 8, 16])? {
+            maps.extend(FeatureMap::all(&map)?);
         }
         Ok(maps)
     }

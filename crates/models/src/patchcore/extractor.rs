@@ -5,7 +5,7 @@ use flawforge_ops::Precision;
 use image::RgbImage;
 
 use crate::resnet::{ResNet, imagenet_normalized};
-use crate::{ModelError, bytes_to_tensor};
+use crate::{EfficientNetLite, ModelError, bytes_to_tensor};
 
 /// The stages of a residual network whose outputs are taken, counted from 1.
 const FINE: usize = 2;
@@ -45,5 +45,31 @@ impl FeatureExtractor for Stages {
                 needed: COARSE,
             }),
         }
+    }
+}
+
+/// An EfficientNet-Lite: the outputs of the last stages of two strides.
+///
+/// It computes on the processor whatever the device of the rest ([`EfficientNetLite`]), and normalises images its own way.
+#[derive(Debug)]
+pub struct LiteStages {
+    /// The network, at least up to the stage of the coarser stride.
+    pub network: EfficientNetLite,
+    /// The finer and the coarser stride, among 4, 8 and 16; [`LiteStages::STRIDES`] by default.
+    pub strides: [usize; 2],
+}
+
+impl LiteStages {
+    /// The strides of the maps that PatchCore takes of residual networks, too: 8 and 16.
+    pub const STRIDES: [usize; 2] = [8, 16];
+    /// The last stage of stride 16; nothing behind it is computed.
+    pub const LAST: usize = 5;
+}
+
+impl FeatureExtractor for LiteStages {
+    fn features(&self, images: &[&RgbImage]) -> Result<[Tensor; 2], ModelError> {
+        let maps = self.network.features(images, &self.strides)?;
+        // One map a stride, or an error.
+        maps.try_into().map_err(|_| ModelError::NoImages)
     }
 }

@@ -23,6 +23,6 @@ mod tests;
 pub use coreset::Coreset;
 pub use detector::{PatchCore, Scoring};
 pub use embedding::{Embedding, Patches};
-pub use extractor::{COARSE, FeatureExtractor, Stages};
+pub use extractor::{COARSE, FeatureExtractor, LiteStages, Stages};
 pub use memory::MemoryBank;
 pub use smoothing::gaussian_blur;

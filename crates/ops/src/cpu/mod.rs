@@ -15,6 +15,7 @@ pub(crate) mod blocks;
 pub(crate) mod concat;
 pub(crate) mod conv2d;
 pub mod conv3x3;
+pub(crate) mod inverted_residual;
 mod isa;
 pub(crate) mod lanes;
 pub(crate) mod loss;

@@ -17,6 +17,31 @@ pub(crate) enum Start {
     Row(*const f32),
     /// What is in C.
     Accumulate,
+    /// The same numbers in every row, read from `row`, plus each row's own: those of C's places in `other`.
+    RowPlus {
+        row: *const f32,
+        other: *const f32,
+        /// From a row of `other` to the next.
+        other_row: usize,
+    },
+}
+
+/// What becomes of the sums before they are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// Nothing.
+    Keep,
+    /// Negative sums become zero: a ReLU.
+    Positive,
+    /// Negative sums become zero, those above 6 become 6: a ReLU6.
+    UpTo6,
+}
+
+impl Finish {
+    /// A ReLU, or nothing.
+    pub(crate) fn positive_if(positive: bool) -> Self {
+        if positive { Self::Positive } else { Self::Keep }
+    }
 }
 
 /// The operands of one product: start addresses and strides, all in words of 32 bits.
@@ -37,8 +62,7 @@ pub(crate) struct Product {
     /// Columns of C that are written: at most two vectors.
     pub(crate) columns: usize,
     pub(crate) start: Start,
-    /// Whether negative sums are stored as zero: a ReLU.
-    pub(crate) positive: bool,
+    pub(crate) finish: Finish,
 }
 
 impl Product {
@@ -57,6 +81,9 @@ impl Product {
             unsafe {
                 part.a = self.a.add(row * self.a_row);
                 part.c = self.c.add(row * self.c_row);
+                if let Start::RowPlus { other, other_row, .. } = &mut part.start {
+                    *other = other.add(row * *other_row);
+                }
                 if self.columns > V::LANES {
                     part.run_tile::<V, 2>(height);
                 } else {
@@ -79,6 +106,19 @@ impl Product {
             };
         }
         by_height!(1 2 3 4 5 6 7 8 9 10 11 12);
+    }
+}
+
+/// A whole vector, or its first `count` lanes.
+#[inline(always)]
+unsafe fn load_last<V: Lanes>(from: *const f32, count: usize) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if count == V::LANES {
+            V::load(from)
+        } else {
+            V::load_first(from, count)
+        }
     }
 }
 
@@ -112,11 +152,21 @@ impl<const R: usize, const W: usize> Kernel for Tile<R, W> {
                             sums[0] = V::load(c);
                         }
                         let c = c.add((W - 1) * V::LANES);
-                        sums[W - 1] = if last == V::LANES {
-                            V::load(c)
-                        } else {
-                            V::load_first(c, last)
-                        };
+                        sums[W - 1] = load_last(c, last);
+                    }
+                }
+                Start::RowPlus {
+                    row,
+                    other,
+                    other_row,
+                } => {
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let other = other.add(i * other_row);
+                        if W == 2 {
+                            sums[0] = V::load(row).add(V::load(other));
+                        }
+                        let at = (W - 1) * V::LANES;
+                        sums[W - 1] = V::load(row.add(at)).add(load_last(other.add(at), last));
                     }
                 }
             }
@@ -140,10 +190,18 @@ impl<const R: usize, const W: usize> Kernel for Tile<R, W> {
                 a_start = a_start.wrapping_add(p.a_segment);
                 b_start = b_start.wrapping_add(p.b_segment);
             }
-            if p.positive {
+            if p.finish != Finish::Keep {
                 for sums in &mut sums {
                     for sum in sums {
                         *sum = sum.positive();
+                    }
+                }
+            }
+            if p.finish == Finish::UpTo6 {
+                let six = V::splat(6.0);
+                for sums in &mut sums {
+                    for sum in sums {
+                        *sum = sum.at_most(six);
                     }
                 }
             }

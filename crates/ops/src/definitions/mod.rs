@@ -9,6 +9,7 @@ pub(crate) mod batch_norm;
 pub(crate) mod concat;
 pub(crate) mod conv2d;
 pub(crate) mod conv3x3;
+pub(crate) mod inverted_residual;
 pub(crate) mod loss;
 pub(crate) mod max_pool;
 pub(crate) mod upsample;

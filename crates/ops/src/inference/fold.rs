@@ -3,6 +3,7 @@
 use candle_core::{Device, Result, Tensor, bail};
 
 use crate::definitions::batch_norm::BatchNorm;
+use crate::definitions::inverted_residual::SameConv;
 
 impl BatchNorm {
     /// Weight `[co, ci, 3, 3]` and bias `[co]` of the convolution that does what a convolution of `weight` and `bias` and
@@ -37,5 +38,22 @@ impl BatchNorm {
             .map(|c| ((f64::from(bias[c]) - f64::from(mean[c])) * factors[c] + f64::from(shift[c])) as f32)
             .collect();
         Ok((folded_weight, folded_bias))
+    }
+}
+
+impl SameConv {
+    /// The convolution of `weight` and, behind it, a batch norm with its running statistics.
+    ///
+    /// # Errors
+    /// When the numbers of channels differ, or a tensor is not f32.
+    pub fn folded(weight: &Tensor, norm: &BatchNorm, stride: usize) -> Result<Self> {
+        let channels = weight.dim(0)?;
+        let values = weight.flatten_all()?.to_vec1::<f32>()?;
+        let (folded, bias) = norm.fold(&values, &vec![0.0; channels])?;
+        Ok(Self {
+            weight: Tensor::from_vec(folded, weight.dims(), weight.device())?,
+            bias: Tensor::from_vec(bias, channels, weight.device())?,
+            stride,
+        })
     }
 }

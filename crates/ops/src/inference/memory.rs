@@ -24,7 +24,7 @@ impl Maps {
     }
 
     /// Memory with whatever is in it.
-    fn empty((n, h, w, c): (usize, usize, usize, usize)) -> Self {
+    pub(super) fn empty((n, h, w, c): (usize, usize, usize, usize)) -> Self {
         Self {
             values: Scratch::take(n * h * w * c),
             dims: (n, h, w, c),

@@ -17,9 +17,13 @@ use crate::definitions::conv3x3::ConvShape;
 mod fold;
 #[cfg(feature = "cuda")]
 mod gpu;
+mod inverted_residual;
 mod memory;
 #[cfg(test)]
 mod tests;
+
+pub use crate::definitions::inverted_residual::{InvertedResidual, SameConv};
+pub use inverted_residual::{PreparedBlock, inverted_residual, prepare_inverted_residual};
 
 /// A batch of feature maps in NHWC order.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::cpu::Isa;
 use crate::cpu::lanes::{Lanes, with_lanes};
-use crate::cpu::product::{Product, Start};
+use crate::cpu::product::{Finish, Product, Start};
 
 /// Steps of one pass over both operands: a panel's share of them, and a tile's, stay in the first-level cache.
 const STEPS: usize = 256;
@@ -180,7 +180,7 @@ impl Panels {
                         c_row: stride,
                         columns: self.width,
                         start: if from == 0 { Start::Zero } else { Start::Accumulate },
-                        positive: false,
+                        finish: Finish::Keep,
                     };
                     // SAFETY: a and b are whole passes of a tile and a panel, as sliced above; the assertions say that c
                     // has `height` rows of `stride` numbers from its tile on. `with_lanes` checks the processor.

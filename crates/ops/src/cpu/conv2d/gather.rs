@@ -8,7 +8,7 @@ use super::Conv2dShape;
 use super::strip::{Border, Tasks};
 use crate::cpu::lanes::Lanes;
 use crate::cpu::pack::{Panels, pad_bias};
-use crate::cpu::product::{Product, Start};
+use crate::cpu::product::{Finish, Product, Start};
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
 /// Panels larger than this (in floats) are used one row of taps at a time, to stay in the second-level cache.
@@ -80,7 +80,7 @@ pub(super) fn convolve<V: Lanes>(
                 c_row: co,
                 columns: panels.columns(panel),
                 start: Start::Row(bias[panels.first(panel)..].as_ptr()),
-                positive: false,
+                finish: Finish::Keep,
             };
             if plain {
                 // Rows of several images are joined only if they are whole images.
@@ -114,7 +114,7 @@ pub(super) fn convolve<V: Lanes>(
 }
 
 /// The weight as `[panel][tap][ci][width]`; channels that do not exist are zero.
-fn pack<V: Lanes>(weight: &[f32], shape: Conv2dShape) -> Scratch {
+pub(in crate::cpu) fn pack<V: Lanes>(weight: &[f32], shape: Conv2dShape) -> Scratch {
     let panels = Panels::new::<V>(shape.co);
     let (taps, ci) = (shape.kh * shape.kw, shape.ci);
     let rows = taps * ci;

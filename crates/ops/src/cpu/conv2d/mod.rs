@@ -11,9 +11,9 @@
 //!
 //! For a given instruction set the result is the same, bit for bit, for any number of threads.
 
-mod gather;
+pub(super) mod gather;
 mod scatter;
-mod strip;
+pub(super) mod strip;
 #[cfg(test)]
 mod tests;
 mod weight;

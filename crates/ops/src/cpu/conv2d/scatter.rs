@@ -13,7 +13,7 @@ use super::Conv2dShape;
 use super::strip::{Border, Tasks};
 use crate::cpu::lanes::Lanes;
 use crate::cpu::pack::Panels;
-use crate::cpu::product::{Product, Start};
+use crate::cpu::product::{Finish, Product, Start};
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
 /// The pixels of one phase along one axis.
@@ -144,7 +144,7 @@ pub(super) fn convolve<V: Lanes>(
                                 c_row: stride * ci,
                                 columns: panels.columns(panel),
                                 start: Start::Zero,
-                                positive: false,
+                                finish: Finish::Keep,
                             };
                             // SAFETY: the strides stay within the padded rows, the phase's weights and the task's own
                             // pixels of this phase.

@@ -77,20 +77,26 @@ impl Tasks {
 
 /// Rows between zeros: `width` pixels of which the image's begin at `left`, each of `channels` numbers.
 #[derive(Clone, Copy)]
-pub(super) struct Border {
-    pub(super) left: usize,
-    pub(super) width: usize,
-    pub(super) channels: usize,
+pub(in crate::cpu) struct Border {
+    pub(in crate::cpu) left: usize,
+    pub(in crate::cpu) width: usize,
+    pub(in crate::cpu) channels: usize,
 }
 
 impl Border {
     /// Numbers in a row.
-    pub(super) fn stride(&self) -> usize {
+    pub(in crate::cpu) fn stride(&self) -> usize {
         self.width * self.channels
     }
 
     /// Copies rows from `first` on of an image `h` by `w` into `padded`; rows and columns outside of it are zero.
-    pub(super) fn copy(&self, image: &[f32], (h, w): (usize, usize), first: isize, padded: &mut [f32]) {
+    pub(in crate::cpu) fn copy(
+        &self,
+        image: &[f32],
+        (h, w): (usize, usize),
+        first: isize,
+        padded: &mut [f32],
+    ) {
         let c = self.channels;
         // The last columns of the image may lie beyond what any place of the kernel reads.
         let (begin, end) = (self.left * c, (self.left + w).min(self.width) * c);

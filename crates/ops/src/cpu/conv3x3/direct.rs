@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::{ConvShape, Prepared};
 use crate::cpu::lanes::{Lanes, to_words};
 use crate::cpu::pack::Panels;
-use crate::cpu::product::{Product, Start};
+use crate::cpu::product::{Finish, Product, Start};
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
 /// Pixels that one task computes: enough to reuse a packed panel, few enough for its input to stay in cache.
@@ -94,7 +94,7 @@ pub(super) fn convolve<V: Lanes>(
                 c_row: co,
                 columns: panels.columns(panel),
                 start: Start::Row(bias[panels.first(panel)..].as_ptr()),
-                positive,
+                finish: Finish::positive_if(positive),
             };
             if whole {
                 for row in 0..rows {
@@ -108,7 +108,7 @@ pub(super) fn convolve<V: Lanes>(
                         part.segments = 1;
                         part.a = padded[(row + tap_row) * stride..].as_ptr();
                         part.b = packed[9 * words * panels.first(panel) + tap_row * run * width..].as_ptr();
-                        part.positive = positive && tap_row == 2; // once the sum is complete
+                        part.finish = Finish::positive_if(positive && tap_row == 2); // once the sum is complete
                         if tap_row > 0 {
                             part.start = Start::Accumulate;
                         }

@@ -13,7 +13,7 @@ use super::ConvShape;
 use super::direct::pad_rows;
 use crate::cpu::lanes::{Kernel, Lanes};
 use crate::cpu::pack::Panels;
-use crate::cpu::product::{Product, Start};
+use crate::cpu::product::{Finish, Product, Start};
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
 /// Pixels summed by one product: enough to pay for loading and storing the sums.
@@ -108,7 +108,7 @@ fn tap_sums<V: Lanes>(x: &[f32], dy: &[f32], shape: ConvShape) -> Scratch {
                         c_row: padded_co,
                         columns: panels.width(panel),
                         start: Start::Accumulate,
-                        positive: false,
+                        finish: Finish::Keep,
                     };
                     // SAFETY: the strides stay within the padded rows, the gradient's rows and the task's own sums.
                     unsafe { product.run::<V>(run) };

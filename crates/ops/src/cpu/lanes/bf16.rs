@@ -112,6 +112,12 @@ impl<V: Pairs> Lanes for Bf16<V> {
     }
 
     #[inline(always)]
+    unsafe fn at_most(self, limit: Self) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { self.0.at_most(limit.0) })
+    }
+
+    #[inline(always)]
     unsafe fn dot(self, other: Self, sum: Self) -> Self {
         // SAFETY: the caller's promise.
         Self(unsafe { self.0.dot_pairs(other.0, sum.0) })

@@ -58,6 +58,8 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
     /// `max(self, 0)`, NaN kept.
     unsafe fn positive(self) -> Self;
+    /// `min(self, limit)`, NaN of `self` kept.
+    unsafe fn at_most(self, limit: Self) -> Self;
 
     /// `sum` plus the products of words: of one step, or of as many as a word holds.
     #[inline(always)]

@@ -1,7 +1,8 @@
 //! Four lanes with fused multiply-add: NEON, which every 64-bit ARM processor has.
 
 use std::arch::aarch64::{
-    float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32, vmaxq_f32, vmulq_f32, vst1q_f32, vsubq_f32,
+    float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32, vmaxq_f32, vminq_f32, vmulq_f32, vst1q_f32,
+    vsubq_f32,
 };
 
 use super::{Kernel, Lanes};
@@ -99,5 +100,11 @@ impl Lanes for Neon {
         // NaN stays NaN.
         // SAFETY: the caller's promise.
         Self(unsafe { vmaxq_f32(self.0, vdupq_n_f32(0.0)) })
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, limit: Self) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { vminq_f32(self.0, limit.0) })
     }
 }

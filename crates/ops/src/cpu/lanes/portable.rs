@@ -92,6 +92,14 @@ impl Lanes for Portable {
         let positive = |x: f32| if x <= 0.0 { 0.0 } else { x };
         Self([positive(a), positive(b), positive(c), positive(d)])
     }
+
+    #[inline(always)]
+    unsafe fn at_most(self, limit: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, limit.0);
+        // Written so that NaN is kept.
+        let at_most = |x: f32, limit: f32| if x > limit { limit } else { x };
+        Self([at_most(a, e), at_most(b, f), at_most(c, g), at_most(d, h)])
+    }
 }
 
 unsafe fn portable<K: Kernel>(kernel: K) -> K::Output {

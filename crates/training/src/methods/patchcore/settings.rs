@@ -23,11 +23,27 @@ pub enum Backbone {
     /// ResNet-18.
     #[serde(rename = "resnet18")]
     ResNet18,
+    /// EfficientNet-Lite0, which computes on the processor.
+    #[serde(rename = "efficientnet-lite0")]
+    EfficientNetLite0,
+    /// EfficientNet-Lite1, which computes on the processor.
+    #[serde(rename = "efficientnet-lite1")]
+    EfficientNetLite1,
+    /// EfficientNet-Lite2, which computes on the processor.
+    #[serde(rename = "efficientnet-lite2")]
+    EfficientNetLite2,
 }
 
 impl Backbone {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::WideResNet50, Self::ResNet50, Self::ResNet18];
+    pub const ALL: [Self; 6] = [
+        Self::WideResNet50,
+        Self::ResNet50,
+        Self::ResNet18,
+        Self::EfficientNetLite0,
+        Self::EfficientNetLite1,
+        Self::EfficientNetLite2,
+    ];
 
     /// The name in settings, on the command line and of its published weights: `wide-resnet50-2`.
     pub fn name(self) -> &'static str {
@@ -35,6 +51,9 @@ impl Backbone {
             Self::WideResNet50 => "wide-resnet50-2",
             Self::ResNet50 => "resnet50",
             Self::ResNet18 => "resnet18",
+            Self::EfficientNetLite0 => "efficientnet-lite0",
+            Self::EfficientNetLite1 => "efficientnet-lite1",
+            Self::EfficientNetLite2 => "efficientnet-lite2",
         }
     }
 }

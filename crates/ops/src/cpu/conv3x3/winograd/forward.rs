@@ -9,7 +9,7 @@ use super::{Layout, POINTS, Tiling};
 use crate::cpu::conv3x3::{ConvShape, Prepared};
 use crate::cpu::lanes::{Kernel, Lanes};
 use crate::cpu::pack::{Filter, Panels};
-use crate::cpu::product::{Product, Start};
+use crate::cpu::product::{Finish, Product, Start};
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
 /// Layers whose transformed filter is larger (in words) than this many times what the second-level cache holds are
@@ -223,7 +223,7 @@ impl Kernel for WideProducts {
                     c_row: block.products.tile,
                     columns: width,
                     start: Start::Zero,
-                    positive: false,
+                    finish: Finish::Keep,
                 };
                 product.run::<V>(block.count);
             }
@@ -306,7 +306,7 @@ impl Kernel for Block {
                         c_row: products.tile,
                         columns: width,
                         start: Start::Zero,
-                        positive: false,
+                        finish: Finish::Keep,
                     };
                     product.run::<V>(self.count);
                 }

@@ -19,7 +19,7 @@ use crate::cpu::conv3x3::ConvShape;
 use crate::cpu::conv3x3::weight_gradient::{add_parts, bias};
 use crate::cpu::lanes::{Kernel, Lanes};
 use crate::cpu::pack::Panels;
-use crate::cpu::product::{Product, Start};
+use crate::cpu::product::{Finish, Product, Start};
 use crate::cpu::scratch::{Scratch, SharedOutput};
 
 /// Up to this many pairs of channels, sums are small enough for each task to have its own.
@@ -149,7 +149,7 @@ impl Kernel for Multiply {
                     c: self.sums.add(panels.first(panel)),
                     c_row: panels.padded(),
                     columns: panels.width(panel),
-                    positive: false,
+                    finish: Finish::Keep,
                     start: if self.fresh {
                         Start::Zero
                     } else {

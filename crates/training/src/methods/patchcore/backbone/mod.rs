@@ -3,16 +3,18 @@
 mod source;
 mod textures;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
-use flawforge_models::patchcore::{COARSE, FeatureExtractor, Stages};
-use flawforge_models::{Parameters, ResNet, ResNetKind, forge, pytorch};
+use candle_core::{Device, Tensor};
+use flawforge_models::patchcore::{COARSE, FeatureExtractor, LiteStages, Stages};
+use flawforge_models::{
+    EfficientNetLite, EfficientNetLiteKind, ParameterSpec, Parameters, ResNet, ResNetKind, forge, import,
+    pytorch,
+};
 use rand::Rng;
-use sha2::{Digest, Sha256};
 
 pub use source::BackboneSource;
 pub use textures::{TextureTraining, train_on_textures};
@@ -29,7 +31,7 @@ pub struct Weights {
     pub kind: BackboneWeights,
     /// SHA-256 of the tensors, whatever file they came from: 64 hexadecimal digits.
     pub digest: String,
-    /// The tensors by torchvision's names, as far as they are used: up to stage 3.
+    /// The tensors by the names of the published files (torchvision's for residual networks), as far as they are used.
     pub tensors: HashMap<String, Tensor>,
 }
 
@@ -46,7 +48,7 @@ impl fmt::Debug for Weights {
 }
 
 impl Weights {
-    /// Weights from tensors by torchvision's names; what belongs to later stages is left out.
+    /// Weights from tensors by the names of the published files; what belongs to later stages is left out.
     ///
     /// # Errors
     /// If a tensor cannot be read.
@@ -55,19 +57,8 @@ impl Weights {
         kind: BackboneWeights,
         mut tensors: HashMap<String, Tensor>,
     ) -> Result<Self> {
-        tensors.retain(|name, _| !name.starts_with("layer4.") && !name.starts_with("fc."));
-        let mut names: Vec<&String> = tensors.keys().collect();
-        names.sort();
-        let mut hasher = Sha256::new();
-        for name in names {
-            let tensor = &tensors[name];
-            hasher.update(format!("{name}{:?}", tensor.dims()));
-            let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-            for value in values {
-                hasher.update(value.to_le_bytes());
-            }
-        }
-        let digest = hex::encode(hasher.finalize());
+        Network::of(backbone).retain_used(&mut tensors);
+        let digest = import::digest(&tensors)?;
         Ok(Self {
             backbone,
             kind,
@@ -92,17 +83,49 @@ impl Weights {
 }
 
 /// The network behind a name.
-fn kind(backbone: Backbone) -> ResNetKind {
-    match backbone {
-        Backbone::WideResNet50 => ResNetKind::WideResNet50,
-        Backbone::ResNet50 => ResNetKind::ResNet50,
-        Backbone::ResNet18 => ResNetKind::ResNet18,
+enum Network {
+    Residual(ResNetKind),
+    Lite(EfficientNetLiteKind),
+}
+
+impl Network {
+    fn of(backbone: Backbone) -> Self {
+        match backbone {
+            Backbone::WideResNet50 => Self::Residual(ResNetKind::WideResNet50),
+            Backbone::ResNet50 => Self::Residual(ResNetKind::ResNet50),
+            Backbone::ResNet18 => Self::Residual(ResNetKind::ResNet18),
+            Backbone::EfficientNetLite0 => Self::Lite(EfficientNetLiteKind::Lite0),
+            Backbone::EfficientNetLite1 => Self::Lite(EfficientNetLiteKind::Lite1),
+            Backbone::EfficientNetLite2 => Self::Lite(EfficientNetLiteKind::Lite2),
+        }
+    }
+
+    /// The tensors that are used.
+    fn specification(&self) -> Vec<ParameterSpec> {
+        match *self {
+            Self::Residual(kind) => ResNet::specification(kind, COARSE),
+            Self::Lite(kind) => EfficientNetLite::specification(kind, LiteStages::LAST),
+        }
+    }
+
+    /// Leaves out tensors that belong to what is not used.
+    fn retain_used(&self, tensors: &mut HashMap<String, Tensor>) {
+        match self {
+            Self::Residual(_) => {
+                tensors.retain(|name, _| !name.starts_with("layer4.") && !name.starts_with("fc."));
+            }
+            Self::Lite(_) => {
+                let specification = self.specification();
+                let used: HashSet<&str> = specification.iter().map(|spec| &*spec.name).collect();
+                tensors.retain(|name, _| used.contains(name.as_str()));
+            }
+        }
     }
 }
 
-/// Random initial weights, as torchvision draws them.
+/// Random initial weights, as the network's authors draw them.
 pub(crate) fn random(backbone: Backbone, rng: &mut impl Rng) -> Result<HashMap<String, Tensor>> {
-    let specification = ResNet::specification(kind(backbone), COARSE);
+    let specification = Network::of(backbone).specification();
     let parameters = Parameters::initialize(specification, rng, &Device::Cpu)?;
     Ok(parameters.tensors()?.into_iter().collect())
 }
@@ -143,7 +166,12 @@ pub(crate) fn checked<'a>(
 /// How a person gets the weights of a network, in a phrase.
 pub fn how_to_get(backbone: Backbone) -> String {
     let name = backbone.name();
-    format!("fetch them (`cargo xtask download {name}`) and name the file with --backbone")
+    match Network::of(backbone) {
+        Network::Residual(_) => {
+            format!("fetch them (`cargo xtask download {name}`) and name the file with --backbone")
+        }
+        Network::Lite(_) => format!("`flawforge download {name}` fetches them once for all"),
+    }
 }
 
 /// The network with these weights, as forge looks at it.
@@ -152,10 +180,13 @@ pub(crate) fn pyramid(
     weights: &HashMap<String, Tensor>,
     device: &Device,
 ) -> Result<Arc<dyn forge::Backbone>> {
-    Ok(Arc::new(Stages {
-        network: ResNet::from_tensors(kind(backbone), COARSE, weights, device)?,
-        device: device.clone(),
-    }))
+    Ok(match Network::of(backbone) {
+        Network::Residual(kind) => Arc::new(Stages {
+            network: ResNet::from_tensors(kind, COARSE, weights, device)?,
+            device: device.clone(),
+        }),
+        Network::Lite(kind) => Arc::new(EfficientNetLite::from_tensors(kind, LiteStages::LAST, weights)?),
+    })
 }
 
 /// The network with these weights.
@@ -164,8 +195,14 @@ pub(crate) fn extractor(
     weights: &HashMap<String, Tensor>,
     device: &Device,
 ) -> Result<Arc<dyn FeatureExtractor>> {
-    Ok(Arc::new(Stages {
-        network: ResNet::from_tensors(kind(backbone), COARSE, weights, device)?,
-        device: device.clone(),
-    }))
+    Ok(match Network::of(backbone) {
+        Network::Residual(kind) => Arc::new(Stages {
+            network: ResNet::from_tensors(kind, COARSE, weights, device)?,
+            device: device.clone(),
+        }),
+        Network::Lite(kind) => Arc::new(LiteStages {
+            network: EfficientNetLite::from_tensors(kind, LiteStages::LAST, weights)?,
+            strides: LiteStages::STRIDES,
+        }),
+    })
 }

@@ -35,7 +35,7 @@ pub(crate) struct TrainArgs {
     /// Method
     #[arg(long, value_name = "NAME", help = method_help())]
     method: Option<Method>,
-    /// Budget of the training: smoke, demo, quick, gpu or paper [default: quick; gpu where there is one]
+    /// Budget of the training: smoke, demo, quick, gpu or paper [default: quick; gpu where there is one; of forge paper, which takes seconds]
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Settings file (TOML): its values replace those of method and profile, any constant of a simulator too
@@ -66,13 +66,40 @@ pub(crate) struct TrainArgs {
     resume: bool,
 }
 
-/// What the machine can do in minutes.
-fn default_profile() -> &'static str {
-    if gpu_available() { "gpu" } else { "quick" }
+/// What the machine can do in minutes. Forge takes seconds under any profile, and `paper` scores at the size of the papers.
+fn default_profile(method: Method) -> &'static str {
+    match method {
+        Method::Forge => "paper",
+        _ if gpu_available() => "gpu",
+        _ => "quick",
+    }
 }
 
+/// Forge where its weights are at hand; elsewhere the paper's method, which needs none.
+fn default_method() -> Method {
+    match weights::find(FORGE_NETWORK) {
+        Some(_) => Method::Forge,
+        None => {
+            log::info!(
+                "method {}; `flawforge download {FORGE_NETWORK}` once, and {} gives a better detector in seconds",
+                Method::LinYan,
+                Method::Forge
+            );
+            Method::LinYan
+        }
+    }
+}
+
+/// The network of forge in the profiles.
+const FORGE_NETWORK: &str = "efficientnet-lite0";
+
 fn method_help() -> String {
-    format!("Method: {} [default: {}]", Method::names(), Method::LinYan)
+    format!(
+        "Method: {} [default: {} where the weights of {FORGE_NETWORK} are, else {}]",
+        Method::names(),
+        Method::Forge,
+        Method::LinYan
+    )
 }
 
 impl TrainArgs {
@@ -125,9 +152,10 @@ impl TrainArgs {
         let mut experiment = match earlier.filter(|_| !self.says_settings()) {
             Some(run) => run.experiment().clone(),
             None => {
-                let profile = Profile::builtin(self.profile.as_deref().unwrap_or(default_profile()))?;
+                let method = self.method.unwrap_or_else(default_method);
+                let profile = self.profile.as_deref().unwrap_or(default_profile(method));
+                let profile = Profile::builtin(profile)?;
                 let product = self.anomalies.product(category)?;
-                let method = self.method.unwrap_or(Method::LinYan);
                 let mut experiment = Experiment::new(method, &profile, &product, 0)?;
                 if !experiment.leaves_one_out() {
                     experiment.calibration.held_out = HELD_OUT;

@@ -83,6 +83,14 @@ impl MethodSettings {
         }
     }
 
+    /// The settings of forge, to be changed, if it is the method.
+    pub fn forge_mut(&mut self) -> Option<&mut forge::Settings> {
+        match self {
+            Self::Forge(settings) => Some(settings),
+            _ => None,
+        }
+    }
+
     /// The settings of PatchCore, if it is the method.
     pub fn patchcore(&self) -> Option<&patchcore::Settings> {
         match self {

@@ -130,7 +130,7 @@ impl ForgeRecipe {
             share,
             ..Places::default()
         };
-        let [mut anomalous, mut partly, mut beside, mut plain] = [0.5, 0.0625, 0.1875, 0.25].map(sort);
+        let [mut anomalous, mut partly, mut beside, mut plain] = [0.25, 0.094, 0.281, 0.375].map(sort);
         for one in &self.simulated {
             let features = standard.features(&one.maps)?;
             let Some(finest) = one.maps.first() else { continue };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
+use flawforge::training::methods::patchcore::Backbone;
 use flawforge::training::methods::patchcore::backbone::{BackboneSource, Weights, how_to_get};
-use flawforge::training::methods::patchcore::{Backbone, BackboneWeights};
 use flawforge::training::{Experiment, Method, Profile};
 use flawforge::weights;
 
@@ -21,15 +21,24 @@ pub struct BackboneArgs {
     pub backbone_init: Option<String>,
 }
 
-/// The backbones of a sweep.
+/// The file of a network's weights, where they were downloaded: by this project, or by the person for all programs.
+pub fn file(network: Backbone, downloads: &Path) -> Option<PathBuf> {
+    let here = downloads.join(format!("{}.safetensors", network.name()));
+    match here.is_file() {
+        true => Some(here),
+        false => weights::find(network.name()),
+    }
+}
+
+/// The backbones of a sweep, by method.
 #[derive(Debug, Clone)]
 pub struct SweepBackbone {
-    weights: Vec<Arc<Weights>>,
+    weights: Vec<(Method, Arc<Weights>)>,
 }
 
 impl SweepBackbone {
     /// Finds, reads or trains the weights of every network that the methods take features of, and says which they are; `None` where
-    /// there is no such method.
+    /// there is no such method. The options are about PatchCore where it is among the methods, else about forge.
     ///
     /// # Errors
     /// Options that contradict each other, files that cannot be read or are of another network.
@@ -41,29 +50,23 @@ impl SweepBackbone {
         downloads: &Path,
         out: &Path,
     ) -> Result<Option<Self>> {
-        let of_method = |method: &Method| match method {
-            Method::PatchCore => Some((*method, profile.patchcore.backbone)),
-            Method::Forge => Some((*method, profile.forge.backbone)),
-            _ => None,
-        };
-        let networks: Vec<(Method, Backbone)> = methods.iter().filter_map(of_method).collect();
-        if networks.is_empty() {
-            return Ok(None);
-        }
-        let mut all: Vec<Arc<Weights>> = Vec::new();
+        let networks = [
+            (Method::PatchCore, profile.patchcore.backbone),
+            (Method::Forge, profile.forge.backbone),
+        ];
+        let mut args = Some(args);
+        let mut all = Vec::new();
         for (method, network) in networks {
-            if all.iter().any(|weights| weights.backbone == network) {
+            if !methods.contains(&method) {
                 continue;
             }
-            let here = downloads
-                .join(format!("{}.safetensors", network.name()))
-                .is_file();
-            let user = weights::folder().filter(|_| !here);
+            let args = args.take().cloned().unwrap_or_default();
+            let found = file(network, downloads);
             let source = BackboneSource::resolve(
                 args.backbone.as_deref(),
                 args.backbone_init.as_deref(),
                 textures,
-                Some(user.as_deref().unwrap_or(downloads)),
+                found.as_deref().and_then(Path::parent),
                 network,
             )?;
             if source == BackboneSource::Random {
@@ -73,20 +76,24 @@ impl SweepBackbone {
                     how_to_get(network)
                 );
             }
-            all.extend(source.weights(network, &out.join("backbones"))?.map(Arc::new));
+            let weights = source.weights(network, &out.join("backbones"))?;
+            all.push((method, weights.map(Arc::new)));
         }
-        Ok(Some(Self { weights: all }))
+        if all.is_empty() {
+            return Ok(None);
+        }
+        let given = all
+            .into_iter()
+            .filter_map(|(method, weights)| Some((method, weights?)));
+        Ok(Some(Self {
+            weights: given.collect(),
+        }))
     }
 
     /// Gives an experiment the weights of its network.
     pub fn apply(&self, experiment: &mut Experiment) {
-        let network = experiment.settings.backbone();
-        // Weights that were trained here are of another network than the profile's, and the only ones.
-        let found = self
-            .weights
-            .iter()
-            .find(|weights| Some(weights.backbone) == network || weights.kind == BackboneWeights::Textures);
-        if let (Some(weights), Some(_)) = (found, network) {
+        let of_method = |(method, _): &&(Method, Arc<Weights>)| *method == experiment.method;
+        if let Some((_, weights)) = self.weights.iter().find(of_method) {
             experiment.settings.give(weights.clone());
         }
     }

@@ -1,6 +1,7 @@
 //! `reproduce-table1` to `-table4`, `reproduce-figure4`, `reproduce-all`: plan the cells, check everything, train and score
 //! what is missing, write what was asked for.
 
+use crate::backbone;
 use crate::cell::CellResult;
 use crate::differences::differences;
 use crate::estimate::Estimate;
@@ -15,10 +16,11 @@ use clap::Args;
 use flawforge::datasets::{Category, Loading, counted, note_lines};
 use flawforge::fault::in_one_line;
 use flawforge::source::Images;
-use flawforge::training::Method;
+use flawforge::training::{Method, Profile};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// Options of `reproduce-figure4` and `reproduce-all`.
@@ -59,7 +61,8 @@ pub fn all(args: &FigureArgs) -> Result<()> {
 /// Tables and figure from one plan. `hardest` asks for the figure, with so many images of each category.
 fn reproduce(args: &SweepArgs, wanted: &[PaperTable], hardest: Option<usize>) -> Result<()> {
     let published = Published::load()?;
-    let columns = Columns::new(args, wanted, hardest.is_some())?;
+    let more = beyond_the_paper(&args.downloads)?;
+    let columns = Columns::new(args, wanted, hardest.is_some(), &more)?;
     let plan = Plan::new(args, columns.all(), columns.on_simulated(), &published)?;
     if plan.data == Images::Demo {
         eprintln!(
@@ -103,6 +106,14 @@ fn reproduce(args: &SweepArgs, wanted: &[PaperTable], hardest: Option<usize>) ->
     Ok(())
 }
 
+/// The methods of ours that tables 1 and 2 show beside the paper's: forge, where the weights of its network are.
+fn beyond_the_paper(downloads: &Path) -> Result<Vec<Method>> {
+    // All profiles take the same network.
+    let network = Profile::builtin("paper")?.forge.backbone;
+    let found = backbone::file(network, downloads).is_some();
+    Ok(found.then_some(Method::Forge).into_iter().collect())
+}
+
 /// Which methods each table shows, and whether the figure can be drawn.
 struct Columns {
     tables: Vec<(PaperTable, Vec<Method>)>,
@@ -111,13 +122,14 @@ struct Columns {
 
 impl Columns {
     /// The columns of the paper's tables, less the methods that were not asked for. A single table shows all that were
-    /// asked for, columns of the paper or not.
-    fn new(args: &SweepArgs, wanted: &[PaperTable], figure: bool) -> Result<Self> {
+    /// asked for, columns of the paper or not. Where none is asked for, tables of the test images show `more` methods too.
+    fn new(args: &SweepArgs, wanted: &[PaperTable], figure: bool, more: &[Method]) -> Result<Self> {
         let asked = args.methods_or(&[])?;
         let mut tables = Vec::new();
         for &table in wanted {
             let mut methods = table.methods().to_vec();
             match (asked.is_empty(), wanted) {
+                (true, _) if matches!(table, PaperTable::One | PaperTable::Two) => methods.extend(more),
                 (true, _) => {}
                 (false, [_]) => methods.clone_from(&asked),
                 (false, _) => methods.retain(|method| asked.contains(method)),
@@ -375,7 +387,19 @@ mod tests {
 
     fn columns(line: &[&str], wanted: &[PaperTable], figure: bool) -> Result<Columns> {
         let args = Line::parse_from([&["test"], line].concat()).args;
-        Columns::new(&args, wanted, figure)
+        Columns::new(&args, wanted, figure, &[])
+    }
+
+    #[test]
+    fn what_the_paper_does_not_have_stands_beside_it() {
+        let args = Line::parse_from(["test"]).args;
+        let columns = Columns::new(&args, &PaperTable::ALL, true, &[Method::Forge]).unwrap();
+        let has = |table: PaperTable| {
+            let (_, methods) = columns.tables.iter().find(|(known, _)| *known == table).unwrap();
+            methods.contains(&Method::Forge)
+        };
+        assert_eq!(PaperTable::ALL.map(has), [true, true, false, false]);
+        assert!(!columns.on_simulated().contains(&Method::Forge));
     }
 
     #[test]

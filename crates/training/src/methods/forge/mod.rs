@@ -89,12 +89,14 @@ impl Assembly for Settings {
     }
 
     fn deviations(&self, _: &Frame<'_>, _: u64) -> Vec<String> {
-        match self.forge.weights {
-            BackboneWeights::Pretrained => Vec::new(),
-            _ => vec![format!(
+        let ours = "forge: a method of this program; the paper has no such column".to_owned();
+        let network = match self.forge.weights {
+            BackboneWeights::Pretrained => None,
+            _ => Some(format!(
                 "forge's network: {} without weights trained on photographs",
                 self.forge.backbone.name()
-            )],
-        }
+            )),
+        };
+        std::iter::once(ours).chain(network).collect()
     }
 }

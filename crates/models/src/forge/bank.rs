@@ -90,15 +90,16 @@ impl SizedBank {
         measured(&others, &self.weights, maps).map(Some)
     }
 
-    /// The bank as tensors by name.
+    /// The bank as tensors by name; all of f32, which whole numbers of images are exact in.
     ///
     /// # Errors
     /// A failed allocation.
     pub fn tensors(&self) -> Result<Vec<(String, Tensor)>, ModelError> {
         let shape = (self.len(), self.bank.length());
+        let origins: Vec<f32> = self.origins.iter().map(|&number| number as f32).collect();
         let device = &Device::Cpu;
         Ok(vec![
-            ("side".to_owned(), Tensor::new(&[self.side], device)?),
+            ("side".to_owned(), Tensor::new(&[self.side as f32], device)?),
             (
                 "weights".to_owned(),
                 Tensor::new(self.weights.0.as_slice(), device)?,
@@ -107,10 +108,7 @@ impl SizedBank {
                 "vectors".to_owned(),
                 Tensor::from_slice(&self.vectors, shape, device)?,
             ),
-            (
-                "origins".to_owned(),
-                Tensor::new(self.origins.as_slice(), device)?,
-            ),
+            ("origins".to_owned(), Tensor::new(origins.as_slice(), device)?),
         ])
     }
 
@@ -124,15 +122,16 @@ impl SizedBank {
                 name: format!("bank.{name}"),
             })
         };
-        let sides: Vec<u32> = get("side")?.to_vec1()?;
+        let sides: Vec<f32> = get("side")?.to_vec1()?;
         let side = *sides.first().ok_or_else(|| ModelError::MissingTensor {
             name: "bank.side".to_owned(),
         })?;
+        let origins: Vec<f32> = get("origins")?.to_vec1()?;
         Self::new(
-            side,
+            side as u32,
             Weights(get("weights")?.to_vec1()?),
             get("vectors")?.flatten_all()?.to_vec1()?,
-            get("origins")?.to_vec1()?,
+            origins.into_iter().map(|number| number as u32).collect(),
         )
     }
 }

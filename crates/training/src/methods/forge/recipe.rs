@@ -361,10 +361,11 @@ impl Recipe for ForgeRecipe {
         ];
         state.push((format!("{FUSION}.usual"), Tensor::new(usual.as_slice(), device)?));
         state.push((format!("{FUSION}.numbers"), Tensor::new(&numbers, device)?));
-        let (images, scores): (Vec<u32>, Vec<f32>) = made
+        // All tensors of a checkpoint are of f32.
+        let (images, scores): (Vec<f32>, Vec<f32>) = made
             .unseen
             .iter()
-            .map(|&(number, score)| (number as u32, score))
+            .map(|&(number, score)| (number as f32, score))
             .unzip();
         state.push((
             format!("{UNSEEN}.images"),
@@ -399,7 +400,7 @@ impl Recipe for ForgeRecipe {
             let name = format!("{FUSION}.numbers");
             return Err(ModelError::MissingTensor { name }.into());
         };
-        let images: Vec<u32> = get(format!("{UNSEEN}.images"))?.to_vec1()?;
+        let images: Vec<f32> = get(format!("{UNSEEN}.images"))?.to_vec1()?;
         let scores: Vec<f32> = get(format!("{UNSEEN}.scores"))?.to_vec1()?;
         self.made = Some(Made {
             banks,

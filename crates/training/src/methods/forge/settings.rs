@@ -114,7 +114,7 @@ impl Settings {
                 projection: 48,
                 // The map has the size of the profile, in which this is the same share of the image: 4 of 256 pixels.
                 sigma: if largest < 256 { 1.5 } else { 4.0 },
-                left_out: 200,
+                left_out: 256,
                 mean_share: 1.0,
                 head: HeadSettings {
                     simulated: budget.simulated,

@@ -303,6 +303,12 @@ impl EfficientNetLite {
                     .ok_or(ModelError::Stride { stride })
             })
             .collect::<Result<Vec<usize>, _>>()?;
+        // Handed to the pool once: there, each block begins without waking a thread.
+        rayon::scope(|_| self.outputs(input, &wanted))
+    }
+
+    /// The outputs of the stages `wanted`.
+    fn outputs(&self, input: Activations, wanted: &[usize]) -> Result<Vec<Tensor>, ModelError> {
         let last = wanted.iter().copied().max().unwrap_or(0);
         let mut x = input;
         let mut kept: HashMap<usize, Tensor> = HashMap::new();

@@ -272,11 +272,17 @@ impl EfficientNetLite {
     /// have.
     pub fn features(&self, images: &[&RgbImage], strides: &[usize]) -> Result<Vec<Tensor>, ModelError> {
         let (width, height) = same_size(images.iter().map(|image| image.dimensions()))?;
-        let mut values = Vec::with_capacity(images.len() * 3 * width * height);
-        for image in images {
-            values.extend(image.as_raw().iter().map(|&byte| normalized(f32::from(byte))));
-        }
-        let input = Activations::from_slice(&values, (images.len(), height, width, 3))?;
+        // Straight into memory from the pool: fresh memory would cost as much as a block of the network.
+        let input = Activations::filled((images.len(), height, width, 3), |values| {
+            let pixels = images
+                .iter()
+                .flat_map(|image| image.as_raw().chunks_exact(3 * width.max(1)));
+            for (values, row) in values.chunks_exact_mut(3 * width.max(1)).zip(pixels) {
+                for (value, &byte) in values.iter_mut().zip(row) {
+                    *value = normalized(f32::from(byte));
+                }
+            }
+        });
         self.by_stride(input, strides)
     }
 
@@ -303,6 +309,12 @@ impl EfficientNetLite {
                     .ok_or(ModelError::Stride { stride })
             })
             .collect::<Result<Vec<usize>, _>>()?;
+        // Handed to the pool once: there, each block begins without waking a thread.
+        rayon::scope(|_| self.outputs(input, &wanted))
+    }
+
+    /// The outputs of the stages `wanted`.
+    fn outputs(&self, input: Activations, wanted: &[usize]) -> Result<Vec<Tensor>, ModelError> {
         let last = wanted.iter().copied().max().unwrap_or(0);
         let mut x = input;
         let mut kept: HashMap<usize, Tensor> = HashMap::new();

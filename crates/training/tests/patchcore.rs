@@ -178,3 +178,29 @@ fn the_official_crop_leaves_the_frame_at_zero_and_is_scored_by_itself_too() {
     }
     assert!(evaluation.scores_in_view.is_some());
 }
+
+#[test]
+fn an_efficientnet_serves_and_a_run_with_it_stands_alone() {
+    let mut config = demo("gear");
+    let settings = config.settings.patchcore_mut().unwrap();
+    settings.patchcore.backbone = Backbone::EfficientNetLite0;
+    let category = demo_data::category("gear", &config.loading(), 0).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    train(&config, &category, textures(), out.path(), &quiet()).unwrap();
+    let opened = Run::open(out.path()).unwrap();
+    let evaluation = evaluate(opened.detector().unwrap().as_ref(), &category).unwrap();
+    let auroc = evaluation.scores[&Metric::ImageAuroc];
+    assert!(auroc > 0.5, "image AUROC {auroc}");
+    // A file of its weights is read, and one of another network refused.
+    let checkpoint = out.path().join("checkpoint.safetensors");
+    let tensors = candle_core::safetensors::load(&checkpoint, &Device::Cpu).unwrap();
+    let backbone = tensors
+        .into_iter()
+        .filter_map(|(name, tensor)| Some((name.strip_prefix("backbone.")?.to_owned(), tensor)));
+    let file = out.path().join("weights.safetensors");
+    flawforge_models::import::write_tensors(&backbone.collect(), &file).unwrap();
+    let read = |backbone| Weights::read(&file, backbone, BackboneWeights::Pretrained);
+    assert!(read(Backbone::EfficientNetLite0).is_ok());
+    let wrong = read(Backbone::EfficientNetLite2).unwrap_err().to_string();
+    assert!(wrong.contains("not of efficientnet-lite2"), "{wrong}");
+}

@@ -72,19 +72,33 @@ impl Product {
     /// All addresses that the strides reach are valid, and the processor has the instruction set.
     #[inline(always)]
     pub(crate) unsafe fn run<V: Lanes>(self, rows: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { V::enter(Rows(self, rows)) }
+    }
+}
+
+/// All rows of a product, entered once: short sums are over before a call for each tile would have paid.
+struct Rows(Product, usize);
+
+impl Kernel for Rows {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let Self(product, rows) = self;
         let mut row = 0;
         while row < rows {
             let tiles = (rows - row).div_ceil(V::TILE_ROWS);
             let height = (rows - row).div_ceil(tiles);
-            let mut part = self;
+            let mut part = product;
             // SAFETY: the caller's promise; `row + height <= rows`.
             unsafe {
-                part.a = self.a.add(row * self.a_row);
-                part.c = self.c.add(row * self.c_row);
+                part.a = product.a.add(row * product.a_row);
+                part.c = product.c.add(row * product.c_row);
                 if let Start::RowPlus { other, other_row, .. } = &mut part.start {
                     *other = other.add(row * *other_row);
                 }
-                if self.columns > V::LANES {
+                if product.columns > V::LANES {
                     part.run_tile::<V, 2>(height);
                 } else {
                     part.run_tile::<V, 1>(height);
@@ -93,14 +107,16 @@ impl Product {
             row += height;
         }
     }
+}
 
+impl Product {
     #[inline(always)]
     unsafe fn run_tile<V: Lanes, const W: usize>(self, height: usize) {
         macro_rules! by_height {
             ($($rows:literal)*) => {
                 match height {
                     // SAFETY: the caller's promise. Taller tiles than the register file holds are never asked for.
-                    $($rows if $rows <= V::TILE_ROWS => unsafe { V::enter(Tile::<$rows, W>(self)) },)*
+                    $($rows if $rows <= V::TILE_ROWS => unsafe { Tile::<$rows, W>(self).run::<V>() },)*
                     _ => unreachable!("tile of {height} rows"),
                 }
             };

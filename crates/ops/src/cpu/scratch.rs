@@ -14,16 +14,21 @@ const KEPT_FLOATS: usize = 256 << 20;
 
 static POOL: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
-/// A borrowed buffer of `len` floats with unspecified (but initialised) contents; returns to the pool on drop.
+/// Floats of a cache line. Vectors that begin at one never lie in two.
+const LINE: usize = 16;
+
+/// A borrowed buffer of `len` floats, beginning with a cache line, with unspecified (but initialised) contents; returns to the pool on drop.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     buffer: Vec<f32>,
+    start: usize,
     len: usize,
 }
 
 impl Scratch {
     /// Takes the smallest pooled buffer that holds `len` floats, or a new one, a little larger.
     pub(crate) fn take(len: usize) -> Self {
+        let whole = len + LINE;
         let pooled = {
             let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
             // The latest of equals: the processor's caches still hold it.
@@ -31,23 +36,24 @@ impl Scratch {
                 .iter()
                 .enumerate()
                 .rev()
-                .filter(|(_, buffer)| buffer.len() >= len);
+                .filter(|(_, buffer)| buffer.len() >= whole);
             let smallest = fitting
                 .min_by_key(|(_, buffer)| buffer.len())
                 .map(|(index, _)| index);
             // A buffer much larger than wanted is left for those who need it.
             smallest
-                .filter(|&index| pool[index].len() <= 4 * len.max(1024))
+                .filter(|&index| pool[index].len() <= 4 * whole.max(1024))
                 .map(|index| pool.remove(index))
         };
         let buffer = pooled.unwrap_or_else(|| {
-            let len = len.max(1024);
-            let len = len.next_multiple_of(len.next_power_of_two() / 8);
-            let mut fresh = pages::vector(len);
-            fresh.resize(len, 0.0);
+            let whole = whole.max(1024);
+            let whole = whole.next_multiple_of(whole.next_power_of_two() / 8);
+            let mut fresh = pages::vector(whole);
+            fresh.resize(whole, 0.0);
             fresh
         });
-        let mut scratch = Self { buffer, len };
+        let start = buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        let mut scratch = Self { buffer, start, len };
         if cfg!(test) {
             scratch.fill(f32::NAN); // whoever reads what it has not written shall notice
         }
@@ -78,13 +84,13 @@ impl Deref for Scratch {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.buffer[..self.len]
+        &self.buffer[self.start..][..self.len]
     }
 }
 
 impl DerefMut for Scratch {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.buffer[..self.len]
+        &mut self.buffer[self.start..][..self.len]
     }
 }
 
@@ -121,7 +127,9 @@ mod tests {
     #[test]
     fn buffers_have_the_length_asked_for() {
         for len in [0, 1, 1000, 5000, 4096] {
-            assert_eq!(Scratch::take(len).len(), len);
+            let scratch = Scratch::take(len);
+            assert_eq!(scratch.len(), len);
+            assert_eq!(scratch.as_ptr() as usize % 64, 0);
         }
     }
 }

@@ -57,7 +57,14 @@ impl Activations {
         Ok(Self(Place::Memory(memory::Maps::from_slice(values, dims))))
     }
 
-    /// The same on a device: main memory, or a GPU in builds with the feature `cuda`.
+    /// Maps in main memory whose n·h·w·c values `fill` writes; what it does not write is unspecified.
+    pub fn filled(dims: (usize, usize, usize, usize), fill: impl FnOnce(&mut [f32])) -> Self {
+        let mut maps = memory::Maps::empty(dims);
+        fill(&mut maps.values);
+        Self(Place::Memory(maps))
+    }
+
+    /// As [`from_slice`](Self::from_slice), on a device: main memory, or a GPU in builds with the feature `cuda`.
     ///
     /// # Errors
     /// When there are not n·h·w·c values, or the device is another.

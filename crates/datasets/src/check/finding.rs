@@ -50,6 +50,17 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A finding of another crate, about these lines, of which the first few are kept.
+    pub fn of_lines(
+        severity: Severity,
+        kind: &'static str,
+        what: impl Into<String>,
+        lines: impl IntoIterator<Item = String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self::new(severity, kind, what, lines, advice)
+    }
+
     /// A finding about files, of which the first few are kept.
     pub(super) fn new(
         severity: Severity,

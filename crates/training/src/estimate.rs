@@ -1,0 +1,300 @@
+//! How long a training would take here and how much memory it would need, from a step of the same method that is really done.
+//!
+//! Nothing is looked up in a table of machines. A method that learns by gradients does a few real steps of its own recipe; where
+//! its networks are too large for that, with narrower ones on smaller images, and the time grows with the multiplications and
+//! falls with how much faster wide convolutions run here, which is measured too. PatchCore's share is counted in
+//! multiplications and divided by the measured speed of a convolution, and of a small coreset.
+
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use flawforge_augment::{Parameters, Sample};
+use flawforge_masks::{Mask, Stream};
+use flawforge_models::patchcore::Coreset;
+use flawforge_models::{Discriminative, Reconstructive};
+use flawforge_ops::conv3x3;
+use image::{Rgb, Rgb32FImage};
+use rand::Rng;
+
+use crate::device::default_device;
+use crate::error::{Result, TrainingError};
+use crate::experiment::{Experiment, MethodSettings};
+use crate::fit::hold_out;
+use crate::methods::patchcore::Backbone;
+use crate::recipe::{Batch, Part};
+
+/// What a training would cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// Steps of the training.
+    pub steps: u64,
+    /// Seconds in all, about.
+    pub seconds: f64,
+    /// Bytes of memory beside the program itself, about.
+    pub bytes: u64,
+    /// What the time rests on, in words.
+    pub basis: String,
+}
+
+/// Widths and sides, in channels and pixels, up to which a method is tried as it is: its steps then take a fraction of a second
+/// on two cores (proposal).
+const WIDEST: usize = 32;
+const LARGEST: u32 = 128;
+/// Images in a step that is tried, at most (proposal).
+const TRIED_BATCH: usize = 4;
+/// Steps that are timed after a first one; the fastest counts.
+const TRIED: usize = 2;
+
+/// Activations of the two networks and their gradients: bytes for each pixel, image of a batch and channel of both widths
+/// together. From the memory of a step of `quick` and of `paper` (docs/benchmarks.md: 681 and 10,582 MB, less weights and
+/// program: 125 and 134 bytes a channel of the first width, which is two thirds of both).
+const TWO_NETWORKS: f64 = 87.0;
+/// A weight is held four times: itself, its gradient, two moments of Adam; of 4 bytes each.
+const A_WEIGHT: f64 = 16.0;
+
+/// Whether a training on so many images would begin, or why not.
+///
+/// # Errors
+/// The setting or the number of images that is in its way.
+pub fn starts(experiment: &Experiment, images: usize) -> Result<()> {
+    experiment.validate()?;
+    let assembly = experiment.settings.assembly();
+    let data = |fault: String| TrainingError::Data {
+        category: experiment.category.clone(),
+        fault,
+    };
+    if images == 0 {
+        return Err(data("has no normal images to train on".to_owned()));
+    }
+    let (kept, _) = hold_out(images, experiment);
+    assembly.pools(kept).map_err(data)?;
+    let precision = assembly.precision();
+    if default_device().is_cpu() && !precision.is_served_here() {
+        let message = "this processor has no instructions for bfloat16 (AVX-512 BF16); take f32";
+        return Err(TrainingError::setting("precision", message));
+    }
+    Ok(())
+}
+
+/// What a training on `images` normal images would cost on this machine. Takes a second or two.
+///
+/// # Errors
+/// Those of [`starts`], and of a step.
+pub fn estimate(experiment: &Experiment, images: usize) -> Result<Estimate> {
+    starts(experiment, images)?;
+    let _precision = experiment.settings.assembly().precision().scope();
+    let loading = experiment.loading();
+    let pixels = f64::from(loading.image.0) * f64::from(loading.image.1);
+    let loaded = images as f64 * 3.0 * pixels;
+    let steps = experiment.steps(images);
+    let (seconds, bytes, basis) = match &experiment.settings {
+        MethodSettings::PatchCore(settings) => {
+            let group = &settings.patchcore;
+            let patches = images as f64 * f64::from(group.crop / 8).powi(2);
+            let multiplications = multiplications(group.backbone) * (f64::from(group.crop) / 224.0).powi(2);
+            let speed = convolution(128)?;
+            let picks = patches * group.coreset_ratio;
+            let features = images as f64 * multiplications / speed;
+            let choice = patches * picks * choice_of_one(group.projection)?;
+            let vectors = patches * (1.0 + group.coreset_ratio) * group.embedding as f64 * 4.0
+                + patches * group.projection as f64 * 4.0;
+            let basis = format!(
+                "{:.0} billion multiplications a second in a convolution, and the choice of a small coreset, both timed now",
+                speed / 1e9
+            );
+            (features + choice, vectors + 4.0 * weights(group.backbone), basis)
+        }
+        _ => by_steps(experiment, images)?,
+    };
+    Ok(Estimate {
+        steps,
+        seconds,
+        bytes: (bytes + loaded) as u64,
+        basis,
+    })
+}
+
+/// The same for a method that learns step by step.
+fn by_steps(experiment: &Experiment, images: usize) -> Result<(f64, f64, String)> {
+    let (tried, factor) = small(experiment);
+    let (seconds, batch_tried) = step(&tried, images)?;
+    let (kept, _) = hold_out(images, experiment);
+    let pools = experiment.settings.assembly().pools(kept);
+    let pools = pools.map_err(|fault| TrainingError::Data {
+        category: experiment.category.clone(),
+        fault,
+    })?;
+    let batch: usize = pools.iter().map(|pool| pool.batch).sum();
+    let pixels = |experiment: &Experiment| {
+        let (width, height) = experiment.loading().image;
+        f64::from(width) * f64::from(height)
+    };
+    let larger = pixels(experiment) / pixels(&tried) * batch as f64 / batch_tried as f64;
+    let faster = match factor {
+        1 => 1.0,
+        _ => convolution(2 * WIDEST * factor)? / convolution(2 * WIDEST)?,
+    };
+    let work = (factor * factor) as f64 * larger;
+    let mut basis = format!(
+        "a real step of {:.0} ms with {batch_tried} images of {} px, timed now",
+        1e3 * seconds,
+        tried.loading().image.0,
+    );
+    if factor > 1 {
+        basis.push_str(&format!(
+            ", with networks {factor} times narrower; wide convolutions run {faster:.1} times faster here"
+        ));
+    }
+    if work > 1.01 {
+        basis.push_str(&format!("; times {:.0} for the work", work.max(1.0)));
+    }
+    let bytes = match &experiment.settings {
+        MethodSettings::Draem(settings) => {
+            let networks = &settings.networks;
+            let widths = networks.reconstructive_width + networks.discriminative_width;
+            let largest = pools.iter().map(|pool| pool.batch).max().unwrap_or(1);
+            let count = |specification: Vec<flawforge_models::ParameterSpec>| -> usize {
+                let sizes = specification.iter().map(|one| one.shape.iter().product::<usize>());
+                sizes.sum()
+            };
+            let weights = count(Reconstructive::specification(networks.reconstructive_width))
+                + count(Discriminative::specification(networks.discriminative_width));
+            TWO_NETWORKS * pixels(experiment) * (largest * widths) as f64 + A_WEIGHT * weights as f64
+        }
+        _ => NSA * pixels(experiment) * (batch * width(experiment)) as f64,
+    };
+    let total = seconds * work / faster * experiment.steps(images) as f64;
+    Ok((total, bytes, basis))
+}
+
+/// As [`TWO_NETWORKS`] for NSA's network, weights included.
+const NSA: f64 = 30.0;
+
+/// The experiment, if a step of it takes a fraction of a second, otherwise with networks so many times narrower.
+fn small(experiment: &Experiment) -> (Experiment, usize) {
+    let mut tried = experiment.clone();
+    let factor = width(experiment).div_ceil(WIDEST).max(1);
+    if factor > 1 {
+        tried.image_size = (tried.image_size / 2).clamp(32, LARGEST.max(32)) / 32 * 32;
+    }
+    match &mut tried.settings {
+        MethodSettings::Draem(settings) => {
+            let networks = &mut settings.networks;
+            networks.reconstructive_width = (networks.reconstructive_width / factor).max(1);
+            networks.discriminative_width = (networks.discriminative_width / factor).max(1);
+            settings.batch.size = settings.batch.size.min(TRIED_BATCH);
+            if let Some(split) = &mut settings.split {
+                split.batch_x = split.batch_x.min(TRIED_BATCH);
+                split.batch_y = split.batch_y.min(TRIED_BATCH);
+            }
+        }
+        MethodSettings::Nsa(settings) => {
+            settings.nsa.width = (settings.nsa.width / factor).max(1);
+            settings.batch.size = settings.batch.size.min(TRIED_BATCH);
+        }
+        MethodSettings::PatchCore(_) => {}
+    }
+    (tried, factor)
+}
+
+/// Channels of the wider network.
+fn width(experiment: &Experiment) -> usize {
+    match &experiment.settings {
+        MethodSettings::Draem(settings) => settings.networks.reconstructive_width,
+        MethodSettings::Nsa(settings) => settings.nsa.width,
+        MethodSettings::PatchCore(_) => 1,
+    }
+}
+
+/// Seconds of a real step on images of noise, and how many images it has.
+fn step(experiment: &Experiment, images: usize) -> Result<(f64, usize)> {
+    let assembly = experiment.settings.assembly();
+    let pools = assembly.pools((0..images).collect());
+    let pools = pools.map_err(|fault| TrainingError::Data {
+        category: experiment.category.clone(),
+        fault,
+    })?;
+    let mut recipe = assembly.recipe(&experiment.frame(), &default_device())?;
+    let (width, height) = experiment.loading().image;
+    let mut random = Stream::default().rng("estimate");
+    let noise = Rgb32FImage::from_fn(width, height, |_, _| Rgb([0; 3].map(|_: i32| random.random::<f32>())));
+    let sample = Sample {
+        normal: noise.clone(),
+        image: noise,
+        mask: Mask::from_fn(width, height, |x, y| x < width / 4 && y < height / 4),
+        kind: None,
+        parameters: Parameters::default(),
+    };
+    let part = |count: usize| Part {
+        samples: vec![sample.clone(); count],
+        names: vec![String::new(); count],
+        labels: vec![vec![0.0; (width * height) as usize]; count],
+    };
+    let batch = Batch {
+        step: 0,
+        parts: pools.iter().map(|pool| part(pool.batch)).collect(),
+    };
+    let mut fastest = f64::INFINITY;
+    for timed in 0..=TRIED {
+        let began = Instant::now();
+        recipe.step(&batch, 0.0)?;
+        recipe.pending_losses()?;
+        if timed > 0 {
+            fastest = fastest.min(began.elapsed().as_secs_f64());
+        }
+    }
+    Ok((fastest, batch.parts.iter().map(|part| part.samples.len()).sum()))
+}
+
+/// Multiplications a second in a 3×3 convolution of so many channels to as many.
+fn convolution(channels: usize) -> Result<f64> {
+    const SIDE: usize = 32;
+    let device = default_device();
+    let x = Tensor::zeros((4, SIDE, SIDE, channels), candle_core::DType::F32, &device)?;
+    let weight = Tensor::zeros((channels, channels, 3, 3), candle_core::DType::F32, &device)?;
+    let bias = Tensor::zeros(channels, candle_core::DType::F32, &device)?;
+    let mut fastest = f64::INFINITY;
+    for _ in 0..=TRIED {
+        let began = Instant::now();
+        let y = conv3x3(&x, &weight, &bias)?;
+        // A GPU is waited for.
+        y.flatten_all()?.get(0)?.to_scalar::<f32>()?;
+        fastest = fastest.min(began.elapsed().as_secs_f64());
+    }
+    Ok((4 * SIDE * SIDE * 9 * channels * channels) as f64 / fastest.max(1e-9))
+}
+
+/// Seconds that the choice of a coreset takes for each pair of a patch and a choice.
+fn choice_of_one(projection: usize) -> Result<f64> {
+    const PATCHES: usize = 8192;
+    let length = projection.max(1);
+    let mut random = Stream::default().rng("estimate coreset");
+    let vectors: Vec<f32> = (0..PATCHES * length).map(|_| random.random()).collect();
+    let coreset = Coreset {
+        ratio: 0.02,
+        projection: None,
+        starts: 1,
+    };
+    let began = Instant::now();
+    let chosen = coreset.select(&vectors, length, &mut random, &Device::Cpu)?;
+    Ok(began.elapsed().as_secs_f64() / (PATCHES * chosen.len().max(1)) as f64)
+}
+
+/// Multiplications for one image of 224 px up to the third stage (torchvision's figures for whole networks are 11.4, 4.1 and 1.8
+/// billion; less the last stage).
+fn multiplications(backbone: Backbone) -> f64 {
+    match backbone {
+        Backbone::WideResNet50 => 8.8e9,
+        Backbone::ResNet50 => 3.3e9,
+        Backbone::ResNet18 => 1.4e9,
+    }
+}
+
+/// Weights up to the third stage.
+fn weights(backbone: Backbone) -> f64 {
+    match backbone {
+        Backbone::WideResNet50 => 24.9e6,
+        Backbone::ResNet50 => 8.5e6,
+        Backbone::ResNet18 => 2.8e6,
+    }
+}

@@ -154,7 +154,9 @@ fn by_steps(experiment: &Experiment, images: usize) -> Result<(f64, f64, String)
             let widths = networks.reconstructive_width + networks.discriminative_width;
             let largest = pools.iter().map(|pool| pool.batch).max().unwrap_or(1);
             let count = |specification: Vec<flawforge_models::ParameterSpec>| -> usize {
-                let sizes = specification.iter().map(|one| one.shape.iter().product::<usize>());
+                let sizes = specification
+                    .iter()
+                    .map(|one| one.shape.iter().product::<usize>());
                 sizes.sum()
             };
             let weights = count(Reconstructive::specification(networks.reconstructive_width))
@@ -217,7 +219,9 @@ fn step(experiment: &Experiment, images: usize) -> Result<(f64, usize)> {
     let mut recipe = assembly.recipe(&experiment.frame(), &default_device())?;
     let (width, height) = experiment.loading().image;
     let mut random = Stream::default().rng("estimate");
-    let noise = Rgb32FImage::from_fn(width, height, |_, _| Rgb([0; 3].map(|_: i32| random.random::<f32>())));
+    let noise = Rgb32FImage::from_fn(width, height, |_, _| {
+        Rgb([0; 3].map(|_: i32| random.random::<f32>()))
+    });
     let sample = Sample {
         normal: noise.clone(),
         image: noise,

@@ -41,8 +41,8 @@ pub struct FileFacts {
     pub kinds: BTreeMap<String, usize>,
     /// Files by how samples are stored: "8 bits", "16 bits", "floating point, signed or 32 bits".
     pub depths: BTreeMap<String, usize>,
-    /// Files by what they show: "grey", "colour", and "grey in a colour file".
-    pub colours: BTreeMap<String, usize>,
+    /// Files by what they show: "grey", "color", and "grey in a color file".
+    pub colors: BTreeMap<String, usize>,
     /// Files with an alpha channel.
     pub alpha: usize,
     /// Files by EXIF orientation, from 1; 1 is upright.
@@ -54,7 +54,7 @@ pub struct FileFacts {
 }
 
 impl FileFacts {
-    /// Sums up files, each with whether its small picture has colours.
+    /// Sums up files, each with whether its small picture has colors.
     pub(super) fn of<'a>(files: impl Iterator<Item = (&'a Glance, bool)>, scale: PixelScale) -> Self {
         let mut facts = Self {
             scale,
@@ -64,7 +64,7 @@ impl FileFacts {
         let add = |counts: &mut BTreeMap<String, usize>, name: &str| {
             *counts.entry(name.to_owned()).or_default() += 1;
         };
-        for (file, coloured) in files {
+        for (file, colored) in files {
             facts.read += 1;
             let (width, height) = file.size;
             *sizes.entry(file.size).or_default() += 1;
@@ -86,12 +86,12 @@ impl FileFacts {
                 (false, _) => "floating point, signed or 32 bits",
             };
             add(&mut facts.depths, depth);
-            let colour = match (coloured, file.stored.has_color()) {
-                (true, _) => "colour",
+            let color = match (colored, file.stored.has_color()) {
+                (true, _) => "color",
                 (false, false) => "grey",
-                (false, true) => "grey in a colour file",
+                (false, true) => "grey in a color file",
             };
-            add(&mut facts.colours, colour);
+            add(&mut facts.colors, color);
             facts.alpha += usize::from(file.stored.has_alpha());
             *facts.orientations.entry(file.orientation).or_default() += 1;
             let further = |remark: &Remark| matches!(remark, Remark::Further { .. });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::facts::FileFacts;
 use super::finding::{Finding, Severity};
-use super::masks::{MaskFacts, Marked, SIDES};
+use super::masks::{Marked, MaskFacts, SIDES};
 use super::{Entry, Whole};
 use crate::alike::of_the_set;
 use crate::note::{Note, Remark, alike};
@@ -64,7 +64,13 @@ impl Whole<'_> {
         if self.files.test.is_empty() && self.files.test_faults.is_empty() {
             let advice = "a training needs none; to measure a run, add `normal_test/` and `defective/`";
             let what = "there are no test images";
-            found.push(Finding::new(Severity::StopsEvaluation, "no-tests", what, [], advice));
+            found.push(Finding::new(
+                Severity::StopsEvaluation,
+                "no-tests",
+                what,
+                [],
+                advice,
+            ));
         }
     }
 
@@ -98,7 +104,8 @@ impl Whole<'_> {
         let train = self.files.train.len();
         if (1..FEW).contains(&train) {
             let what = format!("{} to train on is few", counted(train, "normal image"));
-            let advice = format!("with fewer than {FEW} no threshold can be trusted: add images of good parts");
+            let advice =
+                format!("with fewer than {FEW} no threshold can be trusted: add images of good parts");
             found.push(Finding::new(Severity::Look, "few-normals", what, [], advice));
         }
         let (defective, masked) = self.files.masked();
@@ -110,7 +117,8 @@ impl Whole<'_> {
                 ("defective", "normal")
             };
             let what = format!("all test images are {there}");
-            let advice = format!("add {lacking} ones: without them no metric that tells the two apart is defined");
+            let advice =
+                format!("add {lacking} ones: without them no metric that tells the two apart is defined");
             found.push(Finding::new(Severity::Look, "one-sort", what, [], advice));
         }
         let unmasked = self.files.test.iter();
@@ -123,7 +131,13 @@ impl Whole<'_> {
         } else if !unmasked.is_empty() {
             let what = format!("{} of {defective} defective images have no mask", unmasked.len());
             let advice = "they are left out of the metrics of pixels; draw their masks, or accept that";
-            found.push(Finding::new(Severity::Look, "masks-missing", what, unmasked, advice));
+            found.push(Finding::new(
+                Severity::Look,
+                "masks-missing",
+                what,
+                unmasked,
+                advice,
+            ));
         }
     }
 
@@ -133,9 +147,11 @@ impl Whole<'_> {
             let wanted = groups.iter().filter(|group| wanted(&entries(group)));
             wanted.map(|group| self.group(group)).collect()
         };
-        let both_labels =
-            |group: &[&Entry<'_>]| group.iter().any(|e| e.is_defective()) && !group.iter().all(|e| e.is_defective());
-        let leak = |group: &[&Entry<'_>]| group.iter().any(|e| e.is_train()) && !group.iter().all(|e| e.is_train());
+        let both_labels = |group: &[&Entry<'_>]| {
+            group.iter().any(|e| e.is_defective()) && !group.iter().all(|e| e.is_defective())
+        };
+        let leak =
+            |group: &[&Entry<'_>]| group.iter().any(|e| e.is_train()) && !group.iter().all(|e| e.is_train());
         let within = |group: &[&Entry<'_>]| !leak(group) && !both_labels(group);
         let leak_alone = |group: &[&Entry<'_>]| leak(group) && !both_labels(group);
         let limits = format!(
@@ -231,7 +247,13 @@ impl Whole<'_> {
         if !empty_types.is_empty() {
             let what = "defect types of which every mask is empty";
             let advice = "the masks were exported wrongly, or the images are normal; look at one mask";
-            found.push(Finding::new(Severity::Look, "masks-empty", what, empty_types, advice));
+            found.push(Finding::new(
+                Severity::Look,
+                "masks-empty",
+                what,
+                empty_types,
+                advice,
+            ));
         }
         let mut say = |files: Vec<String>, kind, what: &str, advice: &str| {
             if !files.is_empty() {
@@ -256,7 +278,11 @@ impl Whole<'_> {
         );
         let small = facts.lost.iter().zip(SIDES).enumerate();
         for (at, (lost, side)) in small {
-            let kept = if at + 1 < SIDES.len() { "a larger profile or " } else { "" };
+            let kept = if at + 1 < SIDES.len() {
+                "a larger profile or "
+            } else {
+                ""
+            };
             let advice = format!(
                 "use {kept}`evaluate --at-file-size`; a network at {side} px may not see such defects"
             );
@@ -279,7 +305,7 @@ impl Whole<'_> {
         let constant = constant.filter(|entry| entry.glance.as_ref().is_some_and(|glance| glance.constant));
         let constant: Vec<String> = constant.map(|entry| self.below(entry.path)).collect();
         if !constant.is_empty() {
-            let what = format!("{} of one colour", counted(constant.len(), "image"));
+            let what = format!("{} of one color", counted(constant.len(), "image"));
             let advice = "a camera that saw nothing? Remove them";
             found.push(Finding::new(Severity::Look, "constant", what, constant, advice));
         }
@@ -292,7 +318,10 @@ impl Whole<'_> {
             let advice = "what is trained on counts as normal: remove what is not";
             found.push(Finding::new(Severity::Look, "unusual", what, unlike, advice));
         }
-        if let Some((least, most)) = facts.aspect.filter(|(least, most)| *most > LONG || *least < 1.0 / LONG) {
+        if let Some((least, most)) = facts
+            .aspect
+            .filter(|(least, most)| *most > LONG || *least < 1.0 / LONG)
+        {
             let what = format!("width is {least:.2} to {most:.2} times the height; networks see squares");
             let advice = "small defects are squeezed along the long side: cut long images into pieces";
             found.push(Finding::new(Severity::Note, "long", what, [], advice));
@@ -319,7 +348,12 @@ impl Whole<'_> {
         let flat = trained().find(|(_, glance)| glance.extent.bytes);
         let path = |found: Option<(&Entry<'_>, _)>| found.map(|(entry, _)| entry.path.to_path_buf());
         let (deep, flat) = (path(deep.map(|(e, _)| (e, ()))), path(flat.map(|(e, _)| (e, ()))));
-        notes.extend(of_the_set(&self.scale, &self.extent, deep.as_deref(), flat.as_deref()));
+        notes.extend(of_the_set(
+            &self.scale,
+            &self.extent,
+            deep.as_deref(),
+            flat.as_deref(),
+        ));
         for (entry, glance) in readable() {
             let mut remarks = glance.remarks.clone();
             let _is_told_as_a_fault = outside(&glance.extent, &self.scale, &mut remarks);
@@ -352,7 +386,13 @@ impl Whole<'_> {
         let files: Vec<String> = passed.map(|one| self.below(&one.path)).collect();
         if let (false, Some(line)) = (files.is_empty(), inventory.line()) {
             let advice = "what is meant to be used needs a folder of a known name (README, \"Folders\"); is one misspelt?";
-            found.push(Finding::new(Severity::Look, "passed-over", format!("passed over: {line}"), files, advice));
+            found.push(Finding::new(
+                Severity::Look,
+                "passed-over",
+                format!("passed over: {line}"),
+                files,
+                advice,
+            ));
         }
     }
 }
@@ -360,10 +400,12 @@ impl Whole<'_> {
 fn advice(remark: &Remark) -> &'static str {
     match remark {
         Remark::ManyGreys { .. } | Remark::SeveralLevels { .. } => "write masks as PNG with 0 and 255",
-        Remark::Colors { .. } => "look whether all of these colours are defects",
+        Remark::Colors { .. } => "look whether all of these colors are defects",
         Remark::Further { .. } => "split the file if the others count too",
         Remark::Transparent => "save without alpha",
-        Remark::MixedDepths | Remark::Dark { .. } | Remark::Beyond { .. } => "write all files with one depth and one range",
+        Remark::MixedDepths | Remark::Dark { .. } | Remark::Beyond { .. } => {
+            "write all files with one depth and one range"
+        }
         Remark::FewLevels { .. } => "stretch the values to the range of the files before",
         Remark::NotNumbers => "look at the program that wrote the file",
         Remark::Turned | Remark::OwnOrientation => "look whether mask and image lie upon each other",
@@ -435,7 +477,11 @@ impl Fault {
                 format!("{} with values of unknown range", counted(count, "file")),
                 "train on images of the same kind",
             ),
-            Self::Other => ("folder", format!("{} with the folder", counted(count, "fault")), "see README, \"Folders\""),
+            Self::Other => (
+                "folder",
+                format!("{} with the folder", counted(count, "fault")),
+                "see README, \"Folders\"",
+            ),
         }
     }
 }

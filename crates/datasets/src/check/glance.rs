@@ -14,8 +14,8 @@ use crate::scale::{Extent, PixelScale};
 use crate::truth::Beside;
 use crate::{DatasetError, Limits};
 
-/// Of two channels of a small picture that differ by more, colours are meant, not the noise of a JPEG (proposal).
-const COLOURED: u8 = 6;
+/// Of two channels of a small picture that differ by more, colors are meant, not the noise of a JPEG (proposal).
+const COLORED: u8 = 6;
 
 /// One image file.
 pub(super) struct Glance {
@@ -123,11 +123,11 @@ impl Glance {
         (small.unwrap_or_else(|_| RgbImage::new(SIDE, SIDE)), detail)
     }
 
-    /// Whether the small picture has colours.
-    pub(super) fn is_coloured(small: &RgbImage) -> bool {
+    /// Whether the small picture has colors.
+    pub(super) fn is_colored(small: &RgbImage) -> bool {
         small.pixels().any(|pixel| {
             let [r, g, b] = pixel.0;
-            r.max(g).max(b) - r.min(g).min(b) > COLOURED
+            r.max(g).max(b) - r.min(g).min(b) > COLORED
         })
     }
 

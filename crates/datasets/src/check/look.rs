@@ -1,4 +1,4 @@
-//! Which images look unlike the others: by shape, brightness, colour, sharpness, and as small pictures.
+//! Which images look unlike the others: by shape, brightness, color, sharpness, and as small pictures.
 //!
 //! All measures are robust: medians, and median deviations from them. Where images differ much from each other, nothing is
 //! called unlike.
@@ -22,7 +22,7 @@ const SIZE: f64 = 1.5;
 /// A brightness is unlike when it differs by this much of 255, and by so many median deviations (proposal).
 const BRIGHTNESS: (f64, f64) = (40.0, 10.0);
 /// As brightness, for red or blue less green (proposal).
-const COLOUR: (f64, f64) = (15.0, 10.0);
+const COLOR: (f64, f64) = (15.0, 10.0);
 /// As brightness, for sharpness in powers of two (proposal).
 const SHARPNESS: (f64, f64) = (1.5, 8.0);
 /// As brightness, for the distance from the median picture (proposal).
@@ -65,7 +65,7 @@ impl Look {
     }
 
     /// Means of red less green and blue less green.
-    fn colour(&self) -> [f64; 2] {
+    fn color(&self) -> [f64; 2] {
         let mut sums = [0i64; 2];
         for pixel in self.small.pixels() {
             let [r, g, b] = pixel.0.map(i64::from);
@@ -96,7 +96,7 @@ pub(crate) fn unlike(looks: &[Look]) -> Vec<Unlike> {
     let shapes = Usual::of(looks.iter().map(shape));
     let areas = Usual::of(looks.iter().map(area));
     let levels = Usual::of(looks.iter().map(|look| look.level));
-    let colours = [0, 1].map(|i| Usual::of(looks.iter().map(|look| look.colour()[i])));
+    let colors = [0, 1].map(|i| Usual::of(looks.iter().map(|look| look.color()[i])));
     let sharpness = |look: &Look| (look.detail + 0.25).log2();
     let sharp = Usual::of(looks.iter().map(sharpness));
     let far = distances(looks);
@@ -131,10 +131,10 @@ pub(crate) fn unlike(looks: &[Look]) -> Vec<Unlike> {
             let said = format!("{than}: {:.0} of 255, others {:.0}", look.level, levels.median);
             return Some((said, degree));
         }
-        for ((usual, value), name) in colours.iter().zip(look.colour()).zip(["red", "blue"]) {
-            if let Some(degree) = usual.beyond(value, COLOUR) {
+        for ((usual, value), name) in colors.iter().zip(look.color()).zip(["red", "blue"]) {
+            if let Some(degree) = usual.beyond(value, COLOR) {
                 let said = format!(
-                    "another colour: {name} less green is {value:.0}, others {:.0}",
+                    "another color: {name} less green is {value:.0}, others {:.0}",
                     usual.median
                 );
                 return Some((said, degree));

@@ -61,7 +61,7 @@ impl Marked {
                 Remark::ManyGreys { .. } => "many greys",
                 Remark::SeveralLevels { .. } => "several levels",
                 Remark::Labels { .. } => "labels",
-                Remark::Colors { .. } => "colours",
+                Remark::Colors { .. } => "colors",
                 Remark::Alpha => "alpha channel",
                 Remark::Reduced => "grey borders (reduced before)",
                 _ => found,

@@ -7,7 +7,7 @@
 //!                                                 Check { facts, findings }
 //! ```
 //!
-//! Memory: about 5 KB a file beside one decoded image a thread.
+//! Memory: about 7 KB a file beside one decoded image a thread.
 
 mod facts;
 mod finding;
@@ -239,7 +239,10 @@ impl Check {
             .enumerate()
             .filter_map(|(place, (entry, look))| Some((place, entry.glance.as_ref()?, look.as_ref()?)))
             .collect();
-        let held_bytes = known.iter().map(|(_, glance, _)| glance.held_bytes()).sum::<usize>()
+        let held_bytes = known
+            .iter()
+            .map(|(_, glance, _)| glance.held_bytes())
+            .sum::<usize>()
             + looks.len() * (look::SIDE * look::SIDE * 3) as usize;
         let compared: Vec<Seen<'_>> = known
             .iter()
@@ -255,10 +258,10 @@ impl Check {
             .map(|group| group.into_iter().map(|at| known[at].0).collect());
         let near: Vec<Vec<usize>> = near.collect();
         let exact = twins::exact(known.iter().map(|(place, glance, _)| (*place, glance.digest)));
-        let coloured = known
+        let colored = known
             .iter()
-            .map(|(_, glance, look)| (*glance, Glance::is_coloured(&look.small)));
-        let facts = FileFacts::of(coloured, scale);
+            .map(|(_, glance, look)| (*glance, Glance::is_colored(&look.small)));
+        let facts = FileFacts::of(colored, scale);
         let unlike = unlike_normals(&entries, looks);
         let whole = Whole {
             files,

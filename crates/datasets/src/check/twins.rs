@@ -187,7 +187,10 @@ mod tests {
         let pictures: Vec<RgbImage> = (0..60)
             .map(|i| {
                 let mut picture = picture(i % 7, 0);
-                picture.pixels_mut().step_by(40).for_each(|p| p[0] += (i / 7) as u8);
+                picture
+                    .pixels_mut()
+                    .step_by(40)
+                    .for_each(|p| p[0] += (i / 7) as u8);
                 picture
             })
             .collect();

@@ -53,7 +53,9 @@ pub(super) fn costs(category: &str, images: usize) -> Costs {
                 experiment.calibration.held_out = HELD_OUT;
                 Ok(experiment)
             });
-            let steps = experiment.as_ref().map_or(0, |experiment| experiment.steps(images));
+            let steps = experiment
+                .as_ref()
+                .map_or(0, |experiment| experiment.steps(images));
             let found = experiment.and_then(|experiment| estimate(&experiment, images));
             costs.push(Cost {
                 profile: profile.to_owned(),
@@ -135,7 +137,10 @@ impl Costs {
         for (at, cost) in self.costs.iter().enumerate() {
             let alike = self.costs.iter().position(|other| other.basis == cost.basis);
             let name = format!("{} {}", cost.profile, cost.method);
-            match alike.filter(|&first| first < at).and_then(|first| bases.get_mut(&first)) {
+            match alike
+                .filter(|&first| first < at)
+                .and_then(|first| bases.get_mut(&first))
+            {
                 Some(names) => names.push_str(&format!(", {name}")),
                 None => {
                     bases.insert(at, name);
@@ -149,7 +154,10 @@ impl Costs {
     /// Trainings that need more memory than is free.
     pub(super) fn too_large(&self) -> Vec<String> {
         let free = self.free_bytes.unwrap_or(u64::MAX);
-        let large = self.costs.iter().filter(|cost| cost.bytes.is_some_and(|bytes| bytes > free));
+        let large = self
+            .costs
+            .iter()
+            .filter(|cost| cost.bytes.is_some_and(|bytes| bytes > free));
         large
             .map(|cost| {
                 let bytes = memory(cost.bytes.unwrap_or_default());

@@ -8,7 +8,7 @@ use flawforge::datasets::check::{Check, Finding, Named, Severity, preview};
 
 use super::cost::Costs;
 use super::report::Report;
-use super::text::{bars, files, images, masks};
+use super::text::{files, images, masks};
 use crate::command::html::{escaped, photograph};
 
 /// Side of pictures on the page, in pixels.
@@ -60,7 +60,10 @@ pub(super) fn render(report: &Report) -> Result<String> {
         for category in &report.categories {
             let badge = badge(category.training_starts, "training");
             let (name, line) = (escaped(&category.name), escaped(&category.line));
-            writeln!(page.text, "<div class=\"finding\"><p><b>{name}</b> {badge}</p><p>{line}</p></div>")?;
+            writeln!(
+                page.text,
+                "<div class=\"finding\"><p><b>{name}</b> {badge}</p><p>{line}</p></div>"
+            )?;
         }
     }
     if let Some(check) = &report.check {
@@ -116,7 +119,9 @@ impl Page {
             self.finding(finding)?;
         }
         self.rows(&format!("Images ({})", check.layout), images(check))?;
-        self.bars(&bars(&check.images.defective), "defective images by type")?;
+        let types = check.images.defective.iter();
+        let types: Vec<(String, usize)> = types.map(|(name, count)| (name.clone(), *count)).collect();
+        self.bars(&types, "defective images by type")?;
         self.rows("Image files", files(&check.files))?;
         let sizes = check.files.sizes.iter();
         let sizes: Vec<(String, usize)> = sizes
@@ -127,7 +132,10 @@ impl Page {
             self.rows("Masks", masks(&check.masks))?;
         }
         if check.masks.read > 0 {
-            self.bars(&check.masks.coverage, "masks by the share of the image that they mark")?;
+            self.bars(
+                &check.masks.coverage,
+                "masks by the share of the image that they mark",
+            )?;
         }
         let odd: Vec<(&Named, &str)> = check
             .unusual

@@ -105,7 +105,9 @@ impl Report {
         if let (Some(check), false) = (&mut self.check, large.is_empty()) {
             let what = "more memory than is free now";
             let advice = "choose another profile or method, or another machine";
-            check.findings.push(Finding::of_lines(Severity::Note, "memory", what, large, advice));
+            check
+                .findings
+                .push(Finding::of_lines(Severity::Note, "memory", what, large, advice));
         }
         self.machine = Some(costs);
     }

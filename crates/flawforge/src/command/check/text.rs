@@ -1,6 +1,5 @@
 //! The check as a page of plain text.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use flawforge::datasets::check::{Check, FileFacts, Finding, MaskFacts};
@@ -92,12 +91,24 @@ impl Page {
     }
 
     fn costs(&mut self, costs: &Costs) {
-        self.title(&format!("A training here would cost, about ({})", costs.machine()));
+        self.title(&format!(
+            "A training here would cost, about ({})",
+            costs.machine()
+        ));
         let methods = costs.methods();
-        let mut table = vec![std::iter::once("profile").chain(methods).map(str::to_owned).collect()];
+        let mut table = vec![
+            std::iter::once("profile")
+                .chain(methods)
+                .map(str::to_owned)
+                .collect(),
+        ];
         for (profile, row) in costs.rows() {
             let cells = row.iter().map(|cost| cost.words());
-            table.push(std::iter::once(profile.to_owned()).chain(cells).collect::<Vec<_>>());
+            table.push(
+                std::iter::once(profile.to_owned())
+                    .chain(cells)
+                    .collect::<Vec<_>>(),
+            );
         }
         for row in &table {
             let cells = row.iter().enumerate().map(|(at, cell)| {
@@ -107,8 +118,9 @@ impl Page {
             let line: String = cells.collect();
             self.text.push_str(&format!("  {}\n", line.trim_end()));
         }
-        self.text
-            .push_str("  Memory is counted from weights, activations and images, beside the program. Time rests on:\n");
+        self.text.push_str(
+            "  Memory is counted from weights, activations and images, beside the program. Time rests on:\n",
+        );
         for basis in costs.bases() {
             self.text.push_str(&wrapped(&format!("  {basis}"), 4));
         }
@@ -187,7 +199,7 @@ pub(super) fn files(facts: &FileFacts) -> Vec<(&'static str, String)> {
         let value = format!("floating-point and signed files: {black} is black, {white} is white");
         rows.push(("scale of a run", value));
     }
-    rows.push(("shows", listed(facts.colours.iter())));
+    rows.push(("shows", listed(facts.colors.iter())));
     if facts.alpha > 0 {
         rows.push(("alpha channel", counted(facts.alpha, "file")));
     }
@@ -210,7 +222,10 @@ pub(super) fn masks(facts: &MaskFacts) -> Vec<(&'static str, String)> {
         "there are",
         match facts.masked {
             0 => format!("none, for {}", counted(facts.defective, "defective image")),
-            masked => format!("for {masked} of {} defective images, not for {without}", facts.defective),
+            masked => format!(
+                "for {masked} of {} defective images, not for {without}",
+                facts.defective
+            ),
         },
     )];
     if facts.read == 0 {
@@ -222,20 +237,26 @@ pub(super) fn masks(facts: &MaskFacts) -> Vec<(&'static str, String)> {
         let classes = listed(classes.map(|(name, count)| (name, count)));
         rows.push((
             "marked",
-            format!("{least:.2} % to {most:.2} % of the image, median {median:.2} %; masks by share: {classes}"),
+            format!(
+                "{least:.2} % to {most:.2} % of the image, median {median:.2} %; masks by share: {classes}"
+            ),
         ));
     }
     rows.push((
         "mark nothing",
-        format!(
-            "{}; mark more than half: {}",
-            facts.mark_nothing, facts.mark_most
-        ),
+        format!("{}; mark more than half: {}", facts.mark_nothing, facts.mark_most),
     ));
     rows.push(("regions", facts.regions.to_string()));
     for lost in &facts.lost {
-        let name = if lost.side == 128 { "lost at 128 px" } else { "lost at 256 px" };
-        let value = format!("{} whole masks, {} of {} regions", lost.masks, lost.regions, facts.regions);
+        let name = if lost.side == 128 {
+            "lost at 128 px"
+        } else {
+            "lost at 256 px"
+        };
+        let value = format!(
+            "{} whole masks, {} of {} regions",
+            lost.masks, lost.regions, facts.regions
+        );
         rows.push((name, value));
     }
     rows
@@ -267,11 +288,6 @@ fn wrapped(text: &str, indent: usize) -> String {
     }
     out.push('\n');
     out
-}
-
-/// Counts of text keys, for a histogram.
-pub(super) fn bars(counts: &BTreeMap<String, usize>) -> Vec<(String, usize)> {
-    counts.iter().map(|(name, count)| (name.clone(), *count)).collect()
 }
 
 #[cfg(test)]

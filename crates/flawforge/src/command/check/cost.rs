@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use flawforge::augment::Selection;
-use flawforge::training::estimate::estimate;
+use flawforge::training::estimate::{Speeds, estimate};
 use flawforge::training::{Experiment, Method, Product, Profile, gpu_available, spoken};
 use serde::Serialize;
 
@@ -36,6 +36,8 @@ pub(super) struct Costs {
     pub(super) cores: usize,
     /// Whether a GPU computes.
     pub(super) gpu: bool,
+    /// Programs that want a core, on average over the last minute, where the system says so.
+    pub(super) load: Option<f64>,
     /// Bytes of memory that are free, where the system says so.
     pub(super) free_bytes: Option<u64>,
     /// By profile, then by method.
@@ -45,7 +47,10 @@ pub(super) struct Costs {
 /// Measures and reckons.
 pub(super) fn costs(category: &str, images: usize) -> Costs {
     let product = Product::new(category, Selection::default());
+    // Before this program's own work counts.
+    let load = load();
     let mut costs = Vec::new();
+    let mut speeds = Speeds::default();
     for profile in PROFILES {
         for method in METHODS {
             let experiment = Profile::builtin(profile).and_then(|profile| {
@@ -56,7 +61,7 @@ pub(super) fn costs(category: &str, images: usize) -> Costs {
             let steps = experiment
                 .as_ref()
                 .map_or(0, |experiment| experiment.steps(images));
-            let found = experiment.and_then(|experiment| estimate(&experiment, images));
+            let found = experiment.and_then(|experiment| estimate(&experiment, images, &mut speeds));
             costs.push(Cost {
                 profile: profile.to_owned(),
                 method: method.to_string(),
@@ -73,6 +78,7 @@ pub(super) fn costs(category: &str, images: usize) -> Costs {
     Costs {
         cores: thread::available_parallelism().map_or(1, usize::from),
         gpu: gpu_available(),
+        load,
         free_bytes: free_bytes(),
         costs,
     }
@@ -84,6 +90,12 @@ fn free_bytes() -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+/// How busy Linux says the machine is.
+fn load() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }
 
 impl Cost {
@@ -105,7 +117,11 @@ impl Costs {
             None => String::new(),
         };
         let gpu = if self.gpu { ", GPU" } else { "" };
-        format!("{cores}{gpu}{free}")
+        let busy = match self.load.filter(|load| *load > 1.5 * self.cores as f64) {
+            Some(load) => format!(", other programs busy: load {load:.1}, so times are too long"),
+            None => String::new(),
+        };
+        format!("{cores}{gpu}{free}{busy}")
     }
 
     /// Methods in the order of their columns.

@@ -45,9 +45,8 @@ impl Page {
     }
 
     fn row(&mut self, name: &str, value: &str) {
-        let value = wrapped(value, NAMES + 3);
         self.text
-            .push_str(&format!("  {name:<NAMES$} {}", value.trim_start()));
+            .push_str(&wrapped(&format!("  {name:<NAMES$} {value}"), NAMES + 3));
     }
 
     fn check(&mut self, check: &Check) {
@@ -222,6 +221,7 @@ pub(super) fn masks(facts: &MaskFacts) -> Vec<(&'static str, String)> {
         "there are",
         match facts.masked {
             0 => format!("none, for {}", counted(facts.defective, "defective image")),
+            masked if without == 0 => format!("for all {masked} defective images"),
             masked => format!(
                 "for {masked} of {} defective images, not for {without}",
                 facts.defective
@@ -270,10 +270,9 @@ pub(super) fn listed<'a, N: Display + 'a>(counts: impl Iterator<Item = (N, &'a u
 
 /// Text broken between words, later lines indented; ends with a line break.
 fn wrapped(text: &str, indent: usize) -> String {
-    let start = text.len() - text.trim_start().len();
-    let mut out = text[..start].to_owned();
-    let mut width = start;
-    for (at, word) in text.split_whitespace().enumerate() {
+    let mut out = String::new();
+    let mut width = 0;
+    for (at, word) in text.split(' ').enumerate() {
         let length = word.chars().count();
         if at > 0 && width + 1 + length > WIDTH {
             out.push('\n');

@@ -464,7 +464,7 @@ impl Fault {
             ),
             Self::Orphan => (
                 "orphan-mask",
-                format!("{} without a partner", counted(count, "mask or image")),
+                format!("{} whose mask or image is not there", counted(count, "file")),
                 "name a mask after its image: `000.png` and `000_mask.png`",
             ),
             Self::SameName => (

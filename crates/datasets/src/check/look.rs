@@ -13,12 +13,12 @@ pub(crate) const SIDE: u32 = 32;
 
 /// Fewer images than these have no usual look (proposal).
 const FEWEST: usize = 8;
-/// Most images have the shape or size of most others, or it says nothing (proposal).
+/// Most images have the shape of most others, or shape says nothing (proposal).
 const MAJORITY: f64 = 0.85;
 /// A shape is unlike when width through height differs by this share (proposal).
 const SHAPE: f64 = 0.1;
-/// A size is unlike when a side differs by this factor (proposal).
-const SIZE: f64 = 1.5;
+/// A size is unlike when its side differs by this factor, and by so many median deviations (proposal).
+const SIZE: (f64, f64) = (1.5, 8.0);
 /// A brightness is unlike when it differs by this much of 255, and by so many median deviations (proposal).
 const BRIGHTNESS: (f64, f64) = (40.0, 10.0);
 /// As brightness, for red or blue less green (proposal).
@@ -106,10 +106,9 @@ pub(crate) fn unlike(looks: &[Look]) -> Vec<Unlike> {
         alike as f64 >= MAJORITY * looks.len() as f64
     };
     let shape_says = most(&shapes, SHAPE, &shape);
-    let size_says = most(&areas, SIZE.ln(), &area);
     let usual_size = looks
         .iter()
-        .find(|look| shapes.off(shape(look)) <= SHAPE && areas.off(area(look)) <= SIZE.ln())
+        .find(|look| shapes.off(shape(look)) <= SHAPE && areas.off(area(look)) <= SIZE.0.ln())
         .map_or((0, 0), |look| look.size);
     let reason = |place: usize, look: &Look| -> Option<(String, f64)> {
         let sizes = || {
@@ -119,8 +118,8 @@ pub(crate) fn unlike(looks: &[Look]) -> Vec<Unlike> {
         if shape_says && shapes.off(shape(look)) > SHAPE {
             return Some((sizes(), shapes.off(shape(look)) / SHAPE));
         }
-        if size_says && areas.off(area(look)) > SIZE.ln() {
-            return Some((sizes(), areas.off(area(look)) / SIZE.ln()));
+        if let Some(degree) = areas.beyond(area(look), (SIZE.0.ln(), SIZE.1)) {
+            return Some((sizes(), degree));
         }
         if let Some(degree) = levels.beyond(look.level, BRIGHTNESS) {
             let than = if look.level > levels.median {

@@ -146,7 +146,7 @@ pub(super) fn images(check: &Check) -> Vec<(&'static str, String)> {
     const PARTS: usize = 12;
     let parts = check.parts.iter().take(PARTS);
     let mut parts: Vec<String> = parts
-        .map(|part| format!("{}: {} {}", part.folder, part.images, part.role))
+        .map(|part| format!("{}: {} ({})", part.folder, part.role, part.images))
         .collect();
     if check.parts.len() > PARTS {
         parts.push(format!("{} more folders", check.parts.len() - PARTS));

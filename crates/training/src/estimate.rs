@@ -6,6 +6,7 @@
 //! multiplications and divided by the measured speed of a convolution, and of a small coreset.
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
@@ -43,9 +44,9 @@ const WIDEST: usize = 32;
 const LARGEST: u32 = 128;
 /// Images in a step that is tried, at most (proposal).
 const TRIED_BATCH: usize = 4;
-/// How often a short computation is timed; the fastest counts, so that other programs disturb little (proposal).
+/// How often a short computation is timed (proposal).
 const TIMED: usize = 12;
-/// Steps that are timed after a first one; the fastest counts.
+/// Steps that are timed after a first one.
 const TRIED: usize = 2;
 
 /// Activations of the two networks and their gradients: bytes for each pixel, image of a batch and channel of both widths
@@ -145,7 +146,7 @@ fn by_steps(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Resu
     };
     let work = (factor * factor) as f64 * larger;
     let mut basis = format!(
-        "a real step of {:.0} ms with {batch_tried} images of {} px, timed now",
+        "a real step, {:.0} ms of this machine alone, with {batch_tried} images of {} px, timed now",
         1e3 * seconds,
         tried.image_size,
     );
@@ -248,17 +249,54 @@ fn step(experiment: &Experiment, images: usize) -> Result<(f64, usize)> {
         step: 0,
         parts: pools.iter().map(|pool| part(pool.batch)).collect(),
     };
-    let mut fastest = f64::INFINITY;
-    for timed in 0..=TRIED {
-        let began = Instant::now();
+    let mut once = || -> Result<()> {
         // A rate of 0 changes no weight.
         recipe.step(&batch, 0.0)?;
         recipe.pending_losses()?;
-        if timed > 0 {
-            fastest = fastest.min(began.elapsed().as_secs_f64());
-        }
+        Ok(())
+    };
+    once()?;
+    let seconds = timed(TRIED, once)?;
+    Ok((seconds, batch.parts.iter().map(|part| part.samples.len()).sum()))
+}
+
+/// Share of the cores' time that a training uses where nothing else runs (proposal).
+const BUSY: f64 = 0.85;
+/// Below so many seconds of processor time, its clock is too coarse.
+const COARSE: f64 = 0.1;
+
+/// Seconds that something takes alone on this machine: the fastest of some tries, or what its processor time makes when shared
+/// over all cores, whichever is less. Other programs lengthen the one, but not the other.
+fn timed(tries: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    let before = processor_seconds();
+    let mut fastest = f64::INFINITY;
+    for _ in 0..tries {
+        let began = Instant::now();
+        work()?;
+        fastest = fastest.min(began.elapsed().as_secs_f64());
     }
-    Ok((fastest, batch.parts.iter().map(|part| part.samples.len()).sum()))
+    let used = processor_seconds()
+        .zip(before)
+        .map(|(after, before)| after - before);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    Ok(
+        match used.filter(|&used| used > COARSE && default_device().is_cpu()) {
+            Some(used) => fastest.min(used / (tries as f64 * cores as f64 * BUSY)),
+            None => fastest,
+        },
+    )
+}
+
+/// Processor time of this process, where the system (Linux) tells.
+fn processor_seconds() -> Option<f64> {
+    // The kernel tells hundredths of a second on every platform.
+    const TICKS: f64 = 100.0;
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in parentheses may hold anything; user and system time are the 12th and 13th fields behind it.
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11);
+    let mut time = || times.next()?.parse::<f64>().ok();
+    Some((time()? + time()?) / TICKS)
 }
 
 impl Speeds {
@@ -288,15 +326,13 @@ fn convolution(channels: usize) -> Result<f64> {
     let x = Tensor::zeros((4, SIDE, SIDE, channels), candle_core::DType::F32, &device)?;
     let weight = Tensor::zeros((channels, channels, 3, 3), candle_core::DType::F32, &device)?;
     let bias = Tensor::zeros(channels, candle_core::DType::F32, &device)?;
-    let mut fastest = f64::INFINITY;
-    for _ in 0..TIMED {
-        let began = Instant::now();
+    let seconds = timed(TIMED, || {
         let y = conv3x3(&x, &weight, &bias)?;
         // A GPU is waited for.
         y.flatten_all()?.get(0)?.to_scalar::<f32>()?;
-        fastest = fastest.min(began.elapsed().as_secs_f64());
-    }
-    Ok((4 * SIDE * SIDE * 9 * channels * channels) as f64 / fastest.max(1e-9))
+        Ok(())
+    })?;
+    Ok((4 * SIDE * SIDE * 9 * channels * channels) as f64 / seconds.max(1e-9))
 }
 
 /// Seconds that the choice of a coreset takes for each pair of a patch and a choice.
@@ -310,13 +346,12 @@ fn choice_of_one(projection: usize) -> Result<f64> {
         projection: None,
         starts: 1,
     };
-    let mut fastest = f64::INFINITY;
-    for _ in 0..=TRIED {
-        let began = Instant::now();
-        let chosen = coreset.select(&vectors, length, &mut random, &Device::Cpu)?;
-        fastest = fastest.min(began.elapsed().as_secs_f64() / (PATCHES * chosen.len().max(1)) as f64);
-    }
-    Ok(fastest)
+    let mut chosen = 1;
+    let seconds = timed(TRIED, || {
+        chosen = coreset.select(&vectors, length, &mut random, &Device::Cpu)?.len();
+        Ok(())
+    })?;
+    Ok(seconds / (PATCHES * chosen.max(1)) as f64)
 }
 
 /// Multiplications for one image of 224 px up to the third stage (torchvision's figures for whole networks are 11.4, 4.1 and 1.8

@@ -205,32 +205,32 @@ fn detail(image: &DynamicImage) -> f64 {
     let channels = usize::from(image.color().channel_count());
     let width = image.width() as usize * channels;
     match image {
-        DynamicImage::ImageRgb8(i) => rough(i.as_raw(), width, channels, |v| f64::from(v)),
-        DynamicImage::ImageLuma16(i) => rough(i.as_raw(), width, channels, |v| f64::from(v)),
-        DynamicImage::ImageLumaA16(i) => rough(i.as_raw(), width, channels, |v| f64::from(v)),
-        DynamicImage::ImageRgb16(i) => rough(i.as_raw(), width, channels, |v| f64::from(v)),
-        DynamicImage::ImageRgba16(i) => rough(i.as_raw(), width, channels, |v| f64::from(v)),
-        DynamicImage::ImageRgb32F(i) => rough(i.as_raw(), width, channels, |v| f64::from(v)),
-        DynamicImage::ImageRgba32F(i) => rough(i.as_raw(), width, channels, |v| f64::from(v)),
+        DynamicImage::ImageRgb8(i) => rough(i.as_raw(), width, channels),
+        DynamicImage::ImageLuma16(i) => rough(i.as_raw(), width, channels),
+        DynamicImage::ImageLumaA16(i) => rough(i.as_raw(), width, channels),
+        DynamicImage::ImageRgb16(i) => rough(i.as_raw(), width, channels),
+        DynamicImage::ImageRgba16(i) => rough(i.as_raw(), width, channels),
+        DynamicImage::ImageRgb32F(i) => rough(i.as_raw(), width, channels),
+        DynamicImage::ImageRgba32F(i) => rough(i.as_raw(), width, channels),
         _ => 0.0,
     }
 }
 
 /// [`detail`] of an 8-bit picture, in levels of 255.
 pub(crate) fn detail_of(image: &RgbImage) -> f64 {
-    rough(image.as_raw(), image.width() as usize * 3, 3, |v| f64::from(v))
+    rough(image.as_raw(), image.width() as usize * 3, 3)
 }
 
 /// Rows that are looked at, at most.
 const ROWS: usize = 256;
 
-fn rough<T: Copy>(samples: &[T], width: usize, channels: usize, value: impl Fn(T) -> f64) -> f64 {
+fn rough<T: Copy + Into<f64>>(samples: &[T], width: usize, channels: usize) -> f64 {
     let rows = samples.len() / width.max(1);
     let every = rows.div_ceil(ROWS).max(1);
     let channel = usize::from(channels >= 3);
     let (mut sum, mut count) = (0.0, 0u64);
     for row in samples.chunks_exact(width.max(1)).step_by(every) {
-        let at = |x: usize| row.get(x * channels + channel).map(|&v| value(v));
+        let at = |x: usize| -> Option<f64> { row.get(x * channels + channel).map(|&value| value.into()) };
         for x in 1..(width / channels.max(1)).saturating_sub(1) {
             if let (Some(left), Some(here), Some(right)) = (at(x - 1), at(x), at(x + 1)) {
                 let bend = (left - 2.0 * here + right).abs();

@@ -97,7 +97,12 @@ pub(crate) fn load_alike<T: Send>(
 }
 
 /// What there is to know of a set whose first deep file and first 8-bit file are these.
-fn of_the_set(scale: &PixelScale, all: &Extent, deep: Option<&Path>, flat: Option<&Path>) -> Vec<Note> {
+pub(crate) fn of_the_set(
+    scale: &PixelScale,
+    all: &Extent,
+    deep: Option<&Path>,
+    flat: Option<&Path>,
+) -> Vec<Note> {
     let mut notes = Vec::new();
     let Some(deep) = deep else { return notes };
     let mut say = |path: &Path, remark| {

@@ -136,12 +136,16 @@ pub(crate) fn most_bytes(limits: &Limits) -> u64 {
 
 /// Decodes a file within limits.
 pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<Decoded, DatasetError> {
-    let bytes = read(path, limits)?;
+    decode_bytes(path, &read(path, limits)?, limits)
+}
+
+/// Decodes the bytes of a file within limits; its path is for errors.
+pub(crate) fn decode_bytes(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Decoded, DatasetError> {
     let failed = |reason: &dyn std::fmt::Display| undecodable(path, reason);
     if bytes.is_empty() {
         return Err(failed(&"the file is empty"));
     }
-    let reader = ImageReader::new(Cursor::new(bytes.as_slice()))
+    let reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|e| failed(&e))?;
     let mut bound = image::Limits::no_limits();
@@ -161,14 +165,14 @@ pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<Decoded, DatasetErr
         }
         Ok(())
     };
-    let cursor = || Cursor::new(bytes.as_slice());
+    let cursor = || Cursor::new(bytes);
     let further = |what: &'static str| Remark::Further { what };
     match reader.format() {
         Some(ImageFormat::Jpeg) => {
             let decoder = JpegDecoder::new(cursor()).map_err(opened)?;
             check(decoder.dimensions())?;
             let mut remarks = Vec::new();
-            let picture = whole_jpeg(&bytes, &mut remarks).map_err(|reason| failed(&reason))?;
+            let picture = whole_jpeg(bytes, &mut remarks).map_err(|reason| failed(&reason))?;
             let decoder = match picture.len() == bytes.len() {
                 true => decoder,
                 false => JpegDecoder::new(Cursor::new(&*picture)).map_err(opened)?,
@@ -181,7 +185,7 @@ pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<Decoded, DatasetErr
             })
         }
         Some(ImageFormat::Png) => {
-            let closed = closed_png(&bytes);
+            let closed = closed_png(bytes);
             let decoder = PngDecoder::with_limits(Cursor::new(&*closed), bound.clone()).map_err(opened)?;
             check(decoder.dimensions())?;
             let moves = decoder.is_apng().map_err(opened)?;
@@ -194,7 +198,7 @@ pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<Decoded, DatasetErr
         Some(ImageFormat::WebP) => {
             let decoder = WebPDecoder::new(cursor()).map_err(opened)?;
             check(decoder.dimensions())?;
-            if !has_whole_webp(&bytes) {
+            if !has_whole_webp(bytes) {
                 return Err(failed(&"the file ends early (truncated WebP)"));
             }
             let moves = decoder.has_animation();
@@ -205,7 +209,7 @@ pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<Decoded, DatasetErr
             Ok(decoded)
         }
         Some(ImageFormat::Tiff) => {
-            let opened = tiff::Tiff::open(&bytes, most_bytes(limits)).map_err(|reason| failed(&reason))?;
+            let opened = tiff::Tiff::open(bytes, most_bytes(limits)).map_err(|reason| failed(&reason))?;
             check(opened.dimensions())?;
             opened.decode(bound).map_err(|reason| failed(&reason))
         }
@@ -309,7 +313,8 @@ fn has_whole_webp(bytes: &[u8]) -> bool {
     false
 }
 
-fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, DatasetError> {
+/// The bytes of a file within limits.
+pub(crate) fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, DatasetError> {
     let io = |e| DatasetError::io(path, e);
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();

@@ -15,6 +15,7 @@
 //! * [`load_rgb`] and [`load_gray`] decode one file within [`Limits`] that are checked against the header before pixels are
 //!   allocated.
 //! * [`resize`] is OpenCV's 8-bit bilinear resize, bit for bit, because that is what DRAEM feeds its networks.
+//! * [`check`] tells what is wrong with a folder: each file once, nothing trained.
 //! * [`demo`] generates a small data set that needs no files at all.
 //!
 //! ```
@@ -38,6 +39,7 @@
 
 mod alike;
 mod category;
+pub mod check;
 mod decode;
 pub mod demo;
 mod discover;

@@ -242,9 +242,8 @@ impl fmt::Display for Remark {
 const FILES_NAMED: usize = 3;
 const LINES: usize = 20;
 
-/// The notes as lines to print, each with whether it is a [doubt](Remark::is_doubt). What is said of many files alike is said
-/// once, with the first of them and their number.
-pub fn lines(notes: &[Note]) -> Vec<(bool, String)> {
+/// The notes by remark, in the order in which each remark came first.
+pub(crate) fn alike(notes: &[Note]) -> Vec<Vec<&Note>> {
     let mut groups: Vec<Vec<&Note>> = Vec::new();
     for note in notes {
         let alike = |group: &&mut Vec<&Note>| {
@@ -257,6 +256,13 @@ pub fn lines(notes: &[Note]) -> Vec<(bool, String)> {
             None => groups.push(vec![note]),
         }
     }
+    groups
+}
+
+/// The notes as lines to print, each with whether it is a [doubt](Remark::is_doubt). What is said of many files alike is said
+/// once, with the first of them and their number.
+pub fn lines(notes: &[Note]) -> Vec<(bool, String)> {
+    let groups = alike(notes);
     let mut said = Vec::new();
     for group in groups {
         let Some(first) = group.first() else { continue };

@@ -58,7 +58,18 @@ pub(crate) fn to_rgb(
 
 /// Whether values lie where the scale does not reach.
 fn beyond(image: &DynamicImage, scale: &PixelScale, remarks: &mut Vec<Remark>) -> Result<(), f32> {
-    let extent = Extent::of(image);
+    outside(&Extent::of(image), scale, remarks)?;
+    if has_nan(image) {
+        remarks.push(Remark::NotNumbers);
+    }
+    Ok(())
+}
+
+/// Whether values of this extent lie where the scale does not reach.
+///
+/// # Errors
+/// The farthest real value, where the scale knows nothing of such values.
+pub(crate) fn outside(extent: &Extent, scale: &PixelScale, remarks: &mut Vec<Remark>) -> Result<(), f32> {
     if let Some((_, most)) = extent.words {
         let white = scale.largest_word();
         if most > white {
@@ -83,16 +94,18 @@ fn beyond(image: &DynamicImage, scale: &PixelScale, remarks: &mut Vec<Remark>) -
         if most > white || least < black {
             remarks.push(Remark::Beyond { value, black, white });
         }
-        let samples = match image {
-            DynamicImage::ImageRgb32F(i) => i.as_raw(),
-            DynamicImage::ImageRgba32F(i) => i.as_raw(),
-            _ => return Ok(()),
-        };
-        if samples.iter().any(|value| value.is_nan()) {
-            remarks.push(Remark::NotNumbers);
-        }
     }
     Ok(())
+}
+
+/// Whether some values are no numbers.
+pub(crate) fn has_nan(image: &DynamicImage) -> bool {
+    let samples = match image {
+        DynamicImage::ImageRgb32F(i) => i.as_raw(),
+        DynamicImage::ImageRgba32F(i) => i.as_raw(),
+        _ => return false,
+    };
+    samples.iter().any(|value| value.is_nan())
 }
 
 /// Whether an image has 8-bit alpha, and nothing of it is visible.

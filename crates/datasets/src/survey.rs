@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 
 use image::RgbImage;
+use rayon::prelude::*;
 
 use crate::Category;
+use crate::check::look::{Look, unlike};
 use crate::names::counted;
 
 /// An image as a survey sees it.
@@ -29,15 +31,6 @@ pub struct Survey {
     /// Images unlike the others, each with what is unlike.
     pub unusual: Vec<(String, String)>,
 }
-
-/// Fewer images than these have no usual look (proposal).
-const FEWEST: usize = 8;
-/// Most images have the shape of most others, or shape says nothing (proposal).
-const MAJORITY: f64 = 0.85;
-/// A shape is unlike when width through height differs by this share (proposal).
-const SHAPE: f64 = 0.1;
-/// A brightness is unlike when it differs by this much of 255, and by so many median deviations (proposal).
-const BRIGHTNESS: (f64, f64) = (40.0, 10.0);
 
 impl Survey {
     /// Of the images to train on.
@@ -99,49 +92,14 @@ fn is_constant(image: &RgbImage) -> bool {
 }
 
 fn unusual(seen: &[Seen]) -> Vec<(String, String)> {
-    if seen.len() < FEWEST {
-        return Vec::new();
-    }
-    let shape = |image: &Seen| (f64::from(image.size.0) / f64::from(image.size.1)).ln();
-    let brightness = |image: &Seen| {
-        let values = image.image.as_raw();
-        values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len().max(1) as f64
-    };
-    let usual_shape = median(seen.iter().map(shape));
-    let levels: Vec<f64> = seen.iter().map(brightness).collect();
-    let usual_level = median(levels.iter().copied());
-    let spread = median(levels.iter().map(|level| (level - usual_level).abs()));
-    let odd_shape = |image: &Seen| (shape(image) - usual_shape).abs() > SHAPE;
-    let usual_shapes = seen.iter().filter(|image| !odd_shape(image)).count();
-    let shape_says = usual_shapes as f64 >= MAJORITY * seen.len() as f64;
-    let usual_size = seen
-        .iter()
-        .find(|image| !odd_shape(image))
-        .map_or((0, 0), |image| image.size);
-    let mut found = Vec::new();
-    for (image, level) in seen.iter().zip(levels) {
-        let off = (level - usual_level).abs();
-        if shape_says && odd_shape(image) {
-            let ((w, h), (others_w, others_h)) = (image.size, usual_size);
-            found.push((
-                image.name.to_owned(),
-                format!("{w}x{h}, others {others_w}x{others_h}"),
-            ));
-        } else if off > BRIGHTNESS.0.max(BRIGHTNESS.1 * spread) {
-            let than = if level > usual_level { "brighter" } else { "darker" };
-            found.push((
-                image.name.to_owned(),
-                format!("{than}: {level:.0} of 255, others {usual_level:.0}"),
-            ));
-        }
-    }
+    let looks: Vec<Look> = seen
+        .par_iter()
+        .map(|image| Look::of(image.size, image.image))
+        .collect();
+    let found = unlike(&looks).into_iter();
     found
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+        .map(|one| (seen[one.place].name.to_owned(), one.reason))
+        .collect()
 }
 
 impl fmt::Display for Survey {

@@ -128,17 +128,10 @@ pub(crate) fn truth(
     (width, height): (u32, u32),
     limits: &Limits,
 ) -> Result<Option<Truth>, DatasetError> {
-    let Some((first, others)) = paths.split_first() else {
+    let mut notes = Vec::new();
+    let (Some(first), Some(image)) = (paths.first(), joined(paths, beside, limits, &mut notes)?) else {
         return Ok(None);
     };
-    let mut notes = Vec::new();
-    let mut image = upright(first, beside, limits, &mut notes)?;
-    for path in others {
-        let other = upright(path, beside, limits, &mut notes)?;
-        for (value, other) in image.iter_mut().zip(other.iter()) {
-            *value = (*value).max(*other);
-        }
-    }
     let own = at_least(&image, 128);
     let regions = Regions::of(&own);
     let resized = resize::bilinear_gray(&image, width, height);
@@ -172,6 +165,29 @@ pub(crate) fn truth(
         marks,
         notes,
     }))
+}
+
+/// What the mask files of an image mark together, upright and at its own size. `None` without files.
+///
+/// # Errors
+/// As [`truth`].
+pub(crate) fn joined(
+    paths: &[PathBuf],
+    beside: &Beside<'_>,
+    limits: &Limits,
+    notes: &mut Vec<Note>,
+) -> Result<Option<GrayImage>, DatasetError> {
+    let Some((first, others)) = paths.split_first() else {
+        return Ok(None);
+    };
+    let mut image = upright(first, beside, limits, notes)?;
+    for path in others {
+        let other = upright(path, beside, limits, notes)?;
+        for (value, other) in image.iter_mut().zip(other.iter()) {
+            *value = (*value).max(*other);
+        }
+    }
+    Ok(Some(image))
 }
 
 /// Whether a mask file marks anything.
@@ -258,7 +274,7 @@ fn turned(
 
 /// DRAEM divides the resized mask by 255 and truncates, so 255 alone counts (docs/method.md, section 13.1); 128 is the first
 /// value of at least one half.
-fn at_least(mask: &GrayImage, level: u8) -> Mask {
+pub(crate) fn at_least(mask: &GrayImage, level: u8) -> Mask {
     Mask::from_fn(mask.width(), mask.height(), |x, y| {
         mask.get_pixel(x, y)[0] >= level
     })

@@ -1,4 +1,4 @@
-//! The `flawforge` command: download, select, simulate, train, evaluate, predict.
+//! The `flawforge` command: check, download, select, simulate, train, evaluate, predict.
 //!
 //! Usage errors end with exit code 2, other errors with 1 and one line on standard error.
 
@@ -18,6 +18,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Tell what is wrong with a folder of images, before anything is trained
+    Check(command::check::CheckArgs),
     /// Propose which kinds of anomaly to simulate, from normal images
     Select(command::select::SelectArgs),
     /// Draw a sheet of simulated anomalies, to check a selection by eye
@@ -40,16 +42,18 @@ fn main() -> ExitCode {
         .format_timestamp(None)
         .format_target(false)
         .init();
+    let done = |()| ExitCode::SUCCESS;
     let outcome = match Arguments::parse().command {
-        Command::Select(args) => command::select::run(&args),
-        Command::Simulate(args) => command::simulate::run(&args),
-        Command::Train(args) => command::train::run(&args),
-        Command::Evaluate(args) => command::evaluate::run(&args),
-        Command::Download(args) => command::download::run(&args),
-        Command::Predict(args) => command::predict::run(&args),
+        Command::Check(args) => command::check::run(&args),
+        Command::Download(args) => command::download::run(&args).map(done),
+        Command::Select(args) => command::select::run(&args).map(done),
+        Command::Simulate(args) => command::simulate::run(&args).map(done),
+        Command::Train(args) => command::train::run(&args).map(done),
+        Command::Evaluate(args) => command::evaluate::run(&args).map(done),
+        Command::Predict(args) => command::predict::run(&args).map(done),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(fault) => {
             eprintln!("error: {}", flawforge::fault::in_one_line(fault.as_ref()));
             ExitCode::FAILURE

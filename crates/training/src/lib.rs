@@ -46,6 +46,7 @@
 
 mod device;
 mod error;
+pub mod estimate;
 mod evaluate;
 pub mod experiment;
 pub mod fit;

@@ -1,6 +1,8 @@
 //! What a command says of the images that it was given: one line of what is used and what is not, and a warning for each
 //! fault that does not concern it.
 
+use std::collections::BTreeMap;
+
 use flawforge::datasets::{
     Category, CategoryFiles, DatasetError, Part, Role, Survey, TestImage, Why, counted, path_text,
 };
@@ -77,6 +79,12 @@ pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trai
         }
         parts.extend(unread(files));
     }
+    for (defect, masks) in empty_types(category) {
+        log::warn!(
+            "{defect}: every mask is empty ({}); were they exported wrongly, or are the images normal?",
+            counted(masks, "mask")
+        );
+    }
     let survey = Survey::of_tests(category);
     if trained.is_empty() {
         say(category, files, parts, &survey);
@@ -87,6 +95,20 @@ pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trai
 
 fn defective_tests(category: &Category) -> impl Iterator<Item = &TestImage> + Clone {
     category.test.iter().filter(|test| test.is_defective())
+}
+
+/// Defect types of which every mask marks nothing, with the number of their masks.
+fn empty_types(category: &Category) -> BTreeMap<&str, usize> {
+    let mut types: BTreeMap<&str, (usize, bool)> = BTreeMap::new();
+    for test in defective_tests(category) {
+        if let Some(marks) = test.marks {
+            let (masks, empty) = types.entry(&test.defect).or_insert((0, true));
+            *masks += 1;
+            *empty &= marks.marked == 0;
+        }
+    }
+    let empty = types.into_iter().filter(|(_, (_, empty))| *empty);
+    empty.map(|(defect, (masks, _))| (defect, masks)).collect()
 }
 
 /// The first names of a list.

@@ -1,8 +1,10 @@
 //! The subcommands, one a file, and what they share.
 
+pub(crate) mod check;
 pub(crate) mod download;
 pub(crate) mod evaluate;
 pub(crate) mod facts;
+pub(crate) mod html;
 pub(crate) mod inventory;
 pub(crate) mod predict;
 pub(crate) mod select;

@@ -22,7 +22,7 @@ use flawforge::weights;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 
 /// Share of the normal images that `train` holds out to calibrate the decision threshold.
-const HELD_OUT: f64 = 0.1;
+pub(crate) const HELD_OUT: f64 = 0.1;
 
 /// Options of `train`.
 #[derive(Args, Debug)]

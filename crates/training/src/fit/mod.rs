@@ -39,7 +39,8 @@ use crate::methods::Data;
 use crate::recipe::{BatchSource, Recipe};
 use crate::run_files::RunFiles;
 use calibrate::{Normals, calibrate};
-use plan::{check_images, digests, hold_out};
+pub(crate) use plan::hold_out;
+use plan::{check_images, digests};
 use prefetch::with_batches;
 use session::Session;
 

@@ -56,7 +56,7 @@ pub(super) fn check_images(category: &Category, (width, height): (u32, u32)) -> 
 }
 
 /// Positions kept for training, and those held out, both ascending.
-pub(super) fn hold_out(count: usize, experiment: &Experiment) -> (Vec<usize>, Vec<usize>) {
+pub(crate) fn hold_out(count: usize, experiment: &Experiment) -> (Vec<usize>, Vec<usize>) {
     let share = (count as f64 * experiment.calibration.held_out).floor() as usize;
     let mut order: Vec<usize> = (0..count).collect();
     if share > 0 {

@@ -1,7 +1,6 @@
 //! `flawforge select`: measures the normal images of a category and proposes its selection. Writes a TOML file, and a page
 //! for the person who confirms or changes it.
 
-mod html;
 mod page;
 
 use std::fs;

@@ -8,7 +8,7 @@ use flawforge::augment::{Fill, Kind, Materials, RotateNormals, Stream, to_bytes}
 use flawforge::datasets::{Category, TrainImage};
 use image::RgbImage;
 
-use super::html::{escaped, mask, photograph};
+use crate::command::html::{escaped, mask, photograph};
 use crate::command::simulate::{only, visible};
 use crate::command::source::shown_kinds;
 

@@ -12,7 +12,7 @@ use image::{GrayImage, ImageFormat, RgbImage};
 const QUALITY: u8 = 90;
 
 /// Text with the characters that HTML reads as its own made harmless, in attributes too.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -28,7 +28,7 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 /// An `img` element that holds a photograph.
-pub(super) fn photograph(image: &RgbImage, about: &str) -> Result<String> {
+pub(crate) fn photograph(image: &RgbImage, about: &str) -> Result<String> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, QUALITY)
         .encode_image(image)
@@ -37,7 +37,7 @@ pub(super) fn photograph(image: &RgbImage, about: &str) -> Result<String> {
 }
 
 /// An `img` element that holds a mask, without loss.
-pub(super) fn mask(mask: &GrayImage, about: &str) -> Result<String> {
+pub(crate) fn mask(mask: &GrayImage, about: &str) -> Result<String> {
     let mut bytes = Cursor::new(Vec::new());
     mask.write_to(&mut bytes, ImageFormat::Png)
         .context("a mask of the page")?;

@@ -1,0 +1,421 @@
+//! How long a training would take here and how much memory it would need, from a step of the same method that is really done.
+//!
+//! Nothing is looked up in a table of machines. A method that learns by gradients does a few real steps of its own recipe; where
+//! its networks are too large for that, with narrower ones on smaller images, and the time grows with the multiplications and
+//! falls with how much faster wide convolutions run here, which is measured too. PatchCore's share is counted in
+//! multiplications and divided by the measured speed of a convolution, and of a small coreset.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use flawforge_augment::{Parameters, Sample};
+use flawforge_masks::{Mask, Stream};
+use flawforge_models::patchcore::Coreset;
+use flawforge_models::{Discriminative, Reconstructive};
+use flawforge_ops::conv3x3;
+use image::{Rgb, Rgb32FImage};
+use rand::Rng;
+
+use crate::device::default_device;
+use crate::error::{Result, TrainingError};
+use crate::experiment::{Experiment, MethodSettings};
+use crate::fit::hold_out;
+use crate::methods::patchcore::Backbone;
+use crate::recipe::{Batch, Part};
+
+/// What a training would cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// Steps of the training.
+    pub steps: u64,
+    /// Seconds in all, about.
+    pub seconds: f64,
+    /// Bytes of memory beside the program itself, about.
+    pub bytes: u64,
+    /// What the time rests on, in words.
+    pub basis: String,
+}
+
+/// Widths and sides, in channels and pixels, up to which a method is tried as it is: its steps then take a fraction of a second
+/// on two cores (proposal).
+const WIDEST: usize = 32;
+const LARGEST: u32 = 128;
+/// Images in a step that is tried, at most (proposal).
+const TRIED_BATCH: usize = 4;
+/// How often a short computation is timed (proposal).
+const TIMED: usize = 12;
+/// Steps that are timed after a first one.
+const TRIED: usize = 2;
+
+/// Activations of the two networks and their gradients: bytes for each pixel, image of a batch and channel of both widths
+/// together. From the memory of a step of `quick` and of `paper` (docs/benchmarks.md: 681 and 10,582 MB, less weights and
+/// program: 125 and 134 bytes a channel of the first width, which is two thirds of both).
+const TWO_NETWORKS: f64 = 87.0;
+/// A weight is held four times: itself, its gradient, two moments of Adam; of 4 bytes each.
+const A_WEIGHT: f64 = 16.0;
+
+/// Whether a training on so many images would begin, or why not.
+///
+/// # Errors
+/// The setting or the number of images that is in its way.
+pub fn starts(experiment: &Experiment, images: usize) -> Result<()> {
+    experiment.validate()?;
+    let assembly = experiment.settings.assembly();
+    let data = |fault: String| TrainingError::Data {
+        category: experiment.category.clone(),
+        fault,
+    };
+    if images == 0 {
+        return Err(data("has no normal images to train on".to_owned()));
+    }
+    let (kept, _) = hold_out(images, experiment);
+    assembly.pools(kept).map_err(data)?;
+    let precision = assembly.precision();
+    if default_device().is_cpu() && !precision.is_served_here() {
+        let message = "this processor has no instructions for bfloat16 (AVX-512 BF16); take f32";
+        return Err(TrainingError::setting("precision", message));
+    }
+    Ok(())
+}
+
+/// How fast this machine is, each figure measured when it is first asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Speeds {
+    /// Multiplications a second in a convolution, by its channels.
+    convolutions: BTreeMap<usize, f64>,
+    /// Seconds for each pair of a patch and a choice, by the length of vectors.
+    choices: BTreeMap<usize, f64>,
+}
+
+/// What a training on `images` normal images would cost on this machine. Takes a second or two.
+///
+/// # Errors
+/// Those of [`starts`], and of a step.
+pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Result<Estimate> {
+    starts(experiment, images)?;
+    let _precision = experiment.settings.assembly().precision().scope();
+    let loading = experiment.loading();
+    let pixels = f64::from(loading.image.0) * f64::from(loading.image.1);
+    let loaded = images as f64 * 3.0 * pixels;
+    let steps = experiment.steps(images);
+    let (seconds, bytes, basis) = match &experiment.settings {
+        MethodSettings::PatchCore(settings) => {
+            let group = &settings.patchcore;
+            let patches = images as f64 * f64::from(group.crop / 8).powi(2);
+            let multiplications = multiplications(group.backbone) * (f64::from(group.crop) / 224.0).powi(2);
+            let speed = speeds.convolution(128)?;
+            let picks = patches * group.coreset_ratio;
+            let features = images as f64 * multiplications / speed;
+            let choice = patches * picks * speeds.choice(group.projection)?;
+            let vectors = patches * (1.0 + group.coreset_ratio) * group.embedding as f64 * 4.0
+                + patches * group.projection as f64 * 4.0;
+            let basis = format!(
+                "{:.0} billion multiplications a second in a convolution, and the choice of a small coreset, both timed now",
+                speed / 1e9
+            );
+            (features + choice, vectors + 4.0 * weights(group.backbone), basis)
+        }
+        _ => by_steps(experiment, images, speeds)?,
+    };
+    Ok(Estimate {
+        steps,
+        seconds,
+        bytes: (bytes + loaded) as u64,
+        basis,
+    })
+}
+
+/// The same for a method that learns step by step.
+fn by_steps(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Result<(f64, f64, String)> {
+    let (tried, factor) = small(experiment);
+    let (seconds, batch_tried) = step(&tried, images)?;
+    let (kept, _) = hold_out(images, experiment);
+    let pools = experiment.settings.assembly().pools(kept);
+    let pools = pools.map_err(|fault| TrainingError::Data {
+        category: experiment.category.clone(),
+        fault,
+    })?;
+    let batch: usize = pools.iter().map(|pool| pool.batch).sum();
+    let pixels = |experiment: &Experiment| f64::from(experiment.image_size).powi(2);
+    let larger = pixels(experiment) / pixels(&tried) * batch as f64 / batch_tried as f64;
+    let faster = match factor {
+        1 => 1.0,
+        _ => speeds.convolution(2 * WIDEST * factor)? / speeds.convolution(2 * WIDEST)?,
+    };
+    let work = (factor * factor) as f64 * larger;
+    let mut basis = format!(
+        "a real step, {:.0} ms of this machine alone, with {batch_tried} images of {} px, timed now",
+        1e3 * seconds,
+        tried.image_size,
+    );
+    if factor > 1 {
+        basis.push_str(&format!(
+            ", with networks {factor} times narrower; wide convolutions run {faster:.1} times faster here"
+        ));
+    }
+    if work > 1.01 {
+        basis.push_str(&format!("; times {:.0} for the work", work.max(1.0)));
+    }
+    let bytes = match &experiment.settings {
+        MethodSettings::Draem(settings) => {
+            let networks = &settings.networks;
+            let widths = networks.reconstructive_width + networks.discriminative_width;
+            let largest = pools.iter().map(|pool| pool.batch).max().unwrap_or(1);
+            let count = |specification: Vec<flawforge_models::ParameterSpec>| -> usize {
+                let sizes = specification
+                    .iter()
+                    .map(|one| one.shape.iter().product::<usize>());
+                sizes.sum()
+            };
+            let weights = count(Reconstructive::specification(networks.reconstructive_width))
+                + count(Discriminative::specification(networks.discriminative_width));
+            TWO_NETWORKS * pixels(experiment) * (largest * widths) as f64 + A_WEIGHT * weights as f64
+        }
+        _ => NSA * pixels(experiment) * (batch * width(experiment)) as f64,
+    };
+    let total = seconds * work / faster * experiment.steps(images) as f64;
+    Ok((total, bytes, basis))
+}
+
+/// As [`TWO_NETWORKS`] for NSA's network, weights included.
+const NSA: f64 = 30.0;
+
+/// The experiment, if a step of it takes a fraction of a second, otherwise with networks so many times narrower.
+fn small(experiment: &Experiment) -> (Experiment, usize) {
+    let mut tried = experiment.clone();
+    let factor = width(experiment).div_ceil(WIDEST).max(1);
+    if factor > 1 {
+        tried.image_size = (tried.image_size / 2).clamp(32, LARGEST.max(32)) / 32 * 32;
+    }
+    match &mut tried.settings {
+        MethodSettings::Draem(settings) => {
+            let networks = &mut settings.networks;
+            networks.reconstructive_width = (networks.reconstructive_width / factor).max(1);
+            networks.discriminative_width = (networks.discriminative_width / factor).max(1);
+            settings.batch.size = settings.batch.size.min(TRIED_BATCH);
+            if let Some(split) = &mut settings.split {
+                split.batch_x = split.batch_x.min(TRIED_BATCH);
+                split.batch_y = split.batch_y.min(TRIED_BATCH);
+            }
+        }
+        MethodSettings::Nsa(settings) => {
+            settings.nsa.width = (settings.nsa.width / factor).max(1);
+            settings.batch.size = settings.batch.size.min(TRIED_BATCH);
+        }
+        MethodSettings::PatchCore(_) => {}
+    }
+    (tried, factor)
+}
+
+/// Channels of the wider network.
+fn width(experiment: &Experiment) -> usize {
+    match &experiment.settings {
+        MethodSettings::Draem(settings) => settings.networks.reconstructive_width,
+        MethodSettings::Nsa(settings) => settings.nsa.width,
+        MethodSettings::PatchCore(_) => 1,
+    }
+}
+
+/// Seconds of a real step on images of noise, and how many images it has.
+fn step(experiment: &Experiment, images: usize) -> Result<(f64, usize)> {
+    let assembly = experiment.settings.assembly();
+    let pools = assembly.pools((0..images).collect());
+    let pools = pools.map_err(|fault| TrainingError::Data {
+        category: experiment.category.clone(),
+        fault,
+    })?;
+    let mut recipe = assembly.recipe(&experiment.frame(), &default_device())?;
+    // Networks that learn by steps see squares of this side, whatever they are cut from.
+    let (width, height) = (experiment.image_size, experiment.image_size);
+    let mut random = Stream::default().rng("estimate");
+    let noise = Rgb32FImage::from_fn(width, height, |_, _| {
+        Rgb([0; 3].map(|_: i32| random.random::<f32>()))
+    });
+    let sample = Sample {
+        normal: noise.clone(),
+        image: noise,
+        mask: Mask::from_fn(width, height, |x, y| x < width / 4 && y < height / 4),
+        kind: None,
+        parameters: Parameters::default(),
+    };
+    let part = |count: usize| Part {
+        samples: vec![sample.clone(); count],
+        names: vec![String::new(); count],
+        labels: vec![vec![0.0; (width * height) as usize]; count],
+    };
+    let batch = Batch {
+        step: 0,
+        parts: pools.iter().map(|pool| part(pool.batch)).collect(),
+    };
+    let mut once = || -> Result<()> {
+        // A rate of 0 changes no weight.
+        recipe.step(&batch, 0.0)?;
+        recipe.pending_losses()?;
+        Ok(())
+    };
+    once()?;
+    let seconds = timed(TRIED, once)?;
+    Ok((seconds, batch.parts.iter().map(|part| part.samples.len()).sum()))
+}
+
+/// Share of the cores' time that a training uses where nothing else runs (proposal).
+const BUSY: f64 = 0.85;
+/// Below so many seconds of processor time, its clock is too coarse.
+const COARSE: f64 = 0.1;
+
+/// Seconds that something takes alone on this machine: the fastest of some tries, or what its processor time makes when shared
+/// over all cores, whichever is less. Other programs lengthen the one, but not the other.
+fn timed(tries: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    let before = processor_seconds();
+    let mut fastest = f64::INFINITY;
+    for _ in 0..tries {
+        let began = Instant::now();
+        work()?;
+        fastest = fastest.min(began.elapsed().as_secs_f64());
+    }
+    let used = processor_seconds()
+        .zip(before)
+        .map(|(after, before)| after - before);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    Ok(
+        match used.filter(|&used| used > COARSE && default_device().is_cpu()) {
+            Some(used) => fastest.min(used / (tries as f64 * cores as f64 * BUSY)),
+            None => fastest,
+        },
+    )
+}
+
+/// Processor time of this process, where the system (Linux) tells.
+fn processor_seconds() -> Option<f64> {
+    // The kernel tells hundredths of a second on every platform.
+    const TICKS: f64 = 100.0;
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in parentheses may hold anything; user and system time are the 12th and 13th fields behind it.
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11);
+    let mut time = || times.next()?.parse::<f64>().ok();
+    Some((time()? + time()?) / TICKS)
+}
+
+impl Speeds {
+    fn convolution(&mut self, channels: usize) -> Result<f64> {
+        if let Some(&known) = self.convolutions.get(&channels) {
+            return Ok(known);
+        }
+        let speed = convolution(channels)?;
+        self.convolutions.insert(channels, speed);
+        Ok(speed)
+    }
+
+    fn choice(&mut self, projection: usize) -> Result<f64> {
+        if let Some(&known) = self.choices.get(&projection) {
+            return Ok(known);
+        }
+        let seconds = choice_of_one(projection)?;
+        self.choices.insert(projection, seconds);
+        Ok(seconds)
+    }
+}
+
+/// Multiplications a second in a 3×3 convolution of so many channels to as many.
+fn convolution(channels: usize) -> Result<f64> {
+    const SIDE: usize = 32;
+    let device = default_device();
+    let x = Tensor::zeros((4, SIDE, SIDE, channels), candle_core::DType::F32, &device)?;
+    let weight = Tensor::zeros((channels, channels, 3, 3), candle_core::DType::F32, &device)?;
+    let bias = Tensor::zeros(channels, candle_core::DType::F32, &device)?;
+    let seconds = timed(TIMED, || {
+        let y = conv3x3(&x, &weight, &bias)?;
+        // A GPU is waited for.
+        y.flatten_all()?.get(0)?.to_scalar::<f32>()?;
+        Ok(())
+    })?;
+    Ok((4 * SIDE * SIDE * 9 * channels * channels) as f64 / seconds.max(1e-9))
+}
+
+/// Seconds that the choice of a coreset takes for each pair of a patch and a choice.
+fn choice_of_one(projection: usize) -> Result<f64> {
+    const PATCHES: usize = 8192;
+    let length = projection.max(1);
+    let mut random = Stream::default().rng("estimate coreset");
+    let vectors: Vec<f32> = (0..PATCHES * length).map(|_| random.random()).collect();
+    let coreset = Coreset {
+        ratio: 0.02,
+        projection: None,
+        starts: 1,
+    };
+    let mut chosen = 1;
+    let seconds = timed(TRIED, || {
+        chosen = coreset.select(&vectors, length, &mut random, &Device::Cpu)?.len();
+        Ok(())
+    })?;
+    Ok(seconds / (PATCHES * chosen.max(1)) as f64)
+}
+
+/// Multiplications for one image of 224 px up to the third stage (torchvision's figures for whole networks are 11.4, 4.1 and 1.8
+/// billion; less the last stage).
+fn multiplications(backbone: Backbone) -> f64 {
+    match backbone {
+        Backbone::WideResNet50 => 8.8e9,
+        Backbone::ResNet50 => 3.3e9,
+        Backbone::ResNet18 => 1.4e9,
+    }
+}
+
+/// Weights up to the third stage.
+fn weights(backbone: Backbone) -> f64 {
+    match backbone {
+        Backbone::WideResNet50 => 24.9e6,
+        Backbone::ResNet50 => 8.5e6,
+        Backbone::ResNet18 => 2.8e6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Method, Product, Profile};
+    use flawforge_augment::Selection;
+
+    fn experiment(method: Method, profile: &str) -> Experiment {
+        let product = Product::new("part", Selection::default());
+        Experiment::new(method, &Profile::builtin(profile).unwrap(), &product, 0).unwrap()
+    }
+
+    #[test]
+    fn every_method_has_an_estimate_that_grows_with_the_work() {
+        let mut speeds = Speeds::default();
+        for method in [Method::LinYan, Method::Draem, Method::Nsa, Method::PatchCore] {
+            let found = estimate(&experiment(method, "smoke"), 20, &mut speeds).unwrap();
+            assert!(
+                found.seconds > 0.0 && found.seconds.is_finite(),
+                "{method}: {found:?}"
+            );
+            assert!(found.bytes > 20 * 64 * 64 * 3, "{method}: {found:?}");
+            assert!(found.basis.contains("timed now"), "{method}: {found:?}");
+        }
+        let few = estimate(&experiment(Method::PatchCore, "quick"), 50, &mut speeds).unwrap();
+        let many = estimate(&experiment(Method::PatchCore, "quick"), 500, &mut speeds).unwrap();
+        assert!(many.seconds > 9.0 * few.seconds && many.bytes > 5 * few.bytes);
+    }
+
+    #[test]
+    fn what_does_not_start_has_no_estimate() {
+        let one = starts(&experiment(Method::LinYan, "quick"), 1)
+            .unwrap_err()
+            .to_string();
+        assert!(one.contains("at least 2"), "{one}");
+        assert!(starts(&experiment(Method::Draem, "quick"), 1).is_ok());
+        assert!(starts(&experiment(Method::Draem, "quick"), 0).is_err());
+    }
+
+    #[test]
+    fn large_networks_are_tried_narrower_and_on_smaller_images() {
+        let (tried, factor) = small(&experiment(Method::LinYan, "paper"));
+        assert_eq!((factor, tried.image_size, width(&tried)), (4, 128, 32));
+        let (tried, factor) = small(&experiment(Method::LinYan, "quick"));
+        assert_eq!((factor, tried.image_size), (1, 128));
+    }
+}

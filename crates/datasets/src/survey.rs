@@ -3,17 +3,34 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use image::RgbImage;
+use rayon::prelude::*;
 
-use crate::Category;
 use crate::names::counted;
+use crate::{Category, Look, TestImage};
 
-/// An image as a survey sees it.
-struct Seen<'a> {
-    name: &'a str,
-    size: (u32, u32),
-    image: &'a RgbImage,
-    defective: bool,
+/// An image as a survey sees it: no pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Surveyed {
+    /// Its name.
+    pub name: String,
+    /// Width and height of its file in pixels.
+    pub size: (u32, u32),
+    /// Whether it shows a defect.
+    pub defective: bool,
+    /// What there is to know of its pixels.
+    pub look: Look,
+}
+
+impl Surveyed {
+    /// A test image.
+    pub fn test(test: &TestImage) -> Self {
+        Self {
+            name: test.name.clone(),
+            size: test.file_size,
+            defective: test.is_defective(),
+            look: Look::of(&test.image),
+        }
+    }
 }
 
 /// What is odd about images, all compared at the size at which they were loaded: what a method sees. `Display` is one phrase;
@@ -42,46 +59,40 @@ const BRIGHTNESS: (f64, f64) = (40.0, 10.0);
 impl Survey {
     /// Of the images to train on.
     pub fn of_normals(category: &Category) -> Self {
-        let seen = category.train.iter().map(|train| Seen {
-            name: &train.name,
+        let seen = category.train.par_iter().map(|train| Surveyed {
+            name: train.name.clone(),
             size: train.size,
-            image: &train.image,
             defective: false,
+            look: train.look(),
         });
         Self::of(&seen.collect::<Vec<_>>(), true)
     }
 
-    /// Of the test images. Defects may look as they like: only doubled and constant images are told.
-    pub fn of_tests(category: &Category) -> Self {
-        let seen = category.test.iter().map(|test| Seen {
-            name: &test.name,
-            size: test.file_size,
-            image: &test.image,
-            defective: test.is_defective(),
-        });
-        Self::of(&seen.collect::<Vec<_>>(), false)
+    /// Of test images. Defects may look as they like: only doubled and constant images are told.
+    pub fn of_tests(tests: &[Surveyed]) -> Self {
+        Self::of(tests, false)
     }
 
-    fn of(seen: &[Seen], alike: bool) -> Self {
-        let mut groups: HashMap<&[u8], Vec<&Seen>> = HashMap::new();
+    fn of(seen: &[Surveyed], alike: bool) -> Self {
+        let mut groups: HashMap<[u8; 32], Vec<&Surveyed>> = HashMap::new();
         for image in seen {
-            groups.entry(image.image.as_raw()).or_default().push(image);
+            groups.entry(image.look.digest).or_default().push(image);
         }
-        let mut doubled: Vec<Vec<&Seen>> = groups.into_values().filter(|group| group.len() > 1).collect();
-        doubled.sort_by_key(|group| group[0].name);
-        let names = |group: &Vec<&Seen>| {
+        let mut doubled: Vec<Vec<&Surveyed>> = groups.into_values().filter(|group| group.len() > 1).collect();
+        doubled.sort_by(|a, b| a[0].name.cmp(&b[0].name));
+        let names = |group: &Vec<&Surveyed>| {
             group
                 .iter()
-                .map(|image| image.name.to_owned())
+                .map(|image| image.name.clone())
                 .collect::<Vec<_>>()
         };
         let both =
-            |group: &&Vec<&Seen>| group.iter().any(|i| i.defective) && group.iter().any(|i| !i.defective);
-        let constant = seen.iter().filter(|image| is_constant(image.image));
+            |group: &&Vec<&Surveyed>| group.iter().any(|i| i.defective) && group.iter().any(|i| !i.defective);
+        let constant = seen.iter().filter(|image| image.look.is_constant);
         Self {
             contradictory: doubled.iter().filter(both).map(names).collect(),
             doubled: doubled.iter().map(names).collect(),
-            constant: constant.map(|image| image.name.to_owned()).collect(),
+            constant: constant.map(|image| image.name.clone()).collect(),
             unusual: if alike { unusual(seen) } else { Vec::new() },
         }
     }
@@ -92,26 +103,16 @@ impl Survey {
     }
 }
 
-fn is_constant(image: &RgbImage) -> bool {
-    let mut pixels = image.pixels();
-    let first = pixels.next();
-    pixels.all(|pixel| Some(pixel) == first)
-}
-
-fn unusual(seen: &[Seen]) -> Vec<(String, String)> {
+fn unusual(seen: &[Surveyed]) -> Vec<(String, String)> {
     if seen.len() < FEWEST {
         return Vec::new();
     }
-    let shape = |image: &Seen| (f64::from(image.size.0) / f64::from(image.size.1)).ln();
-    let brightness = |image: &Seen| {
-        let values = image.image.as_raw();
-        values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len().max(1) as f64
-    };
+    let shape = |image: &Surveyed| (f64::from(image.size.0) / f64::from(image.size.1)).ln();
     let usual_shape = median(seen.iter().map(shape));
-    let levels: Vec<f64> = seen.iter().map(brightness).collect();
+    let levels: Vec<f64> = seen.iter().map(|image| image.look.brightness).collect();
     let usual_level = median(levels.iter().copied());
     let spread = median(levels.iter().map(|level| (level - usual_level).abs()));
-    let odd_shape = |image: &Seen| (shape(image) - usual_shape).abs() > SHAPE;
+    let odd_shape = |image: &Surveyed| (shape(image) - usual_shape).abs() > SHAPE;
     let usual_shapes = seen.iter().filter(|image| !odd_shape(image)).count();
     let shape_says = usual_shapes as f64 >= MAJORITY * seen.len() as f64;
     let usual_size = seen
@@ -124,13 +125,13 @@ fn unusual(seen: &[Seen]) -> Vec<(String, String)> {
         if shape_says && odd_shape(image) {
             let ((w, h), (others_w, others_h)) = (image.size, usual_size);
             found.push((
-                image.name.to_owned(),
+                image.name.clone(),
                 format!("{w}x{h}, others {others_w}x{others_h}"),
             ));
         } else if off > BRIGHTNESS.0.max(BRIGHTNESS.1 * spread) {
             let than = if level > usual_level { "brighter" } else { "darker" };
             found.push((
-                image.name.to_owned(),
+                image.name.clone(),
                 format!("{than}: {level:.0} of 255, others {usual_level:.0}"),
             ));
         }
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
     use crate::{TestImage, TrainImage};
     use flawforge_masks::Mask;
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
 
     fn picture(seed: u8) -> RgbImage {
         RgbImage::from_fn(8, 8, |x, y| {
@@ -195,11 +196,10 @@ mod tests {
     }
 
     fn normals(images: Vec<RgbImage>) -> Category {
-        let train = images.into_iter().enumerate().map(|(index, image)| TrainImage {
-            name: index.to_string(),
-            size: (80, 40),
-            image,
-        });
+        let train = images
+            .into_iter()
+            .enumerate()
+            .map(|(index, image)| TrainImage::of_file(index.to_string(), (80, 40), image));
         Category {
             name: "part".into(),
             train: train.collect(),
@@ -229,15 +229,20 @@ mod tests {
     #[test]
     fn one_picture_with_two_labels_is_a_contradiction() {
         let test = |name: &str, defect: &str, seed| {
-            TestImage::drawn(name.into(), defect.into(), picture(seed), Mask::empty(8, 8))
+            let mask = Mask::empty(8, 8);
+            Surveyed::test(&TestImage::drawn(
+                name.into(),
+                defect.into(),
+                picture(seed),
+                mask,
+            ))
         };
-        let mut category = normals(Vec::new());
-        category.test = vec![
+        let tests = [
             test("bad/0", "bad", 1),
             test("good/0", "good", 2),
             test("good/1", "good", 1),
         ];
-        let said = Survey::of_tests(&category).to_string();
+        let said = Survey::of_tests(&tests).to_string();
         assert_eq!(
             said,
             "doubled: 1 (bad/0 = good/1); 1 picture both normal and defective: bad/0 = good/1"

@@ -219,7 +219,7 @@ fn all_or_errors<T>(results: Vec<Result<T, DatasetError>>) -> Result<Vec<T>, Dat
     Ok(values)
 }
 
-fn check_sizes(loading: &Loading) -> Result<(), DatasetError> {
+pub(crate) fn check_sizes(loading: &Loading) -> Result<(), DatasetError> {
     for (width, height) in [loading.image, loading.mask] {
         check_target(width, height)?;
     }

@@ -11,8 +11,8 @@ pub struct Limits {
     /// Largest file in bytes. Default 256 MiB (proposal).
     pub max_file_bytes: u64,
     /// Pixels of training images that are held in memory, at most, in bytes: 3 a pixel at the size that a method asks for. The
-    /// first images are held; those beyond are decoded again whenever they are wanted, which changes no result. Default 512 MiB
-    /// (proposal): 2,730 images of 256×256.
+    /// first images are held; those beyond are decoded again whenever they are wanted, which changes no result. Default 256 MiB
+    /// (proposal): 1,365 images of 256×256.
     pub max_held_bytes: u64,
 }
 
@@ -21,7 +21,7 @@ impl Default for Limits {
         Self {
             max_side: 8192,
             max_file_bytes: 256 << 20,
-            max_held_bytes: 512 << 20,
+            max_held_bytes: 256 << 20,
         }
     }
 }

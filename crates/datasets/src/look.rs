@@ -24,7 +24,7 @@ impl Look {
         let mut pixels = image.pixels();
         let first = pixels.next();
         Self {
-            digest: Sha256::digest(values).into(),
+            digest: digest_of(&[values]),
             is_constant: pixels.all(|pixel| Some(pixel) == first),
             brightness: sum as f64 / values.len().max(1) as f64,
         }
@@ -34,6 +34,15 @@ impl Look {
     pub fn short_digest(&self) -> String {
         self.digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// SHA-256 of bytes, one part after the other.
+pub(crate) fn digest_of(parts: &[&[u8]]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part);
+    }
+    digest.finalize().into()
 }
 
 /// SHA-256 of the names and pixels of images, one after the other: what tells the images of one run or evaluation from those of

@@ -65,15 +65,16 @@ impl Survey {
             defective: false,
             look: train.look(),
         });
-        Self::of(&seen.collect::<Vec<_>>(), true)
+        let seen: Vec<Surveyed> = seen.collect();
+        Self::of(&seen.iter().collect::<Vec<_>>(), true)
     }
 
     /// Of test images. Defects may look as they like: only doubled and constant images are told.
-    pub fn of_tests(tests: &[Surveyed]) -> Self {
-        Self::of(tests, false)
+    pub fn of_tests<'a>(tests: impl IntoIterator<Item = &'a Surveyed>) -> Self {
+        Self::of(&tests.into_iter().collect::<Vec<_>>(), false)
     }
 
-    fn of(seen: &[Surveyed], alike: bool) -> Self {
+    fn of(seen: &[&Surveyed], alike: bool) -> Self {
         let mut groups: HashMap<[u8; 32], Vec<&Surveyed>> = HashMap::new();
         for image in seen {
             groups.entry(image.look.digest).or_default().push(image);
@@ -103,7 +104,7 @@ impl Survey {
     }
 }
 
-fn unusual(seen: &[Surveyed]) -> Vec<(String, String)> {
+fn unusual(seen: &[&Surveyed]) -> Vec<(String, String)> {
     if seen.len() < FEWEST {
         return Vec::new();
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
-use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, Note, Purpose, note_lines};
+use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, Note, Purpose, TestSet, note_lines};
 use flawforge::source::{Images, SourceError, Textures, real_path, selection_lines};
 use flawforge::training::Product;
 
@@ -80,15 +80,13 @@ impl CategoryArgs {
         names.into_iter().next().context("a category has a name")
     }
 
-    /// The test images and their masks alone, and the files that they come from, if they come from files.
-    pub(crate) fn load_tests(&self, loading: &Loading) -> Result<(Category, Option<CategoryFiles>)> {
+    /// Where the test images and their masks come from. Generated ones are made at these sizes.
+    pub(crate) fn tests(&self, loading: &Loading) -> Result<Tests> {
         let (name, images) = (self.name()?, self.images());
-        let files = images.files(&name, Purpose::Testing)?;
-        let category = match &files {
-            Some(files) => Category::load_tests(files, loading, &Limits::default())?,
-            None => images.load_tests(&name, loading)?,
-        };
-        Ok((category, files))
+        Ok(match images.files(&name, Purpose::Testing)? {
+            Some(files) => Tests::Files(files),
+            None => Tests::Drawn(images.load_tests(&name, loading)?),
+        })
     }
 
     /// The normal images to train on alone; test images are not opened. Says in one line what is used. With `skip_bad` files
@@ -117,6 +115,24 @@ impl CategoryArgs {
     /// Refuses an output that lies where images of the category are read.
     pub(crate) fn check_output(&self, output: &Path) -> Result<()> {
         Ok(self.images().check_output(&self.name()?, output)?)
+    }
+}
+
+/// Where test images come from.
+pub(crate) enum Tests {
+    /// Files.
+    Files(CategoryFiles),
+    /// Memory: they are generated.
+    Drawn(Category),
+}
+
+impl Tests {
+    /// The test images, all of them read once.
+    pub(crate) fn read(&self, loading: &Loading) -> Result<TestSet<'_>> {
+        Ok(match self {
+            Self::Files(files) => TestSet::read(files, loading, &Limits::default())?,
+            Self::Drawn(category) => TestSet::held(category),
+        })
     }
 }
 

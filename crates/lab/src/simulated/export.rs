@@ -193,7 +193,10 @@ fn write_category(dir: &Path, category: &Category, set: &SimulatedSet<'_>) -> Re
     category
         .train
         .par_iter()
-        .try_for_each(|image| save(&train, &image.name, DynamicImage::ImageRgb8(image.image.clone())))?;
+        .try_for_each(|image| {
+            let picture = DynamicImage::ImageRgb8(image.image()?.into_owned());
+            save(&train, &image.name, picture)
+        })?;
     let normal = folder(dir, "test", GOOD)?;
     set.normals().par_iter().try_for_each(|image| {
         let picture = DynamicImage::ImageRgb8(image.image.clone());

@@ -21,7 +21,9 @@ pub use checkpoint::{DataDigests, Places};
 pub(crate) use checkpoint::{Header, read as read_checkpoint};
 pub use journal::{Line, read_journal};
 pub use pace::spoken;
-pub use plan::{RunPlan, images_digest, pixels_digest};
+pub use plan::RunPlan;
+pub(crate) use prefetch::ahead;
+pub(crate) use progress::Display;
 pub use progress::{ProgressStyle, Sweep};
 
 use std::fs;
@@ -35,7 +37,7 @@ use flawforge_datasets::Category;
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
-use crate::methods::Data;
+use crate::methods::{Checked, Data, NormalImages};
 use crate::recipe::{BatchSource, Recipe};
 use crate::run_files::RunFiles;
 use calibrate::calibrate;
@@ -125,8 +127,9 @@ pub fn train(
         category,
         pools: method.pools(kept).map_err(data_error)?,
         textures,
+        normals: NormalImages::new(&category.train).map(Arc::new),
     };
-    let identity = digests(category, data.textures.as_ref(), experiment.image_size).map_err(data_error)?;
+    let identity = digests(category, data.textures.as_ref(), experiment.image_size)?;
     let device = &options.device;
     let precision = method.precision();
     if device.is_cpu() && !precision.is_served_here() {
@@ -135,7 +138,10 @@ pub fn train(
     }
     let _precision = precision.scope();
     let mut recipe = method.recipe(&experiment.frame(), device)?;
-    let batches = method.batches(&experiment.frame(), &data);
+    let batches = Checked {
+        batches: method.batches(&experiment.frame(), &data),
+        normals: data.normals.clone(),
+    };
     let plan = RunPlan {
         label: format!("{} {}", experiment.method, category.name),
         settings: serde_json::to_value(experiment).map_err(|error| TrainingError::SettingsText {
@@ -154,18 +160,22 @@ pub fn train(
         }
         let all: Vec<usize> = (0..category.train.len()).collect();
         let chosen = if held_out.is_empty() { &all } else { &held_out };
-        calibrate(
+        let calibrated = calibrate(
             experiment,
             recipe.detector()?.as_ref(),
             &method.calibration(&data),
             &category.train,
             chosen,
             !held_out.is_empty(),
-        )
+        )?;
+        if let Some(normals) = &data.normals {
+            normals.check()?;
+        }
+        Ok(calibrated)
     };
     run(
         recipe.as_mut(),
-        batches.as_ref(),
+        &batches,
         &plan,
         run_dir,
         options,

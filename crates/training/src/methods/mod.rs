@@ -11,16 +11,19 @@
 
 #[macro_use]
 mod names;
+mod normals;
 pub mod draem;
 pub mod nsa;
 pub mod patchcore;
 
 pub use names::{NameError, UnknownMethod};
+pub(crate) use normals::Checked;
+pub use normals::NormalImages;
 
 use std::sync::Arc;
 
 use candle_core::Device;
-use flawforge_augment::{Kind, Materials, Simulation, SimulationSettings, TextureBank, TextureSource};
+use flawforge_augment::{Kind, Materials, Simulation, SimulationSettings, TextureSource};
 use flawforge_datasets::{Category, Loading};
 use flawforge_ops::Precision;
 
@@ -101,6 +104,8 @@ pub(crate) struct Data<'a> {
     pub(crate) textures: Arc<dyn TextureSource>,
     /// Images to train on, by part of a batch.
     pub(crate) pools: Vec<Pool>,
+    /// All normal images, to take patches from.
+    pub(crate) normals: Option<Arc<NormalImages>>,
 }
 
 impl Data<'_> {
@@ -117,9 +122,7 @@ impl Data<'_> {
 
     /// The category's normal images as a source of patches.
     pub(crate) fn normals(&self) -> Option<Arc<dyn TextureSource>> {
-        let images = self.category.train.iter().map(|image| image.image.clone());
-        let bank = TextureBank::new(images.collect()).ok()?;
-        Some(Arc::new(bank))
+        Some(self.normals.clone()? as Arc<dyn TextureSource>)
     }
 
     /// All images to train on.

@@ -2,7 +2,7 @@
 
 mod batch;
 
-pub use batch::{Batch, BatchSource, Part, Pool, drawn};
+pub use batch::{Batch, BatchSource, Part, Pool, decoded, drawn};
 
 use std::collections::HashMap;
 

@@ -91,14 +91,18 @@ impl CategoryArgs {
 
     /// The normal images to train on alone; test images are not opened. Says in one line what is used. With `skip_bad` files
     /// that cannot be read are left out; the second value says of each what is wrong with it.
-    pub(crate) fn load_normals(&self, loading: &Loading, skip_bad: bool) -> Result<(Category, Vec<String>)> {
+    pub(crate) fn load_normals(
+        &self,
+        loading: &Loading,
+        skip_bad: bool,
+        limits: &Limits,
+    ) -> Result<(Category, Vec<String>)> {
         let (name, images) = (self.name()?, self.images());
         let files = images.files(&name, Purpose::Training)?;
-        let limits = Limits::default();
         let (category, skipped) = match &files {
-            Some(files) if skip_bad => Category::load_readable_normals(files, loading, &limits)?,
+            Some(files) if skip_bad => Category::load_readable_normals(files, loading, limits)?,
             Some(files) => (
-                Category::load_normals(files, loading, &limits).map_err(with_advice)?,
+                Category::load_normals(files, loading, limits).map_err(with_advice)?,
                 Vec::new(),
             ),
             None => (images.load_normals(&name, loading)?, Vec::new()),
@@ -150,7 +154,12 @@ impl NormalArgs {
     /// The normal images at `side`×`side` pixels.
     pub(crate) fn load(&self, side: u32) -> Result<Category> {
         let loading = Loading::opencv(side, side);
-        Ok(self.category.load_normals(&loading, self.skip_bad)?.0)
+        // All are looked at together, so all are held.
+        let limits = Limits {
+            max_held_bytes: u64::MAX,
+            ..Limits::default()
+        };
+        Ok(self.category.load_normals(&loading, self.skip_bad, &limits)?.0)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::datasets::counted;
+use flawforge::datasets::{Limits, counted};
 use flawforge::ops::Precision;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
@@ -60,6 +60,10 @@ pub(crate) struct TrainArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    /// Memory for pixels of normal images, in MiB; those beyond are decoded whenever they are wanted, which takes time and
+    /// changes no result
+    #[arg(long, value_name = "MIB", default_value_t = default_memory())]
+    image_memory: u64,
     /// Continue the run in RUN from its last checkpoint, with the settings, images and textures stored there
     #[arg(long)]
     resume: bool,
@@ -68,6 +72,11 @@ pub(crate) struct TrainArgs {
 /// What the machine can do in minutes.
 fn default_profile() -> &'static str {
     if gpu_available() { "gpu" } else { "quick" }
+}
+
+/// In MiB.
+fn default_memory() -> u64 {
+    Limits::default().max_held_bytes >> 20
 }
 
 fn method_help() -> String {
@@ -222,7 +231,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let experiment = args.experiment(earlier.as_ref(), &category)?;
     // The weights of a large run need not wait in memory while it trains.
     drop(earlier);
-    let (images, skipped) = category.load_normals(&experiment.loading(), skip_bad)?;
+    let limits = Limits {
+        max_held_bytes: args.image_memory.saturating_mul(1 << 20),
+        ..Limits::default()
+    };
+    let (images, skipped) = category.load_normals(&experiment.loading(), skip_bad, &limits)?;
     let options = TrainOptions {
         resume: args.resume,
         places: Some(Places {
@@ -242,6 +255,17 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         experiment.image_size,
         &experiment.hash()[..12],
     );
+    let held = images.train.iter().filter(|image| image.is_held()).count();
+    if held < images.train.len() {
+        log::info!(
+            "{held} of {} are held in memory (--image-memory {}), the others are decoded whenever they are wanted",
+            counted(images.train.len(), "normal image"),
+            args.image_memory
+        );
+    }
+    for notice in experiment.notices(images.train.len()) {
+        log::warn!("{notice}");
+    }
     let report = train(&experiment, &images, textures, &args.out, &options)?;
     tell(&report, args);
     Ok(())

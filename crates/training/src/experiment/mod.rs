@@ -122,6 +122,11 @@ impl Experiment {
         self.settings.assembly().loading(self.image_size)
     }
 
+    /// What a person should know before a training on so many images, in sentences: what memory forbids, for example.
+    pub fn notices(&self, images: usize) -> Vec<String> {
+        self.settings.assembly().notices(images)
+    }
+
     /// In which settings the experiment differs from its method's publication, in sentences for people. `steps`: how many a
     /// training took.
     pub fn deviations(&self, steps: u64) -> Vec<String> {

@@ -222,6 +222,7 @@ fn run(
     }
     fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
     flawforge_files::remove_leftovers(run_dir);
+    recipe.expect(plan.steps);
     if resuming {
         header.restore(&files.checkpoint(), recipe, &options.device)?;
     } else {

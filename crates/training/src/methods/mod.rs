@@ -94,6 +94,12 @@ pub(crate) trait Assembly {
     /// The anomalies that calibrate the decision threshold.
     fn calibration(&self, data: &Data<'_>) -> Simulation;
 
+    /// What a person should know before a training on so many images, in sentences.
+    fn notices(&self, images: usize) -> Vec<String> {
+        let _ = images;
+        Vec::new()
+    }
+
     /// In which settings an experiment differs from the method's publication, in sentences.
     fn deviations(&self, frame: &Frame<'_>, steps: u64) -> Vec<String>;
 }

@@ -109,7 +109,7 @@ fn unusual(seen: &[&Surveyed]) -> Vec<(String, String)> {
         return Vec::new();
     }
     let shape = |image: &Surveyed| (f64::from(image.size.0) / f64::from(image.size.1)).ln();
-    let usual_shape = median(seen.iter().map(shape));
+    let usual_shape = median(seen.iter().copied().map(shape));
     let levels: Vec<f64> = seen.iter().map(|image| image.look.brightness).collect();
     let usual_level = median(levels.iter().copied());
     let spread = median(levels.iter().map(|level| (level - usual_level).abs()));

@@ -2,7 +2,6 @@
 
 use flawforge_augment::{Stream, TextureSource};
 use flawforge_datasets::Category;
-use image::RgbImage;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde_json::Value;

@@ -124,8 +124,7 @@ impl Display {
         self.step();
         if matches!(self.kind, Kind::Lines) && self.shown.elapsed() >= PAUSE {
             self.shown = Instant::now();
-            let Self { label, step, total, .. } = self;
-            eprintln!("{label}: {step}/{total}, {}", self.message());
+            eprintln!("{}: {}/{}, {}", self.label, self.step, self.total, self.message());
         }
     }
 

@@ -32,7 +32,10 @@ impl Look {
 
     /// The first 16 hexadecimal digits of the digest.
     pub fn short_digest(&self) -> String {
-        self.digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        self.digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -59,7 +62,11 @@ impl SetDigest {
 
     /// The digest in hexadecimal digits.
     pub fn finish(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.0
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 

@@ -81,12 +81,7 @@ impl Survey {
         }
         let mut doubled: Vec<Vec<&Surveyed>> = groups.into_values().filter(|group| group.len() > 1).collect();
         doubled.sort_by(|a, b| a[0].name.cmp(&b[0].name));
-        let names = |group: &Vec<&Surveyed>| {
-            group
-                .iter()
-                .map(|image| image.name.clone())
-                .collect::<Vec<_>>()
-        };
+        let names = |group: &Vec<&Surveyed>| group.iter().map(|image| image.name.clone()).collect::<Vec<_>>();
         let both =
             |group: &&Vec<&Surveyed>| group.iter().any(|i| i.defective) && group.iter().any(|i| !i.defective);
         let constant = seen.iter().filter(|image| image.look.is_constant);
@@ -154,8 +149,15 @@ impl fmt::Display for Survey {
             let more = if items.len() > SHOWN { ", ..." } else { "" };
             format!("{count} ({shown}{more})")
         };
-        let groups =
-            |groups: &[Vec<String>]| groups.iter().map(|group| group.join(" = ")).collect::<Vec<_>>();
+        let group = |group: &Vec<String>| {
+            const NAMED: usize = 4;
+            let names = group[..group.len().min(NAMED)].join(" = ");
+            match group.len() {
+                ..=NAMED => names,
+                all => format!("{names} = ..., {all} in all"),
+            }
+        };
+        let groups = |groups: &[Vec<String>]| groups.iter().map(group).collect::<Vec<_>>();
         let mut phrases = Vec::new();
         if !self.doubled.is_empty() {
             let count = self.doubled.iter().map(|group| group.len() - 1).sum();
@@ -223,6 +225,8 @@ mod tests {
             survey.to_string(),
             "doubled: 1 (2 = 7); of one color: 1 (4); unusual: 2 (4: brighter: 255 of 255, others 68, 9: 40x80, others 80x40)"
         );
+        let same = Survey::of_normals(&normals(vec![picture(1); 6]));
+        assert_eq!(same.to_string(), "doubled: 5 (0 = 1 = 2 = 3 = ..., 6 in all)");
         let usual = Survey::of_normals(&normals((0..10).map(picture).collect()));
         assert!(usual.is_empty() && usual.to_string().is_empty());
     }
@@ -231,12 +235,7 @@ mod tests {
     fn one_picture_with_two_labels_is_a_contradiction() {
         let test = |name: &str, defect: &str, seed| {
             let mask = Mask::empty(8, 8);
-            Surveyed::test(&TestImage::drawn(
-                name.into(),
-                defect.into(),
-                picture(seed),
-                mask,
-            ))
+            Surveyed::test(&TestImage::drawn(name.into(), defect.into(), picture(seed), mask))
         };
         let tests = [
             test("bad/0", "bad", 1),

@@ -101,11 +101,7 @@ impl<'a> TestSet<'a> {
     ///
     /// # Errors
     /// As [`Category::load_tests`].
-    pub fn read(
-        files: &'a CategoryFiles,
-        loading: &Loading,
-        limits: &Limits,
-    ) -> Result<Self, DatasetError> {
+    pub fn read(files: &'a CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
         check_sizes(loading)?;
         let pixels = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
         let held = limits.max_held_bytes / (3 * pixels(loading.image) + 2 * pixels(loading.mask));
@@ -134,7 +130,10 @@ impl<'a> TestSet<'a> {
                 entries.push(entry);
             }
         }
-        match (DatasetError::check(files.test_faults.clone()), DatasetError::check(errors)) {
+        match (
+            DatasetError::check(files.test_faults.clone()),
+            DatasetError::check(errors),
+        ) {
             (Ok(()), Ok(())) => Ok(Self {
                 name: files.name.clone(),
                 files: Some(files),

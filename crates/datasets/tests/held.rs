@@ -55,7 +55,10 @@ fn images_that_are_not_held_are_the_same_in_every_respect() {
         let kept = some.train.iter().filter(|image| image.is_held()).count();
         assert_eq!(kept as u64, held);
         for (a, b) in some.train.iter().zip(&all.train) {
-            assert_eq!((&a.name, a.size, a.dimensions()), (&b.name, b.size, b.dimensions()));
+            assert_eq!(
+                (&a.name, a.size, a.dimensions()),
+                (&b.name, b.size, b.dimensions())
+            );
             assert_eq!(a.look(), b.look());
             assert_eq!(a.image().expect("read"), b.image().expect("held"));
         }
@@ -91,7 +94,9 @@ fn a_file_that_changes_or_goes_is_named() {
     }
     assert!(category.train[0].image().is_ok() && category.train[8].image().is_ok());
     // The same pixels in another file are no change.
-    RgbImage::from_pixel(20, 20, Rgb([9; 3])).save(file(6)).expect("saved");
+    RgbImage::from_pixel(20, 20, Rgb([9; 3]))
+        .save(file(6))
+        .expect("saved");
     assert!(category.train[6].image().is_ok());
 }
 
@@ -113,5 +118,8 @@ fn deep_images_keep_the_scale_of_all() {
     for (a, b) in all.train.iter().zip(&none.train) {
         assert_eq!(a.image().expect("held"), b.image().expect("read"));
     }
-    assert_eq!(all.train_digest().expect("held"), none.train_digest().expect("read"));
+    assert_eq!(
+        all.train_digest().expect("held"),
+        none.train_digest().expect("read")
+    );
 }

@@ -22,7 +22,8 @@ use flawforge::training::fit::DataDigests;
 use flawforge::training::recipe::{Batch, BatchSource, Losses, Part};
 use flawforge::training::settings::Intervals;
 use flawforge::training::{
-    Experiment, Method, Profile, Recipe, Run, RunPlan, TrainOptions, TrainingError, evaluate, train, train_with,
+    Experiment, Method, Profile, Recipe, Run, RunPlan, TrainOptions, TrainingError, evaluate, train,
+    train_with,
 };
 use flawforge_lab::cell::CellResult;
 use flawforge_lab::published::Published;

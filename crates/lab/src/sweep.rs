@@ -184,7 +184,10 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
     let report = training::train(experiment, job.category, job.textures.clone(), &job.dir, &options)?;
     let detector = detector(job)?;
     let tests = &job.category.test;
-    let mut sheet = HeatMapSheet::new(tests.iter().map(|test| test.defect.as_str()), detector.full_scale());
+    let mut sheet = HeatMapSheet::new(
+        tests.iter().map(|test| test.defect.as_str()),
+        detector.full_scale(),
+    );
     let evaluation = training::evaluate_each(
         &*detector,
         job.category,

@@ -60,7 +60,8 @@ fn write(dir: &Path, thin: bool) {
         Luma([if marked { 255 } else { 0 }])
     });
     for seed in 0..EACH {
-        let save = |folder: &str, flaw| picture(seed, flaw).save(dir.join(format!("test/{folder}/{seed}.png")));
+        let save =
+            |folder: &str, flaw| picture(seed, flaw).save(dir.join(format!("test/{folder}/{seed}.png")));
         save("good", false).unwrap();
         save("red", true).unwrap();
         mask.save(dir.join(format!("ground_truth/red/{seed}_mask.png")))
@@ -180,7 +181,10 @@ fn every_bad_file_is_named_before_the_first_is_scored() {
     let fault = TestSet::read(&files, &Loading::opencv(SEEN, SEEN), &held(0)).unwrap_err();
     let said = fault.to_string();
     assert_eq!(fault.errors().len(), 2, "{said}");
-    assert!(said.contains("good/3.png") && said.contains("5_mask.png"), "{said}");
+    assert!(
+        said.contains("good/3.png") && said.contains("5_mask.png"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -191,7 +195,9 @@ fn a_file_that_changes_while_images_are_scored_is_named() {
     let set = TestSet::read(&files, &Loading::opencv(SEEN, SEEN), &held(2)).unwrap();
     let path = dir.path().join("ground_truth/red/5_mask.png");
     let original = fs::read(&path).unwrap();
-    GrayImage::from_pixel(FILE, FILE, Luma([255])).save(&path).unwrap();
+    GrayImage::from_pixel(FILE, FILE, Luma([255]))
+        .save(&path)
+        .unwrap();
     for at_file_size in [false, true] {
         let settings = Evaluated::default();
         let fault = evaluate_set(

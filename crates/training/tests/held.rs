@@ -86,5 +86,8 @@ fn a_file_that_goes_during_a_training_is_named() {
     let out = dir.path().join("run");
     let fault = train(&config, &images, textures(), &out, &quiet()).unwrap_err();
     let said = fault.to_string();
-    assert!(said.contains("stripes/normal/00") && said.lines().count() == 1, "{said}");
+    assert!(
+        said.contains("stripes/normal/00") && said.lines().count() == 1,
+        "{said}"
+    );
 }

@@ -213,7 +213,10 @@ fn too_many_patches_are_thinned_on_the_way_and_it_is_said() {
     assert_eq!(bank(&with(bytes), None).0, exact, "all of them may be kept");
     let thinned = with(bytes / 2);
     let said = thinned.notices(images).join(" ");
-    assert!(said.contains("60 images x 64 patches x 1024 numbers are 16 MB") && said.contains("10.00 %"), "{said}");
+    assert!(
+        said.contains("60 images x 64 patches x 1024 numbers are 16 MB") && said.contains("10.00 %"),
+        "{said}"
+    );
     assert!(thinned.deviations(15).iter().any(|line| line == &said));
     let (few, auroc, scale) = bank(&thinned, None);
     // A tenth of each batch is kept: of 256 patches 25, 15 times. Half of these make the bank.

@@ -38,12 +38,21 @@ impl RunPlan {
 }
 
 /// Whether there are training images, and all images have the size that the method wants; or what is wrong.
-pub(super) fn check_images(category: &Category, (width, height): (u32, u32)) -> std::result::Result<(), String> {
+pub(super) fn check_images(
+    category: &Category,
+    (width, height): (u32, u32),
+) -> std::result::Result<(), String> {
     if category.train.is_empty() {
         return Err("has no normal images to train on".to_owned());
     }
-    let train = category.train.iter().map(|image| (&image.name, image.dimensions()));
-    let test = category.test.iter().map(|image| (&image.name, image.image.dimensions()));
+    let train = category
+        .train
+        .iter()
+        .map(|image| (&image.name, image.dimensions()));
+    let test = category
+        .test
+        .iter()
+        .map(|image| (&image.name, image.image.dimensions()));
     for (name, (found_width, found_height)) in train.chain(test) {
         if (found_width, found_height) != (width, height) {
             return Err(format!(
@@ -68,11 +77,7 @@ pub(super) fn hold_out(count: usize, experiment: &Experiment) -> (Vec<usize>, Ve
 }
 
 /// What tells the data of one run from those of another; or what is wrong with the textures.
-pub(super) fn digests(
-    category: &Category,
-    textures: &dyn TextureSource,
-    side: u32,
-) -> Result<DataDigests> {
+pub(super) fn digests(category: &Category, textures: &dyn TextureSource, side: u32) -> Result<DataDigests> {
     let texture = textures.texture(side, side, &mut Stream::default().rng("texture probe"));
     if texture.dimensions() != (side, side) {
         let (width, height) = texture.dimensions();

@@ -11,8 +11,8 @@
 
 #[macro_use]
 mod names;
-mod normals;
 pub mod draem;
+mod normals;
 pub mod nsa;
 pub mod patchcore;
 

@@ -79,8 +79,11 @@ mod tests {
 
     #[test]
     fn textures_are_those_of_a_bank() {
-        let picture =
-            |seed: u32| RgbImage::from_fn(12, 9, |x, y| image::Rgb([(x * seed) as u8, (y * 9) as u8, seed as u8]));
+        let picture = |seed: u32| {
+            RgbImage::from_fn(12, 9, |x, y| {
+                image::Rgb([(x * seed) as u8, (y * 9) as u8, seed as u8])
+            })
+        };
         let images: Vec<TrainImage> = (0..7).map(|seed| TrainImage::new("", picture(seed))).collect();
         let own = NormalImages::new(&images).unwrap();
         let bank = TextureBank::new((0..7).map(picture).collect()).unwrap();

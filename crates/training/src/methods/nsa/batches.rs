@@ -51,28 +51,30 @@ impl NsaBatches<'_> {
         let source = prepared(source, "nsa source")?;
         let target = to_float(&normal);
         let (width, height) = normal.dimensions();
-        Ok(match self.simulator.blend(&normal, &source, &mut stream.rng("nsa")) {
-            Some(made) => (
-                Sample {
-                    normal: target,
-                    image: to_float(&made.image),
-                    mask: made.mask,
-                    kind: Some(Kind::Nsa),
-                    parameters: made.parameters,
-                },
-                made.label,
-            ),
-            None => (
-                Sample {
-                    image: target.clone(),
-                    normal: target,
-                    mask: Mask::empty(width, height),
-                    kind: None,
-                    parameters: Parameters::new(),
-                },
-                vec![0.0; width as usize * height as usize],
-            ),
-        })
+        Ok(
+            match self.simulator.blend(&normal, &source, &mut stream.rng("nsa")) {
+                Some(made) => (
+                    Sample {
+                        normal: target,
+                        image: to_float(&made.image),
+                        mask: made.mask,
+                        kind: Some(Kind::Nsa),
+                        parameters: made.parameters,
+                    },
+                    made.label,
+                ),
+                None => (
+                    Sample {
+                        image: target.clone(),
+                        normal: target,
+                        mask: Mask::empty(width, height),
+                        kind: None,
+                        parameters: Parameters::new(),
+                    },
+                    vec![0.0; width as usize * height as usize],
+                ),
+            },
+        )
     }
 }
 

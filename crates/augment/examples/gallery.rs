@@ -146,8 +146,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         connectors
             .iter()
             .skip(1)
-            .map(|normal| normal.image.clone())
-            .collect(),
+            .map(|normal| Ok(normal.image()?.into_owned()))
+            .collect::<Result<_, Box<dyn Error>>>()?,
     )?);
     let others: [Box<dyn AnomalySimulator>; 4] = [
         Box::new(CutPaste::default()),

@@ -133,8 +133,8 @@ fn bounds(metrics: &PixelMetrics) -> [f64; 3] {
     [error.auroc, error.average_precision, error.aupro]
 }
 
-/// The histograms of bounded memory: for scores of any range, 8 MiB each, a relative resolution of 1/512 (proposal).
-const BINS: Bins = Bins::FloatBits(18);
+/// The histograms of bounded memory: for scores of any range, 128 MiB each, a relative resolution of 1/8192 (proposal).
+const BINS: Bins = Bins::FloatBits(22);
 
 /// Pixel scores by one rule for the ground truth, of whole images or of a part of each.
 #[derive(Debug, Clone)]

@@ -89,7 +89,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let size = Loading::opencv(SIDE, SIDE);
     let connectors = demo::category("connector", &size, 0)?.train;
     let gears = demo::category("gear", &size, 0)?.train;
-    let (connector, gear) = (&connectors[0].image, &gears[1].image);
+    let (connector, gear) = (connectors[0].image()?, gears[1].image()?);
+    let (connector, gear) = (connector.as_ref(), gear.as_ref());
 
     // Normal image, mask, texture, changed texture, mixture.
     let transparent = Transparent::new(textures.clone());
@@ -145,8 +146,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         connectors
             .iter()
             .skip(1)
-            .map(|normal| normal.image.clone())
-            .collect(),
+            .map(|normal| Ok(normal.image()?.into_owned()))
+            .collect::<Result<_, Box<dyn Error>>>()?,
     )?);
     let others: [Box<dyn AnomalySimulator>; 4] = [
         Box::new(CutPaste::default()),

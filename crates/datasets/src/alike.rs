@@ -13,6 +13,9 @@ use crate::{DatasetError, Limits};
 /// Below so many of 256 levels, a set of deep images is said to have lost its contrast (proposal).
 const FEW: u32 = 16;
 
+/// Files that are decoded at a time: enough to keep all threads busy (proposal).
+const CHUNK: usize = 64;
+
 /// What was read.
 pub(crate) struct Alike<T> {
     pub(crate) images: Vec<T>,
@@ -36,28 +39,36 @@ impl<T> Alike<T> {
 
 /// Reads files in parallel, in their order, and makes something of each picture and its place. Without a scale, one is found
 /// from all files that can be read; those with more than 8 bits are then decoded twice, so that no more of them is held than
-/// needed.
+/// needed. `each` sees what was made, in the order of the files: all of it where no file is decoded twice.
 pub(crate) fn load_alike<T: Send>(
     paths: &[&Path],
     fixed: Option<PixelScale>,
     limits: &Limits,
-    make: impl Fn(usize, RgbImage) -> T + Sync,
+    make: impl Fn(usize, RgbImage, PixelScale) -> T + Sync,
+    each: &mut dyn FnMut(&mut T),
 ) -> Alike<T> {
     let read = |place: usize, decoded, scale: &PixelScale| {
         let read = picture(paths[place], decoded, scale)?;
-        Ok((make(place, read.image), read.notes))
+        Ok((make(place, read.image, *scale), read.notes))
     };
-    let seen: Vec<Result<Seen<T>, DatasetError>> = (0..paths.len())
-        .into_par_iter()
-        .map(|place| {
+    let mut seen: Vec<Result<Seen<T>, DatasetError>> = Vec::with_capacity(paths.len());
+    // In chunks, so that `each` comes soon after `make`.
+    while seen.len() < paths.len() {
+        let (from, end) = (seen.len(), (seen.len() + CHUNK).min(paths.len()));
+        seen.par_extend((from..end).into_par_iter().map(|place| {
             let decoded = decode(paths[place], limits)?;
             let extent = Extent::of(&decoded.image);
             match fixed {
                 None if !extent.bytes => Ok(Seen::Deep(extent)),
                 _ => Ok(Seen::Read(read(place, decoded, &fixed.unwrap_or_default())?)),
             }
-        })
-        .collect();
+        }));
+        for one in &mut seen[from..] {
+            if let Ok(Seen::Read((made, _))) = one {
+                each(made);
+            }
+        }
+    }
     let (mut all, mut deepest, mut flat) = (Extent::default(), None, None);
     for (path, one) in paths.iter().zip(&seen) {
         match one {

@@ -1,4 +1,4 @@
-//! A category in memory: every image decoded once, in parallel, at one size, with its ground truth.
+//! A category: every image decoded once, in parallel, at one size, with its ground truth; in memory as far as it may be.
 
 use std::path::Path;
 
@@ -6,9 +6,10 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 use crate::alike::load_alike;
+use crate::look::{SetDigest, SetLook};
 use crate::note::Note;
 use crate::truth::MaskCounts;
-use crate::{CategoryFiles, DatasetError, ImageFile, Limits, Loading, PixelScale, TestImage};
+use crate::{CategoryFiles, DatasetError, ImageFile, Limits, Loading, PixelScale, TestImage, TrainImage};
 
 /// The images of one category, all of one size, with ground truth of one size.
 #[derive(Clone, Debug, Default)]
@@ -23,17 +24,8 @@ pub struct Category {
     pub scale: PixelScale,
     /// What is doubtful, assumed or passed over in the files, in their order. [`note_lines`](crate::note_lines) makes text of it.
     pub notes: Vec<Note>,
-}
-
-/// A normal image to train on.
-#[derive(Clone, Debug)]
-pub struct TrainImage {
-    /// Path below the folder of normal images without its ending, "000".
-    pub name: String,
-    /// Width and height of the file in pixels, upright.
-    pub size: (u32, u32),
-    /// The image, RGB.
-    pub image: RgbImage,
+    /// What was found of the training images when they were read, where they are not all held.
+    pub seen: Option<SetLook>,
 }
 
 impl Category {
@@ -70,6 +62,7 @@ impl Category {
     }
 
     /// As [`load`](Self::load), the normal images to train on alone: no test image is opened, and there are none in the result.
+    /// Those beyond [`Limits::max_held_bytes`] are checked and measured, and decoded again whenever they are wanted.
     ///
     /// # Errors
     /// As [`load`](Self::load), of the training part.
@@ -101,24 +94,43 @@ impl Category {
             });
         }
         let paths: Vec<&Path> = files.train.iter().map(|file| file.path.as_path()).collect();
-        let make = |place: usize, image: RgbImage| {
+        let (width, height) = loading.image;
+        let held = limits.max_held_bytes / (3 * u64::from(width) * u64::from(height));
+        // Those that are not held are handed on once, for the digest of all.
+        let make = |place: usize, image: RgbImage, scale: PixelScale| {
             let file: &ImageFile = &files.train[place];
-            TrainImage {
-                name: file.name.clone(),
-                size: image.dimensions(),
-                image: loading.resized(&image),
+            let (name, size, shown) = (file.name.clone(), image.dimensions(), loading.resized(&image));
+            if (place as u64) < held {
+                return (TrainImage::of_file(name, size, shown), None);
+            }
+            let by = loading.by(scale);
+            let image = TrainImage::in_file(name, size, file.path.clone(), by, *limits, &shown);
+            (image, Some(shown))
+        };
+        let mut set = (held < files.train.len() as u64).then(SetLook::default);
+        let mut digest = SetDigest::default();
+        let mut each = |(image, shown): &mut (TrainImage, Option<RgbImage>)| {
+            if let Some(set) = &mut set {
+                match (shown.take(), image.image()) {
+                    (Some(shown), _) => digest.add(&image.name, &shown),
+                    (None, Ok(held)) => digest.add(&image.name, &held),
+                    (None, Err(_)) => {}
+                }
+                set.add(image);
             }
         };
-        let mut alike = load_alike(&paths, loading.scale, limits, make);
-        if alike.images.is_empty() {
+        let mut alike = load_alike(&paths, loading.scale, limits, make, &mut each);
+        let train: Vec<TrainImage> = alike.images.drain(..).map(|(image, _)| image).collect();
+        if train.is_empty() {
             DatasetError::check(std::mem::take(&mut alike.errors))?;
         }
         let category = Self {
             name: files.name.clone(),
-            train: alike.images,
+            train,
             test: Vec::new(),
             scale: alike.scale,
             notes: alike.notes,
+            seen: set.map(|set| set.with(digest)),
         };
         Ok((category, alike.errors))
     }
@@ -152,6 +164,7 @@ impl Category {
             test,
             scale: loading.scale.unwrap_or_default(),
             notes: notes.into_iter().flatten().collect(),
+            seen: None,
         })
     }
 
@@ -161,6 +174,22 @@ impl Category {
     /// Those of either.
     pub fn open(dir: &Path, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
         Self::load(&CategoryFiles::discover(dir)?, loading, limits)
+    }
+
+    /// SHA-256 of the names and pixels of the training images, in hexadecimal digits. Images that are not held are decoded for it
+    /// only where they are not those that were loaded together.
+    ///
+    /// # Errors
+    /// As [`TrainImage::image`].
+    pub fn train_digest(&self) -> Result<String, DatasetError> {
+        if let Some(digest) = self.seen.as_ref().and_then(|seen| seen.digest_of(&self.train)) {
+            return Ok(digest.to_owned());
+        }
+        let mut digest = SetDigest::default();
+        for image in &self.train {
+            digest.add(&image.name, &*image.image()?);
+        }
+        Ok(digest.finish())
     }
 
     /// Whether pixel metrics mean something: some defective image has ground truth.
@@ -190,7 +219,7 @@ fn all_or_errors<T>(results: Vec<Result<T, DatasetError>>) -> Result<Vec<T>, Dat
     Ok(values)
 }
 
-fn check_sizes(loading: &Loading) -> Result<(), DatasetError> {
+pub(crate) fn check_sizes(loading: &Loading) -> Result<(), DatasetError> {
     for (width, height) in [loading.image, loading.mask] {
         check_target(width, height)?;
     }

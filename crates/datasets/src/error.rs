@@ -150,6 +150,12 @@ pub enum DatasetError {
         /// The limit in bytes.
         max_file_bytes: u64,
     },
+    /// An image that is decoded whenever it is wanted is no longer the one that was read first.
+    #[error("{}: has changed since it was first read", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// A requested image size has a side of zero or over 16,384.
     #[error("images cannot be brought to {width}x{height} pixels: a side is 1 to {max_side}")]
     TargetSize {

@@ -31,7 +31,7 @@
 //! let files = CategoryFiles::discover(folder.path())?;
 //! let category = Category::load(&files, &Loading::opencv(64, 64), &Limits::default())?;
 //! assert_eq!(category.train.len(), 2);
-//! assert_eq!(category.train[0].image.dimensions(), (64, 64));
+//! assert_eq!(category.train[0].image()?.dimensions(), (64, 64));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -51,6 +51,7 @@ mod layout;
 mod levels;
 mod limits;
 mod loading;
+mod look;
 mod names;
 mod note;
 mod own;
@@ -61,12 +62,14 @@ mod scale;
 mod split;
 mod survey;
 mod test_image;
+mod test_set;
 mod textures;
 mod tiff;
+mod train_image;
 mod truth;
 mod walk;
 
-pub use category::{Category, TrainImage};
+pub use category::Category;
 pub use decode::{Picture, load_gray, load_picture, load_rgb, picture_size};
 pub use discover::{CategoryFiles, Purpose, TestFile, categories, is_category, read_folders};
 pub use error::DatasetError;
@@ -75,13 +78,16 @@ pub use inventory::{Inventory, Passed, Why};
 pub use layout::{GOOD, Layout, Part, Role};
 pub use limits::Limits;
 pub use loading::Loading;
+pub use look::{Look, SetDigest, SetLook};
 pub use names::{counted, path_text};
 pub use note::{Note, Remark, lines as note_lines};
 pub use own::mark_as_own;
 pub use scale::PixelScale;
 pub use split::parity_split;
-pub use survey::Survey;
+pub use survey::{Survey, Surveyed};
 pub use test_image::TestImage;
+pub use test_set::{TestEntry, TestSet};
 pub use textures::{load_texture_classes, load_textures, texture_files};
+pub use train_image::TrainImage;
 pub use truth::{Marks, MaskCounts};
 pub use walk::{ImageFile, image_files};

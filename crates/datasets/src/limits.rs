@@ -1,7 +1,7 @@
-//! How large an image file may be: promises that are kept before any pixel is allocated.
+//! How large an image file may be, and how much is held of many: promises that are kept before any pixel is allocated.
 
-/// Limits on one image file. Both are checked before pixels are allocated: the bytes when the file is opened, the sides when
-/// its header has been read.
+/// Limits on one image file, and on what is held of many. The first two are checked before pixels are allocated: the bytes when
+/// the file is opened, the sides when its header has been read.
 ///
 /// Memory in use while loading is at most about `threads · (max_side² · 16 + max_file_bytes)` above what is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,10 @@ pub struct Limits {
     pub max_side: u32,
     /// Largest file in bytes. Default 256 MiB (proposal).
     pub max_file_bytes: u64,
+    /// Pixels of training images that are held in memory, at most, in bytes: 3 a pixel at the size that a method asks for. The
+    /// first images are held; those beyond are decoded again whenever they are wanted, which changes no result. Default 256 MiB
+    /// (proposal): 1,365 images of 256×256.
+    pub max_held_bytes: u64,
 }
 
 impl Default for Limits {
@@ -17,6 +21,7 @@ impl Default for Limits {
         Self {
             max_side: 8192,
             max_file_bytes: 256 << 20,
+            max_held_bytes: 256 << 20,
         }
     }
 }

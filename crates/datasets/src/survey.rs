@@ -3,19 +3,35 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::Category;
-use crate::check::look::{Look, unlike};
+use crate::check::look::{Look as Picture, unlike};
 use crate::names::counted;
+use crate::{Category, Look, TestImage};
 
-/// An image as a survey sees it.
-struct Seen<'a> {
-    name: &'a str,
-    size: (u32, u32),
-    image: &'a RgbImage,
-    defective: bool,
+/// An image as a survey sees it: no pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Surveyed {
+    /// Its name.
+    pub name: String,
+    /// Width and height of its file in pixels.
+    pub size: (u32, u32),
+    /// Whether it shows a defect.
+    pub defective: bool,
+    /// What there is to know of its pixels.
+    pub look: Look,
+}
+
+impl Surveyed {
+    /// A test image.
+    pub fn test(test: &TestImage) -> Self {
+        Self {
+            name: test.name.clone(),
+            size: test.file_size,
+            defective: test.is_defective(),
+            look: Look::of(&test.image),
+        }
+    }
 }
 
 /// What is odd about images, all compared at the size at which they were loaded: what a method sees. `Display` is one phrase;
@@ -35,46 +51,36 @@ pub struct Survey {
 impl Survey {
     /// Of the images to train on.
     pub fn of_normals(category: &Category) -> Self {
-        let seen = category.train.iter().map(|train| Seen {
-            name: &train.name,
+        let seen = category.train.par_iter().map(|train| Surveyed {
+            name: train.name.clone(),
             size: train.size,
-            image: &train.image,
             defective: false,
+            look: train.look(),
         });
-        Self::of(&seen.collect::<Vec<_>>(), true)
+        let seen: Vec<Surveyed> = seen.collect();
+        Self::of(&seen.iter().collect::<Vec<_>>(), true)
     }
 
-    /// Of the test images. Defects may look as they like: only doubled and constant images are told.
-    pub fn of_tests(category: &Category) -> Self {
-        let seen = category.test.iter().map(|test| Seen {
-            name: &test.name,
-            size: test.file_size,
-            image: &test.image,
-            defective: test.is_defective(),
-        });
-        Self::of(&seen.collect::<Vec<_>>(), false)
+    /// Of test images. Defects may look as they like: only doubled and constant images are told.
+    pub fn of_tests<'a>(tests: impl IntoIterator<Item = &'a Surveyed>) -> Self {
+        Self::of(&tests.into_iter().collect::<Vec<_>>(), false)
     }
 
-    fn of(seen: &[Seen], alike: bool) -> Self {
-        let mut groups: HashMap<&[u8], Vec<&Seen>> = HashMap::new();
+    fn of(seen: &[&Surveyed], alike: bool) -> Self {
+        let mut groups: HashMap<[u8; 32], Vec<&Surveyed>> = HashMap::new();
         for image in seen {
-            groups.entry(image.image.as_raw()).or_default().push(image);
+            groups.entry(image.look.digest).or_default().push(image);
         }
-        let mut doubled: Vec<Vec<&Seen>> = groups.into_values().filter(|group| group.len() > 1).collect();
-        doubled.sort_by_key(|group| group[0].name);
-        let names = |group: &Vec<&Seen>| {
-            group
-                .iter()
-                .map(|image| image.name.to_owned())
-                .collect::<Vec<_>>()
-        };
+        let mut doubled: Vec<Vec<&Surveyed>> = groups.into_values().filter(|group| group.len() > 1).collect();
+        doubled.sort_by(|a, b| a[0].name.cmp(&b[0].name));
+        let names = |group: &Vec<&Surveyed>| group.iter().map(|image| image.name.clone()).collect::<Vec<_>>();
         let both =
-            |group: &&Vec<&Seen>| group.iter().any(|i| i.defective) && group.iter().any(|i| !i.defective);
-        let constant = seen.iter().filter(|image| is_constant(image.image));
+            |group: &&Vec<&Surveyed>| group.iter().any(|i| i.defective) && group.iter().any(|i| !i.defective);
+        let constant = seen.iter().filter(|image| image.look.is_constant);
         Self {
             contradictory: doubled.iter().filter(both).map(names).collect(),
             doubled: doubled.iter().map(names).collect(),
-            constant: constant.map(|image| image.name.to_owned()).collect(),
+            constant: constant.map(|image| image.name.clone()).collect(),
             unusual: if alike { unusual(seen) } else { Vec::new() },
         }
     }
@@ -85,23 +91,13 @@ impl Survey {
     }
 }
 
-fn is_constant(image: &RgbImage) -> bool {
-    let mut pixels = image.pixels();
-    let first = pixels.next();
-    pixels.all(|pixel| Some(pixel) == first)
-}
-
-fn unusual(seen: &[Seen]) -> Vec<(String, String)> {
-    let looks: Vec<Look> = seen
-        .par_iter()
-        .map(|image| Look::of(image.size, image.image))
-        .collect();
+fn unusual(seen: &[&Surveyed]) -> Vec<(String, String)> {
+    let looks: Vec<Picture> = seen.iter().map(|image| image.look.picture(image.size)).collect();
     let found = unlike(&looks).into_iter();
     found
-        .map(|one| (seen[one.place].name.to_owned(), one.reason))
+        .map(|one| (seen[one.place].name.clone(), one.reason))
         .collect()
 }
-
 impl fmt::Display for Survey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |items: Vec<String>, count: usize| {
@@ -110,8 +106,15 @@ impl fmt::Display for Survey {
             let more = if items.len() > SHOWN { ", ..." } else { "" };
             format!("{count} ({shown}{more})")
         };
-        let groups =
-            |groups: &[Vec<String>]| groups.iter().map(|group| group.join(" = ")).collect::<Vec<_>>();
+        let group = |group: &Vec<String>| {
+            const NAMED: usize = 4;
+            let names = group[..group.len().min(NAMED)].join(" = ");
+            match group.len() {
+                ..=NAMED => names,
+                all => format!("{names} = ..., {all} in all"),
+            }
+        };
+        let groups = |groups: &[Vec<String>]| groups.iter().map(group).collect::<Vec<_>>();
         let mut phrases = Vec::new();
         if !self.doubled.is_empty() {
             let count = self.doubled.iter().map(|group| group.len() - 1).sum();
@@ -144,7 +147,7 @@ mod tests {
     use super::*;
     use crate::{TestImage, TrainImage};
     use flawforge_masks::Mask;
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
 
     fn picture(seed: u8) -> RgbImage {
         RgbImage::from_fn(8, 8, |x, y| {
@@ -153,11 +156,10 @@ mod tests {
     }
 
     fn normals(images: Vec<RgbImage>) -> Category {
-        let train = images.into_iter().enumerate().map(|(index, image)| TrainImage {
-            name: index.to_string(),
-            size: (80, 40),
-            image,
-        });
+        let train = images
+            .into_iter()
+            .enumerate()
+            .map(|(index, image)| TrainImage::of_file(index.to_string(), (80, 40), image));
         Category {
             name: "part".into(),
             train: train.collect(),
@@ -180,6 +182,8 @@ mod tests {
             survey.to_string(),
             "doubled: 1 (2 = 7); of one color: 1 (4); unusual: 2 (4: brighter: 255 of 255, others 68, 9: 40x80, others 80x40)"
         );
+        let same = Survey::of_normals(&normals(vec![picture(1); 6]));
+        assert_eq!(same.to_string(), "doubled: 5 (0 = 1 = 2 = 3 = ..., 6 in all)");
         let usual = Survey::of_normals(&normals((0..10).map(picture).collect()));
         assert!(usual.is_empty() && usual.to_string().is_empty());
     }
@@ -187,15 +191,15 @@ mod tests {
     #[test]
     fn one_picture_with_two_labels_is_a_contradiction() {
         let test = |name: &str, defect: &str, seed| {
-            TestImage::drawn(name.into(), defect.into(), picture(seed), Mask::empty(8, 8))
+            let mask = Mask::empty(8, 8);
+            Surveyed::test(&TestImage::drawn(name.into(), defect.into(), picture(seed), mask))
         };
-        let mut category = normals(Vec::new());
-        category.test = vec![
+        let tests = [
             test("bad/0", "bad", 1),
             test("good/0", "good", 2),
             test("good/1", "good", 1),
         ];
-        let said = Survey::of_tests(&category).to_string();
+        let said = Survey::of_tests(&tests).to_string();
         assert_eq!(
             said,
             "doubled: 1 (bad/0 = good/1); 1 picture both normal and defective: bad/0 = good/1"

@@ -92,10 +92,8 @@ fn load(
     limits: &Limits,
 ) -> Result<Vec<RgbImage>, DatasetError> {
     let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-    load_alike(&paths, None, limits, |_, image| {
-        resize::bilinear_rgb(&image, width, height)
-    })
-    .whole()
+    let make = |_, image: RgbImage, _| resize::bilinear_rgb(&image, width, height);
+    load_alike(&paths, None, limits, make, &mut |_| ()).whole()
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ fn plain() -> Category {
 
 fn assert_same(a: &Category, b: &Category, what: &str) {
     for (a, b) in a.train.iter().zip(&b.train) {
-        assert!(a.image == b.image, "{what}: {}", a.name);
+        assert!(a.look() == b.look(), "{what}: {}", a.name);
     }
     for (a, b) in a.test.iter().zip(&b.test) {
         assert!(a.image == b.image, "{what}: {}", a.name);
@@ -104,7 +104,7 @@ fn ten_to_sixteen_bits_show_the_scene_as_eight_do_and_single_files_too() {
         let fixed = Loading::opencv(SIZE, SIZE).by(PixelScale::default());
         let full = Category::open(dir.path(), &fixed, &Limits::default()).expect("loaded");
         assert_eq!(full.scale, PixelScale::default());
-        let dark = full.train[0].image.get_pixel(0, 0)[0];
+        let dark = full.train[0].image().expect("held").get_pixel(0, 0)[0];
         assert_eq!(u32::from(dark), 120 >> (16 - depth));
         let of_normals = |note: &&flawforge_datasets::Note| note.path.starts_with(dir.path().join("normal"));
         let mut remarks = full.notes.iter().filter(of_normals).map(|note| &note.remark);

@@ -12,7 +12,9 @@ use image::RgbImage;
 const IMAGES: usize = 24;
 
 fn propose(category: &Category) -> Proposal {
-    let normals: Vec<&RgbImage> = category.train.iter().take(IMAGES).map(|t| &t.image).collect();
+    let images = category.train.iter().take(IMAGES);
+    let images: Vec<_> = images.map(|t| t.image().expect("held")).collect();
+    let normals: Vec<&RgbImage> = images.iter().map(AsRef::as_ref).collect();
     let evidence = Evidence::measure(&normals).expect("enough images");
     let proposal = evidence.propose();
     println!("{}: {evidence:?}\n  {}", category.name, proposal.selection.reason);

@@ -22,7 +22,8 @@ use flawforge::training::fit::DataDigests;
 use flawforge::training::recipe::{Batch, BatchSource, Losses, Part};
 use flawforge::training::settings::Intervals;
 use flawforge::training::{
-    Experiment, Method, Profile, Recipe, Run, RunPlan, TrainOptions, evaluate, train, train_with,
+    Experiment, Method, Profile, Recipe, Run, RunPlan, TrainOptions, TrainingError, evaluate, train,
+    train_with,
 };
 use flawforge_lab::cell::CellResult;
 use flawforge_lab::published::Published;
@@ -43,7 +44,7 @@ const FULL_SCALE: f32 = 6.0;
 struct Plain<'a>(&'a Category);
 
 impl BatchSource for Plain<'_> {
-    fn batch(&self, step: u64) -> Batch {
+    fn batch(&self, step: u64) -> Result<Batch, TrainingError> {
         let images = self.0.train.chunks(BATCH).nth(step as usize).unwrap_or_default();
         let sample = |image: &RgbImage| Sample {
             normal: to_float(image),
@@ -52,14 +53,17 @@ impl BatchSource for Plain<'_> {
             ..Sample::default()
         };
         let part = Part {
-            samples: images.iter().map(|image| sample(&image.image)).collect(),
+            samples: images
+                .iter()
+                .map(|image| Ok(sample(&*image.image()?)))
+                .collect::<Result<_, TrainingError>>()?,
             names: images.iter().map(|image| image.name.clone()).collect(),
             ..Part::default()
         };
-        Batch {
+        Ok(Batch {
             step,
             parts: vec![part],
-        }
+        })
     }
 }
 

@@ -183,12 +183,16 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
     };
     let report = training::train(experiment, job.category, job.textures.clone(), &job.dir, &options)?;
     let detector = detector(job)?;
-    let mut sheet = HeatMapSheet::new(job.category, detector.full_scale());
+    let tests = &job.category.test;
+    let mut sheet = HeatMapSheet::new(
+        tests.iter().map(|test| test.defect.as_str()),
+        detector.full_scale(),
+    );
     let evaluation = training::evaluate_each(
         &*detector,
         job.category,
         &experiment.evaluation,
-        &mut |position, detection| sheet.add(position, detection),
+        &mut |position, detection| sheet.add(position, &tests[position], detection),
     )?;
     sheet
         .write(&job.dir.join("heatmaps.png"), &evaluation.headline())

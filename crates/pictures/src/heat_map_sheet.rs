@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use flawforge_datasets::{Category, TestImage};
+use flawforge_datasets::TestImage;
 use flawforge_models::Detection;
 use image::imageops::{FilterType, resize};
 use image::{Rgb, RgbImage};
@@ -20,21 +20,21 @@ const OPACITY: f32 = 0.7;
 
 /// Image, ground truth, reconstruction, anomaly map and overlay for some test images of each defect type, evenly spaced.
 /// Detections are added as they come, those that are not shown are passed over.
-pub struct HeatMapSheet<'a> {
-    category: &'a Category,
+pub struct HeatMapSheet {
     scale: Scale,
-    /// Position of each test image that is shown, with its row as soon as it is there.
-    rows: BTreeMap<usize, Option<[Cell; 5]>>,
+    /// Position of each test image that is shown, with its name and its row as soon as it is there.
+    rows: BTreeMap<usize, Option<(String, [Cell; 5])>>,
 }
 
-impl<'a> HeatMapSheet<'a> {
-    /// A sheet for the test images of `category`, whose maps show a score of `full_scale` as fully anomalous
-    /// ([`flawforge_models::Detector::full_scale`]).
-    pub fn new(category: &'a Category, full_scale: f32) -> Self {
-        let positions: Vec<usize> = (0..category.test.len()).collect();
+impl HeatMapSheet {
+    /// A sheet for test images with these defect types, one for each image in their order, whose maps show a score of
+    /// `full_scale` as fully anomalous ([`flawforge_models::Detector::full_scale`]).
+    pub fn new<'a>(defects: impl IntoIterator<Item = &'a str>, full_scale: f32) -> Self {
+        let defects: Vec<&str> = defects.into_iter().collect();
+        let positions: Vec<usize> = (0..defects.len()).collect();
         let mut rows = BTreeMap::new();
         // Test images come ordered by defect type.
-        for group in positions.chunk_by(|&a, &b| category.test[a].defect == category.test[b].defect) {
+        for group in positions.chunk_by(|&a, &b| defects[a] == defects[b]) {
             let count = group.len().min(PER_DEFECT);
             rows.extend((0..count).map(|i| (group[i * group.len() / count], None)));
         }
@@ -42,17 +42,13 @@ impl<'a> HeatMapSheet<'a> {
             low: 0.0,
             high: full_scale,
         };
-        Self {
-            category,
-            scale,
-            rows,
-        }
+        Self { scale, rows }
     }
 
-    /// Adds what a detector says of the test image at a position.
-    pub fn add(&mut self, position: usize, detection: &Detection) {
+    /// Adds the test image at a position, and what a detector says of it.
+    pub fn add(&mut self, position: usize, test: &TestImage, detection: &Detection) {
         if let Some(place) = self.rows.get_mut(&position) {
-            *place = Some(row(&self.category.test[position], detection, self.scale));
+            *place = Some((test.name.clone(), row(test, detection, self.scale)));
         }
     }
 
@@ -67,10 +63,8 @@ impl<'a> HeatMapSheet<'a> {
         ]);
         sheet.side = Some(SIDE);
         sheet.title(title);
-        for (&position, row) in &self.rows {
-            if let Some(row) = row {
-                sheet.row(self.category.test[position].name.clone(), row.clone());
-            }
+        for (name, row) in self.rows.values().flatten() {
+            sheet.row(name.clone(), row.clone());
         }
         sheet.render()
     }

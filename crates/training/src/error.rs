@@ -80,7 +80,7 @@ pub enum TrainingError {
         /// What is wrong.
         fault: String,
     },
-    /// Textures could not be read.
+    /// Images could not be read: textures, or training images that are decoded while a run trains.
     #[error(transparent)]
     Textures(#[from] flawforge_datasets::DatasetError),
     /// A file could not be read or written.

@@ -22,6 +22,7 @@ use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::{Experiment, MethodSettings};
 use crate::fit::hold_out;
+use crate::methods::forge;
 use crate::methods::patchcore::Backbone;
 use crate::recipe::{Batch, Part};
 
@@ -117,6 +118,7 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
             );
             (features + choice, vectors + 4.0 * weights(group.backbone), basis)
         }
+        MethodSettings::Forge(settings) => forge(experiment, &settings.forge, images, speeds)?,
         _ => by_steps(experiment, images, speeds)?,
     };
     Ok(Estimate {
@@ -126,6 +128,48 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
         basis,
     })
 }
+
+/// The same for forge: features of all images, the search for nearest vectors, the training of the head.
+fn forge(
+    experiment: &Experiment,
+    group: &forge::Group,
+    images: usize,
+    speeds: &mut Speeds,
+) -> Result<(f64, f64, String)> {
+    let (seconds, tried) = step(experiment, images)?;
+    let squares = |sides: &[u32]| sides.iter().map(|&side| f64::from(side).powi(2)).sum::<f64>();
+    let share = squares(group.sides.get(..1).unwrap_or_default()) / squares(&group.sides).max(1.0);
+    let left_out = images.min(group.left_out) as f64;
+    let seen = images as f64 + share * group.head.simulated as f64;
+    let places = squares(&group.sides) / 64.0;
+    let search = left_out * places * (group.vectors * FORGE_LENGTH) as f64;
+    let widths = group
+        .head
+        .hidden
+        .iter()
+        .fold((FORGE_HEAD, 0), |(inputs, sum), &width| {
+            (width, sum + inputs * width)
+        });
+    // Forward, and twice as much backward.
+    let head = 3.0 * (group.head.steps * group.head.batch * widths.1) as f64;
+    let speed = speeds.convolution(128)?;
+    let bytes = (left_out + group.head.simulated as f64) * places * 4.0 * FORGE_KEPT;
+    let basis = format!(
+        "a real step, {:.0} ms of this machine alone, and {:.0} billion multiplications a second, both timed now",
+        1e3 * seconds,
+        speed / 1e9
+    );
+    Ok((
+        seconds / tried as f64 * seen + (search + head) / speed,
+        bytes,
+        basis,
+    ))
+}
+
+/// Numbers of a vector that forge compares, of a place that its head sees, and of a place of the grid that it keeps of an image.
+const FORGE_LENGTH: usize = 152;
+const FORGE_HEAD: usize = 176;
+const FORGE_KEPT: f64 = 164.0;
 
 /// The same for a method that learns step by step.
 fn by_steps(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Result<(f64, f64, String)> {
@@ -204,7 +248,7 @@ fn small(experiment: &Experiment) -> (Experiment, usize) {
             settings.nsa.width = (settings.nsa.width / factor).max(1);
             settings.batch.size = settings.batch.size.min(TRIED_BATCH);
         }
-        MethodSettings::PatchCore(_) => {}
+        MethodSettings::PatchCore(_) | MethodSettings::Forge(_) => {}
     }
     (tried, factor)
 }
@@ -214,7 +258,7 @@ fn width(experiment: &Experiment) -> usize {
     match &experiment.settings {
         MethodSettings::Draem(settings) => settings.networks.reconstructive_width,
         MethodSettings::Nsa(settings) => settings.nsa.width,
-        MethodSettings::PatchCore(_) => 1,
+        MethodSettings::PatchCore(_) | MethodSettings::Forge(_) => 1,
     }
 }
 
@@ -361,6 +405,9 @@ fn multiplications(backbone: Backbone) -> f64 {
         Backbone::WideResNet50 => 8.8e9,
         Backbone::ResNet50 => 3.3e9,
         Backbone::ResNet18 => 1.4e9,
+        Backbone::EfficientNetLite0 => 0.24e9,
+        Backbone::EfficientNetLite1 => 0.33e9,
+        Backbone::EfficientNetLite2 => 0.40e9,
     }
 }
 
@@ -370,6 +417,9 @@ fn weights(backbone: Backbone) -> f64 {
         Backbone::WideResNet50 => 24.9e6,
         Backbone::ResNet50 => 8.5e6,
         Backbone::ResNet18 => 2.8e6,
+        Backbone::EfficientNetLite0 => 0.7e6,
+        Backbone::EfficientNetLite1 => 0.9e6,
+        Backbone::EfficientNetLite2 => 1.1e6,
     }
 }
 
@@ -387,7 +437,13 @@ mod tests {
     #[test]
     fn every_method_has_an_estimate_that_grows_with_the_work() {
         let mut speeds = Speeds::default();
-        for method in [Method::LinYan, Method::Draem, Method::Nsa, Method::PatchCore] {
+        for method in [
+            Method::LinYan,
+            Method::Draem,
+            Method::Nsa,
+            Method::PatchCore,
+            Method::Forge,
+        ] {
             let found = estimate(&experiment(method, "smoke"), 20, &mut speeds).unwrap();
             assert!(
                 found.seconds > 0.0 && found.seconds.is_finite(),

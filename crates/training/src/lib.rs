@@ -61,7 +61,9 @@ pub mod settings;
 
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
-pub use evaluate::{Evaluation, ImageResult, evaluate, evaluate_at_file_size, evaluate_each, evaluate_with};
+pub use evaluate::{
+    EvaluateOptions, Evaluation, ImageResult, evaluate, evaluate_each, evaluate_set, evaluate_with,
+};
 pub use experiment::{Experiment, MethodSettings, Overrides};
 pub use fit::{ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_with};
 pub use methods::Method;

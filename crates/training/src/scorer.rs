@@ -24,6 +24,7 @@ pub struct Measured {
 pub struct Scorer {
     aupro_limit: f64,
     images: ImageScores,
+    pixels: usize,
     normal: usize,
     defective: usize,
     main: Pixels,
@@ -42,6 +43,7 @@ impl Scorer {
         Ok(Self {
             aupro_limit: settings.aupro_limit,
             images: ImageScores::new(),
+            pixels: 0,
             normal: 0,
             defective: 0,
             main: pixels(settings.ground_truth, None)?,
@@ -66,6 +68,7 @@ impl Scorer {
         if !test.pixels_are_known() {
             return Ok(());
         }
+        self.pixels += detection.map.scores.len();
         self.main.push(test, detection)?;
         self.half.push(test, detection)?;
         match &mut self.in_view {
@@ -93,7 +96,11 @@ impl Scorer {
             ]);
         }
         let limit = self.aupro_limit;
-        let (main, half) = rayon::join(|| self.main.finish(limit), || self.half.finish(limit));
+        // Sorting takes as much memory again: of many pixels, one rule after the other.
+        let (main, half) = match self.pixels > AT_ONCE {
+            false => rayon::join(|| self.main.finish(limit), || self.half.finish(limit)),
+            true => (self.main.finish(limit), self.half.finish(limit)),
+        };
         for (metrics, names) in [(main?, WHOLE), (half?, HALF)] {
             if let Some(metrics) = metrics {
                 scores.extend(names.into_iter().zip(values(&metrics)));
@@ -110,6 +117,9 @@ impl Scorer {
     }
 }
 
+/// Pixels that are sorted by both rules at the same time (proposal).
+const AT_ONCE: usize = 20_000_000;
+
 /// The metrics of pixels by the ground-truth rule asked for, and by that of half coverage, in the order of [`values`].
 const WHOLE: [Metric; 3] = [Metric::PixelAuroc, Metric::PixelAp, Metric::Aupro];
 const HALF: [Metric; 3] = [Metric::PixelAurocHalf, Metric::PixelApHalf, Metric::AuproHalf];
@@ -123,8 +133,8 @@ fn bounds(metrics: &PixelMetrics) -> [f64; 3] {
     [error.auroc, error.average_precision, error.aupro]
 }
 
-/// The histograms of bounded memory: for scores of any range, 8 MiB each, a relative resolution of 1/512 (proposal).
-const BINS: Bins = Bins::FloatBits(18);
+/// The histograms of bounded memory: for scores of any range, 128 MiB each, a relative resolution of 1/8192 (proposal).
+const BINS: Bins = Bins::FloatBits(22);
 
 /// Pixel scores by one rule for the ground truth, of whole images or of a part of each.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use std::fs;
 use std::sync::Arc;
 
 use flawforge_augment::{Selection, TextureSource};
+use flawforge_datasets::TrainImage;
 use flawforge_training::settings::Length;
 use flawforge_training::{Method, Run, RunFiles, TrainingError, train};
 use image::RgbImage;
@@ -23,7 +24,7 @@ impl TextureSource for WrongSize {
 #[test]
 fn data_that_do_not_suffice_are_refused_and_nothing_is_written() {
     let mut larger = category(4);
-    larger.train[2].image = RgbImage::new(SIDE, SIDE + 1);
+    larger.train[2] = TrainImage::new("002", RgbImage::new(SIDE, SIDE + 1));
     let mut other = category(4);
     other.name = "dots".to_owned();
     let wrong: Arc<dyn TextureSource> = Arc::new(WrongSize);

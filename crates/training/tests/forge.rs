@@ -37,8 +37,8 @@ fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
     let threshold = run.threshold().unwrap();
     assert_eq!((threshold.normal, threshold.held_out), (images, true));
     let unseen = &run.calibrated().unwrap().scores[..images];
-    let of_memory: Vec<_> = category.train.iter().take(1).map(|train| &train.image).collect();
-    let seen = detector.detect(&of_memory).unwrap()[0].score;
+    let first = category.train[0].image().unwrap();
+    let seen = detector.detect(&[&*first]).unwrap()[0].score;
     assert!(
         unseen[0].kind.is_none() && unseen[0].score > seen,
         "an image is nearer to a bank with its own patches: {} {seen}",

@@ -180,6 +180,54 @@ fn the_official_crop_leaves_the_frame_at_zero_and_is_scored_by_itself_too() {
 }
 
 #[test]
+fn too_many_patches_are_thinned_on_the_way_and_it_is_said() {
+    let all = demo("gear");
+    let category = demo_data::category("gear", &all.loading(), 0).unwrap();
+    let images = category.train.len();
+    assert!(all.notices(images).is_empty() && !all.to_toml().unwrap().contains("most_bytes"));
+    // All patches: 60 images of 8×8, 1024 numbers each.
+    let bytes = images as u64 * 64 * 1024 * 4;
+    let with = |most_bytes| {
+        let mut config = demo("gear");
+        config.settings.patchcore_mut().unwrap().patchcore.most_bytes = most_bytes;
+        config
+    };
+    let bank = |config: &Experiment, steps: Option<u64>| {
+        let out = tempfile::tempdir().unwrap();
+        for stop_after in steps.into_iter().map(Some).chain([None]) {
+            let options = flawforge_training::TrainOptions {
+                stop_after,
+                resume: true,
+                ..quiet()
+            };
+            train(config, &category, textures(), out.path(), &options).unwrap();
+        }
+        let tensors = candle_core::safetensors::load(out.path().join("checkpoint.safetensors"), &Device::Cpu);
+        let bank: Vec<Vec<f32>> = tensors.unwrap()["bank"].to_vec2().unwrap();
+        let detector = Run::open(out.path()).unwrap().detector().unwrap();
+        let auroc = evaluate(detector.as_ref(), &category).unwrap().scores[&Metric::ImageAuroc];
+        (bank, auroc, detector.full_scale())
+    };
+    let (exact, _, _) = bank(&all, None);
+    assert_eq!(exact.len(), images * 64 / 10);
+    assert_eq!(bank(&with(bytes), None).0, exact, "all of them may be kept");
+    let thinned = with(bytes / 2);
+    let said = thinned.notices(images).join(" ");
+    assert!(
+        said.contains("60 images x 64 patches x 1024 numbers are 16 MB") && said.contains("10.00 %"),
+        "{said}"
+    );
+    assert!(thinned.deviations(15).iter().any(|line| line == &said));
+    let (few, auroc, scale) = bank(&thinned, None);
+    // A tenth of each batch is kept: of 256 patches 25, 15 times. Half of these make the bank.
+    assert_eq!(few.len(), 187);
+    assert!(auroc > 0.6, "image AUROC {auroc}");
+    assert!(scale > 1e-9 && scale.is_finite());
+    // A training that was interrupted keeps the same.
+    assert_eq!(bank(&thinned, Some(7)).0, few);
+}
+
+#[test]
 fn an_efficientnet_serves_and_a_run_with_it_stands_alone() {
     let mut config = demo("gear");
     let settings = config.settings.patchcore_mut().unwrap();

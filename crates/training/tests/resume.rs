@@ -156,7 +156,9 @@ fn other_images_are_not_trained_on_half_way() {
     )
     .unwrap();
     let mut category = support::category(7);
-    category.train[3].image.put_pixel(1, 1, image::Rgb([255, 0, 0]));
+    let mut changed = category.train[3].image().unwrap().into_owned();
+    changed.put_pixel(1, 1, image::Rgb([255, 0, 0]));
+    category.train[3] = flawforge_datasets::TrainImage::new("003", changed);
     let textures = support::textures();
     let error = flawforge_training::train(&config, &category, textures, dir.path(), &resumed()).unwrap_err();
     assert!(error.to_string().contains("training images"), "{error}");

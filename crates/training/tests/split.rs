@@ -61,7 +61,7 @@ fn batches(config: &Settings) -> Vec<Batch> {
         simulation: config.simulation.simulation(&textures().into()),
         seed: SEED,
     };
-    (0..3).map(|step| source.batch(step)).collect()
+    (0..3).map(|step| source.batch(step).unwrap()).collect()
 }
 
 /// The state after one step on a batch, with a change of the settings.
@@ -189,7 +189,7 @@ fn joint_training_lets_the_focal_loss_train_both_networks() {
         simulation: config.simulation.simulation(&textures().into()),
         seed: SEED,
     };
-    let batch = source.batch(0);
+    let batch = source.batch(0).unwrap();
     assert_eq!(batch.parts.len(), 1);
     (config.loss.ssim_weight, config.loss.l2_weight) = (0.0, 0.0);
     let mut recipe = DraemRecipe::new(&config, SEED, SIDE, &Device::Cpu).unwrap();

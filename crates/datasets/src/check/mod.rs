@@ -12,7 +12,7 @@
 mod facts;
 mod finding;
 mod findings;
-mod glance;
+pub(crate) mod glance;
 pub(crate) mod look;
 mod masks;
 mod twins;

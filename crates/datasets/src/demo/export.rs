@@ -46,7 +46,7 @@ fn write(category: &Category, dir: &Path) -> Result<(), DatasetError> {
     let mut files = Vec::new();
     for train in &category.train {
         let path = dir.join("train").join(GOOD).join(format!("{}.png", train.name));
-        files.push((path, DynamicImage::ImageRgb8(train.image.clone())));
+        files.push((path, DynamicImage::ImageRgb8(train.image()?.into_owned())));
     }
     for test in &category.test {
         let path = dir.join("test").join(format!("{}.png", test.name));

@@ -122,10 +122,9 @@ pub fn selections_toml() -> &'static str {
 fn generate<P: Product>(name: &str, size: u32, seed: u64) -> Category {
     let train = (0..TRAIN)
         .into_par_iter()
-        .map(|index| TrainImage {
-            name: format!("{index:03}"),
-            size: (size, size),
-            image: Picture::normal::<P>(size, seed, name, Part::Train, index).image,
+        .map(|index| {
+            let picture = Picture::normal::<P>(size, seed, name, Part::Train, index);
+            TrainImage::new(format!("{index:03}"), picture.image)
         })
         .collect();
     let per_defect = TEST_DEFECTIVE.div_ceil(P::DEFECTS.len());

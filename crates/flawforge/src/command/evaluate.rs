@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use flawforge::datasets::{Category, Limits, TestImage, counted};
+use flawforge::datasets::{TestSet, counted};
 use flawforge::files;
 use flawforge::metrics::Metric;
-use flawforge::models::Detection;
 use flawforge::ops::Precision;
 use flawforge::pictures::HeatMapSheet;
 use flawforge::source::probe_writable;
-use flawforge::training::fit::pixels_digest;
-use flawforge::training::{Evaluation, Run, TrainingError, evaluate_at_file_size, evaluate_each};
+use flawforge::training::{EvaluateOptions, Evaluation, Run, evaluate_set};
 
 use super::facts::{EVALUATION, Facts, HEAT_MAPS, SCORES, Sorts, Written, move_results};
 use super::inventory::say_tests;
@@ -37,7 +35,14 @@ pub(crate) struct EvaluateArgs {
     /// Score pixels at the resolution of the files instead of the network's, where thin defects may vanish
     #[arg(long)]
     at_file_size: bool,
+    /// Pixels up to which metrics are exact; sets with more are scored in bounded memory, and the error bounds are printed
+    /// [default: as trained, 100000000 unless its settings say otherwise]
+    #[arg(long, value_name = "N")]
+    exact_pixels: Option<u64>,
 }
+
+/// Bytes that exact metrics hold of a pixel: its score by two rules for the ground truth, and room to sort one of them.
+const HELD_A_PIXEL: u64 = 12;
 
 /// Runs the command.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
@@ -56,23 +61,24 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     if let Err(fault) = &writable {
         log::warn!("{}", flawforge::fault::in_one_line(fault.as_ref()));
     }
-    let (mut category, files) = args.category.load_tests(&run.loading())?;
+    let source = args.category.tests(&run.loading())?;
+    let mut tests = source.read(&run.loading())?;
     if args.at_file_size {
-        category.notes.retain(|note| !note.remark.is_about_size());
+        tests.notes.retain(|note| !note.remark.is_about_size());
     }
-    say(&category.notes);
-    say_tests(&category, files.as_ref(), &trained_on(&run, &category));
-    let facts = Facts::new(&run, args.category.place(), &category, files.as_ref());
+    say(&tests.notes);
+    say_tests(&tests, &trained_on(&run, &tests));
+    let facts = Facts::new(&run, args.category.place(), &tests);
     let kept = match writable.is_ok() {
         true => facts.keep_earlier(&out)?,
         false => None,
     };
     let trained = run.places().map(|places| places.images.as_str());
-    if run.category() != category.name {
+    if run.category() != tests.name {
         log::warn!(
             "the run was trained on `{}`, the images are `{}`",
             run.category(),
-            category.name
+            tests.name
         );
     } else if let Some(trained) = trained.filter(|trained| *trained != args.category.place()) {
         log::info!("the run was trained on {trained}, these are other images of that name");
@@ -85,27 +91,32 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         );
     }
     let detector = run.detector_in(args.precision.unwrap_or(run.precision()))?;
-    let mut sheet = HeatMapSheet::new(&category, detector.full_scale());
-    let settings = &run.experiment().evaluation;
-    let mut each = |position: usize, detection: &Detection| sheet.add(position, detection);
-    let evaluation = if args.at_file_size {
-        let files = files
-            .as_ref()
-            .context("--at-file-size needs image files; the demo's images are generated, at any size")?;
-        let mut own = |position: usize| {
-            let file = files.test.get(position).ok_or_else(|| changed(&category.name))?;
-            Ok(TestImage::at_file_size(
-                file,
-                run.pixel_scale(),
-                &Limits::default(),
-            )?)
-        };
-        evaluate_at_file_size(detector.as_ref(), &category, settings, &mut own, &mut each)?
-    } else {
-        evaluate_each(detector.as_ref(), &category, settings, &mut each)?
+    let defects = tests.entries().iter().map(|entry| entry.defect.as_str());
+    let mut sheet = HeatMapSheet::new(defects, detector.full_scale());
+    let mut settings = run.experiment().evaluation.clone();
+    if let Some(pixels) = args.exact_pixels {
+        (settings.bounded, settings.exact_pixels) = (false, pixels);
+    }
+    let pixels = tests.pixels(args.at_file_size);
+    if settings.is_bounded(pixels) {
+        log::info!(
+            "{pixels} pixels are scored in bounded memory; --exact-pixels {pixels} would keep them all, about {} MB",
+            pixels.saturating_mul(HELD_A_PIXEL) / 1_000_000
+        );
+    }
+    let options = EvaluateOptions {
+        at_file_size: args.at_file_size,
+        ..EvaluateOptions::default()
     };
+    let evaluation = evaluate_set(
+        detector.as_ref(),
+        &tests,
+        &settings,
+        &options,
+        &mut |position, test, detection| sheet.add(position, test, detection),
+    )?;
     // The figures first: they are there whatever becomes of the files. A closed pipe behind this command is not an error.
-    let _ = std::io::stdout().write_all(summary(&evaluation, &category).as_bytes());
+    let _ = std::io::stdout().write_all(summary(&evaluation, &tests).as_bytes());
     writable?;
     make_folder(&out)?;
     if let Some(kept) = kept {
@@ -124,19 +135,11 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
 }
 
 /// The names of the test images that the run was trained on, pixel by pixel at the size that it sees.
-fn trained_on<'a>(run: &Run, category: &'a Category) -> Vec<&'a str> {
+fn trained_on<'a>(run: &Run, tests: &'a TestSet<'_>) -> Vec<&'a str> {
     let known: BTreeSet<&str> = run.data().each.iter().map(String::as_str).collect();
-    let tests = category.test.iter();
-    let seen = tests.filter(|test| !known.is_empty() && known.contains(pixels_digest(&test.image).as_str()));
+    let tests = tests.entries().iter().map(|entry| &entry.seen);
+    let seen = tests.filter(|test| known.contains(test.look.short_digest().as_str()));
     seen.map(|test| test.name.as_str()).collect()
-}
-
-/// Files that came or went since the images were loaded.
-fn changed(category: &str) -> TrainingError {
-    TrainingError::Data {
-        category: category.to_owned(),
-        fault: "its test images have changed while they were scored".to_owned(),
-    }
 }
 
 /// Which masks do not count as they should; nothing where there are none.
@@ -161,8 +164,8 @@ fn masks(evaluation: &Evaluation) -> String {
     )
 }
 
-fn summary(evaluation: &Evaluation, category: &Category) -> String {
-    let sorts = Sorts::of(category);
+fn summary(evaluation: &Evaluation, tests: &TestSet<'_>) -> String {
+    let sorts = Sorts::of(tests);
     let mut text = format!(
         "{}, {}\n",
         evaluation.category,

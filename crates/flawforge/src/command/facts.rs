@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use flawforge::datasets::{Category, CategoryFiles};
-use flawforge::training::fit::{Threshold, images_digest};
+use flawforge::datasets::TestSet;
+use flawforge::training::fit::Threshold;
 use flawforge::training::{Evaluation, Run};
 use serde::{Deserialize, Serialize};
 
@@ -24,13 +24,13 @@ pub(crate) struct Sorts {
 }
 
 impl Sorts {
-    /// The sorts of a category's test images.
-    pub(crate) fn of(category: &Category) -> Self {
-        let defective = category.test.iter().filter(|test| test.is_defective());
+    /// The sorts of test images.
+    pub(crate) fn of(tests: &TestSet<'_>) -> Self {
+        let defective = tests.entries().iter().filter(|test| test.is_defective());
         let masked = defective.clone().filter(|test| test.marks.is_some()).count();
         let defective = defective.count();
         Self {
-            normal: category.test.len() - defective,
+            normal: tests.entries().len() - defective,
             defective,
             masked,
         }
@@ -76,14 +76,13 @@ struct Earlier {
 }
 
 impl Facts {
-    /// The facts of an evaluation of `run` on the test images of `category`.
-    pub(crate) fn new(run: &Run, source: String, category: &Category, files: Option<&CategoryFiles>) -> Self {
-        let tests = category.test.iter();
+    /// The facts of an evaluation of `run` on test images.
+    pub(crate) fn new(run: &Run, source: String, tests: &TestSet<'_>) -> Self {
         Self {
             source,
-            layout: files.map(|files| files.layout.to_string()),
-            test_images: Sorts::of(category),
-            images_digest: images_digest(tests.map(|test| (test.name.as_str(), &test.image))),
+            layout: tests.files.map(|files| files.layout.to_string()),
+            test_images: Sorts::of(tests),
+            images_digest: tests.digest.clone(),
             run: run.file().display().to_string(),
             step: run.step(),
             threshold: run.threshold().cloned(),

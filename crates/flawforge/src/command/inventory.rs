@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use flawforge::datasets::{
-    Category, CategoryFiles, DatasetError, Part, Role, Survey, TestImage, Why, counted, path_text,
+    Category, CategoryFiles, DatasetError, Part, Role, Survey, TestSet, Why, counted, path_text,
 };
+
+use super::facts::Sorts;
 
 /// Faults that are named one by one; the rest is counted.
 const NAMED: usize = 5;
@@ -33,7 +35,7 @@ pub(crate) fn say_normals(category: &Category, files: Option<&CategoryFiles>, sk
         });
     }
     parts.extend(files.map(unread).unwrap_or_default());
-    say(category, files, parts, &Survey::of_normals(category));
+    say(&category.name, files, parts, &Survey::of_normals(category));
     if let Some(files) = files {
         for fault in files.test_faults.iter().take(NAMED) {
             log::warn!("test part: {}", flawforge::fault::in_one_line(fault));
@@ -46,17 +48,20 @@ pub(crate) fn say_normals(category: &Category, files: Option<&CategoryFiles>, sk
 }
 
 /// Says which test images are used, and how many of them the run has been trained on, by the digests of its images.
-pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trained: &[&str]) {
-    let defective = defective_tests(category);
-    let masked = defective.clone().filter(|test| test.marks.is_some()).count();
-    let defective = defective.count();
-    let normal = category.test.len() - defective;
+pub(crate) fn say_tests(tests: &TestSet<'_>, trained: &[&str]) {
+    let Sorts {
+        normal,
+        defective,
+        masked,
+    } = Sorts::of(tests);
+    let files = tests.files;
     let mut parts = vec![format!("{normal} normal and {defective} defective test images")];
     match masked {
         0 if defective > 0 => parts.push("no masks, so no pixel figures".to_owned()),
         some if some < defective => {
-            let unknown = defective_tests(category).filter(|test| test.marks.is_none());
-            let unknown = first_of(unknown.map(|test| test.name.as_str()));
+            let unknown = tests.entries().iter();
+            let unknown = unknown.filter(|test| test.is_defective() && test.marks.is_none());
+            let unknown = first_of(unknown.map(|test| test.seen.name.as_str()));
             parts.push(format!(
                 "{some} of {defective} defective images have masks, not {unknown}: pixel figures are on these and the normal ones"
             ));
@@ -79,28 +84,24 @@ pub(crate) fn say_tests(category: &Category, files: Option<&CategoryFiles>, trai
         }
         parts.extend(unread(files));
     }
-    for (defect, masks) in empty_types(category) {
+    for (defect, masks) in empty_types(tests) {
         log::warn!(
             "{defect}: every mask is empty ({}); were they exported wrongly, or are the images normal?",
             counted(masks, "mask")
         );
     }
-    let survey = Survey::of_tests(category);
+    let survey = Survey::of_tests(tests.entries().iter().map(|entry| &entry.seen));
     if trained.is_empty() {
-        say(category, files, parts, &survey);
+        say(&tests.name, files, parts, &survey);
     } else {
-        log::warn!("{}", line(category, files, parts, &survey));
+        log::warn!("{}", line(&tests.name, files, parts, &survey));
     }
 }
 
-fn defective_tests(category: &Category) -> impl Iterator<Item = &TestImage> + Clone {
-    category.test.iter().filter(|test| test.is_defective())
-}
-
 /// Defect types of which every mask marks nothing, with the number of their masks.
-fn empty_types(category: &Category) -> BTreeMap<&str, usize> {
+fn empty_types<'a>(tests: &'a TestSet<'_>) -> BTreeMap<&'a str, usize> {
     let mut types: BTreeMap<&str, (usize, bool)> = BTreeMap::new();
-    for test in defective_tests(category) {
+    for test in tests.entries().iter().filter(|test| test.is_defective()) {
         if let Some(marks) = test.marks {
             let (masks, empty) = types.entry(&test.defect).or_insert((0, true));
             *masks += 1;
@@ -137,7 +138,7 @@ fn unread(files: &CategoryFiles) -> Vec<String> {
         .collect()
 }
 
-fn say(category: &Category, files: Option<&CategoryFiles>, parts: Vec<String>, survey: &Survey) {
+fn say(name: &str, files: Option<&CategoryFiles>, parts: Vec<String>, survey: &Survey) {
     // Junk beside the images is counted; images that are not used, and odd ones, are worth a look.
     let concerns = files.is_some_and(|files| {
         let passed = &files.inventory.passed;
@@ -150,14 +151,14 @@ fn say(category: &Category, files: Option<&CategoryFiles>, parts: Vec<String>, s
         let (defective, masked) = files.masked();
         masked > 0 && masked < defective
     });
-    let line = line(category, files, parts, survey);
+    let line = line(name, files, parts, survey);
     match concerns || some_masks || !survey.is_empty() {
         true => log::warn!("{line}"),
         false => log::info!("{line}"),
     }
 }
 
-fn line(category: &Category, files: Option<&CategoryFiles>, parts: Vec<String>, survey: &Survey) -> String {
+fn line(name: &str, files: Option<&CategoryFiles>, parts: Vec<String>, survey: &Survey) -> String {
     let mut parts = parts;
     let name = match files {
         Some(files) => {
@@ -167,7 +168,7 @@ fn line(category: &Category, files: Option<&CategoryFiles>, parts: Vec<String>, 
             parts.extend(files.inventory.assumed.iter().cloned());
             format!("{} ({})", path_text(&files.inventory.root), files.layout)
         }
-        None => category.name.clone(),
+        None => name.to_owned(),
     };
     if !survey.is_empty() {
         parts.push(survey.to_string());

@@ -1,16 +1,19 @@
 //! `flawforge simulate`: a labelled sheet of normal images, simulated anomalies and their masks.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{
-    Kind, Materials, RotateNormals, Sample, Selection, Simulation, SimulationSettings, Stream, TextureBank,
-    TextureSource, to_bytes,
+    Kind, Materials, RotateNormals, Sample, Selection, Simulation, SimulationSettings, Stream, TextureSource,
+    to_bytes,
 };
-use flawforge::datasets::{Category, TrainImage, counted};
+use flawforge::datasets::{Category, counted};
 use flawforge::pictures::{Cell, ContactSheet, mask_image, write_png};
+use flawforge::training::methods::NormalImages;
+use image::RgbImage;
 use rayon::prelude::*;
 
 use super::source::{AnomalyArgs, NormalArgs, describe, make_folder, shown_kinds};
@@ -55,16 +58,13 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     args.anomalies.textures.check_output(&args.out)?;
     let selection = args.anomalies.selection(&args.normals.category)?;
     let category = args.normals.load(args.size)?;
-    let materials = materials(&category, args.anomalies.textures(args.size)?);
+    let (materials, patches) = materials(&category, args.anomalies.textures(args.size)?);
     let columns: Vec<String> = (1..=args.count).map(|number| number.to_string()).collect();
     let mut sheet = ContactSheet::new(&columns);
     sheet.title(format!("{}: {}", category.name, describe(&selection)));
 
-    // Evenly spaced, because neighbouring files are near-duplicates.
     let count = args.count as usize;
-    let normals: Vec<&TrainImage> = (0..count)
-        .map(|i| &category.train[i * category.train.len() / count])
-        .collect();
+    let normals = spaced(&category, count)?;
     for kind in shown_kinds(&selection) {
         let simulation = only(kind, &selection, &materials);
         rows(
@@ -90,10 +90,11 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
             .rng("shown rotation");
             rotate
                 .apply(&normal.image, &mut rng)
-                .unwrap_or_else(|| normal.image.clone())
+                .unwrap_or_else(|| normal.image.clone().into_owned())
         });
         sheet.row("normal, rotated (on)", rotated);
     }
+    patches.map_or(Ok(()), |patches| patches.check())?;
     if let Some(folder) = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder)?;
     }
@@ -107,15 +108,34 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     Ok(())
 }
 
-/// Textures, and the normal images of a category to cut patches from.
-pub(crate) fn materials(category: &Category, textures: Arc<dyn TextureSource>) -> Materials {
-    let normals = category.train.iter().map(|normal| normal.image.clone()).collect();
-    Materials {
-        textures,
-        normals: TextureBank::new(normals)
-            .ok()
-            .map(|bank| Arc::new(bank) as Arc<dyn TextureSource>),
-    }
+/// A normal image as it is shown.
+pub(crate) struct Shown<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) image: Cow<'a, RgbImage>,
+}
+
+/// So many normal images, evenly spaced, because neighbouring files are near-duplicates.
+pub(crate) fn spaced(category: &Category, count: usize) -> Result<Vec<Shown<'_>>> {
+    let all = &category.train;
+    (0..count)
+        .map(|i| {
+            let normal = &all[i * all.len() / count];
+            Ok(Shown {
+                name: &normal.name,
+                image: normal.image()?,
+            })
+        })
+        .collect()
+}
+
+/// Textures, and the normal images of a category to cut patches from, which tell whether all of them could be read.
+pub(crate) fn materials(
+    category: &Category,
+    textures: Arc<dyn TextureSource>,
+) -> (Materials, Option<Arc<NormalImages>>) {
+    let patches = NormalImages::new(&category.train).map(Arc::new);
+    let normals = patches.clone().map(|patches| patches as Arc<dyn TextureSource>);
+    (Materials { textures, normals }, patches)
 }
 
 /// A simulation that makes this kind of anomaly on every image, without colours where the selection says so.
@@ -137,7 +157,7 @@ fn label(kind: Kind, selection: &Selection) -> String {
 }
 
 /// A sample of each normal image, with an anomaly if ten draws make one.
-pub(crate) fn visible(simulation: &Simulation, normals: &[&TrainImage], seed: u64) -> Vec<Sample> {
+pub(crate) fn visible(simulation: &Simulation, normals: &[Shown<'_>], seed: u64) -> Vec<Sample> {
     normals
         .par_iter()
         .enumerate()
@@ -156,11 +176,13 @@ pub(crate) fn visible(simulation: &Simulation, normals: &[&TrainImage], seed: u6
 }
 
 /// Three rows: normal images, the same with an anomaly, the masks.
-fn rows(sheet: &mut ContactSheet, simulation: &Simulation, normals: &[&TrainImage], seed: u64, label: &str) {
+fn rows(sheet: &mut ContactSheet, simulation: &Simulation, normals: &[Shown<'_>], seed: u64, label: &str) {
     let samples = visible(simulation, normals, seed);
     sheet.row(
         format!("{label}: normal"),
-        normals.iter().map(|n| Cell::new(n.image.clone(), n.name.clone())),
+        normals
+            .iter()
+            .map(|n| Cell::new(n.image.clone().into_owned(), n.name)),
     );
     sheet.row(
         format!("{label}: simulated"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
-use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, Note, Purpose, note_lines};
+use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, Note, Purpose, TestSet, note_lines};
 use flawforge::source::{Images, SourceError, Textures, real_path, selection_lines};
 use flawforge::training::Product;
 
@@ -80,27 +80,29 @@ impl CategoryArgs {
         names.into_iter().next().context("a category has a name")
     }
 
-    /// The test images and their masks alone, and the files that they come from, if they come from files.
-    pub(crate) fn load_tests(&self, loading: &Loading) -> Result<(Category, Option<CategoryFiles>)> {
+    /// Where the test images and their masks come from. Generated ones are made at these sizes.
+    pub(crate) fn tests(&self, loading: &Loading) -> Result<Tests> {
         let (name, images) = (self.name()?, self.images());
-        let files = images.files(&name, Purpose::Testing)?;
-        let category = match &files {
-            Some(files) => Category::load_tests(files, loading, &Limits::default())?,
-            None => images.load_tests(&name, loading)?,
-        };
-        Ok((category, files))
+        Ok(match images.files(&name, Purpose::Testing)? {
+            Some(files) => Tests::Files(files),
+            None => Tests::Drawn(images.load_tests(&name, loading)?),
+        })
     }
 
     /// The normal images to train on alone; test images are not opened. Says in one line what is used. With `skip_bad` files
     /// that cannot be read are left out; the second value says of each what is wrong with it.
-    pub(crate) fn load_normals(&self, loading: &Loading, skip_bad: bool) -> Result<(Category, Vec<String>)> {
+    pub(crate) fn load_normals(
+        &self,
+        loading: &Loading,
+        skip_bad: bool,
+        limits: &Limits,
+    ) -> Result<(Category, Vec<String>)> {
         let (name, images) = (self.name()?, self.images());
         let files = images.files(&name, Purpose::Training)?;
-        let limits = Limits::default();
         let (category, skipped) = match &files {
-            Some(files) if skip_bad => Category::load_readable_normals(files, loading, &limits)?,
+            Some(files) if skip_bad => Category::load_readable_normals(files, loading, limits)?,
             Some(files) => (
-                Category::load_normals(files, loading, &limits).map_err(with_advice)?,
+                Category::load_normals(files, loading, limits).map_err(with_advice)?,
                 Vec::new(),
             ),
             None => (images.load_normals(&name, loading)?, Vec::new()),
@@ -120,6 +122,24 @@ impl CategoryArgs {
     }
 }
 
+/// Where test images come from.
+pub(crate) enum Tests {
+    /// Files.
+    Files(CategoryFiles),
+    /// Memory: they are generated.
+    Drawn(Category),
+}
+
+impl Tests {
+    /// The test images, all of them read once.
+    pub(crate) fn read(&self, loading: &Loading) -> Result<TestSet<'_>> {
+        Ok(match self {
+            Self::Files(files) => TestSet::read(files, loading, &Limits::default())?,
+            Self::Drawn(category) => TestSet::held(category),
+        })
+    }
+}
+
 /// A category of which the normal images are read.
 #[derive(Args, Debug)]
 pub(crate) struct NormalArgs {
@@ -134,7 +154,12 @@ impl NormalArgs {
     /// The normal images at `side`×`side` pixels.
     pub(crate) fn load(&self, side: u32) -> Result<Category> {
         let loading = Loading::opencv(side, side);
-        Ok(self.category.load_normals(&loading, self.skip_bad)?.0)
+        // All are looked at together, so all are held.
+        let limits = Limits {
+            max_held_bytes: u64::MAX,
+            ..Limits::default()
+        };
+        Ok(self.category.load_normals(&loading, self.skip_bad, &limits)?.0)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::datasets::counted;
+use flawforge::datasets::{Limits, counted};
 use flawforge::ops::Precision;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
@@ -61,6 +61,10 @@ pub(crate) struct TrainArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    /// Memory for pixels of normal images, in MiB; those beyond are decoded whenever they are wanted, which takes time and
+    /// changes no result
+    #[arg(long, value_name = "MIB", default_value_t = default_memory())]
+    image_memory: u64,
     /// Continue the run in RUN from its last checkpoint, with the settings, images and textures stored there
     #[arg(long)]
     resume: bool,
@@ -92,6 +96,11 @@ fn default_method() -> Method {
 
 /// The network of forge in the profiles.
 const FORGE_NETWORK: &str = "efficientnet-lite0";
+
+/// In MiB.
+fn default_memory() -> u64 {
+    Limits::default().max_held_bytes >> 20
+}
 
 fn method_help() -> String {
     format!(
@@ -253,7 +262,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let experiment = args.experiment(earlier.as_ref(), &category)?;
     // The weights of a large run need not wait in memory while it trains.
     drop(earlier);
-    let (images, skipped) = category.load_normals(&experiment.loading(), skip_bad)?;
+    let limits = Limits {
+        max_held_bytes: args.image_memory.saturating_mul(1 << 20),
+        ..Limits::default()
+    };
+    let (images, skipped) = category.load_normals(&experiment.loading(), skip_bad, &limits)?;
     let options = TrainOptions {
         resume: args.resume,
         places: Some(Places {
@@ -273,6 +286,17 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         experiment.image_size,
         &experiment.hash()[..12],
     );
+    let held = images.train.iter().filter(|image| image.is_held()).count();
+    if held < images.train.len() {
+        log::info!(
+            "{held} of {} are held in memory (--image-memory {}), the others are decoded whenever they are wanted",
+            counted(images.train.len(), "normal image"),
+            args.image_memory
+        );
+    }
+    for notice in experiment.notices(images.train.len()) {
+        log::warn!("{notice}");
+    }
     let report = train(&experiment, &images, textures, &args.out, &options)?;
     tell(&report, args);
     Ok(())

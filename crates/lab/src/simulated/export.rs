@@ -190,10 +190,10 @@ impl Staging {
 /// Writes one category; returns how many anomalous pictures of each kind there are.
 fn write_category(dir: &Path, category: &Category, set: &SimulatedSet<'_>) -> Result<Vec<(String, usize)>> {
     let train = folder(dir, "train", GOOD)?;
-    category
-        .train
-        .par_iter()
-        .try_for_each(|image| save(&train, &image.name, DynamicImage::ImageRgb8(image.image.clone())))?;
+    category.train.par_iter().try_for_each(|image| {
+        let picture = DynamicImage::ImageRgb8(image.image()?.into_owned());
+        save(&train, &image.name, picture)
+    })?;
     let normal = folder(dir, "test", GOOD)?;
     set.normals().par_iter().try_for_each(|image| {
         let picture = DynamicImage::ImageRgb8(image.image.clone());

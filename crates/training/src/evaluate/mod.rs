@@ -1,14 +1,17 @@
 //! Scoring a detector on the test images of a category (docs/method.md, section 13).
 
+use std::borrow::Cow;
 use std::time::Instant;
 
-use flawforge_datasets::{Category, MaskCounts, TestImage};
+use flawforge_datasets::{Category, MaskCounts, TestEntry, TestImage, TestSet};
 use flawforge_metrics::{Metric, Scores};
 use flawforge_models::{Detection, Detector};
 use image::RgbImage;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainingError};
+use crate::fit::{Display, ProgressStyle, ahead};
 use crate::scorer::{Measured, Scorer};
 use crate::settings::Evaluated;
 
@@ -39,7 +42,7 @@ pub struct Evaluation {
     #[serde(default, rename = "native", skip_serializing_if = "Option::is_none")]
     pub scores_in_view: Option<Scores>,
     /// How far the exact values can be from `scores`, for each metric of pixels; empty when they are exact
-    /// ([`Evaluated::bounded`]).
+    /// ([`Evaluated::bounded`], [`Evaluated::exact_pixels`]).
     #[serde(default, skip_serializing_if = "Scores::is_empty")]
     pub error_bounds: Scores,
     /// How the masks came out at the size of scoring.
@@ -97,6 +100,16 @@ impl Evaluation {
     }
 }
 
+/// How a set of test images is scored.
+#[derive(Debug, Clone, Default)]
+pub struct EvaluateOptions {
+    /// Pixels are scored at the size of the files instead of that of the profile: each image and its masks are read at their
+    /// own size, and its map is brought to that size.
+    pub at_file_size: bool,
+    /// What is shown meanwhile.
+    pub progress: ProgressStyle,
+}
+
 /// [`evaluate_with`] the published protocol: ground truth by DRAEM's rule, AUPRO up to 0.3.
 ///
 /// # Errors
@@ -128,96 +141,101 @@ pub fn evaluate_each(
     settings: &Evaluated,
     each: &mut dyn FnMut(usize, &Detection),
 ) -> Result<Evaluation> {
-    evaluated(detector, category, settings, None, each)
+    let options = EvaluateOptions {
+        at_file_size: false,
+        progress: ProgressStyle::Silent,
+    };
+    let set = TestSet::held(category);
+    evaluate_set(
+        detector,
+        &set,
+        settings,
+        &options,
+        &mut |position, _, detection| each(position, detection),
+    )
 }
 
-/// As [`evaluate_each`], but pixels are scored at the size of the files: `own` loads a test image and its masks at their own
-/// size, by its position ([`TestImage::at_file_size`]), and its map is brought to that size. Sets with many pixels are scored
-/// in [bounded memory](Evaluated::bounded).
+/// As [`evaluate_each`], of a set whose images need not be in memory. The next images are decoded while the detector looks at
+/// these. With more than [`Evaluated::exact_pixels`] pixels memory does not grow with the set, but for a row for each image.
 ///
 /// # Errors
-/// As [`evaluate_with`], and those of `own`.
-pub fn evaluate_at_file_size(
+/// As [`evaluate_with`]; a file that has changed or gone since the set was read; scores at the size of files for images that
+/// come from no file.
+pub fn evaluate_set(
     detector: &dyn Detector,
-    category: &Category,
+    tests: &TestSet<'_>,
     settings: &Evaluated,
-    own: &mut dyn FnMut(usize) -> Result<TestImage>,
-    each: &mut dyn FnMut(usize, &Detection),
+    options: &EvaluateOptions,
+    each: &mut dyn FnMut(usize, &TestImage, &Detection),
 ) -> Result<Evaluation> {
-    let pixels = |test: &TestImage| u64::from(test.file_size.0) * u64::from(test.file_size.1);
-    let all: u64 = category.test.iter().map(pixels).sum();
+    let refused = |fault: &str| TrainingError::Data {
+        category: tests.name.clone(),
+        fault: fault.to_owned(),
+    };
+    let entries = tests.entries();
+    if entries.is_empty() {
+        return Err(refused("has no test images to score"));
+    }
     let settings = Evaluated {
-        bounded: settings.bounded || all > MOST_EXACT_PIXELS,
+        bounded: settings.is_bounded(tests.pixels(options.at_file_size)),
         ..settings.clone()
     };
-    evaluated(detector, category, &settings, Some(own), each)
-}
-
-/// Pixels that are scored exactly at the size of the files: 5 bytes each are held, half a gigabyte (proposal).
-const MOST_EXACT_PIXELS: u64 = 100_000_000;
-
-type Own<'a> = &'a mut dyn FnMut(usize) -> Result<TestImage>;
-
-fn evaluated(
-    detector: &dyn Detector,
-    category: &Category,
-    settings: &Evaluated,
-    mut own: Option<Own<'_>>,
-    each: &mut dyn FnMut(usize, &Detection),
-) -> Result<Evaluation> {
-    let Some(first) = category.test.first() else {
-        return Err(TrainingError::Data {
-            category: category.name.clone(),
-            fault: "has no test images to score".to_owned(),
-        });
-    };
     let batch = settings.batch.max(1);
-    let mut scorer = Scorer::new(settings, detector.view())?;
-    let mut images = Vec::with_capacity(category.test.len());
+    let mut scorer = Scorer::new(&settings, detector.view())?;
+    let mut images = Vec::with_capacity(entries.len());
     let mut masks = MaskCounts::default();
     let mut detect_seconds = 0.0;
-    for (chunk, tests) in category.test.chunks(batch).enumerate() {
-        let pictures: Vec<&RgbImage> = tests.iter().map(|test| &test.image).collect();
-        let began = Instant::now();
-        let detections = detector.detect(&pictures)?;
-        detect_seconds += began.elapsed().as_secs_f64();
-        for (place, (test, detection)) in tests.iter().zip(detections).enumerate() {
-            let position = chunk * batch + place;
-            each(position, &detection);
-            images.push(ImageResult {
-                name: test.name.clone(),
-                defect: test.defect.clone(),
-                defective: test.is_defective(),
-                score: detection.score,
-            });
-            match &mut own {
-                None => {
+    let label = format!("evaluate {}", tests.name);
+    let mut display = Display::new(&options.progress, &label, entries.len() as u64, 0);
+    let load = |chunk: u64| -> Result<Vec<(&TestEntry<'_>, Cow<'_, TestImage>)>> {
+        let chunk = entries.chunks(batch).nth(chunk as usize).unwrap_or_default();
+        let loaded = chunk.par_iter().map(|entry| Ok((entry, tests.image(entry)?)));
+        loaded.collect()
+    };
+    ahead(&load, 0..entries.len().div_ceil(batch) as u64, |loaded| {
+        for chunk in loaded {
+            let chunk = chunk?;
+            let pictures: Vec<&RgbImage> = chunk.iter().map(|(_, test)| &test.image).collect();
+            let began = Instant::now();
+            let detections = detector.detect(&pictures)?;
+            detect_seconds += began.elapsed().as_secs_f64();
+            for ((entry, test), detection) in chunk.iter().zip(detections) {
+                each(images.len(), test, &detection);
+                images.push(ImageResult {
+                    name: test.name.clone(),
+                    defect: test.defect.clone(),
+                    defective: test.is_defective(),
+                    score: detection.score,
+                });
+                if options.at_file_size {
+                    let own = tests.at_file_size(entry)?;
+                    let own = own.ok_or_else(|| refused("has no files at whose size it could be scored"))?;
+                    let (width, height) = own.image.dimensions();
+                    masks.add(&own);
+                    let map = detection.map.resized(width, height);
+                    scorer.push(&own, &Detection { map, ..detection })?;
+                } else {
                     masks.add(test);
                     scorer.push(test, &detection)?;
                 }
-                Some(own) => {
-                    let test = own(position)?;
-                    let (width, height) = test.image.dimensions();
-                    masks.add(&test);
-                    let map = detection.map.resized(width, height);
-                    scorer.push(&test, &Detection { map, ..detection })?;
-                }
+                display.item();
             }
         }
-    }
-    let measured = scorer.finish()?;
+        Ok(())
+    })?;
+    drop(display);
     let Measured {
         scores,
         scores_in_view,
         error_bounds,
-    } = measured;
+    } = scorer.finish()?;
     Ok(Evaluation {
-        category: category.name.clone(),
+        category: tests.name.clone(),
         scores,
         scores_in_view,
         error_bounds,
         masks,
-        scored_at: own.is_none().then(|| (first.mask.width(), first.mask.height())),
+        scored_at: (!options.at_file_size).then(|| tests.scored_at()),
         images,
         detect_seconds,
     })

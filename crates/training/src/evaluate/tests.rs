@@ -98,6 +98,7 @@ fn bounded_memory_stays_within_its_bounds() {
         aupro_limit: AUPRO_LIMIT,
         batch: 2,
         bounded,
+        ..Evaluated::default()
     };
     let evaluate = |bounded| evaluate_with(&Redness, &category, &settings(bounded)).unwrap();
     let (exact, bounded) = (evaluate(false), evaluate(true));
@@ -109,6 +110,20 @@ fn bounded_memory_stays_within_its_bounds() {
     }
     assert!(bounded.error_bounds[&Metric::PixelAp] > 0.0);
     assert_eq!(exact.scores[&Metric::ImageAp], bounded.scores[&Metric::ImageAp]);
+    // The same by the number of pixels: three images of 64.
+    let with = |exact_pixels| {
+        let settings = Evaluated {
+            exact_pixels,
+            ..settings(false)
+        };
+        evaluate_with(&Redness, &category, &settings).unwrap()
+    };
+    assert_eq!(with(192).scores, exact.scores);
+    let beyond = with(191);
+    assert_eq!(
+        (beyond.scores, beyond.error_bounds),
+        (bounded.scores, bounded.error_bounds)
+    );
 }
 
 #[test]
@@ -151,7 +166,7 @@ fn every_detection_is_shown_once_with_its_image() {
         ground_truth: GroundTruth::Full,
         aupro_limit: AUPRO_LIMIT,
         batch: 2,
-        bounded: false,
+        ..Evaluated::default()
     };
     let evaluation = evaluate_each(&Redness, &category, &settings, &mut |place, detection| {
         seen.push((place, detection.score));
@@ -216,49 +231,6 @@ fn a_metric_without_a_value_has_a_reason() {
             "{metric}"
         );
     }
-}
-
-#[test]
-fn at_the_size_of_the_files_every_mask_counts() {
-    // A line of one pixel in files of 32 pixels, lost at 8.
-    let line = Mask::from_fn(32, 32, |x, y| x == 5 && y < 10);
-    let mut small = category(true);
-    let mut own = Vec::new();
-    for test in &mut small.test {
-        let mask = if test.is_defective() {
-            line.clone()
-        } else {
-            Mask::empty(32, 32)
-        };
-        own.push(TestImage::drawn(
-            test.name.clone(),
-            test.defect.clone(),
-            RgbImage::new(32, 32),
-            mask,
-        ));
-        test.mask = Mask::empty(8, 8);
-        test.mask_half = Mask::empty(8, 8);
-    }
-    let settings = Evaluated::default();
-    assert!(
-        evaluate_with(&Redness, &small, &settings)
-            .unwrap()
-            .reason(Metric::PixelAp)
-            .is_some()
-    );
-    let mut asked = Vec::new();
-    let mut load = |place: usize| {
-        asked.push(place);
-        Ok(own[place].clone())
-    };
-    let evaluation = evaluate_at_file_size(&Redness, &small, &settings, &mut load, &mut |_, _| ()).unwrap();
-    assert_eq!(asked, [0, 1, 2]);
-    assert_eq!(evaluation.scored_at, None);
-    assert_eq!((evaluation.masks.masks, evaluation.masks.nothing_left), (2, 0));
-    // The line lies in the bright corner of the maps, but only there.
-    let auroc = evaluation.scores[&Metric::PixelAuroc];
-    assert!(auroc > 0.9 && auroc < 1.0, "{auroc}");
-    assert_eq!(evaluation.scores[&Metric::ImageAuroc], 1.0);
 }
 
 #[test]

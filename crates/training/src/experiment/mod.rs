@@ -127,6 +127,11 @@ impl Experiment {
         self.settings.assembly().leaves_one_out()
     }
 
+    /// What a person should know before a training on so many images, in sentences: what memory forbids, for example.
+    pub fn notices(&self, images: usize) -> Vec<String> {
+        self.settings.assembly().notices(images)
+    }
+
     /// In which settings the experiment differs from its method's publication, in sentences for people. `steps`: how many a
     /// training took.
     pub fn deviations(&self, steps: u64) -> Vec<String> {

@@ -89,14 +89,15 @@ pub(super) fn calibrate(
             index: index as u64,
         };
         let normal = &images[image];
-        let sample = simulation.sample(&normal.image, stream);
+        let pixels = normal.image()?;
+        let sample = simulation.sample(&pixels, stream);
         let unscored = CalibrationScore {
             image: normal.name.clone(),
             kind: None,
             score: 0.0,
         };
         if unseen.is_empty() {
-            shown.push((normal.image.clone(), unscored.clone()));
+            shown.push((pixels.into_owned(), unscored.clone()));
         }
         if let Some(kind) = sample.kind {
             let simulated = CalibrationScore {

@@ -31,7 +31,7 @@ const FORMAT: u64 = 2;
 pub struct DataDigests {
     /// Of the names and pixels of the training images.
     pub images: String,
-    /// Of the pixels of each training image ([`pixels_digest`](super::pixels_digest)), so that an evaluation can tell whether a
+    /// Of the pixels of each training image ([`Look::short_digest`](flawforge_datasets::Look::short_digest)), so that an evaluation can tell whether a
     /// test image was trained on. Empty in runs of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub each: Vec<String>,

@@ -21,7 +21,9 @@ pub use checkpoint::{DataDigests, Places};
 pub(crate) use checkpoint::{Header, read as read_checkpoint};
 pub use journal::{Line, read_journal};
 pub use pace::spoken;
-pub use plan::{RunPlan, images_digest, pixels_digest};
+pub use plan::RunPlan;
+pub(crate) use prefetch::ahead;
+pub(crate) use progress::Display;
 pub use progress::{ProgressStyle, Sweep};
 
 use std::fs;
@@ -35,7 +37,7 @@ use flawforge_datasets::Category;
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
-use crate::methods::Data;
+use crate::methods::{Checked, Data, NormalImages};
 use crate::recipe::{BatchSource, Recipe};
 use crate::run_files::RunFiles;
 use calibrate::{Normals, calibrate};
@@ -127,8 +129,9 @@ pub fn train(
         category,
         pools: method.pools(kept).map_err(data_error)?,
         textures,
+        normals: NormalImages::new(&category.train).map(Arc::new),
     };
-    let identity = digests(category, data.textures.as_ref(), experiment.image_size).map_err(data_error)?;
+    let identity = digests(category, data.textures.as_ref(), experiment.image_size)?;
     let device = &options.device;
     let precision = method.precision();
     if device.is_cpu() && !precision.is_served_here() {
@@ -137,7 +140,10 @@ pub fn train(
     }
     let _precision = precision.scope();
     let mut recipe = method.recipe(&experiment.frame(), device)?;
-    let batches = method.batches(&experiment.frame(), &data);
+    let batches = Checked {
+        batches: method.batches(&experiment.frame(), &data),
+        normals: data.normals.clone(),
+    };
     let plan = RunPlan {
         label: format!("{} {}", experiment.method, category.name),
         settings: serde_json::to_value(experiment).map_err(|error| TrainingError::SettingsText {
@@ -161,7 +167,7 @@ pub fn train(
             .iter()
             .filter_map(|&(place, score)| Some((*trained_on.get(place)?, score)))
             .collect();
-        calibrate(
+        let calibrated = calibrate(
             experiment,
             recipe.detector()?.as_ref(),
             &method.calibration(&data),
@@ -172,11 +178,15 @@ pub fn train(
                 // Images that were held out are unseen in any case.
                 unseen: if held_out.is_empty() { &unseen } else { &[] },
             },
-        )
+        )?;
+        if let Some(normals) = &data.normals {
+            normals.check()?;
+        }
+        Ok(calibrated)
     };
     run(
         recipe.as_mut(),
-        batches.as_ref(),
+        &batches,
         &plan,
         run_dir,
         options,
@@ -223,6 +233,7 @@ fn run(
     }
     fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
     flawforge_files::remove_leftovers(run_dir);
+    recipe.expect(plan.steps);
     if resuming {
         header.restore(&files.checkpoint(), recipe, &options.device)?;
     } else {

@@ -2,12 +2,12 @@
 
 use flawforge_augment::{Stream, TextureSource};
 use flawforge_datasets::Category;
-use image::RgbImage;
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::checkpoint::DataDigests;
+use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
 use crate::settings::{Intervals, Schedule};
 
@@ -38,15 +38,23 @@ impl RunPlan {
 }
 
 /// Whether there are training images, and all images have the size that the method wants; or what is wrong.
-pub(super) fn check_images(category: &Category, (width, height): (u32, u32)) -> Result<(), String> {
+pub(super) fn check_images(
+    category: &Category,
+    (width, height): (u32, u32),
+) -> std::result::Result<(), String> {
     if category.train.is_empty() {
         return Err("has no normal images to train on".to_owned());
     }
-    let train = category.train.iter().map(|image| (&image.name, &image.image));
-    let test = category.test.iter().map(|image| (&image.name, &image.image));
-    for (name, image) in train.chain(test) {
-        if image.dimensions() != (width, height) {
-            let (found_width, found_height) = image.dimensions();
+    let train = category
+        .train
+        .iter()
+        .map(|image| (&image.name, image.dimensions()));
+    let test = category
+        .test
+        .iter()
+        .map(|image| (&image.name, image.image.dimensions()));
+    for (name, (found_width, found_height)) in train.chain(test) {
+        if (found_width, found_height) != (width, height) {
             return Err(format!(
                 "image {name} was loaded at {found_width}x{found_height}, but the method wants {width}x{height}"
             ));
@@ -69,41 +77,20 @@ pub(crate) fn hold_out(count: usize, experiment: &Experiment) -> (Vec<usize>, Ve
 }
 
 /// What tells the data of one run from those of another; or what is wrong with the textures.
-pub(super) fn digests(
-    category: &Category,
-    textures: &dyn TextureSource,
-    side: u32,
-) -> Result<DataDigests, String> {
+pub(super) fn digests(category: &Category, textures: &dyn TextureSource, side: u32) -> Result<DataDigests> {
     let texture = textures.texture(side, side, &mut Stream::default().rng("texture probe"));
     if texture.dimensions() != (side, side) {
         let (width, height) = texture.dimensions();
-        return Err(format!(
-            "a texture came as {width}x{height} instead of {side}x{side}"
-        ));
+        return Err(TrainingError::Data {
+            category: category.name.clone(),
+            fault: format!("a texture came as {width}x{height} instead of {side}x{side}"),
+        });
     }
-    let train = category.train.iter();
+    let each = category.train.par_iter();
     Ok(DataDigests {
-        images: images_digest(train.clone().map(|train| (train.name.as_str(), &train.image))),
-        each: train.map(|train| pixels_digest(&train.image)).collect(),
+        images: category.train_digest()?,
+        each: each.map(|train| train.look().short_digest()).collect(),
         textures: textures.identity(),
         scale: category.scale,
     })
-}
-
-/// SHA-256 of the names and pixels of images, in hexadecimal digits: what tells the images of one run or evaluation from those
-/// of another.
-pub fn images_digest<'a>(images: impl IntoIterator<Item = (&'a str, &'a RgbImage)>) -> String {
-    let mut digest = Sha256::new();
-    for (name, image) in images {
-        digest.update(name.as_bytes());
-        digest.update(image.as_raw());
-    }
-    hex::encode(digest.finalize())
-}
-
-/// The first 16 hexadecimal digits of the SHA-256 of an image's pixels, as [`DataDigests::each`] holds them.
-pub fn pixels_digest(image: &RgbImage) -> String {
-    let mut digits = hex::encode(Sha256::digest(image.as_raw()));
-    digits.truncate(16);
-    digits
 }

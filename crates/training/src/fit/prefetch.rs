@@ -9,14 +9,23 @@ use crate::recipe::{Batch, BatchSource};
 /// Batches that wait at most: two hide the unevenness of preparation without holding much memory.
 const DEPTH: usize = 2;
 
-/// Runs `consume` with a receiver of the batches of `steps`, which another thread prepares.
-///
-/// A batch is a function of its step's number, so the order and the content do not depend on timing. The thread ends
-/// when the receiver is dropped.
+/// [`ahead`] of the steps of a training.
 pub(crate) fn with_batches<T>(
     source: &dyn BatchSource,
     steps: std::ops::Range<u64>,
-    consume: impl FnOnce(&mut dyn Iterator<Item = Batch>) -> Result<T>,
+    consume: impl FnOnce(&mut dyn Iterator<Item = Result<Batch>>) -> Result<T>,
+) -> Result<T> {
+    ahead(&|step| source.batch(step), steps, consume)
+}
+
+/// Runs `consume` with what is made of each of `steps`, which another thread prepares.
+///
+/// A batch is a function of its step's number, so the order and the content do not depend on timing. The thread ends
+/// when the receiver is dropped, and after the first batch that cannot be made.
+pub(crate) fn ahead<B: Send, T>(
+    make: &(dyn Fn(u64) -> Result<B> + Sync),
+    steps: std::ops::Range<u64>,
+    consume: impl FnOnce(&mut dyn Iterator<Item = Result<B>>) -> Result<T>,
 ) -> Result<T> {
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(DEPTH);
@@ -24,7 +33,9 @@ pub(crate) fn with_batches<T>(
         let producer = scope.spawn(move || {
             let produce = || {
                 for step in steps {
-                    if sender.send(source.batch(step)).is_err() {
+                    let batch = make(step);
+                    let failed = batch.is_err();
+                    if sender.send(batch).is_err() || failed {
                         break;
                     }
                 }
@@ -46,9 +57,9 @@ pub(crate) fn with_batches<T>(
     })
 }
 
-fn drain<T>(
-    receiver: Receiver<Batch>,
-    consume: impl FnOnce(&mut dyn Iterator<Item = Batch>) -> Result<T>,
+fn drain<B, T>(
+    receiver: Receiver<Result<B>>,
+    consume: impl FnOnce(&mut dyn Iterator<Item = Result<B>>) -> Result<T>,
 ) -> Result<T> {
     consume(&mut receiver.into_iter())
 }
@@ -60,32 +71,58 @@ mod tests {
     struct Numbers;
 
     impl BatchSource for Numbers {
-        fn batch(&self, step: u64) -> Batch {
-            Batch {
+        fn batch(&self, step: u64) -> Result<Batch> {
+            Ok(Batch {
                 step,
                 parts: Vec::new(),
-            }
+            })
         }
     }
 
     struct Broken;
 
     impl BatchSource for Broken {
-        fn batch(&self, step: u64) -> Batch {
+        fn batch(&self, step: u64) -> Result<Batch> {
             assert!(step < 3, "a texture that cannot be made");
-            Batch {
-                step,
-                parts: Vec::new(),
-            }
+            Numbers.batch(step)
         }
     }
 
     #[test]
     fn batches_come_in_order_and_an_early_stop_ends_the_thread() {
         let steps = with_batches(&Numbers, 5..1_000_000_000, |batches| {
-            Ok(batches.take(4).map(|batch| batch.step).collect::<Vec<_>>())
+            batches
+                .take(4)
+                .map(|batch| Ok(batch?.step))
+                .collect::<Result<Vec<_>>>()
         });
         assert_eq!(steps.unwrap(), [5, 6, 7, 8]);
+    }
+
+    struct Unreadable;
+
+    impl BatchSource for Unreadable {
+        fn batch(&self, step: u64) -> Result<Batch> {
+            match step {
+                2 => Err(TrainingError::Batches("an image went".to_owned())),
+                _ => Numbers.batch(step),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_source_cannot_make_is_told_at_its_step_and_nothing_follows() {
+        let mut made = 0;
+        let fault = with_batches(&Unreadable, 0..1_000_000_000, |batches| {
+            for batch in batches {
+                batch?;
+                made += 1;
+            }
+            Ok(())
+        });
+        let said = fault.unwrap_err().to_string();
+        assert!(said.ends_with("an image went"), "{said}");
+        assert_eq!(made, 2);
     }
 
     #[test]

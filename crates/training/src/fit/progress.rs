@@ -119,6 +119,15 @@ impl Display {
         }
     }
 
+    /// After each of many things without losses.
+    pub(crate) fn item(&mut self) {
+        self.step();
+        if matches!(self.kind, Kind::Lines) && self.shown.elapsed() >= PAUSE {
+            self.shown = Instant::now();
+            eprintln!("{}: {}/{}, {}", self.label, self.step, self.total, self.message());
+        }
+    }
+
     /// After each logging interval.
     pub(crate) fn losses(&mut self, losses: &BTreeMap<String, f64>) {
         self.losses = in_words(losses);

@@ -68,16 +68,21 @@ impl<'a> Session<'a> {
     pub(super) fn train(
         &mut self,
         recipe: &mut dyn Recipe,
-        batches: &mut dyn Iterator<Item = Batch>,
+        batches: &mut dyn Iterator<Item = Result<Batch>>,
     ) -> Result<()> {
         let trained = self.steps(recipe, batches);
         let saved = self.saver.wait();
         trained.and(saved)
     }
 
-    fn steps(&mut self, recipe: &mut dyn Recipe, batches: &mut dyn Iterator<Item = Batch>) -> Result<()> {
+    fn steps(
+        &mut self,
+        recipe: &mut dyn Recipe,
+        batches: &mut dyn Iterator<Item = Result<Batch>>,
+    ) -> Result<()> {
         let every = &self.plan.every;
         for batch in batches {
+            let batch = batch?;
             let rate = self.plan.rate(batch.step);
             self.busy.begin()?;
             let losses = recipe.step(&batch, rate)?;
@@ -254,13 +259,15 @@ mod tests {
             ..TrainOptions::default()
         };
         let mut session = Session::start(&plan, &files, header, &options, &Device::Cpu).unwrap();
-        let mut batches = (0..20).map(|step| Batch {
-            step,
-            parts: vec![Part {
-                samples: Vec::new(),
-                labels: Vec::new(),
-                names: vec![format!("image {step}")],
-            }],
+        let mut batches = (0..20).map(|step| {
+            Ok(Batch {
+                step,
+                parts: vec![Part {
+                    samples: Vec::new(),
+                    labels: Vec::new(),
+                    names: vec![format!("image {step}")],
+                }],
+            })
         });
         let fault = session
             .train(&mut Deferring::default(), &mut batches)

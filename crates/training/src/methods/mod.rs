@@ -14,15 +14,18 @@
 mod names;
 pub mod draem;
 pub mod forge;
+mod normals;
 pub mod nsa;
 pub mod patchcore;
 
 pub use names::{NameError, UnknownMethod};
+pub(crate) use normals::Checked;
+pub use normals::NormalImages;
 
 use std::sync::Arc;
 
 use candle_core::Device;
-use flawforge_augment::{Kind, Materials, Simulation, SimulationSettings, TextureBank, TextureSource};
+use flawforge_augment::{Kind, Materials, Simulation, SimulationSettings, TextureSource};
 use flawforge_datasets::{Category, Loading};
 use flawforge_ops::Precision;
 
@@ -100,6 +103,12 @@ pub(crate) trait Assembly {
     /// The anomalies that calibrate the decision threshold.
     fn calibration(&self, data: &Data<'_>) -> Simulation;
 
+    /// What a person should know before a training on so many images, in sentences.
+    fn notices(&self, images: usize) -> Vec<String> {
+        let _ = images;
+        Vec::new()
+    }
+
     /// In which settings an experiment differs from the method's publication, in sentences.
     fn deviations(&self, frame: &Frame<'_>, steps: u64) -> Vec<String>;
 }
@@ -110,6 +119,8 @@ pub(crate) struct Data<'a> {
     pub(crate) textures: Arc<dyn TextureSource>,
     /// Images to train on, by part of a batch.
     pub(crate) pools: Vec<Pool>,
+    /// All normal images, to take patches from.
+    pub(crate) normals: Option<Arc<NormalImages>>,
 }
 
 impl Data<'_> {
@@ -126,9 +137,7 @@ impl Data<'_> {
 
     /// The category's normal images as a source of patches.
     pub(crate) fn normals(&self) -> Option<Arc<dyn TextureSource>> {
-        let images = self.category.train.iter().map(|image| image.image.clone());
-        let bank = TextureBank::new(images.collect()).ok()?;
-        Some(Arc::new(bank))
+        Some(self.normals.clone()? as Arc<dyn TextureSource>)
     }
 
     /// All images to train on.

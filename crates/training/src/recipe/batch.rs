@@ -1,9 +1,15 @@
 //! Batches of simulated samples, each a function of its step's number alone.
 
+use std::borrow::Cow;
+
 use flawforge_augment::{Sample, Stream};
+use flawforge_datasets::{DatasetError, TrainImage};
+use image::RgbImage;
 use rand::Rng;
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 
+use crate::error::Result;
 use crate::settings::Draw;
 
 /// The samples of a step for one purpose; under split training there are two of them, X and Y.
@@ -42,7 +48,19 @@ impl Batch {
 /// Makes the batch of any step. Called on a thread of its own, ahead of the step.
 pub trait BatchSource: Send + Sync {
     /// The batch of `step` (counted from 0); the same bytes whenever it is asked for.
-    fn batch(&self, step: u64) -> Batch;
+    ///
+    /// # Errors
+    /// An image that is decoded only now can no longer be read, or has changed.
+    fn batch(&self, step: u64) -> Result<Batch>;
+}
+
+/// Decodes images that are not held, on all threads of the current pool.
+///
+/// # Errors
+/// As [`TrainImage::image`].
+pub fn decoded<'a>(images: &[&'a TrainImage]) -> Result<Vec<Cow<'a, RgbImage>>> {
+    let images = images.par_iter().map(|image| image.image());
+    Ok(images.collect::<Result<_, DatasetError>>()?)
 }
 
 /// A set of images from which each step draws.

@@ -2,7 +2,7 @@
 
 mod batch;
 
-pub use batch::{Batch, BatchSource, Part, Pool, drawn};
+pub use batch::{Batch, BatchSource, Part, Pool, decoded, drawn};
 
 use std::collections::HashMap;
 
@@ -20,6 +20,11 @@ pub type Losses = Vec<(&'static str, f32)>;
 /// later step depends on is in [`state`](Self::state), so that a run which was interrupted and restored goes on exactly
 /// as if it had not been. A method without gradients (a memory bank) collects in `step` and condenses in `finish`.
 pub trait Recipe {
+    /// Told the steps of the whole training before anything else.
+    fn expect(&mut self, steps: u64) {
+        let _ = steps;
+    }
+
     /// Called before the first step of a new run, not when one is resumed.
     ///
     /// # Errors

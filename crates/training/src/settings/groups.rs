@@ -107,6 +107,26 @@ pub struct Evaluated {
     /// Whether pixel metrics are computed in bounded memory, from histograms of the scores, instead of exactly. For sets
     /// with more test images than memory holds.
     pub bounded: bool,
+    /// With more pixels to score than these, metrics of pixels are computed in bounded memory, and their error bounds are
+    /// reported. Default 100,000,000 (proposal), 1,525 images of 256x256: about 12 bytes each are held.
+    #[serde(default = "exact_pixels", skip_serializing_if = "is_exact_pixels")]
+    pub exact_pixels: u64,
+}
+
+impl Evaluated {
+    /// Whether so many pixels are scored in bounded memory.
+    pub fn is_bounded(&self, pixels: u64) -> bool {
+        self.bounded || pixels > self.exact_pixels
+    }
+}
+
+fn exact_pixels() -> u64 {
+    100_000_000
+}
+
+/// The default is not written, so that experiments have the digests that they had before the setting was there.
+fn is_exact_pixels(pixels: &u64) -> bool {
+    *pixels == exact_pixels()
 }
 
 impl Default for Evaluated {
@@ -116,6 +136,7 @@ impl Default for Evaluated {
             aupro_limit: AUPRO_LIMIT,
             batch: 4,
             bounded: false,
+            exact_pixels: exact_pixels(),
         }
     }
 }

@@ -32,11 +32,7 @@ pub fn category_of(images: usize, side: u32) -> Category {
         })
     };
     let train = (0..images)
-        .map(|index| TrainImage {
-            name: format!("{index:03}"),
-            size: (SIDE, SIDE),
-            image: image(index),
-        })
+        .map(|index| TrainImage::new(format!("{index:03}"), image(index)))
         .collect();
     Category {
         name: "stripes".to_owned(),

@@ -129,8 +129,8 @@ fn pictures() -> Result<PathBuf> {
     let category = demo::category("connector", &Loading::opencv(SIDE, SIDE), 0)?;
     let textures = ProceduralTextures::default();
     let mut pictures = vec![
-        ("normal.png".to_owned(), category.train[0].image.clone()),
-        ("other.png".to_owned(), category.train[1].image.clone()),
+        ("normal.png".to_owned(), category.train[0].image()?.into_owned()),
+        ("other.png".to_owned(), category.train[1].image()?.into_owned()),
     ];
     for index in 0..TEXTURES {
         let stream = Stream {
@@ -219,8 +219,9 @@ mod tests {
         let picture = demo::category("connector", &Loading::opencv(64, 64), 0)
             .unwrap()
             .train[0]
-            .image
-            .clone();
+            .image()
+            .unwrap()
+            .into_owned();
         for name in ["normal.png", "other.png"] {
             picture.save(folder.path().join(name)).unwrap();
         }

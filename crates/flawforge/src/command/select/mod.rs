@@ -3,6 +3,7 @@
 
 mod page;
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,9 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
     }
     let category = args.normals.load(args.size)?;
     let textures = args.textures.load(args.size)?;
-    let normals: Vec<&RgbImage> = category.train.iter().map(|normal| &normal.image).collect();
+    let images = category.train.iter().map(|normal| normal.image());
+    let images: Vec<Cow<'_, RgbImage>> = images.collect::<Result<_, _>>()?;
+    let normals: Vec<&RgbImage> = images.iter().map(AsRef::as_ref).collect();
     let evidence = Evidence::measure(&normals).with_context(|| format!("category `{}`", category.name))?;
     let proposal = evidence.propose();
     let toml = proposal.to_toml(&category.name);
@@ -59,16 +62,19 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
         write(path, &toml)?;
     }
     if let Some(path) = &args.page {
+        let (materials, patches) = materials(&category, textures);
         let page = Page {
             category: &category,
             evidence: &evidence,
             proposal: &proposal,
             toml: &toml,
-            materials: materials(&category, textures),
+            materials,
             count: args.count as usize,
             seed: args.seed,
         };
-        write(path, &page.render()?)?;
+        let text = page.render()?;
+        patches.map_or(Ok(()), |patches| patches.check())?;
+        write(path, &text)?;
         log::info!("{}: look at this page before training", path.display());
     }
     log::info!("{}: {}", category.name, describe(&proposal.selection));

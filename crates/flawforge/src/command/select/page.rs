@@ -9,7 +9,7 @@ use flawforge::datasets::{Category, TrainImage};
 use image::RgbImage;
 
 use crate::command::html::{escaped, mask, photograph};
-use crate::command::simulate::{only, visible};
+use crate::command::simulate::{Shown, only, spaced, visible};
 use crate::command::source::shown_kinds;
 
 /// Everything that is on the page.
@@ -120,7 +120,7 @@ impl Page<'_> {
 
     fn questions(&self, text: &mut String) -> Result<()> {
         let found = self.evidence;
-        let normals = self.normals(8);
+        let normals = self.normals(8)?;
         text.push_str("<h2>Normal images</h2>\n<p>The last picture is the mean of all: sharp where they coincide.</p>\n");
         let columns = normals.len() + 1;
         write!(
@@ -128,10 +128,10 @@ impl Page<'_> {
             "<div class=\"grid\" style=\"grid-template-columns: repeat({columns}, 1fr)\">"
         )?;
         for normal in &normals {
-            text.push_str(&photograph(&normal.image, &normal.name)?);
+            text.push_str(&photograph(&normal.image, normal.name)?);
         }
         text.push_str(&photograph(
-            &mean(&self.category.train),
+            &mean(&self.category.train)?,
             "mean of all normal images",
         )?);
         text.push_str("</div>\n");
@@ -179,12 +179,12 @@ impl Page<'_> {
         let on = self.proposal.selection.enables(kind);
         writeln!(text, "<h2>{kind} {}</h2>", badge(on))?;
         let simulation = only(kind, &self.proposal.selection, &self.materials);
-        let normals = self.normals(self.count);
+        let normals = self.normals(self.count)?;
         let samples = visible(&simulation, &normals, self.seed);
         self.open_rows(text, normals.len())?;
         text.push_str("<div>normal</div>");
         for normal in &normals {
-            text.push_str(&photograph(&normal.image, &normal.name)?);
+            text.push_str(&photograph(&normal.image, normal.name)?);
         }
         text.push_str("\n<div>simulated</div>");
         for sample in &samples {
@@ -229,11 +229,11 @@ impl Page<'_> {
             fill,
             ..RotateNormals::default()
         };
-        let normals = self.normals(self.count);
+        let normals = self.normals(self.count)?;
         self.open_rows(text, normals.len())?;
         text.push_str("<div>normal</div>");
         for normal in &normals {
-            text.push_str(&photograph(&normal.image, &normal.name)?);
+            text.push_str(&photograph(&normal.image, normal.name)?);
         }
         text.push_str("\n<div>rotated</div>");
         for (index, normal) in (0..).zip(&normals) {
@@ -243,18 +243,15 @@ impl Page<'_> {
                 index,
             };
             let rotated = rotate.apply(&normal.image, &mut stream.rng("shown rotation"));
-            let shown = rotated.as_ref().unwrap_or(&normal.image);
+            let shown = rotated.as_ref().unwrap_or(normal.image.as_ref());
             text.push_str(&photograph(shown, &format!("{}, rotated", normal.name))?);
         }
         text.push_str("</div>\n");
         Ok(())
     }
 
-    /// Evenly spaced, because neighbouring files are near-duplicates.
-    fn normals(&self, count: usize) -> Vec<&TrainImage> {
-        let all = &self.category.train;
-        let count = count.min(all.len());
-        (0..count).map(|i| &all[i * all.len() / count]).collect()
+    fn normals(&self, count: usize) -> Result<Vec<Shown<'_>>> {
+        spaced(self.category, count.min(self.category.train.len()))
     }
 
     fn open_rows(&self, text: &mut String, columns: usize) -> Result<()> {
@@ -318,14 +315,14 @@ fn measures(text: &mut String, measures: &[Measure]) -> Result<()> {
 }
 
 /// The mean of images of one size, at least one.
-fn mean(images: &[TrainImage]) -> RgbImage {
-    let mut sums = vec![0_u64; images.first().map_or(0, |first| first.image.as_raw().len())];
+fn mean(images: &[TrainImage]) -> Result<RgbImage> {
+    let (width, height) = images.first().map_or((0, 0), TrainImage::dimensions);
+    let mut sums = vec![0_u64; width as usize * height as usize * 3];
     for image in images {
-        for (sum, &value) in sums.iter_mut().zip(image.image.as_raw()) {
+        for (sum, &value) in sums.iter_mut().zip(image.image()?.as_raw()) {
             *sum += u64::from(value);
         }
     }
     let values = sums.iter().map(|sum| (sum / images.len() as u64) as u8).collect();
-    let (width, height) = images.first().map_or((0, 0), |first| first.image.dimensions());
-    RgbImage::from_raw(width, height, values).unwrap_or_default()
+    Ok(RgbImage::from_raw(width, height, values).unwrap_or_default())
 }

@@ -4,7 +4,8 @@ use flawforge_augment::{Simulation, Stream};
 use flawforge_datasets::TrainImage;
 use image::RgbImage;
 
-use crate::recipe::{Batch, BatchSource, Part, Pool, drawn};
+use crate::error::Result;
+use crate::recipe::{Batch, BatchSource, Part, Pool, decoded, drawn};
 use crate::settings::Draw;
 
 /// Batches of samples simulated on images drawn from one or more pools.
@@ -22,14 +23,15 @@ pub struct SimulatedBatches<'a> {
 }
 
 impl BatchSource for SimulatedBatches<'_> {
-    fn batch(&self, step: u64) -> Batch {
+    fn batch(&self, step: u64) -> Result<Batch> {
         let mut first = 0;
         let mut parts = Vec::with_capacity(self.pools.len());
         for pool in &self.pools {
             let drawn: Vec<&TrainImage> = (0..pool.batch)
                 .map(|slot| &self.images[drawn(self.draw, self.seed, pool, step, slot, first)])
                 .collect();
-            let normals: Vec<&RgbImage> = drawn.iter().map(|image| &image.image).collect();
+            let images = decoded(&drawn)?;
+            let normals: Vec<&RgbImage> = images.iter().map(AsRef::as_ref).collect();
             let streams: Vec<Stream> = (0..pool.batch)
                 .map(|slot| Stream {
                     seed: self.seed,
@@ -44,6 +46,6 @@ impl BatchSource for SimulatedBatches<'_> {
             });
             first += pool.batch;
         }
-        Batch { step, parts }
+        Ok(Batch { step, parts })
     }
 }

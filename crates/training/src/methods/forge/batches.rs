@@ -4,6 +4,7 @@ use flawforge_augment::{Parameters, Sample, Simulation, Stream};
 use flawforge_datasets::TrainImage;
 use flawforge_masks::Mask;
 
+use crate::error::Result;
 use crate::recipe::{Batch, BatchSource, Part};
 
 /// First the unchanged images in order, then simulated anomalies on images in the same order.
@@ -26,7 +27,7 @@ pub(super) fn steps(images: usize, simulated: usize, batch: usize) -> u64 {
 }
 
 impl BatchSource for ForgeBatches<'_> {
-    fn batch(&self, step: u64) -> Batch {
+    fn batch(&self, step: u64) -> Result<Batch> {
         let plain = steps(self.chosen.len(), 0, self.batch);
         let of = |step: u64, count: usize| {
             let from = (step as usize).saturating_mul(self.batch).min(count);
@@ -36,7 +37,7 @@ impl BatchSource for ForgeBatches<'_> {
         if step < plain {
             for &place in &self.chosen[of(step, self.chosen.len())] {
                 let image = &self.images[place];
-                let normal = flawforge_augment::to_float(&image.image);
+                let normal = flawforge_augment::to_float(&*image.image()?);
                 let mask = Mask::empty(normal.width(), normal.height());
                 part.names.push(image.name.clone());
                 part.samples.push(Sample {
@@ -59,12 +60,13 @@ impl BatchSource for ForgeBatches<'_> {
                     index: index as u64,
                 };
                 part.names.push(image.name.clone());
-                part.samples.push(self.simulation.sample(&image.image, stream));
+                part.samples
+                    .push(self.simulation.sample(&*image.image()?, stream));
             }
         }
-        Batch {
+        Ok(Batch {
             step,
             parts: vec![part],
-        }
+        })
     }
 }

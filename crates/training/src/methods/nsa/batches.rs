@@ -7,6 +7,7 @@ use rand::Rng;
 use rayon::prelude::*;
 
 use super::preparation::prepare;
+use crate::error::{Result, TrainingError};
 use crate::recipe::{Batch, BatchSource, Part, Pool, drawn};
 use crate::settings::Draw;
 
@@ -25,13 +26,14 @@ pub(crate) struct NsaBatches<'a> {
 
 impl NsaBatches<'_> {
     /// A sample of the training image at `index`, and its label.
-    fn sample(&self, index: usize, stream: Stream) -> (Sample, Vec<f32>) {
+    fn sample(&self, index: usize, stream: Stream) -> Result<(Sample, Vec<f32>)> {
         let prepared = |index: usize, purpose: &str| {
             let mut rng = stream.rng(purpose);
-            let image = &self.images[index].image;
-            prepare(self.preparation, image, self.side, self.max_degrees, &mut rng)
+            let image = self.images[index].image()?;
+            let prepared = prepare(self.preparation, &image, self.side, self.max_degrees, &mut rng);
+            Ok::<_, TrainingError>(prepared)
         };
-        let normal = prepared(index, "nsa destination");
+        let normal = prepared(index, "nsa destination")?;
         // NSA's code takes the image that was asked for before, under shuffling any other one.
         let others = self.pool.images.len() - 1;
         let source = match others {
@@ -46,40 +48,42 @@ impl NsaBatches<'_> {
                 }
             }
         };
-        let source = prepared(source, "nsa source");
+        let source = prepared(source, "nsa source")?;
         let target = to_float(&normal);
         let (width, height) = normal.dimensions();
-        match self.simulator.blend(&normal, &source, &mut stream.rng("nsa")) {
-            Some(made) => (
-                Sample {
-                    normal: target,
-                    image: to_float(&made.image),
-                    mask: made.mask,
-                    kind: Some(Kind::Nsa),
-                    parameters: made.parameters,
-                },
-                made.label,
-            ),
-            None => (
-                Sample {
-                    image: target.clone(),
-                    normal: target,
-                    mask: Mask::empty(width, height),
-                    kind: None,
-                    parameters: Parameters::new(),
-                },
-                vec![0.0; width as usize * height as usize],
-            ),
-        }
+        Ok(
+            match self.simulator.blend(&normal, &source, &mut stream.rng("nsa")) {
+                Some(made) => (
+                    Sample {
+                        normal: target,
+                        image: to_float(&made.image),
+                        mask: made.mask,
+                        kind: Some(Kind::Nsa),
+                        parameters: made.parameters,
+                    },
+                    made.label,
+                ),
+                None => (
+                    Sample {
+                        image: target.clone(),
+                        normal: target,
+                        mask: Mask::empty(width, height),
+                        kind: None,
+                        parameters: Parameters::new(),
+                    },
+                    vec![0.0; width as usize * height as usize],
+                ),
+            },
+        )
     }
 }
 
 impl BatchSource for NsaBatches<'_> {
-    fn batch(&self, step: u64) -> Batch {
+    fn batch(&self, step: u64) -> Result<Batch> {
         let indices: Vec<usize> = (0..self.pool.batch)
             .map(|slot| drawn(self.draw, self.seed, &self.pool, step, slot, 0))
             .collect();
-        let (samples, labels) = indices
+        let made: Vec<(Sample, Vec<f32>)> = indices
             .par_iter()
             .enumerate()
             .map(|(slot, &index)| {
@@ -90,16 +94,17 @@ impl BatchSource for NsaBatches<'_> {
                 };
                 self.sample(index, stream)
             })
-            .unzip();
+            .collect::<Result<_>>()?;
+        let (samples, labels) = made.into_iter().unzip();
         let names = indices.iter().map(|&index| self.images[index].name.clone());
         let part = Part {
             samples,
             names: names.collect(),
             labels,
         };
-        Batch {
+        Ok(Batch {
             step,
             parts: vec![part],
-        }
+        })
     }
 }

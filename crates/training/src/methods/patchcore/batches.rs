@@ -5,7 +5,8 @@ use flawforge_datasets::TrainImage;
 use flawforge_masks::Mask;
 use image::RgbImage;
 
-use crate::recipe::{Batch, BatchSource, Part};
+use crate::error::Result;
+use crate::recipe::{Batch, BatchSource, Part, decoded};
 
 /// Unchanged normal images, each once, in order.
 pub(crate) struct PlainBatches<'a> {
@@ -17,7 +18,7 @@ pub(crate) struct PlainBatches<'a> {
 }
 
 impl BatchSource for PlainBatches<'_> {
-    fn batch(&self, step: u64) -> Batch {
+    fn batch(&self, step: u64) -> Result<Batch> {
         let from = (step as usize).saturating_mul(self.batch).min(self.chosen.len());
         let chosen = &self.chosen[from..(from + self.batch).min(self.chosen.len())];
         let sample = |image: &RgbImage| {
@@ -30,20 +31,15 @@ impl BatchSource for PlainBatches<'_> {
                 parameters: Parameters::new(),
             }
         };
+        let chosen: Vec<&TrainImage> = chosen.iter().map(|&index| &self.images[index]).collect();
         let part = Part {
-            samples: chosen
-                .iter()
-                .map(|&index| sample(&self.images[index].image))
-                .collect(),
-            names: chosen
-                .iter()
-                .map(|&index| self.images[index].name.clone())
-                .collect(),
+            samples: decoded(&chosen)?.iter().map(|image| sample(image)).collect(),
+            names: chosen.iter().map(|image| image.name.clone()).collect(),
             labels: Vec::new(),
         };
-        Batch {
+        Ok(Batch {
             step,
             parts: vec![part],
-        }
+        })
     }
 }

@@ -3,6 +3,7 @@
 pub mod backbone;
 mod batches;
 mod recipe;
+mod room;
 mod settings;
 
 pub use recipe::PatchCoreRecipe;
@@ -77,16 +78,23 @@ impl Assembly for Settings {
         data.simulation(&self.simulation)
     }
 
-    fn deviations(&self, _: &Frame<'_>, _: u64) -> Vec<String> {
+    fn notices(&self, images: usize) -> Vec<String> {
+        self.patchcore.said(images).into_iter().collect()
+    }
+
+    fn deviations(&self, _: &Frame<'_>, steps: u64) -> Vec<String> {
+        let images = (steps as usize).saturating_mul(self.patchcore.batch);
+        let thinned = self.patchcore.said(images);
         let network = self.patchcore.backbone.name();
-        match self.patchcore.weights {
-            BackboneWeights::Pretrained => Vec::new(),
-            BackboneWeights::Random => vec![format!(
+        let weights = match self.patchcore.weights {
+            BackboneWeights::Pretrained => None,
+            BackboneWeights::Random => Some(format!(
                 "PatchCore's network: {network} with random weights, no knowledge of images (the paper: trained on ImageNet)"
-            )],
-            BackboneWeights::Textures => vec![format!(
+            )),
+            BackboneWeights::Textures => Some(format!(
                 "PatchCore's network: a small {network} trained here on textures (the paper: trained on ImageNet)"
-            )],
-        }
+            )),
+        };
+        weights.into_iter().chain(thinned).collect()
     }
 }

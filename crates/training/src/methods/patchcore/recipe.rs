@@ -11,6 +11,7 @@ use flawforge_models::patchcore::{Coreset, Embedding, FeatureExtractor, MemoryBa
 use image::RgbImage;
 
 use super::backbone;
+use super::room::{self, Thinning};
 use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
 use crate::recipe::{Batch, Losses, Recipe, below};
@@ -25,7 +26,8 @@ const RUNS: (usize, usize) = (8, 1024);
 /// How much farther than any of theirs a patch is that pictures show as fully anomalous.
 const BEYOND: f32 = 3.0;
 
-/// PatchCore: every step collects the patches of a batch, the last one condenses them to the memory bank.
+/// PatchCore: every step collects the patches of a batch, the last one condenses them to the memory bank. Where all patches
+/// would be too many ([`Group::most_bytes`]), each step keeps a coreset of its batch.
 ///
 /// What is saved is the backbone's weights, so that a run can detect by itself, and the patches collected so far or, in the
 /// end, the bank.
@@ -41,6 +43,10 @@ pub struct PatchCoreRecipe {
     features: Vec<f32>,
     bank: Option<MemoryBank>,
     full_scale: f32,
+    /// Images of the whole training, at most.
+    images: usize,
+    /// How the last batch was thinned.
+    thinning: Option<Thinning>,
 }
 
 impl PatchCoreRecipe {
@@ -64,12 +70,22 @@ impl PatchCoreRecipe {
             features: Vec::new(),
             bank: None,
             full_scale: 1.0,
+            images: 0,
+            thinning: None,
         })
     }
 
     fn embedding(&self) -> Embedding {
         Embedding {
             size: self.settings.embedding,
+        }
+    }
+
+    fn coreset(&self) -> Coreset {
+        Coreset {
+            ratio: self.settings.coreset_ratio,
+            projection: Some(self.settings.projection).filter(|&size| size > 0),
+            starts: self.settings.starts,
         }
     }
 
@@ -96,6 +112,10 @@ impl PatchCoreRecipe {
 }
 
 impl Recipe for PatchCoreRecipe {
+    fn expect(&mut self, steps: u64) {
+        self.images = (steps as usize).saturating_mul(self.settings.batch);
+    }
+
     fn begin(&mut self) -> Result<()> {
         let Group {
             backbone: network,
@@ -121,20 +141,33 @@ impl Recipe for PatchCoreRecipe {
                 .map(|sample| self.crop.cropped(&to_bytes(&sample.normal)))
                 .collect();
             let features = self.extractor.features(&images.iter().collect::<Vec<_>>())?;
-            for patches in self.embedding().patches(&features)? {
-                self.features.extend_from_slice(&patches.vectors);
-            }
+            let patches = self.embedding().patches(&features)?;
+            let length = self.settings.embedding;
+            let each = patches.first().map_or(0, |first| first.width * first.height);
+            self.thinning = self.settings.thinning(self.images, each);
+            let Some(thinning) = self.thinning else {
+                for patches in patches {
+                    self.features.extend_from_slice(&patches.vectors);
+                }
+                continue;
+            };
+            let block = patches
+                .into_iter()
+                .flat_map(|patches| patches.vectors)
+                .collect::<Vec<f32>>();
+            let mut random = room::stream(self.seed, batch.step);
+            let kept = thinning.thin(&block, length, self.coreset(), &mut random, &self.device)?;
+            self.features.extend_from_slice(&kept);
         }
         Ok(Vec::new())
     }
 
     fn finish(&mut self) -> Result<()> {
         let length = self.settings.embedding;
-        let coreset = Coreset {
-            ratio: self.settings.coreset_ratio,
-            projection: Some(self.settings.projection).filter(|&size| size > 0),
-            starts: self.settings.starts,
-        };
+        let mut coreset = self.coreset();
+        if let Some(thinning) = self.thinning {
+            coreset.ratio = thinning.bank_share(self.features.len() / length, coreset.ratio);
+        }
         let mut random = Stream::of_run(self.seed).rng("coreset");
         let chosen = coreset.select(&self.features, length, &mut random, &self.device)?;
         let mut kept = Vec::with_capacity(chosen.len() * length);
@@ -142,6 +175,7 @@ impl Recipe for PatchCoreRecipe {
             kept.extend_from_slice(&self.features[index * length..][..length]);
         }
         let bank = MemoryBank::new(&kept, length)?.on(&self.device)?;
+        drop(kept);
         self.full_scale = self.measure_scale(&bank)?;
         self.bank = Some(bank);
         self.features = Vec::new();

@@ -136,6 +136,19 @@ pub struct Group {
     pub sigma: f64,
     /// Neighbours of the paper's re-weighting of the image score; 0: none, as in the official code (anomalib: 9).
     pub reweight: usize,
+    /// Bytes of the patches that are all kept until the bank is chosen; of more, a share of each batch's is kept, so that memory
+    /// does not grow with the number of images. Default 2 GiB (proposal): 668 images of the official code's crop.
+    #[serde(default = "most_bytes", skip_serializing_if = "is_most_bytes")]
+    pub most_bytes: u64,
+}
+
+fn most_bytes() -> u64 {
+    2 << 30
+}
+
+/// The default is not written, so that experiments have the digests that they had before the setting was there.
+fn is_most_bytes(bytes: &u64) -> bool {
+    *bytes == most_bytes()
 }
 
 impl Settings {
@@ -155,6 +168,7 @@ impl Settings {
                 starts: 10,
                 sigma: 4.0 * f64::from(budget.crop) / 224.0,
                 reweight: 0,
+                most_bytes: most_bytes(),
             },
             simulation: SimulationSettings {
                 rotation: None,

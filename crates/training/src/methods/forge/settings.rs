@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flawforge_augment::SimulationSettings;
+use flawforge_augment::{Constants, Kind, KindSettings, SimulationSettings};
 use flawforge_models::forge::HeadTraining;
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,25 @@ pub struct HeadSettings {
     pub weight: f32,
 }
 
+/// The kinds that the head learns from: those of the category's selection, and beside them material that is moved (patches of normal
+/// images blended in, patches pasted), which features tell from normal ones where the networks of the paper need not.
+fn taught(product: &Product) -> SimulationSettings {
+    let mut settings = SimulationSettings {
+        rotation: None,
+        ..SimulationSettings::selected(&product.selection)
+    };
+    for kind in [Kind::Nsa, Kind::CutPaste] {
+        if let Some(constants) = Constants::of(kind) {
+            let moved = KindSettings {
+                weight: 1.0,
+                constants,
+            };
+            settings.kinds.entry(kind).or_insert(moved);
+        }
+    }
+    settings
+}
+
 impl Settings {
     /// Forge's defaults, with random weights until others are given.
     pub(crate) fn new(_: Method, budget: &Budget, product: &Product) -> Self {
@@ -125,10 +144,7 @@ impl Settings {
                     weight: 0.15,
                 },
             },
-            simulation: SimulationSettings {
-                rotation: None,
-                ..SimulationSettings::selected(&product.selection)
-            },
+            simulation: taught(product),
             given: None,
         }
     }

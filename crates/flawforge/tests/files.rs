@@ -189,7 +189,7 @@ fn masks_are_counted_and_every_row_without_a_value_says_why() {
     let (text, said, json) = evaluate(&[]);
     assert!(said.contains("no pixel of the mask is left at 64x64"), "{said}");
     assert!(
-        text.contains("not defined here: no pixel is left of the marks at 64x64 (2 of 2 masks)"),
+        text.contains("not defined: no pixel is left of the marks at 64x64 (2 of 2 masks)"),
         "{text}"
     );
     assert_eq!(json["masks"]["nothing_left"], 2);

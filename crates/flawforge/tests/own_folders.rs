@@ -246,13 +246,13 @@ fn what_is_odd_or_not_used_is_said() {
     parts(&part.join("test/good"), 2, false);
     parts(&part.join("test/bad"), 2, true);
     GrayImage::new(48, 40).save(part.join("good/black.png")).unwrap();
-    fs::write(part.join("good/x.jfif"), b"?").unwrap();
+    fs::write(part.join("good/x.heic"), b"?").unwrap();
     fs::copy(part.join("test/bad/0.png"), part.join("test/good/9.png")).unwrap();
     let err = train(&part, &run, &[]);
     let line = inventory(&err, &part);
     for said in [
         "6 normal images",
-        "1 file of another kind (jfif)",
+        "1 file of another kind (heic)",
         "doubled: 2 (0 = later/0, 1 = later/1)",
         "of one color: 1 (black)",
     ] {

@@ -70,11 +70,11 @@ impl Evaluation {
             _ => masks.nothing_left,
         };
         Some(if defective == 0 {
-            "there are no defective test images".to_owned()
+            "no defective test images".to_owned()
         } else if matches!(metric, Metric::ImageAuroc | Metric::ImageAp) {
-            "there are no normal test images".to_owned()
+            "no normal test images".to_owned()
         } else if masks.masks == 0 {
-            "the defective test images have no masks".to_owned()
+            "no masks".to_owned()
         } else if masks.mark_nothing == masks.masks {
             format!("none of the {} masks marks anything", masks.masks)
         } else {

@@ -12,7 +12,13 @@ use super::super::train::HELD_OUT;
 
 /// Profiles and methods that are told of.
 const PROFILES: [&str; 4] = ["demo", "quick", "gpu", "paper"];
-const METHODS: [Method; 4] = [Method::LinYan, Method::Draem, Method::Nsa, Method::PatchCore];
+const METHODS: [Method; 5] = [
+    Method::Forge,
+    Method::LinYan,
+    Method::Draem,
+    Method::Nsa,
+    Method::PatchCore,
+];
 
 /// What a training would cost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -55,7 +61,9 @@ pub(super) fn costs(category: &str, images: usize) -> Costs {
         for method in METHODS {
             let experiment = Profile::builtin(profile).and_then(|profile| {
                 let mut experiment = Experiment::new(method, &profile, &product, 0)?;
-                experiment.calibration.held_out = HELD_OUT;
+                if !experiment.leaves_one_out() {
+                    experiment.calibration.held_out = HELD_OUT;
+                }
                 Ok(experiment)
             });
             let steps = experiment

@@ -205,7 +205,7 @@ fn too_many_patches_are_thinned_on_the_way_and_it_is_said() {
         let tensors = candle_core::safetensors::load(out.path().join("checkpoint.safetensors"), &Device::Cpu);
         let bank: Vec<Vec<f32>> = tensors.unwrap()["bank"].to_vec2().unwrap();
         let detector = Run::open(out.path()).unwrap().detector().unwrap();
-        let auroc = evaluate(detector.as_ref(), &category).unwrap().scores[&Metric::ImageAuroc];
+        let auroc = evaluate(detector.as_ref(), &category).unwrap().scores[&Metric::PixelAuroc];
         (bank, auroc, detector.full_scale())
     };
     let (exact, _, _) = bank(&all, None);
@@ -221,7 +221,7 @@ fn too_many_patches_are_thinned_on_the_way_and_it_is_said() {
     let (few, auroc, scale) = bank(&thinned, None);
     // A tenth of each batch is kept: of 256 patches 25, 15 times. Half of these make the bank.
     assert_eq!(few.len(), 187);
-    assert!(auroc > 0.6, "image AUROC {auroc}");
+    assert!(auroc > 0.6, "pixel AUROC {auroc}");
     assert!(scale > 1e-9 && scale.is_finite());
     // A training that was interrupted keeps the same.
     assert_eq!(bank(&thinned, Some(7)).0, few);

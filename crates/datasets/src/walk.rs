@@ -264,7 +264,7 @@ mod tests {
             "deeper/still/c.TiF",
             "readme.txt",
             "._a.jpeg",
-            "y.pgm",
+            "y.heic",
         ] {
             touch(&dir.path().join(file));
         }
@@ -274,7 +274,7 @@ mod tests {
         let expected = [
             ("._a.jpeg", Why::Hidden),
             ("readme.txt", Why::OtherKind),
-            ("y.pgm", Why::OtherKind),
+            ("y.heic", Why::OtherKind),
         ];
         assert_eq!(passed, expected.map(|(path, why)| (path.to_owned(), why)));
         let missing = image_files(&dir.path().join("none")).expect_err("missing");

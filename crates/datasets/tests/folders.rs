@@ -116,8 +116,8 @@ fn nothing_is_passed_over_in_silence() {
     std::fs::create_dir(at("docs")).expect("made");
     for file in [
         "docs/a.pdf",
-        "normal/x.jfif",
-        "normal/y.pgm",
+        "normal/x.heic",
+        "normal/y.raw",
         "normal/.hidden.png",
         "notes.txt",
     ] {
@@ -139,7 +139,7 @@ fn nothing_is_passed_over_in_silence() {
         "1 image without a label (loose.png)",
         "1 defective image among those to train on (normal/ng)",
         "1 picture that flawforge wrote (normal/sheet.png)",
-        "3 files of other kinds (jfif, pgm, txt)",
+        "3 files of other kinds (heic, raw, txt)",
         "1 hidden file",
     ] {
         assert!(line.contains(phrase), "{phrase}: {line}");

@@ -5,7 +5,7 @@ mod support;
 use flawforge_augment::Selection;
 use flawforge_datasets::{Category, demo as demo_data};
 use flawforge_metrics::Metric;
-use flawforge_training::{Experiment, Method, Product, Profile, Run, evaluate, train};
+use flawforge_training::{Experiment, Method, Product, Profile, Run, TrainOptions, evaluate, train};
 use support::{quiet, textures};
 
 fn experiment() -> Experiment {
@@ -30,8 +30,8 @@ fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
     let run = Run::open(out.path()).unwrap();
     let detector = run.detector().unwrap();
     let evaluation = evaluate(detector.as_ref(), &category).unwrap();
-    let auroc = evaluation.scores[&Metric::ImageAuroc];
-    assert!(auroc > 0.6, "image AUROC {auroc}");
+    let auroc = evaluation.scores[&Metric::PixelAuroc];
+    assert!(auroc > 0.6, "pixel AUROC {auroc}");
     assert!(detector.full_scale() > 0.0);
     // All normal images calibrate the threshold, each as if it had not been seen.
     let threshold = run.threshold().unwrap();
@@ -76,6 +76,25 @@ fn neither_threads_nor_company_change_a_number() {
         let alone = &detector.detect(&[image]).unwrap()[0];
         assert_eq!((alone.score, &alone.map), (found.score, &found.map));
     }
+}
+
+#[test]
+fn a_training_that_was_stopped_on_its_way_is_not_continued_as_if_it_were_whole() {
+    let experiment = experiment();
+    let mut category = gear(&experiment);
+    category.train.truncate(8);
+    let out = tempfile::tempdir().unwrap();
+    let options = TrainOptions {
+        stop_after: Some(1),
+        ..quiet()
+    };
+    train(&experiment, &category, textures(), out.path(), &options).unwrap();
+    let options = TrainOptions {
+        resume: true,
+        ..quiet()
+    };
+    let fault = train(&experiment, &category, textures(), out.path(), &options).unwrap_err();
+    assert!(fault.to_string().contains("stopped on its way"), "{fault}");
 }
 
 #[test]

@@ -53,7 +53,8 @@ fn a_run_keeps_the_scale_of_its_images() {
 
 #[test]
 fn five_steps_and_seven_more_equal_twelve() {
-    for &method in Method::ALL {
+    // Forge keeps nothing on its way (its own test).
+    for &method in Method::ALL.iter().filter(|&&method| method != Method::Forge) {
         // PatchCore's batches of 3 pass once over 7 images.
         let (steps, stop) = if method == Method::PatchCore {
             (3, 2)

@@ -75,6 +75,11 @@ pub fn selected(method: Method, steps: u64, selection: Selection) -> Experiment 
             let group = &mut settings.patchcore;
             (group.resize, group.crop, group.embedding, group.batch) = (SIDE, SIDE, 64, 3);
         }
+        MethodSettings::Forge(settings) => {
+            let group = &mut settings.forge;
+            (group.sides, group.batch, group.vectors) = (vec![SIDE, 2 * SIDE], 3, 20);
+            (group.head.simulated, group.head.steps) = (3, 5);
+        }
         _ => unreachable!("a method of the house"),
     }
     experiment.every.log = 3;

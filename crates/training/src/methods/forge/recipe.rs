@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use super::collected::{Candidates, Spaced};
 use super::settings::{Group, Settings};
-use crate::error::Result;
+use crate::error::{Result, TrainingError};
 use crate::methods::patchcore::backbone;
 use crate::recipe::{Batch, Losses, Recipe, below};
 
@@ -379,7 +379,14 @@ impl Recipe for ForgeRecipe {
     }
 
     fn restore(&mut self, state: &HashMap<String, Tensor>, _steps: u64) -> Result<()> {
-        self.restore_weights(state)
+        self.restore_weights(state)?;
+        match self.made {
+            Some(_) => Ok(()),
+            None => Err(TrainingError::setting(
+                "forge",
+                "a training that was stopped on its way keeps nothing of it; train anew, into another folder",
+            )),
+        }
     }
 
     fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {

@@ -162,7 +162,7 @@ fn page_and_json_are_files_that_need_nothing_else() {
     assert_eq!(json["check"]["twins"]["exact"][0][0]["file"], "normal/03.png");
     assert_eq!(json["check"]["unusual"][0]["file"], "normal/white.png");
     let costs = json["machine"]["costs"].as_array().unwrap();
-    assert_eq!(costs.len(), 16);
+    assert_eq!(costs.len(), 20);
     for cost in costs.iter().filter(|cost| !cost["seconds"].is_null()) {
         assert!(
             cost["seconds"].as_f64().unwrap() > 0.0 && cost["bytes"].as_u64().unwrap() > 0,

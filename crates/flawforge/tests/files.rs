@@ -210,5 +210,5 @@ fn masks_are_counted_and_every_row_without_a_value_says_why() {
         path(&run),
         "--at-file-size",
     ]);
-    assert!(!success && said.contains("needs image files"), "{said}");
+    assert!(!success && said.contains("no files at whose size"), "{said}");
 }

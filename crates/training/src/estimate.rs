@@ -190,13 +190,13 @@ fn by_steps(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Resu
     };
     let work = (factor * factor) as f64 * larger;
     let mut basis = format!(
-        "a real step, {:.0} ms of this machine alone, with {batch_tried} images of {} px, timed now",
+        "a real step of {:.0} ms with {batch_tried} images of {} px, timed now",
         1e3 * seconds,
         tried.image_size,
     );
     if factor > 1 {
         basis.push_str(&format!(
-            ", with networks {factor} times narrower; wide convolutions run {faster:.1} times faster here"
+            ", with networks {factor} times narrower; wide convolutions run here at {faster:.1} times the speed of narrow ones"
         ));
     }
     if work > 1.01 {
@@ -310,7 +310,7 @@ const BUSY: f64 = 0.85;
 const COARSE: f64 = 0.1;
 
 /// Seconds that something takes alone on this machine: the fastest of some tries, or what its processor time makes when shared
-/// over all cores, whichever is less. Other programs lengthen the one, but not the other.
+/// over all cores, whichever is less. Other programs lengthen the first much, the second where they share caches.
 fn timed(tries: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     let before = processor_seconds();
     let mut fastest = f64::INFINITY;

@@ -126,7 +126,9 @@ impl Costs {
         };
         let gpu = if self.gpu { ", GPU" } else { "" };
         let busy = match self.load.filter(|load| *load > 1.5 * self.cores as f64) {
-            Some(load) => format!(", other programs busy: load {load:.1}, beside which it takes longer"),
+            Some(load) => format!(
+                ", other programs are busy, load {load:.1}: these figures are rough, and beside them it takes longer"
+            ),
             None => String::new(),
         };
         format!("{cores}{gpu}{free}{busy}")

@@ -111,7 +111,7 @@ impl Page {
         }
         for row in &table {
             let cells = row.iter().enumerate().map(|(at, cell)| {
-                let width = if at == 0 { 9 } else { 20 };
+                let width = if at == 0 { 9 } else { 24 };
                 format!("{cell:<width$}")
             });
             let line: String = cells.collect();

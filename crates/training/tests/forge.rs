@@ -42,7 +42,10 @@ fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
         assert!(scored.score.is_finite());
     }
     // An image is not at a distance of nothing from the others, as it would be from its own patches.
-    let least = unseen.iter().map(|scored| scored.score).fold(f32::INFINITY, f32::min);
+    let least = unseen
+        .iter()
+        .map(|scored| scored.score)
+        .fold(f32::INFINITY, f32::min);
     assert!(least > 0.0, "{least}");
 }
 

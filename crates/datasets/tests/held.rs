@@ -45,7 +45,7 @@ fn images_that_are_not_held_are_the_same_in_every_respect() {
     assert!(all.seen.is_none() && all.train.iter().all(|image| image.is_held()));
     let mut own = SetDigest::default();
     for image in &all.train {
-        own.add(&image.name, &*image.image().expect("held"));
+        own.add(&image.name, &image.image().expect("held"));
     }
     let digest = own.finish();
     assert_eq!(all.train_digest().expect("held"), digest);

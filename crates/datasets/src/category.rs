@@ -187,7 +187,7 @@ impl Category {
         }
         let mut digest = SetDigest::default();
         for image in &self.train {
-            digest.add(&image.name, &image.image()?);
+            digest.add(&image.name, &*image.image()?);
         }
         Ok(digest.finish())
     }

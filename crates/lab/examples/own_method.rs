@@ -55,7 +55,7 @@ impl BatchSource for Plain<'_> {
         let part = Part {
             samples: images
                 .iter()
-                .map(|image| Ok(sample(&image.image()?)))
+                .map(|image| Ok(sample(&*image.image()?)))
                 .collect::<Result<_, TrainingError>>()?,
             names: images.iter().map(|image| image.name.clone()).collect(),
             ..Part::default()

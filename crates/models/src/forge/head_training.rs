@@ -7,8 +7,7 @@ use rand::Rng;
 use super::{Head, Standard};
 use crate::ModelError;
 
-/// How long and with what the head is trained (all of them proposals; more steps did harm in a study, since the head then knows the
-/// simulation better than what is abnormal).
+/// How long and with what the head is trained (all of them proposals).
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadTraining {
     /// Numbers in the hidden layers.

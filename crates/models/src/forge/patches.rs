@@ -7,8 +7,7 @@ use crate::patchcore::Patches;
 /// How much each of a network's maps weighs in a vector: one factor a map.
 ///
 /// Maps of different depth have numbers of different size. Each is divided by the spread of its vectors over the normal
-/// images, the root of the sum of its channels' variances, so that all weigh the same (proposal; in a study on four data
-/// sets better than maps as they are, and than dividing channel by channel).
+/// images, the root of the sum of its channels' variances, so that all weigh the same (proposal).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights(pub Vec<f32>);
 

@@ -30,6 +30,8 @@ const UNSEEN: &str = "unseen";
 
 /// Places of one image that the head learns from, of each normal sort.
 const PLACES: usize = 512;
+/// Side of the maps whose pixels [`Group::sigma`] counts.
+const SIGMA_SIDE: f64 = 256.0;
 /// How far beyond all normal images pictures show a patch as fully anomalous.
 const BEYOND: f32 = 3.0;
 
@@ -116,6 +118,11 @@ impl ForgeRecipe {
         Ok(sizes)
     }
 
+    /// The smoothing of maps, in pixels of these maps.
+    fn sigma(&self) -> f64 {
+        self.settings.sigma * f64::from(self.side) / SIGMA_SIDE
+    }
+
     fn rng(&self, purpose: &str) -> impl Rng + use<> {
         Stream::of_run(self.seed).rng(purpose)
     }
@@ -191,7 +198,7 @@ impl ForgeRecipe {
         self.simulated = Vec::new();
         let mut fusion = Fusion {
             side: self.side,
-            sigma: self.settings.sigma,
+            sigma: self.sigma(),
             usual: vec![1.0; banks.len()],
             distances: Normal::default(),
             head: Normal::default(),
@@ -417,7 +424,7 @@ impl Recipe for ForgeRecipe {
             },
             fusion: Fusion {
                 side: self.side,
-                sigma: self.settings.sigma,
+                sigma: self.sigma(),
                 usual: get(format!("{FUSION}.usual"))?.to_vec1()?,
                 distances: Normal { mean, spread },
                 head: Normal {

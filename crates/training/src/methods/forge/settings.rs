@@ -69,7 +69,7 @@ pub struct Group {
     pub vectors: usize,
     /// Dimension of the random projection that they are chosen in; 0: none.
     pub projection: usize,
-    /// Standard deviation of the Gaussian smoothing of the maps, in pixels of the map.
+    /// Standard deviation of the Gaussian smoothing of the maps, in pixels of a map of 256 pixels a side; other sizes in proportion.
     pub sigma: f64,
     /// Normal images, at most, that are compared with all others to learn what is usual.
     pub left_out: usize,
@@ -97,8 +97,8 @@ pub struct HeadSettings {
     pub weight: f32,
 }
 
-/// The kinds that the head learns from: those of the category's selection, and beside them material that is moved (patches of normal
-/// images blended in, patches pasted), which features tell from normal ones where the networks of the paper need not.
+/// The kinds that the head learns from: those of the category's selection, and beside them two that move normal material to a wrong
+/// place: NSA's blended patches and CutPaste.
 fn taught(product: &Product) -> SimulationSettings {
     let mut settings = SimulationSettings {
         rotation: None,
@@ -120,7 +120,6 @@ impl Settings {
     /// Forge's defaults, with random weights until others are given.
     pub(crate) fn new(_: Method, budget: &Budget, product: &Product) -> Self {
         let training = HeadTraining::default();
-        let largest = budget.sides.iter().copied().max().unwrap_or(256);
         Self {
             forge: Group {
                 batch: budget.batch,
@@ -131,8 +130,7 @@ impl Settings {
                 candidates: 5 * budget.vectors,
                 vectors: budget.vectors,
                 projection: 48,
-                // The map has the size of the profile, in which this is the same share of the image: 4 of 256 pixels.
-                sigma: if largest < 256 { 1.5 } else { 4.0 },
+                sigma: 4.0,
                 left_out: 256,
                 mean_share: 1.0,
                 head: HeadSettings {

@@ -30,7 +30,7 @@ dl { display: grid; grid-template-columns: 9.5rem 1fr; gap: .15rem 1rem; margin:
 .finding { border-left: 4px solid var(--line); padding: .2rem 0 .2rem .9rem; margin: .8rem 0; break-inside: avoid }
 .finding ul { margin: .2rem 0; padding-left: 1.2rem; color: var(--soft); overflow-wrap: anywhere } .finding p { margin: .2rem 0 }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .8rem }
-figure { margin: 0; break-inside: avoid } figure img { width: 100%; display: block; background: #eee; border: 1px solid var(--line) }
+figure { margin: 0; break-inside: avoid } figure img { width: 100%; max-height: 14rem; object-fit: contain; display: block; background: #eee; border: 1px solid var(--line) }
 figcaption { font-size: .8rem; overflow-wrap: anywhere } .group { border-top: 1px solid var(--line); padding: .6rem 0 }
 .bars { width: 100%; max-width: 34rem; height: auto; display: block } .bars text { font: 13px system-ui, sans-serif; fill: var(--ink) } .bars rect { fill: var(--bar) }
 .wide { overflow-x: auto } table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top }

@@ -65,7 +65,9 @@ pub use aupro::{AUPRO_LIMIT, MapWithTruth, aupro};
 pub use binomial::{Interval, proportion_interval};
 pub use error::MetricError;
 pub use histogram::Bins;
-pub use image_score::{IMAGE_SCORE_WINDOW, image_score, image_score_window, verdict_score};
+pub use image_score::{
+    HIGH_PIXELS, IMAGE_SCORE_WINDOW, high_pixel, image_score, image_score_window, verdict_score,
+};
 pub use metric::{Metric, Scores, UnknownMetric};
 pub use promise::{Promise, promised_threshold};
 pub use ranking::{auroc, average_precision};

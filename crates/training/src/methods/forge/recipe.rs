@@ -339,6 +339,10 @@ impl Recipe for ForgeRecipe {
         Ok(())
     }
 
+    fn keeps_its_middle(&self) -> bool {
+        false
+    }
+
     fn state(&self) -> Result<Vec<(String, Tensor)>> {
         let mut state: Vec<(String, Tensor)> = self
             .weights

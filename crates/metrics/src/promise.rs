@@ -140,10 +140,7 @@ mod tests {
     #[test]
     fn unusable_input_is_a_typed_error() {
         assert_eq!(promised_threshold(&[], 0.01, 0.9), Err(MetricError::Empty));
-        assert_eq!(
-            promised_threshold(&[1.0], 1.0, 0.9),
-            Err(MetricError::Share(1.0))
-        );
+        assert_eq!(promised_threshold(&[1.0], 1.0, 0.9), Err(MetricError::Share(1.0)));
         assert_eq!(
             promised_threshold(&[1.0, f32::NAN], 0.1, 0.9),
             Err(MetricError::NotANumber { index: 1 })

@@ -37,6 +37,23 @@ pub fn verdict_score(scores: &[f32], width: usize, height: usize) -> f32 {
     largest_mean(scores, width, height, window, true)
 }
 
+/// The share of a map's pixels that [`high_pixel`] leaves at or above its value: one in a thousand (proposal).
+pub const HIGH_PIXELS: f64 = 0.001;
+
+/// The score that one pixel in a thousand of a map reaches, at least one pixel; 0 of an empty map. A threshold of pixels that
+/// lies above it calls fewer of them anomalous. NaN where the map contains one.
+pub fn high_pixel(scores: &[f32]) -> f32 {
+    if scores.iter().any(|score| score.is_nan()) {
+        return f32::NAN;
+    }
+    let count = (scores.len() as f64 * HIGH_PIXELS).ceil() as usize;
+    let mut scores = scores.to_vec();
+    match count.checked_sub(1) {
+        Some(place) => *scores.select_nth_unstable_by(place, |a, b| b.total_cmp(a)).1,
+        None => 0.0,
+    }
+}
+
 /// The odd number nearest to `side/256` of the shorter side.
 fn scaled(side: usize, width: usize, height: usize) -> usize {
     let wanted = (side * width.min(height)) as f64 / 256.0;
@@ -134,6 +151,14 @@ mod tests {
         assert!(near(image_score(&[-441.0], 1, 1, 21), -1.0));
         assert_eq!(verdict_score(&[], 0, 0), 0.0);
         assert_eq!(verdict_score(&[0.5], 1, 1), 0.5);
+    }
+
+    #[test]
+    fn one_pixel_in_a_thousand_is_high() {
+        let map: Vec<f32> = (0..4500).map(|i| (i * 7 % 4500) as f32).collect();
+        assert_eq!(high_pixel(&map), 4495.0);
+        assert_eq!((high_pixel(&[0.25]), high_pixel(&[])), (0.25, 0.0));
+        assert!(high_pixel(&[f32::NAN, 1.0]).is_nan());
     }
 
     #[test]

@@ -77,7 +77,9 @@ pub use confusion::{Calls, Confusion, Rate};
 pub use error::MetricError;
 pub use histogram::Bins;
 pub use image_intervals::ImageIntervals;
-pub use image_score::{IMAGE_SCORE_WINDOW, image_score, image_score_window, verdict_score};
+pub use image_score::{
+    HIGH_PIXELS, IMAGE_SCORE_WINDOW, high_pixel, image_score, image_score_window, verdict_score,
+};
 pub use metric::{Metric, Scores, UnknownMetric};
 pub use pixel_samples::{PixelIntervals, PixelPoint, PixelSamples};
 pub use promise::{Promise, promised_threshold};

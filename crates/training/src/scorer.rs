@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use flawforge_datasets::TestImage;
 use flawforge_metrics::{
-    Bins, Bootstrap, ErrorBound, ImageScores, Interval, Metric, PixelMetrics, PixelPoint, PixelSamples, PixelScores,
-    Scores,
+    Bins, Bootstrap, ErrorBound, ImageScores, Interval, Metric, PixelMetrics, PixelPoint, PixelSamples,
+    PixelScores, Scores,
 };
 use flawforge_models::{Detection, View};
 

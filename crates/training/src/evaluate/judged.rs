@@ -186,7 +186,8 @@ mod tests {
             ("good", 0.29),
         ]);
         let judged = Judged::of(&images, &decision(0.4, None));
-        let names = |wrong: &[Wrong]| -> Vec<String> { wrong.iter().map(|wrong| wrong.image.clone()).collect() };
+        let names =
+            |wrong: &[Wrong]| -> Vec<String> { wrong.iter().map(|wrong| wrong.image.clone()).collect() };
         assert_eq!(names(&judged.wrongly_anomalous), ["good/2", "good/1"]);
         assert_eq!(names(&judged.wrongly_normal), ["hole/5", "cut/4"]);
         assert_eq!((judged.false_alarms.count, judged.false_alarms.of), (2, 4));

@@ -79,7 +79,10 @@ fn pixels_have_the_loss_of_the_definition() -> Result<()> {
         let logits = logits.reshape((1, 1, 3, 2))?.to_dtype(dtype)?;
         let mask = Tensor::new(&[0.0, 0.0, 1.0], &Device::Cpu)?;
         let mask = mask.reshape((1, 1, 3))?.to_dtype(dtype)?;
-        assert_near(number(&ops::truncated_l1_loss(&logits, &mask, 0.5)?)?, 0.25 + 0.25);
+        assert_near(
+            number(&ops::truncated_l1_loss(&logits, &mask, 0.5)?)?,
+            0.25 + 0.25,
+        );
         // Without a pixel of a class only the other counts.
         let all = Tensor::ones((1, 1, 3), dtype, &Device::Cpu)?;
         assert_near(

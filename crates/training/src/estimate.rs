@@ -25,6 +25,7 @@ use crate::fit::hold_out;
 use crate::methods::forge;
 use crate::methods::patchcore::Backbone;
 use crate::recipe::{Batch, Part};
+use crate::settings::Split;
 
 /// What a training would cost.
 #[derive(Clone, Debug, PartialEq)]
@@ -219,7 +220,13 @@ fn by_steps(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Resu
         }
         _ => NSA * pixels(experiment) * (batch * width(experiment)) as f64,
     };
-    let total = seconds * work / faster * experiment.steps(images) as f64;
+    let steps = experiment.steps(images) as f64;
+    // Short trainings beside the whole one.
+    let folds = match experiment.calibration.split(images) {
+        Split::Folds(folds) => folds as f64 * experiment.calibration.fold_steps,
+        Split::HeldOut(_) | Split::None => 0.0,
+    };
+    let total = seconds * work / faster * steps * (1.0 + folds);
     Ok((total, bytes, basis))
 }
 

@@ -114,6 +114,7 @@ impl PatchCore {
         Ok(Detection {
             map: self.crop.placed(smooth)?.resized_as_pytorch(map.0, map.1),
             score,
+            verdict_score: score,
             reconstruction: None,
         })
     }

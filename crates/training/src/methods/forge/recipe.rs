@@ -6,6 +6,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
 use flawforge_masks::Mask;
+use flawforge_metrics::high_pixel;
 use flawforge_models::forge::{
     Backbone, FeatureMap, Forge, Fusion, Head, HeadTraining, Normal, Places, SizedBank, Spread, compared,
     seen,
@@ -20,7 +21,7 @@ use super::collected::{Candidates, Spaced};
 use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
 use crate::methods::patchcore::backbone;
-use crate::recipe::{Batch, Losses, Recipe, below};
+use crate::recipe::{Batch, Losses, Recipe, Unseen, below};
 
 const BACKBONE: &str = "backbone";
 const BANK: &str = "bank";
@@ -68,8 +69,8 @@ struct Made {
     head: Option<Head>,
     fusion: Fusion,
     full_scale: f32,
-    /// Normal images by their number, and the score of each as if it had not been seen.
-    unseen: Vec<(usize, f32)>,
+    /// Normal images as if they had not been seen.
+    unseen: Vec<Unseen>,
 }
 
 impl ForgeRecipe {
@@ -243,7 +244,11 @@ impl ForgeRecipe {
             };
             let map = fusion.fused(sum, seen.as_ref());
             largest = map.scores.iter().copied().fold(largest, f32::max);
-            scores.push((*number, fusion.score(&map)));
+            scores.push(Unseen {
+                place: *number,
+                score: fusion.score(&map),
+                pixel: high_pixel(&map.scores),
+            });
         }
         Ok(Made {
             banks,
@@ -369,19 +374,18 @@ impl Recipe for ForgeRecipe {
         state.push((format!("{FUSION}.usual"), Tensor::new(usual.as_slice(), device)?));
         state.push((format!("{FUSION}.numbers"), Tensor::new(&numbers, device)?));
         // All tensors of a checkpoint are of f32.
-        let (images, scores): (Vec<f32>, Vec<f32>) = made
-            .unseen
-            .iter()
-            .map(|&(number, score)| (number as f32, score))
-            .unzip();
-        state.push((
-            format!("{UNSEEN}.images"),
-            Tensor::new(images.as_slice(), device)?,
-        ));
-        state.push((
-            format!("{UNSEEN}.scores"),
-            Tensor::new(scores.as_slice(), device)?,
-        ));
+        let columns: [(&str, fn(&Unseen) -> f32); 3] = [
+            ("images", |one| one.place as f32),
+            ("scores", |one| one.score),
+            ("pixels", |one| one.pixel),
+        ];
+        for (name, value) in columns {
+            let values: Vec<f32> = made.unseen.iter().map(value).collect();
+            state.push((
+                format!("{UNSEEN}.{name}"),
+                Tensor::new(values.as_slice(), device)?,
+            ));
+        }
         Ok(state)
     }
 
@@ -414,8 +418,8 @@ impl Recipe for ForgeRecipe {
             let name = format!("{FUSION}.numbers");
             return Err(ModelError::MissingTensor { name }.into());
         };
-        let images: Vec<f32> = get(format!("{UNSEEN}.images"))?.to_vec1()?;
-        let scores: Vec<f32> = get(format!("{UNSEEN}.scores"))?.to_vec1()?;
+        let column = |name: &str| -> Result<Vec<f32>> { Ok(get(format!("{UNSEEN}.{name}"))?.to_vec1()?) };
+        let (images, scores, pixels) = (column("images")?, column("scores")?, column("pixels")?);
         self.made = Some(Made {
             banks,
             head: match head.is_empty() {
@@ -437,8 +441,13 @@ impl Recipe for ForgeRecipe {
             full_scale,
             unseen: images
                 .into_iter()
-                .map(|number| number as usize)
                 .zip(scores)
+                .zip(pixels)
+                .map(|((place, score), pixel)| Unseen {
+                    place: place as usize,
+                    score,
+                    pixel,
+                })
                 .collect(),
         });
         Ok(())
@@ -453,7 +462,7 @@ impl Recipe for ForgeRecipe {
         Ok(Box::new(detector.with_full_scale(made.full_scale)))
     }
 
-    fn unseen_scores(&self) -> Option<&[(usize, f32)]> {
+    fn unseen_scores(&self) -> Option<&[Unseen]> {
         self.made.as_ref().map(|made| made.unseen.as_slice())
     }
 }

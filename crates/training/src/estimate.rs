@@ -22,8 +22,8 @@ use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::{Experiment, MethodSettings};
 use crate::fit::hold_out;
+use crate::methods::backbone::Backbone;
 use crate::methods::forge;
-use crate::methods::patchcore::Backbone;
 use crate::recipe::{Batch, Part};
 
 /// What a training would cost.

@@ -8,8 +8,7 @@ use candle_core::Device;
 use flawforge_augment::Selection;
 use flawforge_datasets::demo as demo_data;
 use flawforge_metrics::Metric;
-use flawforge_training::methods::patchcore::backbone::{BackboneSource, Weights};
-use flawforge_training::methods::patchcore::{Backbone, BackboneWeights};
+use flawforge_training::methods::backbone::{Backbone, BackboneSource, BackboneWeights, Given, Weights};
 use flawforge_training::{Experiment, Method, Product, Profile, Run, evaluate, evaluate_each, train};
 use support::{experiment, quiet, run, textures};
 
@@ -72,7 +71,7 @@ fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
     let weights = Arc::new(weights);
     let settings = config.settings.patchcore_mut().unwrap();
     settings.give(weights.clone());
-    settings.given = None;
+    settings.given = Given::default();
     config.validate().unwrap();
     let missing = run(&config, &dir.path().join("given"), &quiet())
         .unwrap_err()
@@ -81,7 +80,7 @@ fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
         missing.contains("patchcore.weights") && missing.contains("--backbone"),
         "{missing}"
     );
-    config.settings.patchcore_mut().unwrap().given = Some(weights.clone());
+    config.settings.patchcore_mut().unwrap().given = Given(Some(weights.clone()));
     run(&config, &dir.path().join("given"), &quiet()).unwrap();
     // No file is needed to detect, and the bank is that of the same weights.
     let bank = |name: &str| {
@@ -92,10 +91,10 @@ fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
     assert_eq!(bank("given"), bank("random"));
     assert!(Run::open(&dir.path().join("given")).unwrap().detector().is_ok());
 
-    config.settings.patchcore_mut().unwrap().given = Some(Arc::new(Weights {
+    config.settings.patchcore_mut().unwrap().given = Given(Some(Arc::new(Weights {
         digest: "0".repeat(64),
         ..(*weights).clone()
-    }));
+    })));
     let fault = run(&config, &dir.path().join("other"), &quiet())
         .unwrap_err()
         .to_string();

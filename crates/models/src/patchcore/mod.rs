@@ -1,7 +1,7 @@
 //! PatchCore (Roth et al., CVPR 2022): a memory bank of what patches of normal images look like to a trained network.
 //!
 //! ```text
-//! image ─► FeatureExtractor ─► two maps ─► Embedding ─► one vector a patch ─► Coreset ─► MemoryBank   (training)
+//! image ─► FeatureExtractor ─► maps ─► Embedding ─► one vector a patch ─► Coreset ─► MemoryBank   (training)
 //!                                                              └─► nearest neighbour in the bank ─► map, score
 //! ```
 //!
@@ -23,6 +23,6 @@ mod tests;
 pub use coreset::Coreset;
 pub use detector::{PatchCore, Scoring};
 pub use embedding::{Embedding, Patches};
-pub use extractor::{COARSE, FeatureExtractor, LiteStages, Stages};
+pub use extractor::{COARSE, FeatureExtractor, LiteStages, OFFICIAL_STRIDES, STRIDES, Stages};
 pub use memory::MemoryBank;
 pub use smoothing::gaussian_blur;

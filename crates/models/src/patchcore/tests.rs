@@ -150,6 +150,7 @@ fn features_are_those_of_torchvision_and_the_official_steps() {
         let network = Stages {
             network: with_rule(kind),
             device: Device::Cpu,
+            strides: OFFICIAL_STRIDES.to_vec(),
         };
         let patches = Embedding { size: 1024 }
             .patches(&network.features(&[&image]).unwrap())
@@ -304,12 +305,12 @@ fn banks_are_checked() {
 struct Squares;
 
 impl FeatureExtractor for Squares {
-    fn features(&self, images: &[&RgbImage]) -> Result<[Tensor; 2], ModelError> {
+    fn features(&self, images: &[&RgbImage]) -> Result<Vec<Tensor>, ModelError> {
         let nchw = bytes_to_tensor(images, &Device::Cpu)?
             .permute((0, 3, 1, 2))?
             .contiguous()?;
         let pooled = |side| nchw.avg_pool2d(side)?.permute((0, 2, 3, 1))?.contiguous();
-        Ok([pooled(8)?, pooled(16)?])
+        Ok(vec![pooled(8)?, pooled(16)?])
     }
 }
 

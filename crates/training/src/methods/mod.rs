@@ -7,15 +7,19 @@
 //! | [`forge`] | memory banks of a small pretrained network, and a head on simulated anomalies |
 //! | [`patchcore`] | a memory bank of a pretrained network's features |
 //!
+//! [`backbone`] has the pretrained networks of the last two.
+//!
 //! A new method is a folder with its settings, its [`Recipe`] and its batches, a row of the table of names below, and one of the
 //! table of families in `experiment/method_settings.rs`.
 
 #[macro_use]
 mod names;
+pub mod backbone;
 pub mod draem;
 pub mod forge;
 mod normals;
 pub mod nsa;
+mod one_pass;
 pub mod patchcore;
 
 pub use names::{NameError, UnknownMethod};

@@ -1,22 +1,20 @@
 //! The recipe of PatchCore: no gradients, one pass over the normal images, then a coreset.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
 use flawforge_models::CenterCrop;
 use flawforge_models::Detector;
-use flawforge_models::patchcore::{Coreset, Embedding, FeatureExtractor, MemoryBank, PatchCore, Scoring};
+use flawforge_models::patchcore::{Coreset, Embedding, MemoryBank, OFFICIAL_STRIDES, PatchCore, Scoring};
 use image::RgbImage;
 
-use super::backbone;
 use super::room::{self, Thinning};
 use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
-use crate::recipe::{Batch, Losses, Recipe, below};
+use crate::methods::backbone::{Frozen, Wanted};
+use crate::recipe::{Batch, Losses, Recipe};
 
-const BACKBONE: &str = "backbone";
 const FEATURES: &str = "features";
 const BANK: &str = "bank";
 const FULL_SCALE: &str = "full_scale";
@@ -33,12 +31,10 @@ const BEYOND: f32 = 3.0;
 /// end, the bank.
 pub struct PatchCoreRecipe {
     settings: Group,
-    given: Option<Arc<backbone::Weights>>,
     seed: u64,
     crop: CenterCrop,
     device: Device,
-    weights: HashMap<String, Tensor>,
-    extractor: Arc<dyn FeatureExtractor>,
+    network: Frozen,
     /// Vectors of the patches, image after image; empty once there is a bank.
     features: Vec<f32>,
     bank: Option<MemoryBank>,
@@ -55,18 +51,21 @@ impl PatchCoreRecipe {
     /// # Errors
     /// A failed allocation.
     pub fn new(settings: &Settings, seed: u64, side: u32, device: &Device) -> Result<Self> {
-        let (given, settings) = (settings.given.clone(), settings.patchcore.clone());
-        let weights = backbone::random(settings.backbone, &mut Stream::of_run(seed).rng("backbone"))?;
-        let extractor = backbone::extractor(settings.backbone, &weights, device)?;
-        let (resize, crop, map) = (settings.resize, settings.crop, side);
+        let group = settings.patchcore.clone();
+        let wanted = Wanted {
+            group: "patchcore",
+            backbone: group.backbone,
+            weights: group.weights,
+            digest: &group.digest,
+            given: &settings.given,
+            strides: &OFFICIAL_STRIDES,
+        };
         Ok(Self {
-            settings,
-            given,
+            network: Frozen::new(&wanted, seed, device)?,
             seed,
-            crop: CenterCrop::square(resize, crop, map),
+            crop: CenterCrop::square(group.resize, group.crop, side),
+            settings: group,
             device: device.clone(),
-            weights,
-            extractor,
             features: Vec::new(),
             bank: None,
             full_scale: 1.0,
@@ -87,12 +86,6 @@ impl PatchCoreRecipe {
             projection: Some(self.settings.projection).filter(|&size| size > 0),
             starts: self.settings.starts,
         }
-    }
-
-    fn take_weights(&mut self, weights: HashMap<String, Tensor>) -> Result<()> {
-        self.extractor = backbone::extractor(self.settings.backbone, &weights, &self.device)?;
-        self.weights = weights;
-        Ok(())
     }
 
     /// The squared distance from which on pictures show a patch as fully anomalous, from some of the training patches.
@@ -117,17 +110,7 @@ impl Recipe for PatchCoreRecipe {
     }
 
     fn begin(&mut self) -> Result<()> {
-        let Group {
-            backbone: network,
-            weights,
-            ref digest,
-            ..
-        } = self.settings;
-        let given = self.given.clone();
-        match backbone::checked("patchcore", network, weights, digest, given.as_deref())? {
-            Some(weights) => self.take_weights(weights.tensors.clone()),
-            None => Ok(()),
-        }
+        self.network.begin()
     }
 
     fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<Losses> {
@@ -140,7 +123,10 @@ impl Recipe for PatchCoreRecipe {
                 .iter()
                 .map(|sample| self.crop.cropped(&to_bytes(&sample.normal)))
                 .collect();
-            let features = self.extractor.features(&images.iter().collect::<Vec<_>>())?;
+            let features = self
+                .network
+                .network()
+                .features(&images.iter().collect::<Vec<_>>())?;
             let patches = self.embedding().patches(&features)?;
             let length = self.settings.embedding;
             let each = patches.first().map_or(0, |first| first.width * first.height);
@@ -183,12 +169,7 @@ impl Recipe for PatchCoreRecipe {
     }
 
     fn state(&self) -> Result<Vec<(String, Tensor)>> {
-        let mut state: Vec<(String, Tensor)> = self
-            .weights
-            .iter()
-            .map(|(name, tensor)| (format!("{BACKBONE}.{name}"), tensor.clone()))
-            .collect();
-        state.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut state = self.network.state();
         if let Some(bank) = &self.bank {
             state.push((BANK.to_owned(), bank.to_tensor()?));
             state.push((
@@ -214,7 +195,7 @@ impl Recipe for PatchCoreRecipe {
     }
 
     fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
-        self.take_weights(below(BACKBONE, state))?;
+        self.network.restore(state)?;
         self.bank = match state.get(BANK) {
             Some(vectors) => Some(MemoryBank::from_tensor(vectors)?.on(&self.device)?),
             None => None,
@@ -237,7 +218,13 @@ impl Recipe for PatchCoreRecipe {
             sigma: self.settings.sigma,
             reweight: Some(self.settings.reweight).filter(|&count| count > 0),
         };
-        let detector = PatchCore::new(self.extractor.clone(), self.embedding(), bank, self.crop, scoring)?;
+        let detector = PatchCore::new(
+            self.network.network().clone(),
+            self.embedding(),
+            bank,
+            self.crop,
+            scoring,
+        )?;
         Ok(Box::new(detector.with_full_scale(self.full_scale)))
     }
 }

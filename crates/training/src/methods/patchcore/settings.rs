@@ -5,71 +5,9 @@ use std::sync::Arc;
 use flawforge_augment::SimulationSettings;
 use serde::{Deserialize, Serialize};
 
-use super::backbone::Weights;
+use crate::methods::backbone::{Backbone, BackboneWeights, Given, Weights};
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between, simulation};
 use crate::{Method, Product, Result, TrainingError};
-
-/// The network whose features are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Backbone {
-    /// Wide ResNet-50-2 (PatchCore's code).
-    #[serde(rename = "wide-resnet50-2")]
-    WideResNet50,
-    /// ResNet-50.
-    #[serde(rename = "resnet50")]
-    ResNet50,
-    /// ResNet-18.
-    #[serde(rename = "resnet18")]
-    ResNet18,
-    /// EfficientNet-Lite0, which computes on the processor.
-    #[serde(rename = "efficientnet-lite0")]
-    EfficientNetLite0,
-    /// EfficientNet-Lite1, which computes on the processor.
-    #[serde(rename = "efficientnet-lite1")]
-    EfficientNetLite1,
-    /// EfficientNet-Lite2, which computes on the processor.
-    #[serde(rename = "efficientnet-lite2")]
-    EfficientNetLite2,
-}
-
-impl Backbone {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::WideResNet50,
-        Self::ResNet50,
-        Self::ResNet18,
-        Self::EfficientNetLite0,
-        Self::EfficientNetLite1,
-        Self::EfficientNetLite2,
-    ];
-
-    /// The name in settings, on the command line and of its published weights: `wide-resnet50-2`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WideResNet50 => "wide-resnet50-2",
-            Self::ResNet50 => "resnet50",
-            Self::ResNet18 => "resnet18",
-            Self::EfficientNetLite0 => "efficientnet-lite0",
-            Self::EfficientNetLite1 => "efficientnet-lite1",
-            Self::EfficientNetLite2 => "efficientnet-lite2",
-        }
-    }
-}
-
-/// Where the network's weights come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum BackboneWeights {
-    /// A file of weights, such as torchvision's, trained on ImageNet (PatchCore).
-    Pretrained,
-    /// Random initial weights, never trained: what the method finds without any knowledge of images (proposal).
-    Random,
-    /// A small network trained here to tell textures apart (proposal).
-    Textures,
-}
 
 /// PatchCore's budget: the table `patchcore` of a profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,7 +26,7 @@ pub struct Budget {
 }
 
 /// Settings of PatchCore (Roth et al.).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The method's own.
@@ -97,14 +35,7 @@ pub struct Settings {
     pub simulation: SimulationSettings,
     /// The backbone's weights, where they are given; the settings' text names them by their digest.
     #[serde(skip)]
-    pub given: Option<Arc<Weights>>,
-}
-
-/// Weights in memory are no setting: their digest is.
-impl PartialEq for Settings {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.patchcore, &self.simulation) == (&other.patchcore, &other.simulation)
-    }
+    pub given: Given,
 }
 
 /// What PatchCore alone has (docs/method.md, PatchCore).
@@ -174,16 +105,15 @@ impl Settings {
                 rotation: None,
                 ..SimulationSettings::selected(&product.selection)
             },
-            given: None,
+            given: Given::default(),
         }
     }
 
     /// Takes pretrained weights, and says in the settings which they are.
     pub fn give(&mut self, weights: Arc<Weights>) {
-        self.patchcore.backbone = weights.backbone;
-        self.patchcore.weights = weights.kind;
-        self.patchcore.digest.clone_from(&weights.digest);
-        self.given = Some(weights);
+        let group = &mut self.patchcore;
+        (group.backbone, group.weights, group.digest) = weights.said();
+        self.given = Given(Some(weights));
     }
 
     /// Checks every setting's range.

@@ -104,19 +104,37 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
     let (seconds, bytes, basis) = match &experiment.settings {
         MethodSettings::PatchCore(settings) => {
             let group = &settings.patchcore;
-            let patches = images as f64 * f64::from(group.crop / 8).powi(2);
-            let multiplications = multiplications(group.backbone) * (f64::from(group.crop) / 224.0).powi(2);
+            let squares = group
+                .sides()
+                .into_iter()
+                .map(|side| (f64::from(side) / 224.0).powi(2));
+            let multiplications = multiplications(group.backbone) * squares.sum::<f64>();
+            let places = group
+                .places()
+                .into_iter()
+                .map(|places| images as f64 * places as f64);
             let speed = speeds.convolution(128)?;
-            let picks = patches * group.coreset_ratio;
             let features = images as f64 * multiplications / speed;
-            let choice = patches * picks * speeds.choice(group.projection)?;
+            let (mut patches, mut choice, mut search) = (0.0, 0.0, 0.0);
+            for places in places {
+                let picks = places * group.coreset_ratio;
+                patches += places;
+                choice += places * picks * speeds.choice(group.projection)?;
+                // Each image is compared with the others; for the score alone most of its patches with few of theirs.
+                let share = if group.sides.len() > 1 { 1.0 } else { LEFT_OUT };
+                search += share * places * picks * group.embedding as f64 / speed;
+            }
             let vectors = patches * (1.0 + group.coreset_ratio) * group.embedding as f64 * 4.0
                 + patches * group.projection as f64 * 4.0;
             let basis = format!(
                 "{:.0} billion multiplications a second in a convolution, and the choice of a small coreset, both timed now",
                 speed / 1e9
             );
-            (features + choice, vectors + 4.0 * weights(group.backbone), basis)
+            (
+                features + choice + search,
+                vectors + 4.0 * weights(group.backbone),
+                basis,
+            )
         }
         MethodSettings::Forge(settings) => forge(experiment, &settings.forge, images, speeds)?,
         _ => by_steps(experiment, images, speeds)?,
@@ -128,6 +146,9 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
         basis,
     })
 }
+
+/// Share of the vectors that a patch of a normal image is compared with, to score the image by the others (proposal).
+const LEFT_OUT: f64 = 0.3;
 
 /// The same for forge: features of all images, the search for nearest vectors, the training of the head.
 fn forge(

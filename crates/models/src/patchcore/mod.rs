@@ -16,13 +16,15 @@ mod detector;
 mod embedding;
 mod extractor;
 mod memory;
+mod scoring;
 mod smoothing;
 #[cfg(test)]
 mod tests;
 
 pub use coreset::Coreset;
-pub use detector::{PatchCore, Scoring};
+pub use detector::{PatchCore, SizeBank, patches};
 pub use embedding::{Embedding, Patches};
 pub use extractor::{COARSE, FeatureExtractor, LiteStages, OFFICIAL_STRIDES, STRIDES, Stages};
 pub use memory::MemoryBank;
+pub use scoring::{Compared, Scoring};
 pub use smoothing::gaussian_blur;

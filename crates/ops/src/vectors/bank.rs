@@ -13,6 +13,11 @@ const COLUMNS: usize = 128;
 /// Candidates of a query that are kept before those that were overtaken are dropped.
 const CANDIDATES: usize = 64;
 
+/// Of so many groups of vectors one is looked at to bound how far a query is.
+const SAMPLED: usize = 8;
+/// Queries whose nearest vector is found before it is asked which others may still be farther.
+const FINISHED: usize = 48;
+
 /// A vector's nearest neighbour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbor {
@@ -20,6 +25,23 @@ pub struct Neighbor {
     pub index: usize,
     /// Squared Euclidean distance to it.
     pub squared: f32,
+}
+
+/// Some of the vectors of a bank ([`Bank::among`]).
+#[derive(Debug, Clone)]
+pub struct Among {
+    /// `|m|²`, infinite for vectors that do not count, which are thereby never the nearest.
+    squares: Vec<f32>,
+}
+
+impl Among {
+    /// Whether a vector of the bank counts.
+    ///
+    /// # Panics
+    /// When there is no such vector.
+    pub fn has(&self, index: usize) -> bool {
+        self.squares[index].is_finite()
+    }
 }
 
 /// Vectors among which nearest neighbours are sought.
@@ -90,32 +112,113 @@ impl Bank {
     /// # Errors
     /// When the bank is empty or the queries have another length than its vectors; where a GPU fails.
     pub fn nearest(&self, queries: &[f32]) -> Result<Vec<Neighbor>> {
-        let length = self.vectors.length();
-        if self.vectors.is_empty() || !queries.len().is_multiple_of(length) {
-            bail!(
-                "nearest: {} numbers are no queries of {length}, or the bank of {} vectors is empty",
-                queries.len(),
-                self.vectors.len()
-            );
-        }
+        self.check(queries)?;
         #[cfg(feature = "cuda")]
         if let Some(bank) = &self.on_device {
             let bounds: Vec<f32> = queries
-                .par_chunks_exact(length)
+                .par_chunks_exact(self.vectors.length())
                 .map(|query| self.error_bound(query))
                 .collect();
             return bank.nearest(queries, &bounds);
         }
+        Ok(self.search(queries, &self.squares, 1))
+    }
+
+    /// The vectors for which `counts` says yes; `None` if there are none. They cost the memory of one number for each vector of the
+    /// bank.
+    pub fn among(&self, counts: impl Fn(usize) -> bool) -> Option<Among> {
+        let mut squares = self.squares.clone();
+        let mut any = false;
+        for (index, square) in squares[..self.vectors.len()].iter_mut().enumerate() {
+            match counts(index) {
+                true => any = true,
+                false => *square = f32::INFINITY,
+            }
+        }
+        any.then_some(Among { squares })
+    }
+
+    /// As [`nearest`](Self::nearest), among some of the vectors: the others are passed over, as if they were not there. On the
+    /// processor, whatever the device of the bank.
+    ///
+    /// # Errors
+    /// As [`nearest`](Self::nearest); vectors of a bank of another size.
+    pub fn nearest_among(&self, among: &Among, queries: &[f32]) -> Result<Vec<Neighbor>> {
+        self.check_among(among, queries)?;
+        Ok(self.search(queries, &among.squares, 1))
+    }
+
+    /// The query that is farthest from its nearest vector, the first of several, and that vector; among some of the vectors, on the
+    /// processor. `None` without queries.
+    ///
+    /// Most queries need not be compared with all vectors: once they are nearer to some than one query is to all, they are
+    /// not the farthest.
+    ///
+    /// # Errors
+    /// As [`nearest_among`](Self::nearest_among).
+    pub fn farthest_among(&self, among: &Among, queries: &[f32]) -> Result<Option<(usize, Neighbor)>> {
+        self.check_among(among, queries)?;
+        let length = self.vectors.length();
+        let bounds = self.search(queries, &among.squares, SAMPLED);
+        let mut order: Vec<usize> = (0..bounds.len()).collect();
+        order.sort_by(|&a, &b| bounds[b].squared.total_cmp(&bounds[a].squared).then(a.cmp(&b)));
+        let mut farthest: Option<(usize, Neighbor)> = None;
+        let mut rest = order.as_slice();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(FINISHED.min(rest.len()));
+            let chosen: Vec<f32> = now
+                .iter()
+                .flat_map(|&query| &queries[query * length..][..length])
+                .copied()
+                .collect();
+            for (&query, found) in now.iter().zip(self.search(&chosen, &among.squares, 1)) {
+                let further = farthest.is_none_or(|(place, best)| {
+                    found.squared > best.squared || (found.squared == best.squared && query < place)
+                });
+                if further {
+                    farthest = Some((query, found));
+                }
+            }
+            let least = farthest.map_or(f32::NEG_INFINITY, |(_, best)| best.squared);
+            let open = later.iter().position(|&query| bounds[query].squared < least);
+            rest = &later[..open.unwrap_or(later.len())];
+        }
+        Ok(farthest)
+    }
+
+    fn check(&self, queries: &[f32]) -> Result<()> {
+        if self.vectors.is_empty() || !queries.len().is_multiple_of(self.vectors.length()) {
+            bail!(
+                "nearest: {} numbers are no queries of {}, or the bank of {} vectors is empty",
+                queries.len(),
+                self.vectors.length(),
+                self.vectors.len()
+            );
+        }
+        Ok(())
+    }
+
+    fn check_among(&self, among: &Among, queries: &[f32]) -> Result<()> {
+        self.check(queries)?;
+        if among.squares.len() != self.squares.len() {
+            bail!("nearest: some of the vectors of another bank");
+        }
+        Ok(())
+    }
+
+    /// The nearest of the vectors whose square is finite, in every `sampled`-th group of them.
+    fn search(&self, queries: &[f32], squares: &[f32], sampled: usize) -> Vec<Neighbor> {
+        let length = self.vectors.length();
         // Every thread gets work, but a block stays as large as the caches like it where there are enough queries.
         let share = (queries.len() / length).div_ceil(rayon::current_num_threads());
         let block = share.div_ceil(share.div_ceil(BLOCK).max(1)).max(1);
-        Ok(queries
+        queries
             .par_chunks(block * length)
-            .flat_map_iter(|queries| self.nearest_of_block(queries))
-            .collect())
+            .flat_map_iter(|queries| self.nearest_of_block(queries, squares, sampled))
+            .collect()
     }
 
-    fn nearest_of_block(&self, queries: &[f32]) -> Vec<Neighbor> {
+    fn nearest_of_block(&self, queries: &[f32], squares: &[f32], sampled: usize) -> Vec<Neighbor> {
         let (length, width) = (self.vectors.length(), self.vectors.width());
         let isa = self.vectors.isa();
         let tiles = Tiles::new(queries, length, isa);
@@ -125,15 +228,15 @@ impl Bank {
             .collect();
         let group = (COLUMNS / width).max(1);
         let mut dots = vec![0.0; tiles.padded_rows() * group * width];
-        for first in (0..self.vectors.panels()).step_by(group) {
+        for first in (0..self.vectors.panels()).step_by(group * sampled) {
             let panels = first..(first + group).min(self.vectors.panels());
             let stride = panels.len() * width;
             self.vectors.dots(&tiles, panels, &mut dots);
             let begin = first * width;
-            let squares = &self.squares[begin..begin + stride];
+            let squares = &squares[begin..begin + stride];
             for (search, dots) in searches.iter_mut().zip(dots.chunks(stride)) {
                 let least = least(isa, dots, squares);
-                if least <= search.limit() {
+                if least.is_finite() && least <= search.limit() {
                     search.take(least, dots, squares, begin);
                 }
             }

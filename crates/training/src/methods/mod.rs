@@ -21,6 +21,8 @@ mod normals;
 pub mod nsa;
 mod one_pass;
 pub mod patchcore;
+mod spaced;
+mod unseen;
 
 pub use names::{NameError, UnknownMethod};
 pub(crate) use normals::Checked;
@@ -102,6 +104,12 @@ pub(crate) trait Assembly {
     /// Whether the method scores each of its normal images as if it had not seen it, so that none need be held out.
     fn leaves_one_out(&self) -> bool {
         false
+    }
+
+    /// What stands behind the method's name at the head of its column in a table: settings that make another method of it, such as
+    /// another network. Empty with those of its publication.
+    fn column(&self) -> String {
+        String::new()
     }
 
     /// The anomalies that calibrate the decision threshold.

@@ -15,16 +15,17 @@ use rand::Rng;
 use rand::seq::index;
 use rayon::prelude::*;
 
-use super::collected::{Candidates, Spaced};
+use super::collected::Candidates;
 use super::settings::{Group, Settings};
-use crate::error::{Result, TrainingError};
+use crate::error::Result;
 use crate::methods::backbone::{Frozen, Wanted};
+use crate::methods::spaced::Spaced;
+use crate::methods::unseen::Unseen;
 use crate::recipe::{Batch, Losses, Recipe, below};
 
 const BANK: &str = "bank";
 const HEAD: &str = "head";
 const FUSION: &str = "fusion";
-const UNSEEN: &str = "unseen";
 
 /// Places of one image that the head learns from, of each normal sort.
 const PLACES: usize = 512;
@@ -64,8 +65,7 @@ struct Made {
     head: Option<Head>,
     fusion: Fusion,
     full_scale: f32,
-    /// Normal images by their number, and the score of each as if it had not been seen.
-    unseen: Vec<(usize, f32)>,
+    unseen: Unseen,
 }
 
 impl ForgeRecipe {
@@ -244,7 +244,7 @@ impl ForgeRecipe {
             head,
             fusion,
             full_scale: if largest > 0.0 { BEYOND * largest } else { 1.0 },
-            unseen: scores,
+            unseen: Unseen(scores),
         })
     }
 }
@@ -347,32 +347,17 @@ impl Recipe for ForgeRecipe {
         ];
         state.push((format!("{FUSION}.usual"), Tensor::new(usual.as_slice(), device)?));
         state.push((format!("{FUSION}.numbers"), Tensor::new(&numbers, device)?));
-        // All tensors of a checkpoint are of f32.
-        let (images, scores): (Vec<f32>, Vec<f32>) = made
-            .unseen
-            .iter()
-            .map(|&(number, score)| (number as f32, score))
-            .unzip();
-        state.push((
-            format!("{UNSEEN}.images"),
-            Tensor::new(images.as_slice(), device)?,
-        ));
-        state.push((
-            format!("{UNSEEN}.scores"),
-            Tensor::new(scores.as_slice(), device)?,
-        ));
+        state.extend(made.unseen.state()?);
         Ok(state)
     }
 
     fn restore(&mut self, state: &HashMap<String, Tensor>, _steps: u64) -> Result<()> {
-        self.restore_weights(state)?;
-        match self.made {
-            Some(_) => Ok(()),
-            None => Err(TrainingError::setting(
-                "forge",
-                "a training that was stopped on its way keeps nothing of it; train anew, into another folder",
-            )),
-        }
+        self.restore_weights(state)
+    }
+
+    /// What the steps collect is large and quickly collected again.
+    fn begins_anew(&self) -> bool {
+        self.made.is_none()
     }
 
     fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
@@ -393,8 +378,6 @@ impl Recipe for ForgeRecipe {
             let name = format!("{FUSION}.numbers");
             return Err(ModelError::MissingTensor { name }.into());
         };
-        let images: Vec<f32> = get(format!("{UNSEEN}.images"))?.to_vec1()?;
-        let scores: Vec<f32> = get(format!("{UNSEEN}.scores"))?.to_vec1()?;
         self.made = Some(Made {
             banks,
             head: match head.is_empty() {
@@ -414,11 +397,7 @@ impl Recipe for ForgeRecipe {
                 mean_share: self.settings.mean_share,
             },
             full_scale,
-            unseen: images
-                .into_iter()
-                .map(|number| number as usize)
-                .zip(scores)
-                .collect(),
+            unseen: Unseen::restored(state)?,
         });
         Ok(())
     }
@@ -439,7 +418,7 @@ impl Recipe for ForgeRecipe {
     }
 
     fn unseen_scores(&self) -> Option<&[(usize, f32)]> {
-        self.made.as_ref().map(|made| made.unseen.as_slice())
+        self.made.as_ref().map(|made| made.unseen.0.as_slice())
     }
 }
 

@@ -1,6 +1,8 @@
 //! PatchCore (Roth et al. 2022): a memory bank of a pretrained network's features, nothing simulated.
 
 mod batches;
+mod collected;
+mod left_out;
 mod recipe;
 mod room;
 mod settings;
@@ -30,8 +32,8 @@ impl Assembly for Settings {
     }
 
     fn loading(&self, side: u32) -> Loading {
-        let resize = self.patchcore.resize;
-        Loading::new(Resizing::antialiased(resize, resize), (side, side))
+        let whole = self.patchcore.whole();
+        Loading::new(Resizing::antialiased(whole, whole), (side, side))
     }
 
     /// One pass over the images.
@@ -59,6 +61,16 @@ impl Assembly for Settings {
         })
     }
 
+    fn leaves_one_out(&self) -> bool {
+        true
+    }
+
+    fn column(&self) -> String {
+        let differs = self.patchcore.differs();
+        let texts: Vec<String> = differs.into_iter().map(|(text, _)| text).collect();
+        texts.join("; ")
+    }
+
     fn calibration(&self, data: &Data<'_>) -> Simulation {
         data.simulation(&self.simulation)
     }
@@ -80,6 +92,8 @@ impl Assembly for Settings {
                 "PatchCore's network: a small {network} trained here on textures (the paper: trained on ImageNet)"
             )),
         };
-        weights.into_iter().chain(thinned).collect()
+        let differs = self.patchcore.differs().into_iter();
+        let differs = differs.map(|(_, sentence)| format!("PatchCore's {sentence}"));
+        weights.into_iter().chain(differs).chain(thinned).collect()
     }
 }

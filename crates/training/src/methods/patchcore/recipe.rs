@@ -4,19 +4,21 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
-use flawforge_models::CenterCrop;
-use flawforge_models::Detector;
-use flawforge_models::patchcore::{Coreset, Embedding, MemoryBank, OFFICIAL_STRIDES, PatchCore, Scoring};
+use flawforge_models::patchcore::{Coreset, Embedding, MemoryBank, PatchCore, SizeBank, patches};
+use flawforge_models::{CenterCrop, Detector};
 use image::RgbImage;
 
-use super::room::{self, Thinning};
+use super::collected::{Chosen, Collected};
+use super::left_out::LeftOut;
+use super::room::{self, bank_share};
 use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
 use crate::methods::backbone::{Frozen, Wanted};
+use crate::methods::unseen::Unseen;
 use crate::recipe::{Batch, Losses, Recipe};
 
-const FEATURES: &str = "features";
 const BANK: &str = "bank";
+const USUAL: &str = "usual";
 const FULL_SCALE: &str = "full_scale";
 
 /// Runs of training patches whose distances to the bank set the scale of pictures, and the longest such run.
@@ -27,22 +29,27 @@ const BEYOND: f32 = 3.0;
 /// PatchCore: every step collects the patches of a batch, the last one condenses them to the memory bank. Where all patches
 /// would be too many ([`Group::most_bytes`]), each step keeps a coreset of its batch.
 ///
-/// What is saved is the backbone's weights, so that a run can detect by itself, and the patches collected so far or, in the
-/// end, the bank.
+/// What is saved is the backbone's weights, so that a run can detect by itself, and in the end the bank. A training that is stopped
+/// before begins anew.
 pub struct PatchCoreRecipe {
     settings: Group,
     seed: u64,
     crop: CenterCrop,
     device: Device,
     network: Frozen,
-    /// Vectors of the patches, image after image; empty once there is a bank.
-    features: Vec<f32>,
-    bank: Option<MemoryBank>,
-    full_scale: f32,
+    /// The patches at each size.
+    collected: Vec<Collected>,
+    made: Option<Made>,
     /// Images of the whole training, at most.
     images: usize,
-    /// How the last batch was thinned.
-    thinning: Option<Thinning>,
+}
+
+/// What detects in the end.
+struct Made {
+    /// A bank for each size, with what counts as far there. A run of an earlier version with one size does not know that.
+    banks: Vec<(MemoryBank, Option<f32>)>,
+    full_scale: f32,
+    unseen: Unseen,
 }
 
 impl PatchCoreRecipe {
@@ -58,19 +65,21 @@ impl PatchCoreRecipe {
             weights: group.weights,
             digest: &group.digest,
             given: &settings.given,
-            strides: &OFFICIAL_STRIDES,
+            strides: &group.strides,
         };
+        let whole = group.whole_images(group.places().iter().sum());
+        let sides = group.sides().len();
         Ok(Self {
             network: Frozen::new(&wanted, seed, device)?,
-            seed,
-            crop: CenterCrop::square(group.resize, group.crop, side),
+            collected: (0..sides)
+                .map(|_| Collected::new(group.embedding, whole))
+                .collect(),
+            crop: group.center(side),
             settings: group,
+            seed,
             device: device.clone(),
-            features: Vec::new(),
-            bank: None,
-            full_scale: 1.0,
+            made: None,
             images: 0,
-            thinning: None,
         })
     }
 
@@ -89,19 +98,38 @@ impl PatchCoreRecipe {
     }
 
     /// The squared distance from which on pictures show a patch as fully anomalous, from some of the training patches.
-    fn measure_scale(&self, bank: &MemoryBank) -> Result<f32> {
+    fn measure_scale(&self, bank: &MemoryBank, features: &[f32]) -> Result<f32> {
         let length = self.settings.embedding;
-        let count = self.features.len() / length;
+        let count = features.len() / length;
         let mut farthest = 0f32;
         for run in 0..RUNS.0 {
             let (from, end) = (run * count / RUNS.0, (run + 1) * count / RUNS.0);
             let end = end.min(from + RUNS.1);
-            for neighbour in bank.nearest(&self.features[from * length..end * length])? {
+            for neighbour in bank.nearest(&features[from * length..end * length])? {
                 farthest = farthest.max(neighbour.squared);
             }
         }
-        Ok(if farthest > 0.0 { BEYOND * farthest } else { 1.0 })
+        Ok(full_scale(farthest))
     }
+
+    /// The bank at the size of a number.
+    fn choose(&self, size: usize, collected: &Collected) -> Result<Chosen> {
+        let mut coreset = self.coreset();
+        if collected.is_thinned() {
+            let all = self.images * self.settings.places()[size];
+            coreset.ratio = bank_share(collected.len(), all, coreset.ratio);
+        }
+        let stream = Stream {
+            index: size as u64,
+            ..Stream::of_run(self.seed)
+        };
+        collected.choose(coreset, &mut stream.rng("coreset"), &self.device)
+    }
+}
+
+/// From which score on pictures show full anomaly, by the largest of normal images.
+fn full_scale(largest: f32) -> f32 {
+    if largest > 0.0 { BEYOND * largest } else { 1.0 }
 }
 
 impl Recipe for PatchCoreRecipe {
@@ -114,6 +142,10 @@ impl Recipe for PatchCoreRecipe {
     }
 
     fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<Losses> {
+        let thinning = self
+            .settings
+            .thinning(self.images, self.settings.places().iter().sum());
+        let (embedding, coreset) = (self.embedding(), self.coreset());
         for part in &batch.parts {
             if part.samples.is_empty() {
                 continue;
@@ -123,109 +155,137 @@ impl Recipe for PatchCoreRecipe {
                 .iter()
                 .map(|sample| self.crop.cropped(&to_bytes(&sample.normal)))
                 .collect();
-            let features = self
-                .network
-                .network()
-                .features(&images.iter().collect::<Vec<_>>())?;
-            let patches = self.embedding().patches(&features)?;
-            let length = self.settings.embedding;
-            let each = patches.first().map_or(0, |first| first.width * first.height);
-            self.thinning = self.settings.thinning(self.images, each);
-            let Some(thinning) = self.thinning else {
-                for patches in patches {
-                    self.features.extend_from_slice(&patches.vectors);
+            let images: Vec<&RgbImage> = images.iter().collect();
+            let sides = self.settings.sides();
+            for (size, (collected, side)) in self.collected.iter_mut().zip(sides).enumerate() {
+                let patches = patches(self.network.network().as_ref(), embedding, &images, side)?;
+                match thinning {
+                    None => collected.add(patches),
+                    Some(thinning) => {
+                        let mut random = room::stream(self.seed, batch.step, size);
+                        collected.thin(patches, thinning, coreset, &mut random, &self.device)?;
+                    }
                 }
-                continue;
-            };
-            let block = patches
-                .into_iter()
-                .flat_map(|patches| patches.vectors)
-                .collect::<Vec<f32>>();
-            let mut random = room::stream(self.seed, batch.step);
-            let kept = thinning.thin(&block, length, self.coreset(), &mut random, &self.device)?;
-            self.features.extend_from_slice(&kept);
+            }
         }
         Ok(Vec::new())
     }
 
     fn finish(&mut self) -> Result<()> {
-        let length = self.settings.embedding;
-        let mut coreset = self.coreset();
-        if let Some(thinning) = self.thinning {
-            coreset.ratio = thinning.bank_share(self.features.len() / length, coreset.ratio);
-        }
-        let mut random = Stream::of_run(self.seed).rng("coreset");
-        let chosen = coreset.select(&self.features, length, &mut random, &self.device)?;
-        let mut kept = Vec::with_capacity(chosen.len() * length);
-        for index in chosen {
-            kept.extend_from_slice(&self.features[index * length..][..length]);
-        }
-        let bank = MemoryBank::new(&kept, length)?.on(&self.device)?;
-        drop(kept);
-        self.full_scale = self.measure_scale(&bank)?;
-        self.bank = Some(bank);
-        self.features = Vec::new();
+        let collected = std::mem::take(&mut self.collected);
+        let chosen = collected
+            .iter()
+            .enumerate()
+            .map(|(size, collected)| self.choose(size, collected))
+            .collect::<Result<Vec<Chosen>>>()?;
+        let left_out = LeftOut {
+            collected: &collected,
+            chosen: &chosen,
+            scoring: self.settings.scoring(),
+            crop: self.crop,
+        };
+        let (usual, unseen) = left_out.measure()?;
+        let full_scale = match (chosen.as_slice(), collected.as_slice()) {
+            ([chosen], [collected]) => self.measure_scale(&chosen.bank, &collected.vectors)?,
+            _ => full_scale(unseen.0.iter().map(|&(_, score)| score).fold(0.0, f32::max)),
+        };
+        let banks = chosen.into_iter().zip(usual);
+        self.made = Some(Made {
+            banks: banks.map(|(chosen, usual)| (chosen.bank, Some(usual))).collect(),
+            full_scale,
+            unseen,
+        });
         Ok(())
     }
 
     fn state(&self) -> Result<Vec<(String, Tensor)>> {
         let mut state = self.network.state();
-        if let Some(bank) = &self.bank {
-            state.push((BANK.to_owned(), bank.to_tensor()?));
-            state.push((
-                FULL_SCALE.to_owned(),
-                Tensor::new(&[self.full_scale], &Device::Cpu)?,
-            ));
-        } else {
-            let length = self.settings.embedding;
-            let shape = (self.features.len() / length, length);
-            let features = Tensor::from_slice(&self.features, shape, &Device::Cpu)?;
-            state.push((FEATURES.to_owned(), features));
+        let Some(made) = &self.made else {
+            return Ok(state);
+        };
+        for (size, (bank, _)) in made.banks.iter().enumerate() {
+            state.push((bank_name(size), bank.to_tensor()?));
         }
+        let usual: Option<Vec<f32>> = made.banks.iter().map(|&(_, usual)| usual).collect();
+        if let Some(usual) = usual {
+            state.push((USUAL.to_owned(), Tensor::new(usual, &Device::Cpu)?));
+            state.extend(made.unseen.state()?);
+        }
+        state.push((
+            FULL_SCALE.to_owned(),
+            Tensor::new(&[made.full_scale], &Device::Cpu)?,
+        ));
         Ok(state)
     }
 
     fn restore(&mut self, state: &HashMap<String, Tensor>, _steps: u64) -> Result<()> {
-        self.restore_weights(state)?;
-        if self.bank.is_none() {
-            let features = state.get(FEATURES).ok_or_else(|| missing(FEATURES))?;
-            self.features = features.flatten_all()?.to_vec1()?;
-        }
-        Ok(())
+        self.restore_weights(state)
+    }
+
+    fn begins_anew(&self) -> bool {
+        self.made.is_none()
     }
 
     fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
         self.network.restore(state)?;
-        self.bank = match state.get(BANK) {
-            Some(vectors) => Some(MemoryBank::from_tensor(vectors)?.on(&self.device)?),
-            None => None,
-        };
-        if self.bank.is_some() {
-            let scale = state.get(FULL_SCALE).ok_or_else(|| missing(FULL_SCALE))?;
-            self.full_scale = scale
-                .flatten_all()?
-                .to_vec1::<f32>()?
-                .first()
-                .copied()
-                .unwrap_or(1.0);
+        self.made = None;
+        if !state.contains_key(BANK) {
+            return Ok(());
         }
+        let get = |name: &str| state.get(name).ok_or_else(|| missing(name));
+        let sides = self.settings.sides().len();
+        let usual: Vec<Option<f32>> = match state.get(USUAL) {
+            Some(usual) => usual.to_vec1()?.into_iter().map(Some).collect(),
+            None => vec![None],
+        };
+        if usual.len() != sides {
+            return Err(missing(USUAL));
+        }
+        let mut banks = Vec::with_capacity(sides);
+        for (size, usual) in usual.into_iter().enumerate() {
+            let bank = MemoryBank::from_tensor(get(&bank_name(size))?)?;
+            banks.push((bank.on(&self.device)?, usual));
+        }
+        let scale: Vec<f32> = get(FULL_SCALE)?.flatten_all()?.to_vec1()?;
+        self.made = Some(Made {
+            unseen: match banks.iter().all(|(_, usual)| usual.is_some()) {
+                true => Unseen::restored(state)?,
+                false => Unseen::default(),
+            },
+            banks,
+            full_scale: scale.first().copied().unwrap_or(1.0),
+        });
         Ok(())
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
-        let bank = self.bank.clone().ok_or_else(|| missing(BANK))?;
-        let scoring = Scoring {
-            sigma: self.settings.sigma,
-            reweight: Some(self.settings.reweight).filter(|&count| count > 0),
-        };
-        let detector = PatchCore::new(
+        let made = self.made.as_ref().ok_or_else(|| missing(BANK))?;
+        let banks = made.banks.iter().zip(self.settings.sides());
+        let banks = banks.map(|((bank, usual), side)| SizeBank {
+            side,
+            bank: bank.clone(),
+            usual: usual.unwrap_or(1.0),
+        });
+        let detector = PatchCore::with_banks(
             self.network.network().clone(),
             self.embedding(),
-            bank,
+            banks.collect(),
             self.crop,
-            scoring,
+            self.settings.scoring(),
         )?;
-        Ok(Box::new(detector.with_full_scale(self.full_scale)))
+        Ok(Box::new(detector.with_full_scale(made.full_scale)))
+    }
+
+    fn unseen_scores(&self) -> Option<&[(usize, f32)]> {
+        self.made.as_ref().map(|made| made.unseen.0.as_slice())
+    }
+}
+
+/// The name of the bank of a size's number in a checkpoint.
+fn bank_name(size: usize) -> String {
+    match size {
+        0 => BANK.to_owned(),
+        more => format!("{BANK}.{more}"),
     }
 }
 

@@ -94,7 +94,7 @@ fn metrics(criterion: &mut Criterion) {
     group.finish();
 
     criterion.bench_function("image score 256x256", |bencher| {
-        bencher.iter(|| image_score(black_box(&maps[0].0), SIDE, SIDE));
+        bencher.iter(|| image_score(black_box(&maps[0].0), SIDE, SIDE, 21));
     });
 }
 

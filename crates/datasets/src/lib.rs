@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod alike;
+mod appearance;
 mod category;
 pub mod check;
 mod decode;
@@ -69,6 +70,7 @@ mod train_image;
 mod truth;
 mod walk;
 
+pub use appearance::Appearance;
 pub use category::Category;
 pub use decode::{Picture, load_gray, load_picture, load_rgb, picture_size};
 pub use discover::{CategoryFiles, Purpose, TestFile, categories, is_category, read_folders};

@@ -145,8 +145,10 @@ impl Detector for Template {
                     distances.fold(0.0, f32::max)
                 })
                 .collect();
+            let score = scores.iter().copied().fold(0.0, f32::max);
             Detection {
-                score: scores.iter().copied().fold(0.0, f32::max),
+                score,
+                verdict_score: score,
                 map: AnomalyMap {
                     width: image.width(),
                     height: image.height(),

@@ -219,6 +219,7 @@ mod tests {
                     scores: image.pixels().map(|pixel| f32::from(pixel[0])).collect(),
                 },
                 score: 0.0,
+                verdict_score: 0.0,
                 reconstruction: None,
             };
             Ok(images.iter().map(one).collect())

@@ -54,9 +54,9 @@ pub enum MetricError {
     /// The largest false positive rate of AUPRO is not in `(0, 1]`.
     #[error("the limit of AUPRO must be above 0 and at most 1, got {0}")]
     Limit(f64),
-    /// A quantile is not in `[0, 1]`.
-    #[error("a quantile must be between 0 and 1, got {0}")]
-    Quantile(f64),
+    /// A rate or a confidence is not in `(0, 1)`.
+    #[error("a rate or a confidence must be above 0 and below 1, got {0}")]
+    Share(f64),
     /// The number of histogram bins (or of kept bits) is out of range.
     #[error("unusable histogram resolution: {0}")]
     Resolution(&'static str),

@@ -23,7 +23,7 @@
 //! A NaN is an error, and so is a ground truth of one class only, for which none of the metrics is defined.
 //!
 //! ```
-//! use flawforge_metrics::{AUPRO_LIMIT, PixelScores, image_score};
+//! use flawforge_metrics::{AUPRO_LIMIT, PixelScores, verdict_score};
 //!
 //! # fn main() -> Result<(), flawforge_metrics::MetricError> {
 //! // A 4×2 map whose anomalous left half scores high, but for one pixel, and a map of a normal image.
@@ -37,7 +37,7 @@
 //! first.merge(second)?;
 //! let metrics = first.finish(AUPRO_LIMIT)?;
 //! assert!(metrics.auroc > 0.9 && metrics.auroc < 1.0);
-//! assert!(image_score(&found, 4, 2) > image_score(&[0.05; 8], 4, 2));
+//! assert!(verdict_score(&found, 4, 2) > verdict_score(&[0.05; 8], 4, 2));
 //! # Ok(())
 //! # }
 //! ```
@@ -46,12 +46,14 @@
 
 mod accumulate;
 mod aupro;
+mod binomial;
 mod components;
 mod error;
 mod histogram;
 mod image_score;
 mod key;
 mod metric;
+mod promise;
 mod radix;
 mod ranking;
 mod sweep;
@@ -60,10 +62,14 @@ mod truth;
 
 pub use accumulate::{ErrorBound, ImageMetrics, ImageScores, PixelMetrics, PixelScores};
 pub use aupro::{AUPRO_LIMIT, MapWithTruth, aupro};
+pub use binomial::{Interval, proportion_interval};
 pub use error::MetricError;
 pub use histogram::Bins;
-pub use image_score::{IMAGE_SCORE_WINDOW, image_score};
+pub use image_score::{
+    HIGH_PIXELS, IMAGE_SCORE_WINDOW, high_pixel, image_score, image_score_window, verdict_score,
+};
 pub use metric::{Metric, Scores, UnknownMetric};
+pub use promise::{Promise, promised_threshold};
 pub use ranking::{auroc, average_precision};
 pub use threshold::best_f1;
 pub use truth::Truth;

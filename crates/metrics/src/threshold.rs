@@ -1,38 +1,13 @@
 //! From scores to decisions. Everywhere in this module an image (or pixel) is called anomalous when its score
 //! is **at or above** the threshold.
 //!
-//! A threshold for use is chosen on held-out normal images with [`from_normal_scores`]; no test image takes
-//! part. [`best_f1`] looks at the truths and so tells how good a threshold *could* be, not which to use.
+//! A threshold for use is chosen on the scores of normal images with [`promised_threshold`](crate::promised_threshold); no test
+//! image takes part. [`best_f1`] looks at the truths and so tells how good a threshold *could* be, not which to use.
 
-use crate::error::{MetricError, both_classes, no_nan};
+use crate::error::{MetricError, both_classes};
 use crate::key::score;
 use crate::ranking::{Groups, split};
 use crate::truth::Truth;
-
-/// The lowest threshold that leaves at least the fraction `quantile` of the held-out normal scores below it,
-/// in the unit of the scores. `quantile = 1` leaves all of them below, `0.95` lets at most one in twenty be
-/// called anomalous.
-///
-/// # Errors
-/// [`MetricError::Empty`], [`MetricError::NotANumber`], [`MetricError::Quantile`] unless
-/// `0 <= quantile <= 1`.
-pub fn from_normal_scores(normal: &[f32], quantile: f64) -> Result<f32, MetricError> {
-    if normal.is_empty() {
-        return Err(MetricError::Empty);
-    }
-    if !(0.0..=1.0).contains(&quantile) {
-        return Err(MetricError::Quantile(quantile));
-    }
-    no_nan(normal)?;
-    let mut sorted = normal.to_vec();
-    sorted.sort_by(f32::total_cmp);
-    // A hair is taken off, because 0.95 * 20 is a little more than 19 in binary.
-    let below = (quantile * sorted.len() as f64 - 1e-9).ceil() as usize;
-    Ok(match below.checked_sub(1) {
-        Some(last) => sorted[last].next_up(),
-        None => sorted[0],
-    })
-}
 
 /// The decision with the largest F1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,20 +59,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantile_of_the_normal_scores_stays_below_the_threshold() {
-        let scores: Vec<f32> = (0..20).rev().map(|i| i as f32).collect();
-        for (quantile, below) in [(0.0, 0), (0.05, 1), (0.5, 10), (0.95, 19), (0.951, 20), (1.0, 20)] {
-            let threshold = from_normal_scores(&scores, quantile).unwrap();
-            assert_eq!(
-                scores.iter().filter(|score| **score < threshold).count(),
-                below,
-                "{quantile}"
-            );
-        }
-        assert_eq!(from_normal_scores(&[0.25, 0.25], 0.5).unwrap(), 0.25f32.next_up());
-    }
-
-    #[test]
     fn the_best_f1_by_hand() {
         // At 0.6: 2 hits, 1 alarm, 3 anomalous: F1 = 4 / 6. At 0.2: 3 hits, 2 alarms: F1 = 6 / 8.
         let best = best_f1(
@@ -121,12 +82,6 @@ mod tests {
 
     #[test]
     fn unusable_input_is_a_typed_error() {
-        assert_eq!(from_normal_scores(&[], 0.5), Err(MetricError::Empty));
-        assert_eq!(from_normal_scores(&[1.0], 1.1), Err(MetricError::Quantile(1.1)));
-        assert_eq!(
-            from_normal_scores(&[1.0, f32::NAN], 0.5),
-            Err(MetricError::NotANumber { index: 1 })
-        );
         assert!(matches!(
             best_f1(&[0.1], &[true]),
             Err(MetricError::OneClass { .. })

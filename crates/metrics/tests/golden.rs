@@ -127,7 +127,7 @@ fn pixels_agree_with_scikit_learn_and_scipy() {
                     )
                 })
                 .collect();
-            let best = f64::from(image_score(&scores, case.width, case.height));
+            let best = f64::from(image_score(&scores, case.width, case.height, 21));
             assert_near(best, case.image_scores[number], 1e-6, &case.name);
             maps.push((scores, mask));
         }

@@ -23,8 +23,11 @@ pub struct View {
 pub struct Detection {
     /// The anomaly map, unsmoothed.
     pub map: AnomalyMap,
-    /// The image score: larger is more anomalous.
+    /// The image score of the method's published protocol: larger is more anomalous.
     pub score: f32,
+    /// The image score that verdicts are made on, in the unit of the map; the same as `score` where that sees small flaws and
+    /// those at the border ([`flawforge_metrics::verdict_score`] where it does not).
+    pub verdict_score: f32,
     /// The image as the detector thinks it should look, where it has such a picture and was told to hand it out.
     pub reconstruction: Option<RgbImage>,
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Tensor};
-use flawforge_metrics::image_score;
+use flawforge_metrics::{image_score, image_score_window, verdict_score};
 use flawforge_ops::inference::{self, Activations};
 use flawforge_ops::{Mode, Precision, concat, softmax};
 use flawforge_resample::Resizing;
@@ -175,8 +175,11 @@ impl Draem {
                     let bytes = reconstruction.iter().copied().map(to_byte).collect();
                     RgbImage::from_raw(self.width, self.height, bytes)
                 };
+                let (width, height) = (self.width as usize, self.height as usize);
+                let window = image_score_window(width, height);
                 Detection {
-                    score: image_score(scores, self.width as usize, self.height as usize),
+                    score: image_score(scores, width, height, window),
+                    verdict_score: verdict_score(scores, width, height),
                     map: AnomalyMap {
                         width: self.width,
                         height: self.height,

@@ -1,6 +1,7 @@
 //! The detector of NSA.
 
 use candle_core::{Device, Tensor};
+use flawforge_metrics::verdict_score;
 use flawforge_ops::{Mode, Precision};
 use flawforge_resample::Resizing;
 use image::RgbImage;
@@ -65,6 +66,7 @@ impl NsaDetector {
         let output = self.infer(&bytes_to_tensor(&[&seen], &self.device)?)?;
         let scores: Vec<f32> = output.flatten_all()?.to_vec1()?;
         let mean = scores.iter().map(|&score| f64::from(score)).sum::<f64>() / scores.len() as f64;
+        let verdict_score = verdict_score(&scores, seen.width() as usize, seen.height() as usize);
         let whole = self.crop.placed(AnomalyMap {
             width: seen.width(),
             height: seen.height(),
@@ -73,6 +75,7 @@ impl NsaDetector {
         Ok(Detection {
             map: whole.resized(self.crop.map.0, self.crop.map.1),
             score: mean as f32,
+            verdict_score,
             reconstruction: None,
         })
     }

@@ -77,6 +77,7 @@ mod tests {
                     scores: vec![0.0; 256],
                 },
                 score: 0.0,
+                verdict_score: 0.0,
                 reconstruction: None,
             };
             Ok(images.iter().map(detection).collect())

@@ -23,8 +23,9 @@ use crate::error::{Result, TrainingError};
 use crate::experiment::{Experiment, MethodSettings};
 use crate::fit::hold_out;
 use crate::methods::backbone::Backbone;
-use crate::methods::forge;
+use crate::methods::{forge, patchcore};
 use crate::recipe::{Batch, Part};
+use crate::settings::Split;
 
 /// What a training would cost.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,9 +121,9 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
                 let picks = places * group.coreset_ratio;
                 patches += places;
                 choice += places * picks * speeds.choice(group.projection)?;
-                // Each image is compared with the others; for the score alone most of its patches with few of theirs.
-                let share = if group.sides.len() > 1 { 1.0 } else { LEFT_OUT };
-                search += share * places * picks * group.embedding as f64 / speed;
+                // Many images are compared with the others.
+                let left_out = places * (patchcore::LEFT_OUT.min(images)) as f64 / images as f64;
+                search += left_out * picks * group.embedding as f64 / speed;
             }
             let vectors = patches * (1.0 + group.coreset_ratio) * group.embedding as f64 * 4.0
                 + patches * group.projection as f64 * 4.0;
@@ -146,9 +147,6 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
         basis,
     })
 }
-
-/// Share of the vectors that a patch of a normal image is compared with, to score the image by the others (proposal).
-const LEFT_OUT: f64 = 0.3;
 
 /// The same for forge: features of all images, the search for nearest vectors, the training of the head.
 fn forge(
@@ -240,7 +238,13 @@ fn by_steps(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Resu
         }
         _ => NSA * pixels(experiment) * (batch * width(experiment)) as f64,
     };
-    let total = seconds * work / faster * experiment.steps(images) as f64;
+    let steps = experiment.steps(images) as f64;
+    // Short trainings beside the whole one.
+    let folds = match experiment.calibration.split(images) {
+        Split::Folds(folds) => folds as f64 * experiment.calibration.fold_steps,
+        Split::HeldOut(_) | Split::None => 0.0,
+    };
+    let total = seconds * work / faster * steps * (1.0 + folds);
     Ok((total, bytes, basis))
 }
 

@@ -36,7 +36,7 @@
 //!
 //! let run = Run::open(out.path())?;
 //! let scored = run.score(&category.test[0].image)?;
-//! println!("score {}, verdict {:?}", scored.score, scored.verdict);
+//! println!("score {}, verdict {:?}", scored.verdict_score, scored.verdict);
 //! let evaluation = evaluate(run.detector()?.as_ref(), &category)?;
 //! println!("image AUROC after two steps: {:?}", evaluation.scores.get(&Metric::ImageAuroc));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -44,6 +44,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod decision;
 mod device;
 mod error;
 pub mod estimate;
@@ -59,6 +60,7 @@ mod run_files;
 mod scorer;
 pub mod settings;
 
+pub use decision::{Decision, Found, Rule, Verdict};
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
 pub use evaluate::{
@@ -70,6 +72,6 @@ pub use methods::Method;
 pub use product::Product;
 pub use profile::Profile;
 pub use recipe::Recipe;
-pub use run::{Run, Scored, Verdict};
+pub use run::{Run, Scored};
 pub use run_files::RunFiles;
 pub use scorer::{Measured, Scorer};

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use candle_core::{Device, Tensor};
-use flawforge_datasets::{Loading, PixelScale};
+use flawforge_datasets::{Appearance, Loading, PixelScale};
 use flawforge_models::{AnomalyMap, Detector};
 use flawforge_ops::Precision;
 use image::RgbImage;
 
+use crate::decision::{Decision, Rule, Verdict};
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
-use crate::fit::{Calibrated, DataDigests, Header, Places, Threshold, read_checkpoint};
+use crate::fit::{Calibrated, DataDigests, Header, Places, read_checkpoint};
 use crate::run_files::RunFiles;
 
 /// A run that was trained, at least up to its first checkpoint.
@@ -29,33 +30,16 @@ pub struct Run {
     detector: OnceLock<Box<dyn Detector>>,
 }
 
-/// Whether an image is anomalous, by the run's decision threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// The score is below the threshold.
-    Normal,
-    /// The score is at least the threshold.
-    Anomalous,
-}
-
-impl Verdict {
-    /// `normal` or `anomalous`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Anomalous => "anomalous",
-        }
-    }
-}
-
 /// What a run says of one image.
 #[derive(Debug, Clone)]
 pub struct Scored {
-    /// The image score: larger is more anomalous.
+    /// The image score of the method's published protocol: larger is more anomalous.
     pub score: f32,
+    /// The image score that the verdict is made on.
+    pub verdict_score: f32,
     /// The anomaly map at the image's own size.
     pub map: AnomalyMap,
-    /// The verdict; none where the run has no threshold.
+    /// The verdict by the run's own rule; none where the run is not calibrated.
     pub verdict: Option<Verdict>,
 }
 
@@ -105,22 +89,32 @@ impl Run {
             .inspect(&[image])?
             .pop()
             .ok_or_else(|| TrainingError::Batches("the detector returned nothing".to_owned()))?;
+        let decision = self.decision(&self.rule())?;
         Ok(Scored {
             score: detection.score,
+            verdict_score: detection.verdict_score,
             map: detection.map,
-            verdict: self.verdict(detection.score),
+            verdict: decision.map(|decision| decision.verdict(detection.verdict_score)),
         })
     }
 
-    /// The verdict on an image score; none where the run has no threshold.
-    pub fn verdict(&self, score: f32) -> Option<Verdict> {
-        self.threshold().map(|threshold| {
-            if score >= threshold.score {
-                Verdict::Anomalous
-            } else {
-                Verdict::Normal
-            }
-        })
+    /// What the run's own settings ask of verdicts.
+    pub fn rule(&self) -> Rule {
+        Rule::of(&self.experiment.calibration)
+    }
+
+    /// The thresholds by a rule, which needs no training; `None` where the run was not calibrated: its training is not finished,
+    /// or its settings forbid it.
+    ///
+    /// # Errors
+    /// As [`Calibrated::decide`].
+    pub fn decision(&self, rule: &Rule) -> Result<Option<Decision>> {
+        self.calibrated().map(|scores| scores.decide(rule)).transpose()
+    }
+
+    /// What the normal images that it was trained on look like.
+    pub fn appearance(&self) -> Option<&Appearance> {
+        self.header.data.appearance.as_ref()
     }
 
     /// The detector with the weights of the checkpoint, in the precision of the settings.
@@ -189,12 +183,7 @@ impl Run {
         self.header.total_steps
     }
 
-    /// The decision threshold, if the training is finished and one was found.
-    pub fn threshold(&self) -> Option<&Threshold> {
-        self.calibrated().map(|calibrated| &calibrated.threshold)
-    }
-
-    /// The threshold with the scores that it was found on.
+    /// The scores that thresholds are found on, if the training is finished and there are any.
     pub fn calibrated(&self) -> Option<&Calibrated> {
         self.header.calibrated.as_ref()
     }

@@ -36,6 +36,7 @@ impl Detector for Redness {
                     scores,
                 },
                 score,
+                verdict_score: score,
                 reconstruction: None,
             }
         };

@@ -5,6 +5,7 @@ mod support;
 use flawforge_augment::Selection;
 use flawforge_datasets::{Category, demo as demo_data};
 use flawforge_metrics::Metric;
+use flawforge_training::fit::Origin;
 use flawforge_training::{Experiment, Method, Product, Profile, Run, TrainOptions, evaluate, train};
 use support::{quiet, textures};
 
@@ -34,9 +35,9 @@ fn random_features_find_the_demo_defects_and_a_run_stands_alone() {
     assert!(auroc > 0.6, "pixel AUROC {auroc}");
     assert!(detector.full_scale() > 0.0);
     // All normal images calibrate the threshold, each as if it had not been seen.
-    let threshold = run.threshold().unwrap();
-    assert_eq!((threshold.normal, threshold.held_out), (images, true));
-    let unseen = &run.calibrated().unwrap().scores[..images];
+    let calibrated = run.calibrated().unwrap();
+    let unseen: Vec<_> = calibrated.normal().collect();
+    assert_eq!((unseen.len(), calibrated.origin), (images, Origin::LeftOut));
     for (scored, train) in unseen.iter().zip(&category.train) {
         assert_eq!((&scored.image, &scored.kind), (&train.name, &None));
         assert!(scored.score.is_finite());

@@ -63,7 +63,7 @@ fn what_is_learnt_does_not_depend_on_what_is_held() {
             let images = load(dir.path(), config, held);
             let out = dir.path().join(format!("{case}-{name}"));
             let report = train(config, &images, textures(), &out, &quiet()).unwrap();
-            (learnt(&out), report.data, report.threshold)
+            (learnt(&out), report.data, report.calibrated)
         };
         let all = run(1 << 30, "all");
         assert!(!all.0.is_empty());

@@ -1,31 +1,18 @@
 //! Which images look unlike the others: by shape, brightness, color, sharpness, and as small pictures.
-//!
-//! All measures are robust: medians, and median deviations from them. Where images differ much from each other, nothing is
-//! called unlike.
 
 use image::RgbImage;
 use rayon::prelude::*;
 
 use super::glance::{detail_of, reduced};
+use crate::appearance::{Appearance, Usual};
 
 /// Side of the small pictures in pixels.
 pub(crate) const SIDE: u32 = 32;
 
 /// Fewer images than these have no usual look (proposal).
 const FEWEST: usize = 8;
-/// Most images have the shape of most others, or shape says nothing (proposal).
-const MAJORITY: f64 = 0.85;
-/// A shape is unlike when width through height differs by this share (proposal).
-const SHAPE: f64 = 0.1;
-/// A size is unlike when its side differs by this factor, and by so many median deviations (proposal).
-const SIZE: (f64, f64) = (1.5, 8.0);
-/// A brightness is unlike when it differs by this much of 255, and by so many median deviations (proposal).
-const BRIGHTNESS: (f64, f64) = (40.0, 10.0);
-/// As brightness, for red or blue less green (proposal).
-const COLOR: (f64, f64) = (15.0, 10.0);
-/// As brightness, for sharpness in powers of two (proposal).
-const SHARPNESS: (f64, f64) = (1.5, 8.0);
-/// As brightness, for the distance from the median picture (proposal).
+/// A picture is unlike when it is this far from the median picture, in levels, and so many median deviations farther than the others
+/// (proposal).
 const PICTURE: (f64, f64) = (12.0, 8.0);
 
 /// How an image looks.
@@ -65,7 +52,7 @@ impl Look {
     }
 
     /// Means of red less green and blue less green.
-    fn color(&self) -> [f64; 2] {
+    pub(crate) fn color(&self) -> [f64; 2] {
         let mut sums = [0i64; 2];
         for pixel in self.small.pixels() {
             let [r, g, b] = pixel.0.map(i64::from);
@@ -91,66 +78,14 @@ pub(crate) fn unlike(looks: &[Look]) -> Vec<Unlike> {
     if looks.len() < FEWEST {
         return Vec::new();
     }
-    let shape = |look: &Look| (f64::from(look.size.0) / f64::from(look.size.1)).ln();
-    let area = |look: &Look| (f64::from(look.size.0) * f64::from(look.size.1)).ln() / 2.0;
-    let shapes = Usual::of(looks.iter().map(shape));
-    let areas = Usual::of(looks.iter().map(area));
-    let levels = Usual::of(looks.iter().map(|look| look.level));
-    let colors = [0, 1].map(|i| Usual::of(looks.iter().map(|look| look.color()[i])));
-    let sharpness = |look: &Look| (look.detail + 0.25).log2();
-    let sharp = Usual::of(looks.iter().map(sharpness));
+    let Some(appearance) = Appearance::of_pictures(looks) else {
+        return Vec::new();
+    };
     let far = distances(looks);
     let distance = Usual::of(far.iter().copied());
-    let most = |usual: &Usual, limit: f64, of: &dyn Fn(&Look) -> f64| {
-        let alike = looks.iter().filter(|look| usual.off(of(look)) <= limit).count();
-        alike as f64 >= MAJORITY * looks.len() as f64
-    };
-    let shape_says = most(&shapes, SHAPE, &shape);
-    let usual_size = looks
-        .iter()
-        .find(|look| shapes.off(shape(look)) <= SHAPE && areas.off(area(look)) <= SIZE.0.ln())
-        .map_or((0, 0), |look| look.size);
     let reason = |place: usize, look: &Look| -> Option<(String, f64)> {
-        let sizes = || {
-            let ((w, h), (others_w, others_h)) = (look.size, usual_size);
-            format!("{w}x{h}, others {others_w}x{others_h}")
-        };
-        if shape_says && shapes.off(shape(look)) > SHAPE {
-            return Some((sizes(), shapes.off(shape(look)) / SHAPE));
-        }
-        if let Some(degree) = areas.beyond(area(look), (SIZE.0.ln(), SIZE.1)) {
-            return Some((sizes(), degree));
-        }
-        if let Some(degree) = levels.beyond(look.level, BRIGHTNESS) {
-            let than = if look.level > levels.median {
-                "brighter"
-            } else {
-                "darker"
-            };
-            let said = format!("{than}: {:.0} of 255, others {:.0}", look.level, levels.median);
-            return Some((said, degree));
-        }
-        for ((usual, value), name) in colors.iter().zip(look.color()).zip(["red", "blue"]) {
-            if let Some(degree) = usual.beyond(value, COLOR) {
-                let said = format!(
-                    "another color: {name} less green is {value:.0}, others {:.0}",
-                    usual.median
-                );
-                return Some((said, degree));
-            }
-        }
-        if let Some(degree) = sharp.beyond(sharpness(look), SHARPNESS) {
-            let than = if sharpness(look) < sharp.median {
-                "blurred"
-            } else {
-                "noisier or sharper"
-            };
-            let others = sharp.median.exp2() - 0.25;
-            let said = format!(
-                "{than}: neighbouring pixels bend by {:.1} levels, others {others:.1}",
-                look.detail
-            );
-            return Some((said, degree));
+        if let Some(first) = appearance.reasons(look, "others").into_iter().next() {
+            return Some(first);
         }
         let degree = distance.above(far[place], PICTURE)?;
         let said = format!(
@@ -196,42 +131,4 @@ fn distances(looks: &[Look]) -> Vec<f64> {
             sum as f64 / length as f64
         })
         .collect()
-}
-
-/// Median and median deviation of a measure.
-struct Usual {
-    median: f64,
-    spread: f64,
-}
-
-impl Usual {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let values: Vec<f64> = values.collect();
-        let middle = median(values.clone());
-        let spread = median(values.iter().map(|value| (value - middle).abs()).collect());
-        Self {
-            median: middle,
-            spread,
-        }
-    }
-
-    fn off(&self, value: f64) -> f64 {
-        (value - self.median).abs()
-    }
-
-    /// How many times the limit a value is away from the median, if it is over: at least so much, and so many deviations.
-    fn beyond(&self, value: f64, (least, deviations): (f64, f64)) -> Option<f64> {
-        let degree = self.off(value) / least.max(deviations * self.spread);
-        (degree > 1.0).then_some(degree)
-    }
-
-    /// The same for values above the median alone.
-    fn above(&self, value: f64, limit: (f64, f64)) -> Option<f64> {
-        self.beyond(value, limit).filter(|_| value > self.median)
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -17,6 +17,7 @@ use flawforge::training::{EvaluateOptions, Evaluation, Run, evaluate_set};
 use super::facts::{EVALUATION, Facts, HEAT_MAPS, SCORES, Sorts, Written, move_results};
 use super::inventory::say_tests;
 use super::source::{CategoryArgs, make_folder, say};
+use super::verdicts::VerdictArgs;
 
 /// Options of `evaluate`.
 #[derive(Args, Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct EvaluateArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    #[command(flatten)]
+    verdicts: VerdictArgs,
     /// Score pixels at the resolution of the files instead of the network's, where thin defects may vanish
     #[arg(long)]
     at_file_size: bool,
@@ -68,7 +71,8 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     }
     say(&tests.notes);
     say_tests(&tests, &trained_on(&run, &tests));
-    let facts = Facts::new(&run, args.category.place(), &tests);
+    let decision = args.verdicts.decision(&run)?;
+    let facts = Facts::new(&run, decision, args.category.place(), &tests);
     let kept = match writable.is_ok() {
         true => facts.keep_earlier(&out)?,
         false => None,

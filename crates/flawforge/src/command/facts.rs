@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use flawforge::datasets::TestSet;
-use flawforge::training::fit::Threshold;
-use flawforge::training::{Evaluation, Run};
+use flawforge::training::{Decision, Evaluation, Run};
 use serde::{Deserialize, Serialize};
 
 use super::source::make_folder;
@@ -53,9 +52,9 @@ pub(crate) struct Facts {
     run: String,
     /// Its steps.
     step: u64,
-    /// Its decision threshold.
+    /// Its thresholds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    threshold: Option<Threshold>,
+    decision: Option<Decision>,
 }
 
 /// `evaluation.json`.
@@ -77,7 +76,7 @@ struct Earlier {
 
 impl Facts {
     /// The facts of an evaluation of `run` on test images.
-    pub(crate) fn new(run: &Run, source: String, tests: &TestSet<'_>) -> Self {
+    pub(crate) fn new(run: &Run, decision: Option<Decision>, source: String, tests: &TestSet<'_>) -> Self {
         Self {
             source,
             layout: tests.files.map(|files| files.layout.to_string()),
@@ -85,7 +84,7 @@ impl Facts {
             images_digest: tests.digest.clone(),
             run: run.file().display().to_string(),
             step: run.step(),
-            threshold: run.threshold().cloned(),
+            decision,
         }
     }
 

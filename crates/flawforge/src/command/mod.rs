@@ -11,3 +11,4 @@ pub(crate) mod select;
 pub(crate) mod simulate;
 pub(crate) mod source;
 pub(crate) mod train;
+mod verdicts;

@@ -12,10 +12,11 @@ use flawforge::models::AnomalyMap;
 use flawforge::ops::Precision;
 use flawforge::pictures::{HeatMap, Scale, write_png};
 use flawforge::source::real_path;
-use flawforge::training::{Run, Verdict};
+use flawforge::training::Run;
 use image::{ImageBuffer, ImageFormat, Luma, RgbImage};
 
 use super::source::{make_folder, say};
+use super::verdicts::VerdictArgs;
 
 /// How much of the image the overlay hides where the score is highest.
 const OPACITY: f32 = 0.7;
@@ -39,6 +40,8 @@ pub(crate) struct PredictArgs {
     /// patches. NAME_heat.png shows the map in colors, NAME_overlay.png lays it over the image.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    verdicts: VerdictArgs,
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
@@ -50,10 +53,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     let detector = run.detector_in(args.precision.unwrap_or(run.precision()))?;
     let images = list(&args.input, &args.out)?;
     make_folder(&args.out)?;
-    let threshold = run.threshold();
-    if threshold.is_none() {
-        log::info!("the run has no decision threshold: scores.csv has no verdicts");
-    }
+    let decision = args.verdicts.decision(&run)?;
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["image", "width", "height", "score", "threshold", "verdict"])?;
     let mut names = BTreeSet::new();
@@ -79,13 +79,17 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
         for ((path, image), detection) in loaded.iter().zip(&detections) {
             let name = unique_name(&args.input, path, &mut names);
             write_pictures(&args.out, &name, image, &detection.map, detector.full_scale())?;
-            let limit = threshold.map_or_else(String::new, |threshold| threshold.score.to_string());
-            let verdict = run.verdict(detection.score).map_or("", Verdict::name);
+            let limit = decision
+                .as_ref()
+                .map_or_else(String::new, |decision| decision.threshold.to_string());
+            let verdict = decision
+                .as_ref()
+                .map_or("", |decision| decision.verdict(detection.verdict_score).name());
             table.write_record([
                 path_text(path),
                 image.width().to_string(),
                 image.height().to_string(),
-                detection.score.to_string(),
+                detection.verdict_score.to_string(),
                 limit,
                 verdict.to_owned(),
             ])?;

@@ -77,8 +77,10 @@ impl Forge {
         let map = self
             .fusion
             .fused(&self.fusion.sum(&distances), probabilities.as_ref());
+        let score = self.fusion.score(&map);
         Ok(Detection {
-            score: self.fusion.score(&map),
+            score,
+            verdict_score: score,
             map,
             reconstruction: None,
         })

@@ -26,7 +26,7 @@ pub struct SizeBank {
 /// PatchCore's detector: as anomalous as a patch is far from its nearest neighbour in the memory bank.
 ///
 /// Scores are squared distances: at least zero, without an upper bound. With banks at several sizes they are sums of squared
-/// distances, in units of what is usual at each ([`Scoring::joined`]).
+/// distances, in units of what is usual at each ([`Scoring::detection`]).
 #[derive(Clone)]
 pub struct PatchCore {
     extractor: Arc<dyn FeatureExtractor>,
@@ -108,13 +108,7 @@ impl PatchCore {
             let patches = patches.first().ok_or(ModelError::NoImages)?;
             sizes.push((self.scoring.compare(patches, bank, None)?, *usual));
         }
-        let (smooth, score) = self.scoring.joined(&sizes, &self.crop);
-        let map = self.crop.map;
-        Ok(Detection {
-            map: self.crop.placed(smooth)?.resized_as_pytorch(map.0, map.1),
-            score,
-            reconstruction: None,
-        })
+        self.scoring.detection(&sizes, &self.crop)
     }
 }
 

@@ -101,19 +101,6 @@ impl MemoryBank {
         Ok(self.0.nearest_among(among, queries)?)
     }
 
-    /// The query that is farthest from some of the vectors, and its nearest among them ([`Bank::farthest_among`]).
-    ///
-    /// # Errors
-    /// As [`nearest_among`](Self::nearest_among).
-    pub fn farthest_among(
-        &self,
-        among: &Among,
-        queries: &[f32],
-    ) -> Result<Option<(usize, Neighbor)>, ModelError> {
-        self.check(queries)?;
-        Ok(self.0.farthest_among(among, queries)?)
-    }
-
     fn check(&self, queries: &[f32]) -> Result<(), ModelError> {
         if !queries.len().is_multiple_of(self.length()) {
             return Err(ModelError::Vectors {

@@ -1,11 +1,11 @@
 //! From distances of patches to a map and an image score.
 
-use flawforge_ops::vectors::{Among, Neighbor};
+use flawforge_ops::vectors::Among;
 
 use super::embedding::Patches;
 use super::memory::MemoryBank;
 use super::smoothing::gaussian_blur;
-use crate::{AnomalyMap, CenterCrop, ModelError};
+use crate::{AnomalyMap, CenterCrop, Detection, ModelError};
 
 /// How distances become scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,9 +56,16 @@ impl Scoring {
                 farthest = place;
             }
         }
-        let nearest = neighbors.get(farthest).ok_or(ModelError::NoImages)?;
+        let nearest = *neighbors.get(farthest).ok_or(ModelError::NoImages)?;
+        let score = match self.reweight {
+            None => nearest.squared,
+            Some(count) => {
+                let query = &patches.vectors[farthest * bank.length()..][..bank.length()];
+                bank.reweighted(query, nearest, count, among)
+            }
+        };
         Ok(Compared {
-            score: self.score_of(patches, bank, among, farthest, *nearest),
+            score,
             squared: AnomalyMap {
                 width: patches.width as u32,
                 height: patches.height as u32,
@@ -67,58 +74,44 @@ impl Scoring {
         })
     }
 
-    /// The score alone of [`compare`](Self::compare), in less time.
-    ///
-    /// # Errors
-    /// As [`compare`](Self::compare).
-    pub fn score(&self, patches: &Patches, bank: &MemoryBank, among: &Among) -> Result<f32, ModelError> {
-        let farthest = bank.farthest_among(among, &patches.vectors)?;
-        let (place, nearest) = farthest.ok_or(ModelError::NoImages)?;
-        Ok(self.score_of(patches, bank, Some(among), place, nearest))
-    }
-
-    fn score_of(
-        &self,
-        patches: &Patches,
-        bank: &MemoryBank,
-        among: Option<&Among>,
-        farthest: usize,
-        nearest: Neighbor,
-    ) -> f32 {
-        match self.reweight {
-            None => nearest.squared,
-            Some(count) => {
-                let query = &patches.vectors[farthest * bank.length()..][..bank.length()];
-                bank.reweighted(query, nearest, count, among)
-            }
-        }
-    }
-
-    /// The smoothed map of a crop and the image's score, from what was compared at several sizes, each with what counts as far
-    /// there: the mean squared distance of normal patches.
+    /// What is detected in a crop, from what was compared at several sizes, each with what counts as far there: the mean squared
+    /// distance of normal patches.
     ///
     /// At one size these are the official map and score, in squared distances, whatever counts as far. At several, maps are summed
     /// in units of what counts as far, and the score is the largest of the smoothed sum (proposal).
-    pub fn joined(&self, sizes: &[(Compared, f32)], crop: &CenterCrop) -> (AnomalyMap, f32) {
+    ///
+    /// # Errors
+    /// As [`CenterCrop::placed`].
+    pub fn detection(&self, sizes: &[(Compared, f32)], crop: &CenterCrop) -> Result<Detection, ModelError> {
         let (width, height) = crop.crop;
-        if let [(one, _)] = sizes {
-            let map = one.squared.resized_as_pytorch(width, height);
-            return (gaussian_blur(&map, self.sigma), one.score);
-        }
-        let mut scores = vec![0.0; width as usize * height as usize];
-        for (compared, usual) in sizes {
-            let map = compared.squared.resized_as_pytorch(width, height);
-            for (sum, score) in scores.iter_mut().zip(&map.scores) {
-                *sum += score / usual;
+        let (smooth, score) = match sizes {
+            [(one, _)] => {
+                let map = one.squared.resized_as_pytorch(width, height);
+                (gaussian_blur(&map, self.sigma), one.score)
             }
-        }
-        let sum = AnomalyMap {
-            width,
-            height,
-            scores,
+            _ => {
+                let mut scores = vec![0.0; width as usize * height as usize];
+                for (compared, usual) in sizes {
+                    let map = compared.squared.resized_as_pytorch(width, height);
+                    for (sum, score) in scores.iter_mut().zip(&map.scores) {
+                        *sum += score / usual;
+                    }
+                }
+                let sum = AnomalyMap {
+                    width,
+                    height,
+                    scores,
+                };
+                let map = gaussian_blur(&sum, self.sigma);
+                let largest = map.scores.iter().copied().fold(0.0, f32::max);
+                (map, largest)
+            }
         };
-        let map = gaussian_blur(&sum, self.sigma);
-        let largest = map.scores.iter().copied().fold(0.0, f32::max);
-        (map, largest)
+        Ok(Detection {
+            map: crop.placed(smooth)?.resized_as_pytorch(crop.map.0, crop.map.1),
+            score,
+            verdict_score: score,
+            reconstruction: None,
+        })
     }
 }

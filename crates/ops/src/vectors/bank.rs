@@ -13,11 +13,6 @@ const COLUMNS: usize = 128;
 /// Candidates of a query that are kept before those that were overtaken are dropped.
 const CANDIDATES: usize = 64;
 
-/// Of so many groups of vectors one is looked at to bound how far a query is.
-const SAMPLED: usize = 8;
-/// Queries whose nearest vector is found before it is asked which others may still be farther.
-const FINISHED: usize = 48;
-
 /// A vector's nearest neighbour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbor {
@@ -121,7 +116,7 @@ impl Bank {
                 .collect();
             return bank.nearest(queries, &bounds);
         }
-        Ok(self.search(queries, &self.squares, 1))
+        Ok(self.search(queries, &self.squares))
     }
 
     /// The vectors for which `counts` says yes; `None` if there are none. They cost the memory of one number for each vector of the
@@ -145,45 +140,7 @@ impl Bank {
     /// As [`nearest`](Self::nearest); vectors of a bank of another size.
     pub fn nearest_among(&self, among: &Among, queries: &[f32]) -> Result<Vec<Neighbor>> {
         self.check_among(among, queries)?;
-        Ok(self.search(queries, &among.squares, 1))
-    }
-
-    /// The query that is farthest from its nearest vector, the first of several, and that vector; among some of the vectors, on the
-    /// processor. `None` without queries.
-    ///
-    /// Most queries need not be compared with all vectors: once they are nearer to some than one query is to all, they are
-    /// not the farthest.
-    ///
-    /// # Errors
-    /// As [`nearest_among`](Self::nearest_among).
-    pub fn farthest_among(&self, among: &Among, queries: &[f32]) -> Result<Option<(usize, Neighbor)>> {
-        self.check_among(among, queries)?;
-        let length = self.vectors.length();
-        let bounds = self.search(queries, &among.squares, SAMPLED);
-        let mut order: Vec<usize> = (0..bounds.len()).collect();
-        order.sort_by(|&a, &b| bounds[b].squared.total_cmp(&bounds[a].squared).then(a.cmp(&b)));
-        let mut farthest: Option<(usize, Neighbor)> = None;
-        let mut rest = order.as_slice();
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(FINISHED.min(rest.len()));
-            let chosen: Vec<f32> = now
-                .iter()
-                .flat_map(|&query| &queries[query * length..][..length])
-                .copied()
-                .collect();
-            for (&query, found) in now.iter().zip(self.search(&chosen, &among.squares, 1)) {
-                let further = farthest.is_none_or(|(place, best)| {
-                    found.squared > best.squared || (found.squared == best.squared && query < place)
-                });
-                if further {
-                    farthest = Some((query, found));
-                }
-            }
-            let least = farthest.map_or(f32::NEG_INFINITY, |(_, best)| best.squared);
-            let open = later.iter().position(|&query| bounds[query].squared < least);
-            rest = &later[..open.unwrap_or(later.len())];
-        }
-        Ok(farthest)
+        Ok(self.search(queries, &among.squares))
     }
 
     fn check(&self, queries: &[f32]) -> Result<()> {
@@ -206,19 +163,19 @@ impl Bank {
         Ok(())
     }
 
-    /// The nearest of the vectors whose square is finite, in every `sampled`-th group of them.
-    fn search(&self, queries: &[f32], squares: &[f32], sampled: usize) -> Vec<Neighbor> {
+    /// The nearest of the vectors whose square is finite.
+    fn search(&self, queries: &[f32], squares: &[f32]) -> Vec<Neighbor> {
         let length = self.vectors.length();
         // Every thread gets work, but a block stays as large as the caches like it where there are enough queries.
         let share = (queries.len() / length).div_ceil(rayon::current_num_threads());
         let block = share.div_ceil(share.div_ceil(BLOCK).max(1)).max(1);
         queries
             .par_chunks(block * length)
-            .flat_map_iter(|queries| self.nearest_of_block(queries, squares, sampled))
+            .flat_map_iter(|queries| self.nearest_of_block(queries, squares))
             .collect()
     }
 
-    fn nearest_of_block(&self, queries: &[f32], squares: &[f32], sampled: usize) -> Vec<Neighbor> {
+    fn nearest_of_block(&self, queries: &[f32], squares: &[f32]) -> Vec<Neighbor> {
         let (length, width) = (self.vectors.length(), self.vectors.width());
         let isa = self.vectors.isa();
         let tiles = Tiles::new(queries, length, isa);
@@ -228,7 +185,7 @@ impl Bank {
             .collect();
         let group = (COLUMNS / width).max(1);
         let mut dots = vec![0.0; tiles.padded_rows() * group * width];
-        for first in (0..self.vectors.panels()).step_by(group * sampled) {
+        for first in (0..self.vectors.panels()).step_by(group) {
             let panels = first..(first + group).min(self.vectors.panels());
             let stride = panels.len() * width;
             self.vectors.dots(&tiles, panels, &mut dots);

@@ -139,42 +139,16 @@ fn what_does_not_count_is_passed_over_as_if_it_were_not_there() {
                 for (found, wanted) in found.iter().zip(&wanted) {
                     assert_eq!((found.index, found.squared), (kept[wanted.index], wanted.squared));
                 }
-                let mut farthest = 0;
-                for (place, one) in found.iter().enumerate() {
-                    if one.squared > found[farthest].squared {
-                        farthest = place;
-                    }
-                }
-                let there = bank.farthest_among(&among, &q).unwrap();
-                assert_eq!(there, Some((farthest, found[farthest])));
             }
         }
     }
     let bank = Bank::new(Panels::new(&numbers(30, 5), 3));
     assert!(bank.among(|_| false).is_none());
     let among = bank.among(|index| index > 3).unwrap();
-    assert_eq!(bank.farthest_among(&among, &[]).unwrap(), None);
+    assert_eq!(bank.nearest_among(&among, &[]).unwrap(), []);
     assert!(bank.nearest_among(&among, &[1.0]).is_err());
     let other = Bank::new(Panels::new(&numbers(3000, 5), 3));
     assert!(other.nearest_among(&among, &[1.0; 3]).is_err());
-}
-
-#[test]
-fn of_queries_equally_far_the_first_is_the_farthest() {
-    let length = 8;
-    let (few, m) = (numbers(20 * length, 11), numbers(900 * length, 12));
-    let q: Vec<f32> = (0..400)
-        .flat_map(|index| few[index % 20 * length..][..length].to_vec())
-        .collect();
-    let bank = Bank::new(Panels::new(&m, length));
-    let among = bank.among(|_| true).unwrap();
-    let found = bank.nearest(&q).unwrap();
-    let largest = found.iter().map(|one| one.squared).fold(0.0, f32::max);
-    let first = found.iter().position(|one| one.squared == largest).unwrap();
-    for threads in [1, 3] {
-        let there = with_threads(threads, || bank.farthest_among(&among, &q).unwrap());
-        assert_eq!(there, Some((first, found[first])));
-    }
 }
 
 /// The algorithm as it is defined: every vector measured against every pick.

@@ -24,8 +24,10 @@ pub struct ImageResult {
     pub defect: String,
     /// Whether the image shows a defect.
     pub defective: bool,
-    /// Image score.
+    /// Image score of the method's published protocol; the metrics are of these.
     pub score: f32,
+    /// Image score that verdicts are made on.
+    pub verdict_score: f32,
 }
 
 /// A detector's results on a category.
@@ -206,6 +208,7 @@ pub fn evaluate_set(
                     defect: test.defect.clone(),
                     defective: test.is_defective(),
                     score: detection.score,
+                    verdict_score: detection.verdict_score,
                 });
                 if options.at_file_size {
                     let own = tests.at_file_size(entry)?;

@@ -30,6 +30,7 @@ impl Detector for Redness {
                 Detection {
                     map,
                     score,
+                    verdict_score: score,
                     reconstruction: None,
                 }
             })

@@ -101,7 +101,7 @@ impl Experiment {
         }
         between("evaluation.batch", self.evaluation.batch as f64, 1.0, 4096.0)?;
         between("evaluation.aupro_limit", self.evaluation.aupro_limit, 1e-6, 1.0)?;
-        between("calibration.held_out", self.calibration.held_out, 0.0, 0.5)?;
+        self.calibration.check()?;
         between("every.log", self.every.log as f64, 1.0, f64::MAX)?;
         between("every.checkpoint", self.every.checkpoint as f64, 1.0, f64::MAX)?;
         self.settings.assembly().check(&self.frame())
@@ -134,6 +134,11 @@ impl Experiment {
     /// Whether the method scores its normal images as if it had not seen them, so that none need be held out for the threshold.
     pub fn leaves_one_out(&self) -> bool {
         self.settings.assembly().leaves_one_out()
+    }
+
+    /// Calibrates for [verdicts that count](Calibration::for_use), rather than for a table of metrics.
+    pub fn calibrate_for_use(&mut self) {
+        self.calibration = Calibration::for_use(self.leaves_one_out());
     }
 
     /// What a person should know before a training on so many images, in sentences: what memory forbids, for example.

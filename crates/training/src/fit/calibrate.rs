@@ -1,37 +1,36 @@
-//! The threshold of a verdict, from normal images and simulated anomalies (no choice is made on test images).
+//! The scores that decision thresholds are found on: of unseen normal images and of simulated anomalies, never of test images.
 
 use flawforge_augment::{Simulation, Stream, to_bytes};
 use flawforge_datasets::TrainImage;
-use flawforge_metrics::best_f1;
+use flawforge_metrics::high_pixel;
 use flawforge_models::Detector;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::experiment::Experiment;
+use crate::recipe::Unseen;
 
-/// A threshold on image scores, and what it was found on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Threshold {
-    /// An image whose score is at least this is called anomalous.
-    pub score: f32,
-    /// F1 of the threshold on the images that it was found on.
-    pub f1: f64,
-    /// Normal images used.
-    pub normal: usize,
-    /// Simulated anomalies used.
-    pub simulated: usize,
-    /// Whether these images were held out of training, or scored as if they had been. If not, the threshold may be low: the networks
-    /// know the images.
-    pub held_out: bool,
+/// Where the scores of normal images come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The images were held out of the training.
+    HeldOut,
+    /// Each image was scored by a short training on others.
+    CrossFitted,
+    /// Each image was scored against what was kept of the others.
+    LeftOut,
+    /// The images were trained on: later ones may score higher.
+    Trained,
 }
 
-/// A threshold with the scores that it was found on.
+/// The scores of a calibration; [`decide`](Self::decide) finds thresholds on them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibrated {
-    /// The threshold.
-    pub threshold: Threshold,
-    /// The scores, in the order of the images.
+    /// Where the scores of normal images come from.
+    pub origin: Origin,
+    /// The scores: of normal images, at least one, then of simulated anomalies.
     pub scores: Vec<CalibrationScore>,
 }
 
@@ -43,8 +42,25 @@ pub struct CalibrationScore {
     /// The kind of anomaly that was simulated on it; `None` for the unchanged image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Its score.
+    /// The share of the image that the anomaly covers, from 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f32>,
+    /// Its [verdict score](flawforge_models::Detection::verdict_score).
     pub score: f32,
+    /// The [high pixel](high_pixel) of its anomaly map.
+    pub pixel: f32,
+}
+
+impl Calibrated {
+    /// The scores of normal images.
+    pub fn normal(&self) -> impl Iterator<Item = &CalibrationScore> {
+        self.scores.iter().filter(|one| one.kind.is_none())
+    }
+
+    /// The scores of simulated anomalies.
+    pub fn simulated(&self) -> impl Iterator<Item = &CalibrationScore> {
+        self.scores.iter().filter(|one| one.kind.is_some())
+    }
 }
 
 /// The normal images to calibrate on.
@@ -53,16 +69,18 @@ pub(super) struct Normals<'a> {
     pub(super) images: &'a [TrainImage],
     /// Positions of those that may be taken.
     pub(super) chosen: &'a [usize],
-    /// Whether these were not trained on.
-    pub(super) held_out: bool,
-    /// Of images that were trained on, the scores that they would have had unseen; by position.
-    pub(super) unseen: &'a [(usize, f32)],
+    /// Where their scores come from.
+    pub(super) origin: Origin,
+    /// Their scores by position, where the detector at hand knows the images.
+    pub(super) unseen: &'a [Unseen],
 }
 
-/// Finds the threshold with the best F1 between normal images and the same with simulated anomalies. The threshold is placed
-/// midway between the two scores that it separates.
+/// Tries for each simulated anomaly that is wanted: a simulator may find no place for one.
+const TRIES: usize = 4;
+
+/// Scores normal images and simulated anomalies.
 ///
-/// Nothing is returned without images, or when no anomaly could be made.
+/// Nothing is returned without images.
 pub(super) fn calibrate(
     experiment: &Experiment,
     detector: &dyn Detector,
@@ -72,91 +90,92 @@ pub(super) fn calibrate(
     let Normals {
         images,
         chosen,
-        held_out,
+        origin,
         unseen,
     } = *normals;
-    let mut simulation = simulation.clone();
-    simulation.p_clean = 0.0;
     let wanted = experiment.calibration.images.min(chosen.len());
     // Evenly spaced, because neighbouring files are near-duplicates.
     let picked: Vec<usize> = (0..wanted).map(|i| chosen[i * chosen.len() / wanted]).collect();
-    let mut shown: Vec<(RgbImage, CalibrationScore)> = Vec::new();
-    for (index, &image) in picked.iter().enumerate() {
+    if picked.is_empty() {
+        return Ok(None);
+    }
+    let batch = experiment.evaluation.batch.max(1);
+    let mut scores = Vec::new();
+    if unseen.is_empty() {
+        for chunk in picked.chunks(batch) {
+            let mut shown = Vec::with_capacity(chunk.len());
+            for &place in chunk {
+                let pixels = images[place].image()?.into_owned();
+                shown.push((pixels, unscored(&images[place])));
+            }
+            scores.extend(scored(detector, shown)?);
+        }
+    } else {
+        scores.extend(unseen.iter().filter_map(|one| {
+            Some(CalibrationScore {
+                score: one.score,
+                pixel: one.pixel,
+                ..unscored(images.get(one.place)?)
+            })
+        }));
+    }
+    let simulation = Simulation {
+        p_clean: 0.0,
+        ..simulation.clone()
+    };
+    let anomalies = experiment.calibration.anomalies.max(picked.len());
+    let mut shown = Vec::with_capacity(batch);
+    let mut made = 0;
+    for index in 0..TRIES * anomalies {
+        if made == anomalies {
+            break;
+        }
+        let normal = &images[picked[index % picked.len()]];
         // A step that no training reaches: these anomalies are new to the networks.
         let stream = Stream {
             seed: experiment.seed,
             step: u64::MAX,
             index: index as u64,
         };
-        let normal = &images[image];
-        let pixels = normal.image()?;
-        let sample = simulation.sample(&pixels, stream);
-        let unscored = CalibrationScore {
-            image: normal.name.clone(),
-            kind: None,
-            score: 0.0,
+        let sample = simulation.sample(normal.image()?.as_ref(), stream);
+        let Some(kind) = sample.kind else { continue };
+        made += 1;
+        let covered = sample.mask.pixels().iter().filter(|&&pixel| pixel != 0).count();
+        let one = CalibrationScore {
+            kind: Some(kind.to_string()),
+            share: Some(covered as f32 / sample.mask.pixels().len().max(1) as f32),
+            ..unscored(normal)
         };
-        if unseen.is_empty() {
-            shown.push((pixels.into_owned(), unscored.clone()));
-        }
-        if let Some(kind) = sample.kind {
-            let simulated = CalibrationScore {
-                kind: Some(kind.to_string()),
-                ..unscored
-            };
-            shown.push((to_bytes(&sample.image), simulated));
+        shown.push((to_bytes(&sample.image), one));
+        if shown.len() == batch {
+            scores.extend(scored(detector, std::mem::take(&mut shown))?);
         }
     }
-    let simulated = shown.iter().filter(|(_, score)| score.kind.is_some()).count();
-    if simulated == 0 {
-        return Ok(None);
+    scores.extend(scored(detector, shown)?);
+    Ok((!scores.iter().all(|one| one.kind.is_some())).then_some(Calibrated { origin, scores }))
+}
+
+fn unscored(normal: &TrainImage) -> CalibrationScore {
+    CalibrationScore {
+        image: normal.name.clone(),
+        kind: None,
+        share: None,
+        score: 0.0,
+        pixel: 0.0,
     }
-    let mut all: Vec<CalibrationScore> = unseen
-        .iter()
-        .filter_map(|&(place, score)| {
-            Some(CalibrationScore {
-                image: images.get(place)?.name.clone(),
-                kind: None,
-                score,
-            })
-        })
-        .collect();
-    for chunk in shown.chunks(experiment.evaluation.batch.max(1)) {
-        let images: Vec<&RgbImage> = chunk.iter().map(|(image, _)| image).collect();
-        let detections = detector.detect(&images)?;
-        let scores = detections.into_iter().map(|detection| detection.score);
-        all.extend(
-            chunk
-                .iter()
-                .zip(scores)
-                .map(|((_, unscored), score)| CalibrationScore {
-                    score,
-                    ..unscored.clone()
-                }),
-        );
-    }
-    let scores: Vec<f32> = all.iter().map(|one| one.score).collect();
-    let labels: Vec<bool> = all.iter().map(|one| one.kind.is_some()).collect();
-    let best = best_f1(&scores, &labels)?;
-    let below = scores
-        .iter()
-        .copied()
-        .filter(|&score| score < best.threshold)
-        .fold(f32::NEG_INFINITY, f32::max);
-    let middle = (below + best.threshold) / 2.0;
-    let score = if middle.is_finite() {
-        middle
-    } else {
-        best.threshold
-    };
-    Ok(Some(Calibrated {
-        threshold: Threshold {
-            score,
-            f1: best.f1,
-            normal: all.len() - simulated,
-            simulated,
-            held_out: held_out || !unseen.is_empty(),
-        },
-        scores: all,
+}
+
+/// The same with what the detector says of each image.
+fn scored(
+    detector: &dyn Detector,
+    shown: Vec<(RgbImage, CalibrationScore)>,
+) -> Result<impl Iterator<Item = CalibrationScore>> {
+    let images: Vec<&RgbImage> = shown.iter().map(|(image, _)| image).collect();
+    let detections = detector.detect(&images)?;
+    let pairs = shown.into_iter().zip(detections);
+    Ok(pairs.map(|((_, one), detection)| CalibrationScore {
+        score: detection.verdict_score,
+        pixel: high_pixel(&detection.map.scores),
+        ..one
     }))
 }

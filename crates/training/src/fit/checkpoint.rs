@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use flawforge_datasets::PixelScale;
+use flawforge_datasets::{Appearance, PixelScale};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,10 +24,10 @@ use crate::recipe::Recipe;
 
 const KEY: &str = "flawforge";
 /// Version of the header's layout.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
-/// What a run learns from: SHA-256, and the scale of the images.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What a run learns from: SHA-256, looks, and the scale of the images.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DataDigests {
     /// Of the names and pixels of the training images.
     pub images: String,
@@ -37,6 +37,9 @@ pub struct DataDigests {
     pub each: Vec<String>,
     /// Of the textures: [`TextureSource::identity`](flawforge_augment::TextureSource::identity).
     pub textures: String,
+    /// What the training images look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appearance: Option<Appearance>,
     /// The scale by which image files with more than 8 bits were read.
     #[serde(default, skip_serializing_if = "PixelScale::is_default")]
     pub scale: PixelScale,
@@ -72,7 +75,7 @@ pub(crate) struct Header {
     pub(crate) settings: Value,
     /// Losses since the last line of the journal.
     pub(crate) interval: Interval,
-    /// The threshold and what it was found on, after the last step.
+    /// What thresholds are found on, after the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) calibrated: Option<Calibrated>,
     /// Digest of the tensors.

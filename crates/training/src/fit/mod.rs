@@ -8,6 +8,7 @@
 
 mod calibrate;
 mod checkpoint;
+mod cross_fit;
 mod journal;
 mod pace;
 mod plan;
@@ -16,7 +17,7 @@ mod progress;
 mod saving;
 mod session;
 
-pub use calibrate::{Calibrated, CalibrationScore, Threshold};
+pub use calibrate::{Calibrated, CalibrationScore, Origin};
 pub use checkpoint::{DataDigests, Places};
 pub(crate) use checkpoint::{Header, read as read_checkpoint};
 pub use journal::{Line, read_journal};
@@ -38,9 +39,11 @@ use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
 use crate::methods::{Checked, Data, NormalImages};
-use crate::recipe::{BatchSource, Recipe};
+use crate::recipe::{BatchSource, Recipe, Unseen};
 use crate::run_files::RunFiles;
+use crate::settings::Split;
 use calibrate::{Normals, calibrate};
+use cross_fit::CrossFit;
 pub(crate) use plan::hold_out;
 use plan::{check_images, digests};
 use prefetch::with_batches;
@@ -94,8 +97,8 @@ pub struct TrainReport {
     pub last: Option<Line>,
     /// Digests of the training images and the textures.
     pub data: DataDigests,
-    /// The decision threshold, if one was found.
-    pub threshold: Option<Threshold>,
+    /// What decision thresholds are found on, if there is something.
+    pub calibrated: Option<Calibrated>,
 }
 
 /// Trains a detector on the normal images of `category` and leaves all files of the run in `run_dir`.
@@ -123,6 +126,7 @@ pub fn train(
         return Err(data_error(message));
     }
     check_images(category, experiment.loading().image).map_err(data_error)?;
+    let split = experiment.calibration.split(category.train.len());
     let (kept, held_out) = hold_out(category.train.len(), experiment);
     let trained_on = kept.clone();
     let data = Data {
@@ -161,12 +165,34 @@ pub fn train(
             return Ok(None);
         }
         let all: Vec<usize> = (0..category.train.len()).collect();
-        let unseen: Vec<(usize, f32)> = recipe
+        let mut unseen: Vec<Unseen> = recipe
             .unseen_scores()
             .unwrap_or_default()
             .iter()
-            .filter_map(|&(place, score)| Some((*trained_on.get(place)?, score)))
+            .filter_map(|one| {
+                let place = *trained_on.get(one.place)?;
+                Some(Unseen { place, ..*one })
+            })
             .collect();
+        let mut origin = match unseen.is_empty() {
+            true => Origin::Trained,
+            false => Origin::LeftOut,
+        };
+        if !held_out.is_empty() {
+            // Images that were held out are unseen in any case.
+            (origin, unseen) = (Origin::HeldOut, Vec::new());
+        } else if let (Origin::Trained, Split::Folds(folds)) = (origin, split) {
+            let cross_fit = CrossFit {
+                experiment,
+                data: &data,
+                plan: &plan,
+                device,
+                progress: &options.progress,
+            };
+            if let Some(scores) = cross_fit.scores(folds)? {
+                (origin, unseen) = (Origin::CrossFitted, scores);
+            }
+        }
         let calibrated = calibrate(
             experiment,
             recipe.detector()?.as_ref(),
@@ -174,9 +200,8 @@ pub fn train(
             &Normals {
                 images: &category.train,
                 chosen: if held_out.is_empty() { &all } else { &held_out },
-                held_out: !held_out.is_empty(),
-                // Images that were held out are unseen in any case.
-                unseen: if held_out.is_empty() { &unseen } else { &[] },
+                origin,
+                unseen: &unseen,
             },
         )?;
         if let Some(normals) = &data.normals {
@@ -191,7 +216,10 @@ pub fn train(
         run_dir,
         options,
         Some(&settings),
-        &calibration,
+        &Calibration {
+            find: &calibration,
+            takes_long: matches!(split, Split::Folds(_)),
+        },
     )
 }
 
@@ -210,7 +238,17 @@ pub fn train_with(
     run_dir: &Path,
     options: &TrainOptions,
 ) -> Result<TrainReport> {
-    run(recipe, batches, plan, run_dir, options, None, &|_| Ok(None))
+    let calibration = Calibration {
+        find: &|_| Ok(None),
+        takes_long: false,
+    };
+    run(recipe, batches, plan, run_dir, options, None, &calibration)
+}
+
+/// What follows the last step.
+struct Calibration<'a> {
+    find: &'a dyn Fn(&dyn Recipe) -> Result<Option<Calibrated>>,
+    takes_long: bool,
 }
 
 fn run(
@@ -220,7 +258,7 @@ fn run(
     run_dir: &Path,
     options: &TrainOptions,
     settings: Option<&str>,
-    calibration: &dyn Fn(&dyn Recipe) -> Result<Option<Calibrated>>,
+    calibration: &Calibration<'_>,
 ) -> Result<TrainReport> {
     let files = RunFiles::new(run_dir);
     let mut header = Header::new(plan, options.places.clone());
@@ -255,7 +293,11 @@ fn run(
         })?;
     }
     if session.header.step == plan.steps && session.header.calibrated.is_none() {
-        let calibrated = calibration(recipe);
+        // What was learnt is kept before anything else is tried: a cross-fitting takes long.
+        if resumed_from < plan.steps && calibration.takes_long {
+            session.save(recipe)?;
+        }
+        let calibrated = (calibration.find)(recipe);
         if let Ok(Some(calibrated)) = &calibrated {
             session.header.calibrated = Some(calibrated.clone());
         }
@@ -274,10 +316,6 @@ fn run(
         busy: session.busy.share()?,
         last: lines.into_iter().last(),
         data: plan.data.clone(),
-        threshold: session
-            .header
-            .calibrated
-            .take()
-            .map(|calibrated| calibrated.threshold),
+        calibrated: session.header.calibrated.take(),
     })
 }

@@ -1,7 +1,7 @@
 //! What the loop is told about a run, and checks of the data before the first step.
 
 use flawforge_augment::{Stream, TextureSource};
-use flawforge_datasets::Category;
+use flawforge_datasets::{Appearance, Category};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::checkpoint::DataDigests;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
-use crate::settings::{Intervals, Schedule};
+use crate::settings::{Intervals, Schedule, Split};
 
 /// A run as the loop sees it.
 #[derive(Debug, Clone)]
@@ -65,7 +65,10 @@ pub(super) fn check_images(
 
 /// Positions kept for training, and those held out, both ascending.
 pub(crate) fn hold_out(count: usize, experiment: &Experiment) -> (Vec<usize>, Vec<usize>) {
-    let share = (count as f64 * experiment.calibration.held_out).floor() as usize;
+    let share = match experiment.calibration.split(count) {
+        Split::HeldOut(share) => share,
+        Split::Folds(_) | Split::None => 0,
+    };
     let mut order: Vec<usize> = (0..count).collect();
     if share > 0 {
         order.shuffle(&mut Stream::of_run(experiment.seed).rng("held out"));
@@ -86,10 +89,15 @@ pub(super) fn digests(category: &Category, textures: &dyn TextureSource, side: u
             fault: format!("a texture came as {width}x{height} instead of {side}x{side}"),
         });
     }
-    let each = category.train.par_iter();
+    let looks: Vec<_> = category
+        .train
+        .par_iter()
+        .map(|train| (train.look(), train.size))
+        .collect();
     Ok(DataDigests {
         images: category.train_digest()?,
-        each: each.map(|train| train.look().short_digest()).collect(),
+        each: looks.iter().map(|(look, _)| look.short_digest()).collect(),
+        appearance: Appearance::of(looks.iter().map(|(look, size)| (look, *size))),
         textures: textures.identity(),
         scale: category.scale,
     })

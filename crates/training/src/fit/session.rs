@@ -173,7 +173,7 @@ impl<'a> Session<'a> {
     }
 }
 
-fn check_finite(losses: &Losses, step: u64, names: impl FnOnce() -> String) -> Result<()> {
+pub(super) fn check_finite(losses: &Losses, step: u64, names: impl FnOnce() -> String) -> Result<()> {
     match losses.iter().find(|(_, value)| !value.is_finite()) {
         None => Ok(()),
         Some(&(loss, value)) => Err(TrainingError::NonFinite {

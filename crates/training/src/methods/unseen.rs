@@ -1,4 +1,4 @@
-//! Scores of normal images as if they had not been seen, in a checkpoint.
+//! Normal images as if they had not been seen, in a checkpoint.
 
 use std::collections::HashMap;
 
@@ -6,43 +6,44 @@ use candle_core::{Device, Tensor};
 use flawforge_models::ModelError;
 
 use crate::error::Result;
+use crate::recipe::Unseen;
 
 const IMAGES: &str = "unseen.images";
 const SCORES: &str = "unseen.scores";
+const PIXELS: &str = "unseen.pixels";
 
-/// Normal images by their number among those that were trained on, and the score of each by all others.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Unseen(pub(crate) Vec<(usize, f32)>);
+/// As tensors of a checkpoint; all of f32, which whole numbers of images are exact in.
+pub(super) fn state(all: &[Unseen]) -> Result<Vec<(String, Tensor)>> {
+    let columns: [(&str, fn(&Unseen) -> f32); 3] = [
+        (IMAGES, |one| one.place as f32),
+        (SCORES, |one| one.score),
+        (PIXELS, |one| one.pixel),
+    ];
+    let column = |(name, value): (&str, fn(&Unseen) -> f32)| {
+        let values: Vec<f32> = all.iter().map(value).collect();
+        Ok((name.to_owned(), Tensor::new(values, &Device::Cpu)?))
+    };
+    columns.into_iter().map(column).collect()
+}
 
-impl Unseen {
-    /// As tensors of a checkpoint; all of f32, which whole numbers of images are exact in.
-    pub(crate) fn state(&self) -> Result<[(String, Tensor); 2]> {
-        let (images, scores): (Vec<f32>, Vec<f32>) = self
-            .0
-            .iter()
-            .map(|&(number, score)| (number as f32, score))
-            .unzip();
-        let tensor = |numbers: Vec<f32>| Tensor::new(numbers, &Device::Cpu);
-        Ok([
-            (IMAGES.to_owned(), tensor(images)?),
-            (SCORES.to_owned(), tensor(scores)?),
-        ])
-    }
-
-    /// From the tensors of a checkpoint.
-    ///
-    /// # Errors
-    /// Tensors that are missing or of another kind.
-    pub(crate) fn restored(state: &HashMap<String, Tensor>) -> Result<Self> {
-        let get = |name: &str| -> Result<Vec<f32>> {
-            let found = state.get(name).ok_or_else(|| ModelError::MissingTensor {
-                name: name.to_owned(),
-            })?;
-            Ok(found.to_vec1()?)
-        };
-        let images = get(IMAGES)?.into_iter().map(|number| number as usize);
-        Ok(Self(images.zip(get(SCORES)?).collect()))
-    }
+/// From the tensors of a checkpoint.
+///
+/// # Errors
+/// Tensors that are missing or of another kind.
+pub(super) fn restored(state: &HashMap<String, Tensor>) -> Result<Vec<Unseen>> {
+    let get = |name: &str| -> Result<Vec<f32>> {
+        let found = state.get(name).ok_or_else(|| ModelError::MissingTensor {
+            name: name.to_owned(),
+        })?;
+        Ok(found.to_vec1()?)
+    };
+    let rows = get(IMAGES)?.into_iter().zip(get(SCORES)?).zip(get(PIXELS)?);
+    let row = |((place, score), pixel): ((f32, f32), f32)| Unseen {
+        place: place as usize,
+        score,
+        pixel,
+    };
+    Ok(rows.map(row).collect())
 }
 
 #[cfg(test)]
@@ -51,11 +52,12 @@ mod tests {
 
     #[test]
     fn scores_come_back_with_their_images() {
-        let unseen = Unseen(vec![(0, 1.5), (7, -0.25)]);
-        let state: HashMap<String, Tensor> = unseen.state().unwrap().into_iter().collect();
-        assert_eq!(Unseen::restored(&state).unwrap(), unseen);
-        let fault = Unseen::restored(&HashMap::new()).unwrap_err().to_string();
+        let one = |place, score, pixel| Unseen { place, score, pixel };
+        let all = [one(0, 1.5, 0.5), one(7, -0.25, -1.0)];
+        let tensors: HashMap<String, Tensor> = state(&all).unwrap().into_iter().collect();
+        assert_eq!(restored(&tensors).unwrap(), all);
+        let fault = restored(&HashMap::new()).unwrap_err().to_string();
         assert!(fault.contains(IMAGES), "{fault}");
-        assert_eq!(Unseen::default().state().unwrap()[0].1.elem_count(), 0);
+        assert_eq!(state(&[]).unwrap()[0].1.elem_count(), 0);
     }
 }

@@ -14,6 +14,17 @@ use crate::error::Result;
 /// The losses of a step by name, before weighting.
 pub type Losses = Vec<(&'static str, f32)>;
 
+/// A normal image as a detector sees it that was not trained on it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Unseen {
+    /// Its place among the images that were trained on.
+    pub place: usize,
+    /// Its [verdict score](flawforge_models::Detection::verdict_score).
+    pub score: f32,
+    /// The [high pixel](flawforge_metrics::high_pixel) of its anomaly map.
+    pub pixel: f32,
+}
+
 /// A way to train a detector, one step at a time.
 ///
 /// The loop owns batches, schedule, checkpoints and progress; a recipe owns the networks and the optimiser. All that a
@@ -88,9 +99,9 @@ pub trait Recipe {
     /// If it cannot be built.
     fn detector(&self) -> Result<Box<dyn Detector>>;
 
-    /// Normal images, by their place among those that were trained on, with the score that each would have had unseen. `None` for
-    /// methods that cannot tell.
-    fn unseen_scores(&self) -> Option<&[(usize, f32)]> {
+    /// Normal images that were trained on, each as the detector would have seen it had it not been. `None` for methods that
+    /// cannot tell.
+    fn unseen_scores(&self) -> Option<&[Unseen]> {
         None
     }
 

@@ -141,26 +141,6 @@ impl Default for Evaluated {
     }
 }
 
-/// The threshold of a verdict: from held-out normal images and simulated anomalies, never from test images (proposal).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibration {
-    /// Share of the training images that is held out of training, 0 to 0.5. With 0 (the default: the paper trains on
-    /// all) the threshold is found on training images with fresh simulated anomalies, and says so.
-    pub held_out: f64,
-    /// Normal images used, at most; each also once with a simulated anomaly. 0: no threshold.
-    pub images: usize,
-}
-
-impl Default for Calibration {
-    fn default() -> Self {
-        Self {
-            held_out: 0.0,
-            images: 16,
-        }
-    }
-}
-
 /// Intervals in steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,8 +1,11 @@
 //! Groups of settings that several methods share, and checks of their ranges.
 
+mod calibration;
 mod groups;
 pub(crate) mod ranges;
 mod schedule;
 
-pub use groups::{Adam, Batches, Calibration, Draw, Evaluated, GroundTruth, Intervals};
+pub use calibration::Calibration;
+pub(crate) use calibration::Split;
+pub use groups::{Adam, Batches, Draw, Evaluated, GroundTruth, Intervals};
 pub use schedule::{Decay, Length, Schedule};

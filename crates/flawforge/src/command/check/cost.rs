@@ -8,8 +8,6 @@ use flawforge::training::estimate::{Speeds, estimate};
 use flawforge::training::{Experiment, Method, Product, Profile, gpu_available, spoken};
 use serde::Serialize;
 
-use super::super::train::HELD_OUT;
-
 /// Profiles and methods that are told of.
 const PROFILES: [&str; 4] = ["demo", "quick", "gpu", "paper"];
 const METHODS: [Method; 5] = [
@@ -61,9 +59,7 @@ pub(super) fn costs(category: &str, images: usize) -> Costs {
         for method in METHODS {
             let experiment = Profile::builtin(profile).and_then(|profile| {
                 let mut experiment = Experiment::new(method, &profile, &product, 0)?;
-                if !experiment.leaves_one_out() {
-                    experiment.calibration.held_out = HELD_OUT;
-                }
+                experiment.calibrate_for_use();
                 Ok(experiment)
             });
             let steps = experiment

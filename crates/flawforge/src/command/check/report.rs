@@ -139,7 +139,6 @@ fn verdict(training: bool, evaluation: bool, looks: usize) -> String {
 
 /// A method may need more images than there are.
 fn too_few(check: &mut Check, images: usize) {
-    use super::super::train::HELD_OUT;
     use flawforge::augment::Selection;
     use flawforge::training::{Experiment, Method, Product, Profile, estimate::starts};
     if images == 0 || !check.training_starts() {
@@ -148,7 +147,7 @@ fn too_few(check: &mut Check, images: usize) {
     let product = Product::new(&check.name, Selection::default());
     let begun = Profile::builtin("quick").and_then(|profile| {
         let mut experiment = Experiment::new(Method::LinYan, &profile, &product, 0)?;
-        experiment.calibration.held_out = HELD_OUT;
+        experiment.calibrate_for_use();
         starts(&experiment, images)
     });
     if let Err(fault) = begun {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
 use flawforge_masks::Mask;
+use flawforge_metrics::high_pixel;
 use flawforge_models::forge::{
     FeatureMap, Forge, Fusion, Head, HeadTraining, Normal, Places, SizedBank, Spread, compared, seen,
 };
@@ -20,8 +21,8 @@ use super::settings::{Group, Settings};
 use crate::error::Result;
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::spaced::Spaced;
-use crate::methods::unseen::Unseen;
-use crate::recipe::{Batch, Losses, Recipe, below};
+use crate::methods::unseen;
+use crate::recipe::{Batch, Losses, Recipe, Unseen, below};
 
 const BANK: &str = "bank";
 const HEAD: &str = "head";
@@ -65,7 +66,8 @@ struct Made {
     head: Option<Head>,
     fusion: Fusion,
     full_scale: f32,
-    unseen: Unseen,
+    /// Normal images as if they had not been seen.
+    unseen: Vec<Unseen>,
 }
 
 impl ForgeRecipe {
@@ -237,14 +239,18 @@ impl ForgeRecipe {
             };
             let map = fusion.fused(sum, seen.as_ref());
             largest = map.scores.iter().copied().fold(largest, f32::max);
-            scores.push((*number, fusion.score(&map)));
+            scores.push(Unseen {
+                place: *number,
+                score: fusion.score(&map),
+                pixel: high_pixel(&map.scores),
+            });
         }
         Ok(Made {
             banks,
             head,
             fusion,
             full_scale: if largest > 0.0 { BEYOND * largest } else { 1.0 },
-            unseen: Unseen(scores),
+            unseen: scores,
         })
     }
 }
@@ -347,7 +353,7 @@ impl Recipe for ForgeRecipe {
         ];
         state.push((format!("{FUSION}.usual"), Tensor::new(usual.as_slice(), device)?));
         state.push((format!("{FUSION}.numbers"), Tensor::new(&numbers, device)?));
-        state.extend(made.unseen.state()?);
+        state.extend(unseen::state(&made.unseen)?);
         Ok(state)
     }
 
@@ -397,7 +403,7 @@ impl Recipe for ForgeRecipe {
                 mean_share: self.settings.mean_share,
             },
             full_scale,
-            unseen: Unseen::restored(state)?,
+            unseen: unseen::restored(state)?,
         });
         Ok(())
     }
@@ -417,8 +423,8 @@ impl Recipe for ForgeRecipe {
         Ok(Box::new(detector.with_full_scale(made.full_scale)))
     }
 
-    fn unseen_scores(&self) -> Option<&[(usize, f32)]> {
-        self.made.as_ref().map(|made| made.unseen.0.as_slice())
+    fn unseen_scores(&self) -> Option<&[Unseen]> {
+        self.made.as_ref().map(|made| made.unseen.as_slice())
     }
 }
 

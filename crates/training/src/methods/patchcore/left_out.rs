@@ -1,15 +1,16 @@
-//! Each normal image compared with the patches of all others: what is usual, and its score as if it had not been seen.
+//! Each normal image compared with the patches of all others: what is usual, and what the detector would say had it not seen it.
 
+use flawforge_metrics::high_pixel;
+use flawforge_models::CenterCrop;
 use flawforge_models::patchcore::{Compared, Scoring};
-use flawforge_models::{CenterCrop, ModelError};
 use rayon::prelude::*;
 
 use super::collected::{Chosen, Collected};
 use crate::error::Result;
-use crate::methods::unseen::Unseen;
+use crate::recipe::Unseen;
 
-/// Images, at most, all of whose patches are compared with the others' to learn what is usual at one size (proposal).
-const USUAL_OF: usize = 16;
+/// Images, at most, that are compared with all others (proposal): as many as calibrate a threshold.
+pub(crate) const LEFT_OUT: usize = 256;
 
 /// The banks at all sizes, and the images that they are made of.
 pub(super) struct LeftOut<'a> {
@@ -21,34 +22,31 @@ pub(super) struct LeftOut<'a> {
 
 impl LeftOut<'_> {
     /// What counts as far at each size, and the scores of the images, as far as there are others to compare them with.
-    ///
-    /// At one size the score is all that is wanted, and most patches need not be compared with all others for it.
-    pub(super) fn measure(&self) -> Result<(Vec<f32>, Unseen)> {
+    pub(super) fn measure(&self) -> Result<(Vec<f32>, Vec<Unseen>)> {
         let numbers = self.collected.first().map(Collected::numbers).unwrap_or_default();
-        let few = USUAL_OF.min(numbers.len());
-        let some: Vec<u32> = match self.chosen.len() {
-            1 => (0..few)
-                .map(|place| numbers[place * numbers.len() / few])
-                .collect(),
-            _ => numbers.clone(),
-        };
-        let compared = some
-            .par_iter()
-            .map(|&number| self.compared(number))
+        let count = LEFT_OUT.min(numbers.len());
+        let compared = (0..count)
+            .into_par_iter()
+            .map(|place| {
+                let number = numbers[place * numbers.len() / count];
+                Ok(self.compared(number)?.map(|sizes| (number, sizes)))
+            })
             .collect::<Result<Vec<_>>>()?;
+        let compared: Vec<(u32, Vec<Compared>)> = compared.into_iter().flatten().collect();
         let usual: Vec<f32> = (0..self.chosen.len())
-            .map(|size| mean(compared.iter().flatten().map(|sizes| &sizes[size])))
+            .map(|size| mean(compared.iter().map(|(_, sizes)| &sizes[size])))
             .collect();
-        if self.chosen.len() == 1 {
-            let scores = numbers.par_iter().map(|&number| self.score(number));
-            return Ok((usual, gathered(&numbers, scores.collect::<Result<_>>()?)));
-        }
-        let joined = |sizes: Vec<Compared>| {
+        let unseen = compared.into_par_iter().map(|(number, sizes)| {
             let sizes: Vec<(Compared, f32)> = sizes.into_iter().zip(usual.iter().copied()).collect();
-            self.scoring.joined(&sizes, &self.crop).1
-        };
-        let scores = compared.into_par_iter().map(|sizes| sizes.map(joined)).collect();
-        Ok((usual, gathered(&numbers, scores)))
+            let detection = self.scoring.detection(&sizes, &self.crop)?;
+            Ok(Unseen {
+                place: number as usize,
+                score: detection.verdict_score,
+                pixel: high_pixel(&detection.map.scores),
+            })
+        });
+        let unseen = unseen.collect::<Result<_>>()?;
+        Ok((usual, unseen))
     }
 
     /// An image at every size; `None` if no bank has vectors of others.
@@ -63,28 +61,6 @@ impl LeftOut<'_> {
         }
         Ok(Some(sizes))
     }
-
-    /// The score of an image at the only size.
-    fn score(&self, number: u32) -> Result<Option<f32>> {
-        let (Some(collected), Some(chosen)) = (self.collected.first(), self.chosen.first()) else {
-            return Ok(None);
-        };
-        let others = chosen.bank.without(number, &chosen.origins)?;
-        let score = match (collected.image(number), others) {
-            (Some(patches), Some(others)) => Some(self.scoring.score(&patches, &chosen.bank, &others)),
-            _ => None,
-        };
-        Ok(score.transpose().map_err(|fault: ModelError| fault)?)
-    }
-}
-
-fn gathered(numbers: &[u32], scores: Vec<Option<f32>>) -> Unseen {
-    let known = numbers.iter().zip(scores);
-    Unseen(
-        known
-            .filter_map(|(&number, score)| Some((number as usize, score?)))
-            .collect(),
-    )
 }
 
 /// The mean squared distance, 1 where all patches are like others.
@@ -157,14 +133,16 @@ mod tests {
                 crop,
             };
             let (usual, unseen) = left_out.measure().unwrap();
-            assert_eq!(unseen.0.len(), 5);
+            assert_eq!(unseen.len(), 5);
             let mut sum = 0.0;
-            for &(number, score) in &unseen.0 {
-                let bank = others(&left_out.chosen[0], number as u32);
-                let wanted = scoring.compare(&image(number as u64), &bank, None).unwrap();
-                assert_eq!(score, wanted.score, "image {number}, {ratio} {reweight:?}");
-                assert!(score > 0.0);
+            for one in &unseen {
+                let bank = others(&left_out.chosen[0], one.place as u32);
+                let wanted = scoring.compare(&image(one.place as u64), &bank, None).unwrap();
+                assert_eq!(one.score, wanted.score, "{one:?}, {ratio} {reweight:?}");
+                assert!(one.score > 0.0);
                 sum += wanted.squared.scores.iter().sum::<f32>() / 100.0;
+                let map = scoring.detection(&[(wanted, 1.0)], &crop).unwrap().map;
+                assert_eq!(one.pixel, high_pixel(&map.scores));
             }
             assert!((usual[0] - sum).abs() < 1e-5, "{usual:?} {sum}");
         }
@@ -186,15 +164,14 @@ mod tests {
         };
         let (usual, unseen) = left_out.measure().unwrap();
         assert!(usual[0] > usual[1], "fewer vectors are farther: {usual:?}");
-        for &(number, score) in &unseen.0 {
+        for found in &unseen {
             let one = |size: usize| {
-                let bank = others(&left_out.chosen[size], number as u32);
-                (
-                    scoring.compare(&image(number as u64), &bank, None).unwrap(),
-                    usual[size],
-                )
+                let bank = others(&left_out.chosen[size], found.place as u32);
+                let compared = scoring.compare(&image(found.place as u64), &bank, None).unwrap();
+                (compared, usual[size])
             };
-            assert_eq!(score, scoring.joined(&[one(0), one(1)], &crop).1);
+            let wanted = scoring.detection(&[one(0), one(1)], &crop).unwrap();
+            assert_eq!(found.score, wanted.score);
         }
     }
 
@@ -212,6 +189,6 @@ mod tests {
             scoring: Scoring::default(),
             crop: CenterCrop::whole(40, 32),
         };
-        assert_eq!(left_out.measure().unwrap(), (vec![1.0], Unseen::default()));
+        assert_eq!(left_out.measure().unwrap(), (vec![1.0], Vec::new()));
     }
 }

@@ -7,6 +7,7 @@ mod recipe;
 mod room;
 mod settings;
 
+pub(crate) use left_out::LEFT_OUT;
 pub use recipe::PatchCoreRecipe;
 pub use settings::{Budget, Group, Settings};
 

@@ -14,8 +14,8 @@ use super::room::{self, bank_share};
 use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
 use crate::methods::backbone::{Frozen, Wanted};
-use crate::methods::unseen::Unseen;
-use crate::recipe::{Batch, Losses, Recipe};
+use crate::methods::unseen;
+use crate::recipe::{Batch, Losses, Recipe, Unseen};
 
 const BANK: &str = "bank";
 const USUAL: &str = "usual";
@@ -46,10 +46,9 @@ pub struct PatchCoreRecipe {
 
 /// What detects in the end.
 struct Made {
-    /// A bank for each size, with what counts as far there. A run of an earlier version with one size does not know that.
-    banks: Vec<(MemoryBank, Option<f32>)>,
+    banks: Vec<SizeBank>,
     full_scale: f32,
-    unseen: Unseen,
+    unseen: Vec<Unseen>,
 }
 
 impl PatchCoreRecipe {
@@ -187,11 +186,16 @@ impl Recipe for PatchCoreRecipe {
         let (usual, unseen) = left_out.measure()?;
         let full_scale = match (chosen.as_slice(), collected.as_slice()) {
             ([chosen], [collected]) => self.measure_scale(&chosen.bank, &collected.vectors)?,
-            _ => full_scale(unseen.0.iter().map(|&(_, score)| score).fold(0.0, f32::max)),
+            _ => full_scale(unseen.iter().map(|one| one.score).fold(0.0, f32::max)),
         };
-        let banks = chosen.into_iter().zip(usual);
+        let banks = chosen.into_iter().zip(usual).zip(self.settings.sides());
+        let banks = banks.map(|((chosen, usual), side)| SizeBank {
+            side,
+            bank: chosen.bank,
+            usual,
+        });
         self.made = Some(Made {
-            banks: banks.map(|(chosen, usual)| (chosen.bank, Some(usual))).collect(),
+            banks: banks.collect(),
             full_scale,
             unseen,
         });
@@ -203,14 +207,12 @@ impl Recipe for PatchCoreRecipe {
         let Some(made) = &self.made else {
             return Ok(state);
         };
-        for (size, (bank, _)) in made.banks.iter().enumerate() {
-            state.push((bank_name(size), bank.to_tensor()?));
+        for (size, one) in made.banks.iter().enumerate() {
+            state.push((bank_name(size), one.bank.to_tensor()?));
         }
-        let usual: Option<Vec<f32>> = made.banks.iter().map(|&(_, usual)| usual).collect();
-        if let Some(usual) = usual {
-            state.push((USUAL.to_owned(), Tensor::new(usual, &Device::Cpu)?));
-            state.extend(made.unseen.state()?);
-        }
+        let usual: Vec<f32> = made.banks.iter().map(|one| one.usual).collect();
+        state.push((USUAL.to_owned(), Tensor::new(usual, &Device::Cpu)?));
+        state.extend(unseen::state(&made.unseen)?);
         state.push((
             FULL_SCALE.to_owned(),
             Tensor::new(&[made.full_scale], &Device::Cpu)?,
@@ -233,51 +235,40 @@ impl Recipe for PatchCoreRecipe {
             return Ok(());
         }
         let get = |name: &str| state.get(name).ok_or_else(|| missing(name));
-        let sides = self.settings.sides().len();
-        let usual: Vec<Option<f32>> = match state.get(USUAL) {
-            Some(usual) => usual.to_vec1()?.into_iter().map(Some).collect(),
-            None => vec![None],
-        };
-        if usual.len() != sides {
+        let usual: Vec<f32> = get(USUAL)?.to_vec1()?;
+        let sides = self.settings.sides();
+        if usual.len() != sides.len() {
             return Err(missing(USUAL));
         }
-        let mut banks = Vec::with_capacity(sides);
-        for (size, usual) in usual.into_iter().enumerate() {
+        let mut banks = Vec::with_capacity(sides.len());
+        for (size, (side, usual)) in sides.into_iter().zip(usual).enumerate() {
             let bank = MemoryBank::from_tensor(get(&bank_name(size))?)?;
-            banks.push((bank.on(&self.device)?, usual));
+            let bank = bank.on(&self.device)?;
+            banks.push(SizeBank { side, bank, usual });
         }
         let scale: Vec<f32> = get(FULL_SCALE)?.flatten_all()?.to_vec1()?;
         self.made = Some(Made {
-            unseen: match banks.iter().all(|(_, usual)| usual.is_some()) {
-                true => Unseen::restored(state)?,
-                false => Unseen::default(),
-            },
             banks,
             full_scale: scale.first().copied().unwrap_or(1.0),
+            unseen: unseen::restored(state)?,
         });
         Ok(())
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
         let made = self.made.as_ref().ok_or_else(|| missing(BANK))?;
-        let banks = made.banks.iter().zip(self.settings.sides());
-        let banks = banks.map(|((bank, usual), side)| SizeBank {
-            side,
-            bank: bank.clone(),
-            usual: usual.unwrap_or(1.0),
-        });
         let detector = PatchCore::with_banks(
             self.network.network().clone(),
             self.embedding(),
-            banks.collect(),
+            made.banks.clone(),
             self.crop,
             self.settings.scoring(),
         )?;
         Ok(Box::new(detector.with_full_scale(made.full_scale)))
     }
 
-    fn unseen_scores(&self) -> Option<&[(usize, f32)]> {
-        self.made.as_ref().map(|made| made.unseen.0.as_slice())
+    fn unseen_scores(&self) -> Option<&[Unseen]> {
+        self.made.as_ref().map(|made| made.unseen.as_slice())
     }
 }
 

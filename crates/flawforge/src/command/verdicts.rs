@@ -1,0 +1,108 @@
+//! Options of verdicts, for every command that gives them.
+
+use std::str::FromStr;
+
+use anyhow::Result;
+use clap::Args;
+use flawforge::training::{Decision, Rule, Run};
+
+/// How verdicts are made. Nothing is trained anew for another choice.
+#[derive(Args, Debug, Clone, Copy, Default)]
+pub(crate) struct VerdictArgs {
+    /// Share of good parts that may be called anomalous, as 1% or 0.01 [default: as trained, 1%]
+    ///
+    /// The threshold is the lowest that promises it from the run's own scores of good parts. Where there are too few of them, it
+    /// lies above them all, and what it does promise is said.
+    #[arg(long, value_name = "RATE")]
+    false_alarms: Option<Rate>,
+    /// A larger share: what lies between its threshold and the first is "look", for a person to look at
+    #[arg(long, value_name = "RATE")]
+    band: Option<Rate>,
+    /// Threshold on the verdict score, instead of the one found
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    threshold: Option<f32>,
+}
+
+impl VerdictArgs {
+    /// The rule: the run's own, changed by the options given.
+    pub(crate) fn rule(&self, run: &Run) -> Rule {
+        let own = run.rule();
+        Rule {
+            false_alarms: self.false_alarms.map_or(own.false_alarms, |rate| rate.0),
+            band: self.band.map(|rate| rate.0).or(own.band),
+            threshold: self.threshold.or(own.threshold),
+            ..own
+        }
+    }
+
+    /// The thresholds of a run; what a person should know of them is logged, once.
+    ///
+    /// # Errors
+    /// A rate or threshold that is none.
+    pub(crate) fn decision(&self, run: &Run) -> Result<Option<Decision>> {
+        let decision = run.decision(&self.rule(run))?;
+        match &decision {
+            Some(decision) => decision
+                .warnings
+                .iter()
+                .for_each(|warning| log::warn!("{warning}")),
+            None => log::warn!("the run has no scores of normal images, so there are no verdicts"),
+        }
+        Ok(decision)
+    }
+}
+
+/// A share above 0 and below 1, written as a fraction or in percent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Rate(f64);
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (number, scale) = match text.strip_suffix('%') {
+            Some(percent) => (percent.trim_end(), 0.01),
+            None => (text, 1.0),
+        };
+        let number: f64 = number
+            .parse()
+            .map_err(|_| "is no number; write 1% or 0.01".to_owned())?;
+        let rate = number * scale;
+        match rate > 0.0 && rate < 1.0 {
+            true => Ok(Self(rate)),
+            false => Err("must be above 0 and below 1 (100%); write 1% or 0.01".to_owned()),
+        }
+    }
+}
+
+/// A decision in one line: "decision threshold 0.4213: at most 1 in 20 good parts, 90 % sure, from 47 calibration parts; finds 93 of
+/// 100 simulated anomalies".
+pub(crate) fn said(decision: &Decision) -> String {
+    let promise = match decision.promise {
+        Some(promise) => format!(": calls {promise} anomalous"),
+        None => String::new(),
+    };
+    let found: usize = decision.found_by_kind.iter().map(|sort| sort.found).sum();
+    let of: usize = decision.found_by_kind.iter().map(|sort| sort.of).sum();
+    format!(
+        "decision threshold {:.4}{promise}; finds {found} of {of} simulated anomalies",
+        decision.threshold
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_fractions_or_percent() {
+        let rate = |text: &str| text.parse::<Rate>().map(|rate| rate.0);
+        assert_eq!(rate("1%"), Ok(0.01));
+        assert_eq!(rate("2.5 %"), Ok(0.025));
+        assert_eq!(rate("0.05"), Ok(0.05));
+        for bad in ["0", "1", "100%", "-1%", "NaN", "one"] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+}

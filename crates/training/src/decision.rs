@@ -1,0 +1,373 @@
+//! From calibration scores to verdicts: thresholds with a promise, a band of doubt, and what may be wrong with them.
+
+use std::collections::BTreeMap;
+
+use flawforge_metrics::{Promise, promised_threshold};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, TrainingError};
+use crate::fit::{Calibrated, CalibrationScore, Origin};
+use crate::settings::Calibration;
+
+/// Fewest calibration parts that a threshold should rest on (proposal).
+pub const FEWEST_PARTS: usize = 20;
+
+/// What a person wants of verdicts. Nothing is trained anew for another rule.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Largest share of good parts that are called anomalous, above 0, below 1.
+    pub false_alarms: f64,
+    /// How sure that is to be, above 0, below 1.
+    pub confidence: f64,
+    /// A larger share: what lies between its threshold and the first is to be looked at. `None`: no such band.
+    pub band: Option<f64>,
+    /// A threshold that overrides the one found.
+    pub threshold: Option<f32>,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            false_alarms: 0.01,
+            confidence: 0.9,
+            band: None,
+            threshold: None,
+        }
+    }
+}
+
+impl Rule {
+    /// What the settings of a run ask for.
+    pub fn of(calibration: &Calibration) -> Self {
+        Self {
+            false_alarms: calibration.false_alarms,
+            confidence: calibration.confidence,
+            ..Self::default()
+        }
+    }
+}
+
+/// What is said of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The score is below all thresholds.
+    Normal,
+    /// The score lies in the band of doubt: a person should look.
+    Look,
+    /// The score is at least the threshold.
+    Anomalous,
+}
+
+impl Verdict {
+    /// `normal`, `look` or `anomalous`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Look => "look",
+            Self::Anomalous => "anomalous",
+        }
+    }
+}
+
+/// How many simulated anomalies of one sort the threshold finds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Which ones: a kind, or a range of sizes.
+    pub what: String,
+    /// Those found.
+    pub found: usize,
+    /// All.
+    pub of: usize,
+}
+
+/// Thresholds, what they promise and what they find.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// An image whose verdict score is at least this is anomalous.
+    pub threshold: f32,
+    /// An image below that and at least at this is to be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look_from: Option<f32>,
+    /// How rarely a good part is called anomalous; `None` where the scores of good parts say nothing about later ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
+    /// A pixel of an anomaly map whose score is at least this is called anomalous: so few of the good parts as the rule allows
+    /// have [one pixel in a thousand](flawforge_metrics::HIGH_PIXELS) there.
+    pub pixel_threshold: f32,
+    /// Simulated anomalies found, by kind.
+    pub found_by_kind: Vec<Found>,
+    /// Simulated anomalies found, by the share of the image that they cover.
+    pub found_by_size: Vec<Found>,
+    /// Where the scores of good parts come from.
+    pub origin: Origin,
+    /// What a person should know before relying on it, in sentences.
+    pub warnings: Vec<String>,
+    /// The gravest of these in a few words, for every row of a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
+}
+
+impl Decision {
+    /// The verdict on an image by its verdict score. A score that is not a number is to be looked at.
+    pub fn verdict(&self, score: f32) -> Verdict {
+        if score.is_nan() {
+            return Verdict::Look;
+        }
+        match self.look_from {
+            _ if score >= self.threshold => Verdict::Anomalous,
+            Some(from) if score >= from => Verdict::Look,
+            _ => Verdict::Normal,
+        }
+    }
+}
+
+/// Ranges of the share of an image that a simulated anomaly covers, upper ends.
+const SIZES: [(f32, &str); 4] = [
+    (0.001, "below 0.1 % of the image"),
+    (0.01, "0.1 to 1 % of the image"),
+    (0.05, "1 to 5 % of the image"),
+    (f32::INFINITY, "above 5 % of the image"),
+];
+
+impl Calibrated {
+    /// Thresholds by a rule.
+    ///
+    /// # Errors
+    /// A rate or confidence that is none, a threshold or score that is not a number, no scores of good parts.
+    pub fn decide(&self, rule: &Rule) -> Result<Decision> {
+        let normal: Vec<f32> = self.normal().map(|one| one.score).collect();
+        let (found, best) = promised_threshold(&normal, rule.false_alarms, rule.confidence)?;
+        let (threshold, promise) = match rule.threshold {
+            Some(given) if given.is_nan() => {
+                return Err(TrainingError::setting("threshold", "is not a number"));
+            }
+            Some(given) => {
+                let above = normal.iter().filter(|&&score| score >= given).count();
+                (given, Promise::of(above, normal.len(), rule.confidence))
+            }
+            None => (found, best),
+        };
+        let mut warnings = Vec::new();
+        let look_from = match rule.band {
+            None => None,
+            Some(band) => {
+                let (low, _) = promised_threshold(&normal, band, rule.confidence)?;
+                if low >= threshold {
+                    warnings.push(format!(
+                        "the band to look at is empty: {} cannot tell {} from {}",
+                        parts(normal.len()),
+                        percent(band),
+                        match rule.threshold {
+                            Some(given) => format!("the threshold {given}"),
+                            None => percent(rule.false_alarms),
+                        }
+                    ));
+                }
+                Some(low).filter(|low| *low < threshold)
+            }
+        };
+        let pixels: Vec<f32> = self.normal().map(|one| one.pixel).collect();
+        let (pixel_threshold, _) = promised_threshold(&pixels, rule.false_alarms, rule.confidence)?;
+        let unseen = self.origin != Origin::Trained;
+        let mut doubt = None;
+        if !unseen {
+            warnings.push(
+                "the threshold rests on images that were trained on: good parts may score higher than these, and nothing is promised"
+                    .to_owned(),
+            );
+            doubt = Some("threshold from trained images".to_owned());
+        } else if normal.len() < FEWEST_PARTS {
+            warnings.push(format!(
+                "the threshold rests on {}; {FEWEST_PARTS} or more give one to rely on",
+                parts(normal.len())
+            ));
+            doubt = Some(format!("threshold from {}", parts(normal.len())));
+        }
+        if unseen && rule.threshold.is_none() && promise.rate > rule.false_alarms {
+            warnings.push(format!(
+                "{} at most was asked for; {} can promise {} at best, {} would do",
+                percent(rule.false_alarms),
+                parts(normal.len()),
+                percent(promise.rate),
+                Promise::parts_for(rule.false_alarms, rule.confidence)
+            ));
+        }
+        let found_by_kind = self.found(threshold, |one| one.kind.clone());
+        let missed: usize = found_by_kind.iter().map(|sort| sort.of - sort.found).sum();
+        let all: usize = found_by_kind.iter().map(|sort| sort.of).sum();
+        if all == 0 {
+            warnings.push(
+                "no anomaly could be simulated on the normal images: what the threshold finds is unknown"
+                    .to_owned(),
+            );
+        } else if 2 * missed > all {
+            warnings.push(format!(
+                "only {} of {all} simulated anomalies are found at the threshold",
+                all - missed
+            ));
+        }
+        Ok(Decision {
+            threshold,
+            look_from,
+            promise: unseen.then_some(promise),
+            pixel_threshold,
+            found_by_kind,
+            found_by_size: self.found_by_size(threshold),
+            origin: self.origin,
+            warnings,
+            doubt,
+        })
+    }
+
+    /// Of simulated anomalies, by what `sort` calls them.
+    fn found(&self, threshold: f32, sort: impl Fn(&CalibrationScore) -> Option<String>) -> Vec<Found> {
+        let mut sorts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for one in self.scores.iter().filter(|one| one.kind.is_some()) {
+            if let Some(what) = sort(one) {
+                let (found, of) = sorts.entry(what).or_default();
+                *of += 1;
+                *found += usize::from(one.score >= threshold);
+            }
+        }
+        let found = |(what, (found, of))| Found { what, found, of };
+        sorts.into_iter().map(found).collect()
+    }
+
+    fn found_by_size(&self, threshold: f32) -> Vec<Found> {
+        let place = |share: f32| SIZES.iter().position(|&(below, _)| share < below);
+        let by_place = self.found(threshold, |one| Some(place(one.share?)?.to_string()));
+        let named = |found: Found| {
+            let (_, what) = SIZES.get(found.what.parse::<usize>().ok()?)?;
+            let what = (*what).to_owned();
+            Some(Found { what, ..found })
+        };
+        by_place.into_iter().filter_map(named).collect()
+    }
+}
+
+fn parts(count: usize) -> String {
+    match count {
+        1 => "1 good part".to_owned(),
+        count => format!("{count} good parts"),
+    }
+}
+
+/// "1 %", "4.8 %": upwards, so that no promise is called better than it is.
+fn percent(rate: f64) -> String {
+    let tenths = (1000.0 * rate - 1e-9).ceil();
+    match tenths % 10.0 == 0.0 {
+        true => format!("{:.0} %", tenths / 10.0),
+        false => format!("{:.1} %", tenths / 10.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fit::CalibrationScore;
+
+    fn calibrated(normal: usize, origin: Origin) -> Calibrated {
+        let good = (0..normal).map(|i| CalibrationScore {
+            image: i.to_string(),
+            kind: None,
+            share: None,
+            score: i as f32,
+            pixel: 2.0 * i as f32,
+        });
+        let flaw = |kind: &str, share, score| CalibrationScore {
+            image: "0".to_owned(),
+            kind: Some(kind.to_owned()),
+            share: Some(share),
+            score,
+            pixel: score,
+        };
+        let flaws = [
+            flaw("opaque", 0.0005, 3.0),
+            flaw("opaque", 0.02, 1e6),
+            flaw("transparent", 0.02, 1e6),
+        ];
+        Calibrated {
+            origin,
+            scores: good.chain(flaws).collect(),
+        }
+    }
+
+    #[test]
+    fn a_threshold_promises_what_its_parts_allow() {
+        let decision = calibrated(300, Origin::HeldOut).decide(&Rule::default()).unwrap();
+        assert_eq!(decision.threshold, 299f32.next_up());
+        assert!(decision.promise.unwrap().rate <= 0.01 && decision.warnings.is_empty());
+        assert_eq!(decision.pixel_threshold, 598f32.next_up());
+        let sort = |what: &str, found, of| Found {
+            what: what.to_owned(),
+            found,
+            of,
+        };
+        assert_eq!(
+            decision.found_by_kind,
+            [sort("opaque", 1, 2), sort("transparent", 1, 1)]
+        );
+        assert_eq!(
+            decision.found_by_size,
+            [
+                sort("below 0.1 % of the image", 0, 1),
+                sort("1 to 5 % of the image", 2, 2)
+            ]
+        );
+        // A band of one in ten.
+        let rule = Rule {
+            band: Some(0.1),
+            ..Rule::default()
+        };
+        let banded = calibrated(300, Origin::HeldOut).decide(&rule).unwrap();
+        let low = banded.look_from.unwrap();
+        assert!(low > 270.0 && low < 299.0);
+        let verdicts = [low.next_down(), low, 298.0, 1000.0, f32::NAN].map(|score| banded.verdict(score));
+        use Verdict::*;
+        assert_eq!(verdicts, [Normal, Look, Look, Anomalous, Look]);
+    }
+
+    #[test]
+    fn weak_grounds_are_said() {
+        let few = calibrated(9, Origin::CrossFitted)
+            .decide(&Rule::default())
+            .unwrap();
+        assert_eq!(few.doubt.as_deref(), Some("threshold from 9 good parts"));
+        assert!(few.warnings[0].starts_with("the threshold rests on 9 good parts; 20"));
+        assert_eq!(
+            few.warnings[1],
+            "1 % at most was asked for; 9 good parts can promise 22.6 % at best, 230 would do"
+        );
+        let trained = calibrated(300, Origin::Trained).decide(&Rule::default()).unwrap();
+        assert!(trained.promise.is_none() && trained.doubt.is_some());
+        let rule = Rule {
+            band: Some(0.02),
+            ..Rule::default()
+        };
+        let narrow = calibrated(30, Origin::LeftOut).decide(&rule).unwrap();
+        assert!(
+            narrow.look_from.is_none() && narrow.warnings[0].starts_with("the band to look at is empty: 30")
+        );
+    }
+
+    #[test]
+    fn a_threshold_of_ones_own_is_judged_by_the_same_scores() {
+        let rule = Rule {
+            threshold: Some(290.0),
+            ..Rule::default()
+        };
+        let decision = calibrated(300, Origin::HeldOut).decide(&rule).unwrap();
+        assert_eq!((decision.threshold, decision.promise.unwrap().above), (290.0, 10));
+        let nan = Rule {
+            threshold: Some(f32::NAN),
+            ..Rule::default()
+        };
+        assert!(calibrated(300, Origin::HeldOut).decide(&nan).is_err());
+        let rate = Rule {
+            false_alarms: 0.0,
+            ..Rule::default()
+        };
+        assert!(calibrated(300, Origin::HeldOut).decide(&rate).is_err());
+    }
+}

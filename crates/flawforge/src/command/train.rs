@@ -13,7 +13,7 @@ use flawforge::files;
 use flawforge::ops::Precision;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
-use flawforge::training::methods::patchcore::backbone::{BackboneSource, how_to_get};
+use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
 use flawforge::training::settings::Length;
 use flawforge::training::{
     Experiment, Method, MethodSettings, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport,

@@ -46,10 +46,11 @@ const PAUSE: Duration = Duration::from_secs(20);
 const BLINK: Duration = Duration::from_secs(1);
 
 /// What losses are called in front of a person, in the order in which they are shown.
-const WORDS: [(&str, &str); 5] = [
+const WORDS: [(&str, &str); 6] = [
     ("ssim", "reconstruction SSIM"),
     ("l2", "L2"),
     ("focal", "focal"),
+    ("truncated_l1", "truncated L1"),
     ("mse", "mean squared error"),
     ("bce", "binary cross-entropy"),
 ];

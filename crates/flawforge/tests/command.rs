@@ -112,7 +112,7 @@ fn a_plain_folder_is_trained_on_and_images_of_any_size_are_scored() {
     assert!(message.contains("1 of 4"), "{message}");
     let with_broken = fs::read_to_string(out.join("scores.csv")).unwrap();
     let row = with_broken.strip_prefix(&table).expect("the rows before stay");
-    assert!(row.contains("broken.png,,,,,,,,,,cannot be decoded"), "{row}");
+    assert!(row.contains("broken.png,,,,,,,,,,\"cannot be decoded"), "{row}");
     let message = fault(&["evaluate", path(&root), "--run", path(&run)]);
     assert!(message.contains("no test images"), "{message}");
 }

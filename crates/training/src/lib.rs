@@ -44,6 +44,7 @@
 
 #![forbid(unsafe_code)]
 
+mod additions;
 pub mod decision;
 mod device;
 mod error;
@@ -60,6 +61,7 @@ mod run_files;
 mod scorer;
 pub mod settings;
 
+pub use additions::{Added, add_normals};
 pub use decision::{Decision, Found, Rule, Verdict};
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
@@ -68,7 +70,7 @@ pub use evaluate::{
 };
 pub use experiment::{Experiment, MethodSettings, Overrides};
 pub use fit::{ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_with};
-pub use methods::Method;
+pub use methods::{Continuation, Method};
 pub use product::Product;
 pub use profile::Profile;
 pub use recipe::Recipe;

@@ -16,7 +16,8 @@ use crate::decision::{Decision, Rule, Verdict};
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
-use crate::fit::{Calibrated, DataDigests, Header, Places, read_checkpoint};
+use crate::fit::{Addition, Calibrated, DataDigests, Header, Places, read_checkpoint};
+use crate::recipe::Recipe;
 use crate::run_files::RunFiles;
 
 /// A run that was trained, at least up to its first checkpoint.
@@ -135,16 +136,29 @@ impl Run {
             log::info!("this processor has no instructions for bfloat16: detecting in f32");
         }
         let _precision = precision.scope();
-        let detector = || {
-            let mut recipe = self
-                .experiment
-                .settings
-                .assembly()
-                .recipe(&self.experiment.frame(), &self.device)?;
+        let detector = self.recipe()?.detector();
+        detector.map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))
+    }
+
+    /// The recipe with the weights of the checkpoint.
+    pub(crate) fn recipe(&self) -> Result<Box<dyn Recipe>> {
+        let recipe = || {
+            let method = self.experiment.settings.assembly();
+            let mut recipe = method.recipe(&self.experiment.frame(), &self.device)?;
             recipe.restore_weights(&self.tensors)?;
-            recipe.detector()
+            Ok(recipe)
         };
-        detector().map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))
+        recipe().map_err(|error: TrainingError| TrainingError::checkpoint(&self.file, error.to_string()))
+    }
+
+    /// Everything in the checkpoint but its tensors.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Normal images that were added after the training, the first addition first.
+    pub fn additions(&self) -> &[Addition] {
+        &self.header.additions
     }
 
     /// Precision of the run's convolutions.

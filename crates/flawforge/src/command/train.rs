@@ -1,5 +1,7 @@
 //! `flawforge train`: a run on the normal images of a category.
 
+mod from;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -54,7 +56,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
     /// Share of normal images held out for the decision threshold, 0 to 0.5 [default: a tenth, at least 20; where that is more
-    /// than a fifth of them, four short trainings score each image unseen; forge scores its images unseen anyway]
+    /// than a fifth of them, four short trainings score each image unseen; forge and patchcore score theirs unseen anyway]
     #[arg(long, value_name = "SHARE")]
     held_out: Option<f64>,
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]
@@ -64,6 +66,10 @@ pub(crate) struct TrainArgs {
     /// changes no result
     #[arg(long, value_name = "MIB", default_value_t = default_memory())]
     image_memory: u64,
+    /// Go on from this finished run with further normal images, as a new run: of forge and patchcore, whose memory banks they are
+    /// added to in seconds
+    #[arg(long, value_name = "RUN")]
+    from: Option<PathBuf>,
     /// Continue the run in RUN from its last checkpoint, with the settings, images and textures stored there
     #[arg(long)]
     resume: bool,
@@ -243,6 +249,9 @@ impl TrainArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+    if let Some(from) = &args.from {
+        return from::run(args, from);
+    }
     let earlier = args.earlier()?;
     let known = earlier.as_ref().and_then(Run::places);
     // Options that are left out come from the run.

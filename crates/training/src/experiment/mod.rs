@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, TrainingError};
-use crate::methods::{Frame, Method};
+use crate::methods::{Continuation, Frame, Method};
 use crate::product::Product;
 use crate::profile::Profile;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
@@ -120,6 +120,11 @@ impl Experiment {
     /// Images as the method wants them, and the size of their ground-truth masks.
     pub fn loading(&self) -> flawforge_datasets::Loading {
         self.settings.assembly().loading(self.image_size)
+    }
+
+    /// How a finished run of it goes on with further normal images.
+    pub fn continuation(&self) -> Continuation {
+        self.settings.assembly().continuation()
     }
 
     /// The method's name at the head of its column in a table, with the settings behind it that make another method of it:

@@ -57,6 +57,21 @@ pub struct Places {
     pub skipped: Vec<String>,
 }
 
+/// Normal images that were added to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addition {
+    /// The checkpoint of the run that they were added to.
+    pub run: String,
+    /// SHA-256 of its tensors.
+    pub tensors: String,
+    /// Where the images came from.
+    pub place: String,
+    /// Names of those that were added.
+    pub images: Vec<String>,
+    /// How many the run knew already.
+    pub known: usize,
+}
+
 /// Everything in a checkpoint but its tensors.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Header {
@@ -78,6 +93,9 @@ pub(crate) struct Header {
     /// What thresholds are found on, after the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) calibrated: Option<Calibrated>,
+    /// Images that were added after the training, the first addition first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) additions: Vec<Addition>,
     /// Digest of the tensors.
     digest: String,
 }
@@ -93,13 +111,25 @@ impl Header {
             settings: plan.settings.clone(),
             interval: Interval::default(),
             calibrated: None,
+            additions: Vec::new(),
             digest: String::new(),
         }
+    }
+
+    /// SHA-256 of the tensors, once they are written.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// Brings header and recipe to the state of a checkpoint, if it belongs to this very run.
     pub(super) fn restore(&mut self, path: &Path, recipe: &mut dyn Recipe, device: &Device) -> Result<()> {
         let (mut saved, tensors) = read(path, device)?;
+        if !saved.additions.is_empty() {
+            return Err(TrainingError::Mismatch {
+                path: path.to_path_buf(),
+                fault: "images were added to it after its training, which cannot be resumed".to_owned(),
+            });
+        }
         let mut found = differences(&self.settings, &saved.settings);
         if saved.data.images != self.data.images {
             found.push("the training images have changed".to_owned());

@@ -18,8 +18,8 @@ mod saving;
 mod session;
 
 pub use calibrate::{Calibrated, CalibrationScore, Origin};
-pub use checkpoint::{DataDigests, Places};
-pub(crate) use checkpoint::{Header, read as read_checkpoint};
+pub use checkpoint::{Addition, DataDigests, Places};
+pub(crate) use checkpoint::{Header, read as read_checkpoint, write as write_checkpoint};
 pub use journal::{Line, read_journal};
 pub use pace::spoken;
 pub use plan::RunPlan;
@@ -44,8 +44,8 @@ use crate::run_files::RunFiles;
 use crate::settings::Split;
 use calibrate::{Normals, calibrate};
 use cross_fit::CrossFit;
-pub(crate) use plan::hold_out;
-use plan::{check_images, digests};
+use plan::digests;
+pub(crate) use plan::{check_images, hold_out};
 use prefetch::with_batches;
 use session::Session;
 

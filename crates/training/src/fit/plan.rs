@@ -38,7 +38,7 @@ impl RunPlan {
 }
 
 /// Whether there are training images, and all images have the size that the method wants; or what is wrong.
-pub(super) fn check_images(
+pub(crate) fn check_images(
     category: &Category,
     (width, height): (u32, u32),
 ) -> std::result::Result<(), String> {

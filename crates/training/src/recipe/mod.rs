@@ -7,6 +7,7 @@ pub use batch::{Batch, BatchSource, Part, Pool, decoded, drawn};
 use std::collections::HashMap;
 
 use candle_core::Tensor;
+use flawforge_datasets::TrainImage;
 use flawforge_models::Detector;
 
 use crate::error::Result;
@@ -23,6 +24,15 @@ pub struct Unseen {
     pub score: f32,
     /// The [high pixel](flawforge_metrics::high_pixel) of its anomaly map.
     pub pixel: f32,
+}
+
+/// What became of normal images that were added after a training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learned {
+    /// Each image as the detector would have seen it had only others been added.
+    pub unseen: Vec<Unseen>,
+    /// Vectors that the memory banks have more than before.
+    pub vectors: usize,
 }
 
 /// A way to train a detector, one step at a time.
@@ -103,6 +113,16 @@ pub trait Recipe {
     /// cannot tell.
     fn unseen_scores(&self) -> Option<&[Unseen]> {
         None
+    }
+
+    /// Takes in normal images beside those that were trained on, without a training; `first` is the number of the first of them,
+    /// larger than all before. `None` for methods that cannot.
+    ///
+    /// # Errors
+    /// Images that can no longer be read; a failed tensor operation.
+    fn add_normals(&mut self, images: &[&TrainImage], first: u32) -> Result<Option<Learned>> {
+        let _ = (images, first);
+        Ok(None)
     }
 
     /// A detector for the inputs of a batch, where these are no whole images but parts of them.

@@ -107,7 +107,10 @@ mod tests {
             let text = fault.to_string();
             let process = format!("process {} on ", std::process::id());
             assert!(text.starts_with(&dir.path().display().to_string()), "{text}");
-            assert!(text.contains(&process) && text.contains("(train) is at work there"), "{text}");
+            assert!(
+                text.contains(&process) && text.contains("(train) is at work there"),
+                "{text}"
+            );
         }
         drop(first);
         check_free(dir.path()).expect("free");
@@ -122,6 +125,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let missing = dir.path().join("missing");
         let text = occupy(&missing, "train").expect_err("missing").to_string();
-        assert!(text.starts_with(&missing.display().to_string()) && !text.contains(NAME), "{text}");
+        assert!(
+            text.starts_with(&missing.display().to_string()) && !text.contains(NAME),
+            "{text}"
+        );
     }
 }

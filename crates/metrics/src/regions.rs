@@ -104,7 +104,8 @@ impl Regions {
     pub fn mask(&self, pixels: usize) -> Vec<u8> {
         let mut mask = vec![0; pixels];
         for run in &self.runs {
-            if let Some(line) = mask.get_mut(run.row * self.width + run.from..run.row * self.width + run.end) {
+            if let Some(line) = mask.get_mut(run.row * self.width + run.from..run.row * self.width + run.end)
+            {
                 line.fill(255);
             }
         }
@@ -181,8 +182,14 @@ mod tests {
         assert_eq!((worst.bounds, worst.area, worst.peak), ([3, 1, 1, 2], 2, 0.7));
         assert!((worst.mean - 0.65).abs() < 1e-6);
         // A diagonal belongs together; regions of one peak stay in order.
-        assert_eq!((regions.found[1].bounds, regions.found[1].area), ([1, 0, 1, 1], 1));
-        assert_eq!((regions.found[2].bounds, regions.found[2].area), ([0, 2, 2, 2], 2));
+        assert_eq!(
+            (regions.found[1].bounds, regions.found[1].area),
+            ([1, 0, 1, 1], 1)
+        );
+        assert_eq!(
+            (regions.found[2].bounds, regions.found[2].area),
+            ([0, 2, 2, 2], 2)
+        );
         assert_eq!(regions.mask(pixels).iter().filter(|&&set| set == 255).count(), 5);
         let (large, pixels) = of(&["0510", "00.6", "0507", "5000"], 2);
         assert_eq!(large.found.len(), 2);
@@ -194,7 +201,13 @@ mod tests {
         assert_eq!(of(&["90909", "90909", "99999"], 1).0.found.len(), 1);
         assert_eq!(of(&["009", "090", "909", "909", "999"], 1).0.found.len(), 1);
         assert_eq!(of(&["009", "900", "009"], 1).0.found.len(), 3);
-        assert_eq!(of(&["...", "000"], 1).0, Regions { width: 3, ..Regions::default() });
+        assert_eq!(
+            of(&["...", "000"], 1).0,
+            Regions {
+                width: 3,
+                ..Regions::default()
+            }
+        );
         assert_eq!(Regions::of(&[], 0, 0.5, 1).found, []);
     }
 
@@ -215,7 +228,13 @@ mod tests {
             assert_eq!(regions.found.len() as u64, components(&mask, width).count);
             let area: u64 = regions.found.iter().map(|region| region.area).sum();
             assert_eq!(area, mask.iter().map(|&set| u64::from(set)).sum::<u64>());
-            assert!(regions.mask(mask.len()).iter().zip(&mask).all(|(a, b)| (*a == 255) == (*b == 1)));
+            assert!(
+                regions
+                    .mask(mask.len())
+                    .iter()
+                    .zip(&mask)
+                    .all(|(a, b)| (*a == 255) == (*b == 1))
+            );
         }
     }
 }

@@ -49,7 +49,11 @@ pub fn contour(image: &mut RgbImage, mask: &[u8], color: Rgb<u8>) {
     let (width, height) = image.dimensions();
     let reach = width.max(height) / FINE;
     let set = |x: u32, y: u32| {
-        x < width && y < height && mask.get(y as usize * width as usize + x as usize).is_some_and(|&m| m != 0)
+        x < width
+            && y < height
+            && mask
+                .get(y as usize * width as usize + x as usize)
+                .is_some_and(|&m| m != 0)
     };
     for y in 0..height {
         for x in 0..width {
@@ -115,7 +119,9 @@ mod tests {
     #[test]
     fn a_contour_is_wider_in_a_larger_image() {
         let mut small = RgbImage::new(5, 5);
-        let mask: Vec<u8> = (0..25).map(|i| u8::from((1..4).contains(&(i % 5)) && (1..4).contains(&(i / 5)))).collect();
+        let mask: Vec<u8> = (0..25)
+            .map(|i| u8::from((1..4).contains(&(i % 5)) && (1..4).contains(&(i / 5))))
+            .collect();
         contour(&mut small, &mask, INK);
         let inked = small.pixels().filter(|pixel| **pixel == INK).count();
         assert_eq!((inked, *small.get_pixel(2, 2)), (8, Rgb([0; 3])));

@@ -50,12 +50,23 @@ mod tests {
 
     #[test]
     fn the_threshold_is_one_colour_whatever_it_is() {
-        for (threshold, full) in [(0.3, 1.0), (0.001, 1.0), (7.0, 2.0), (-3.0, 1.0), (-3.0, -5.0), (0.0, 1.0)] {
+        for (threshold, full) in [
+            (0.3, 1.0),
+            (0.001, 1.0),
+            (7.0, 2.0),
+            (-3.0, 1.0),
+            (-3.0, -5.0),
+            (0.0, 1.0),
+        ] {
             let scale = ThresholdScale::new(threshold, full);
             assert_eq!(scale.position(threshold), 0.5, "{scale:?}");
             assert!(scale.position(threshold - 1e-4) <= BELOW, "{scale:?}");
             let range = [scale.low - 1.0, scale.low, scale.high, scale.high + 9.0];
-            assert_eq!(range.map(|score| scale.position(score)), [0.0, 0.0, 1.0, 1.0], "{scale:?}");
+            assert_eq!(
+                range.map(|score| scale.position(score)),
+                [0.0, 0.0, 1.0, 1.0],
+                "{scale:?}"
+            );
             assert_ne!(heat_color(scale.position(threshold)), heat_color(BELOW));
         }
         let scale = ThresholdScale::new(0.4, 1.0);

@@ -97,6 +97,11 @@ impl Header {
         }
     }
 
+    /// SHA-256 of the tensors that it was read with.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// Brings header and recipe to the state of a checkpoint, if it belongs to this very run.
     pub(super) fn restore(&mut self, path: &Path, recipe: &mut dyn Recipe, device: &Device) -> Result<()> {
         let (mut saved, tensors) = read(path, device)?;

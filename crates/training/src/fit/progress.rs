@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -125,7 +125,15 @@ impl Display {
         self.step();
         if matches!(self.kind, Kind::Lines) && self.shown.elapsed() >= PAUSE {
             self.shown = Instant::now();
-            eprintln!("{}: {}/{}, {}", self.label, self.step, self.total, self.message());
+            // A closed standard error is no reason to stop.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}: {}/{}, {}",
+                self.label,
+                self.step,
+                self.total,
+                self.message()
+            );
         }
     }
 
@@ -136,7 +144,8 @@ impl Display {
             Kind::Bar(bar) => bar.set_message(self.message()),
             Kind::Lines if self.shown.elapsed() >= PAUSE || self.step >= self.total => {
                 self.shown = Instant::now();
-                eprintln!(
+                let _ = writeln!(
+                    std::io::stderr(),
                     "{}: step {}/{}, {}",
                     self.label,
                     self.step,

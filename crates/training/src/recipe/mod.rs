@@ -69,6 +69,11 @@ pub trait Recipe {
         Ok(())
     }
 
+    /// Whether a training that is stopped on its way can go on from what [`state`](Self::state) gives there.
+    fn keeps_its_middle(&self) -> bool {
+        true
+    }
+
     /// Everything that must be saved, by unique names: weights, running statistics, moments of the optimiser.
     ///
     /// # Errors

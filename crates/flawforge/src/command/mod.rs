@@ -7,6 +7,7 @@ pub(crate) mod facts;
 pub(crate) mod html;
 pub(crate) mod inventory;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod select;
 pub(crate) mod simulate;
 pub(crate) mod source;

@@ -8,6 +8,7 @@ pub(crate) mod html;
 pub(crate) mod inventory;
 pub(crate) mod output;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod select;
 pub(crate) mod signals;
 pub(crate) mod simulate;

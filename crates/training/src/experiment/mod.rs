@@ -8,11 +8,15 @@ pub use method_settings::MethodSettings;
 pub use overrides::Overrides;
 pub(crate) use overrides::differences;
 
+use std::sync::Arc;
+
+use flawforge_augment::{Simulation, TextureSource};
+use flawforge_datasets::Category;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, TrainingError};
-use crate::methods::{Frame, Method};
+use crate::methods::{Data, Frame, Method, NormalImages};
 use crate::product::Product;
 use crate::profile::Profile;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
@@ -139,6 +143,20 @@ impl Experiment {
     /// Calibrates for [verdicts that count](Calibration::for_use), rather than for a table of metrics.
     pub fn calibrate_for_use(&mut self) {
         self.calibration = Calibration::for_use(self.leaves_one_out());
+    }
+
+    /// Anomalies as those that the decision threshold is tried on, one in every sample that the simulation has a place for.
+    pub fn anomalies(&self, category: &Category, textures: Arc<dyn TextureSource>) -> Simulation {
+        let data = Data {
+            category,
+            textures,
+            pools: Vec::new(),
+            normals: NormalImages::new(&category.train).map(Arc::new),
+        };
+        Simulation {
+            p_clean: 0.0,
+            ..self.settings.assembly().calibration(&data)
+        }
     }
 
     /// What a person should know before a training on so many images, in sentences: what memory forbids, for example.

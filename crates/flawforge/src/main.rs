@@ -1,4 +1,4 @@
-//! The `flawforge` command: check, download, select, simulate, train, evaluate, predict.
+//! The `flawforge` command: check, download, select, simulate, train, evaluate, predict, export-run.
 //!
 //! Usage errors end with exit code 2, other errors with 1 and one line on standard error.
 
@@ -30,6 +30,8 @@ enum Command {
     Evaluate(command::evaluate::EvaluateArgs),
     /// Fetch the weights of a pretrained network, once for all commands
     Download(command::download::DownloadArgs),
+    /// Write what of a run detects to one small file, to be copied elsewhere
+    ExportRun(command::export_run::ExportRunArgs),
     /// Score images: write anomaly maps, scores and verdicts
     Predict(command::predict::PredictArgs),
 }
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => command::simulate::run(&args).map(done),
         Command::Train(args) => command::train::run(&args).map(done),
         Command::Evaluate(args) => command::evaluate::run(&args).map(done),
+        Command::ExportRun(args) => command::export_run::run(&args).map(done),
         Command::Predict(args) => command::predict::run(&args).map(done),
     };
     match outcome {

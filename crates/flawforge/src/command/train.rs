@@ -11,7 +11,7 @@ use flawforge::datasets::{Limits, counted};
 use flawforge::ops::Precision;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
-use flawforge::training::methods::patchcore::backbone::{BackboneSource, how_to_get};
+use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
 use flawforge::training::{
     Experiment, Method, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport, gpu_available,
     train,

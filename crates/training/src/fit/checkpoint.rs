@@ -227,6 +227,15 @@ impl Header {
         }
         saved.data = self.data.clone();
         *self = saved;
+        if recipe.begins_anew() {
+            log::info!(
+                "{}: what was collected in {} steps is not kept, and is collected again",
+                path.display(),
+                self.step
+            );
+            self.step = 0;
+            self.interval = Interval::default();
+        }
         Ok(())
     }
 }

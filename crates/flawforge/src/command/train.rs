@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use flawforge::datasets::{Limits, counted};
 use flawforge::files;
@@ -14,10 +14,9 @@ use flawforge::ops::Precision;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
 use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
-use flawforge::training::settings::Length;
 use flawforge::training::{
-    Experiment, Method, MethodSettings, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport,
-    gpu_available, train,
+    Experiment, Method, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport, gpu_available,
+    train,
 };
 use flawforge::weights;
 
@@ -70,6 +69,11 @@ pub(crate) struct TrainArgs {
     /// Continue the run in RUN from its last checkpoint, with the settings, images and textures stored there
     #[arg(long)]
     resume: bool,
+    /// Train the finished run in RUN by N steps more, on the images and textures stored there; the learning rate goes on as that
+    /// of the longer training
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all =
+        ["steps", "method", "profile", "config", "backbone", "backbone_init", "seed", "held_out", "precision"])]
+    extend: Option<u64>,
 }
 
 /// What the machine can do in minutes. Forge takes seconds under any profile, and `paper` scores at the size of the papers.
@@ -123,13 +127,24 @@ impl TrainArgs {
             Err(fault) if matches!(fault.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
             Err(fault) => return Err(fault).with_context(|| self.out.display().to_string()),
         };
-        if there && !self.resume {
+        let go_on = self.resume || self.extend.is_some();
+        if there && !go_on {
             bail!(
                 "run {}: already holds a run; resume it or choose another directory",
                 self.out.display()
             );
         }
-        if self.resume && !there {
+        if go_on && !there {
+            let model = RunFiles::new(&self.out).model();
+            if model.exists() {
+                bail!(
+                    "{}: it holds what detects, without the optimizer's moments; only the run's checkpoint.safetensors goes on",
+                    model.display()
+                );
+            }
+            if self.extend.is_some() {
+                bail!("{}: holds no run to extend", self.out.display());
+            }
             if self.normals.category.is_empty() {
                 bail!("{}: holds no run to continue", self.out.display());
             }
@@ -182,15 +197,19 @@ impl TrainArgs {
             let calibration = &mut experiment.calibration;
             (calibration.held_out, calibration.fewest, calibration.folds) = (share, 0, 0);
         }
-        if let Some(steps) = self.steps {
-            match &mut experiment.settings {
-                MethodSettings::Draem(settings) => settings.schedule.length = Length::Steps(steps),
-                MethodSettings::Nsa(settings) => settings.schedule.length = Length::Steps(steps),
-                _ => bail!(
-                    "--steps is not for {}: it passes over the images once",
+        let added = self.extend.and_then(|more| Some(earlier?.total_steps() + more));
+        if let Some(steps) = self.steps.or(added) {
+            let option = if self.steps.is_some() {
+                "--steps"
+            } else {
+                "--extend"
+            };
+            experiment = experiment.with_steps(steps).map_err(|_| {
+                anyhow!(
+                    "{option} is not for {}: it passes over the images once",
                     experiment.method
-                ),
-            }
+                )
+            })?;
         }
         if let Some(precision) = self.precision {
             let settings = experiment.settings.draem_mut();
@@ -273,6 +292,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let options = TrainOptions {
         resume: args.resume,
         stop: Some(signals.flag()),
+        extend: args.extend.is_some(),
         places: Some(Places {
             images: category.place(),
             textures: textures.place()?,

@@ -20,7 +20,7 @@ use crate::methods::{Data, Frame, Method, NormalImages};
 use crate::product::Product;
 use crate::profile::Profile;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
-use crate::settings::{Calibration, Evaluated, Intervals};
+use crate::settings::{Calibration, Evaluated, Intervals, Length};
 
 /// Counts changes of the code that give other numbers from the same settings. It is part of every hash, so that older cells
 /// run again after such a change.
@@ -119,6 +119,22 @@ impl Experiment {
     /// Steps of a training on `images` images (before any are held out).
     pub fn steps(&self, images: usize) -> u64 {
         self.settings.assembly().steps(images)
+    }
+
+    /// The same experiment with so many steps.
+    ///
+    /// # Errors
+    /// For methods that pass over their images once.
+    pub fn with_steps(&self, steps: u64) -> Result<Self> {
+        let mut longer = self.clone();
+        match longer.settings.schedule_mut() {
+            Some(schedule) => schedule.length = Length::Steps(steps),
+            None => {
+                let message = format!("is not for {}: it passes over the images once", self.method);
+                return Err(TrainingError::setting("schedule.length", message));
+            }
+        }
+        Ok(longer)
     }
 
     /// Images as the method wants them, and the size of their ground-truth masks.

@@ -18,8 +18,9 @@ mod saving;
 mod session;
 
 pub use calibrate::{Calibrated, CalibrationScore, Origin};
+use checkpoint::WITHOUT_MOMENTS;
 pub use checkpoint::{DataDigests, Places};
-pub(crate) use checkpoint::{Header, read as read_checkpoint};
+pub(crate) use checkpoint::{Header, read as read_checkpoint, write as write_checkpoint};
 pub use journal::{Line, read_journal};
 pub use pace::spoken;
 pub use plan::RunPlan;
@@ -28,6 +29,7 @@ pub(crate) use progress::Display;
 pub use progress::{ProgressStyle, Sweep};
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +63,11 @@ pub struct TrainOptions {
     pub device: Device,
     /// Continue the run that lies in the directory, if there is one. Without it a directory with a run is an error.
     pub resume: bool,
+    /// The run in the directory is finished and shorter than the experiment, and is to go on up to the experiment's length. From
+    /// there on the learning rate is that of the longer training; moments are kept.
+    pub extend: bool,
+    /// Whether a file of what detects is left beside the checkpoint after the last step ([`RunFiles::model`](crate::RunFiles::model)).
+    pub model: bool,
     /// Stop after this many steps in all, with a checkpoint, as if interrupted there.
     pub stop_after: Option<u64>,
     /// Once this is set, the training ends after the step in hand, with a checkpoint to go on from, if its method
@@ -77,6 +84,8 @@ impl Default for TrainOptions {
             label: String::new(),
             device: default_device(),
             resume: false,
+            extend: false,
+            model: true,
             stop_after: None,
             stop: None,
             places: None,
@@ -262,6 +271,21 @@ pub fn train_with(
     run(recipe, batches, plan, run_dir, options, None, &calibration)
 }
 
+/// Leaves what detects in a file of its own, where that is less than the checkpoint.
+fn write_model(recipe: &dyn Recipe, header: &Header, files: &RunFiles) -> Result<()> {
+    match recipe.weights()? {
+        Some(weights) => checkpoint::write(&files.model(), &header.travelling(), &weights),
+        None => Ok(()),
+    }
+}
+
+fn remove(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(fault) if fault.kind() != ErrorKind::NotFound => Err(TrainingError::io(file)(fault)),
+        _ => Ok(()),
+    }
+}
+
 /// What follows the last step.
 struct Calibration<'a> {
     find: &'a dyn Fn(&dyn Recipe) -> Result<Option<Calibrated>>,
@@ -283,7 +307,20 @@ fn run(
     // Another process may be at work here: its temporary files are not ours to remove, nor its run ours to replace.
     let _occupied = flawforge_files::occupy(run_dir, "training").map_err(TrainingError::Write)?;
     let resuming = files.checkpoint().exists();
-    if resuming && !options.resume {
+    let go_on = options.resume || options.extend;
+    if !resuming && go_on && files.model().exists() {
+        return Err(TrainingError::Mismatch {
+            path: files.model(),
+            fault: WITHOUT_MOMENTS.to_owned(),
+        });
+    }
+    if !resuming && options.extend {
+        return Err(TrainingError::RunDirectory {
+            path: run_dir.to_path_buf(),
+            fault: "holds no run to extend".to_owned(),
+        });
+    }
+    if (resuming || files.model().exists()) && !go_on {
         return Err(TrainingError::RunDirectory {
             path: run_dir.to_path_buf(),
             fault: "already holds a run; resume it or choose another directory".to_owned(),
@@ -292,7 +329,10 @@ fn run(
     flawforge_files::remove_leftovers(run_dir);
     recipe.expect(plan.steps);
     if resuming {
-        header.restore(&files.checkpoint(), recipe, &options.device)?;
+        header.restore(&files.checkpoint(), recipe, &options.device, options.extend)?;
+        if options.extend {
+            remove(&files.model())?; // of the shorter training
+        }
     } else {
         recipe.begin()?;
     }
@@ -327,9 +367,12 @@ fn run(
             session.save(recipe)?;
         }
         match calibrated {
+            Ok(_) if options.model => write_model(recipe, &session.header, &files)?,
             Ok(_) | Err(TrainingError::Stopped) => {}
             Err(fault) => return Err(fault),
         }
+    } else if options.model && session.header.step == plan.steps && !files.model().exists() {
+        write_model(recipe, &session.header, &files)?;
     }
     let lines = read_journal(&files.metrics())?;
     Ok(TrainReport {

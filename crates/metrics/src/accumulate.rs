@@ -1,8 +1,10 @@
 //! Accumulators: scores come an image at a time, halves can be merged, metrics come at the end.
 
+use crate::bootstrap::Bootstrap;
 use crate::components::components;
 use crate::error::{MetricError, no_nan, same_size};
 use crate::histogram::{Bins, Histogram};
+use crate::image_intervals::{ImageIntervals, Ranked};
 use crate::key::key;
 use crate::radix;
 use crate::ranking::Groups;
@@ -73,6 +75,14 @@ impl ImageScores {
             anomalous,
             normal: self.labels.len() as u64 - anomalous,
         })
+    }
+
+    /// How far the metrics could have come out otherwise with other images of these two sorts.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub fn intervals(&self, bootstrap: &Bootstrap) -> Result<ImageIntervals, MetricError> {
+        Ranked::new(&self.scores, &self.labels).intervals(bootstrap)
     }
 }
 

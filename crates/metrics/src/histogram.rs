@@ -3,7 +3,7 @@
 
 use crate::error::MetricError;
 use crate::key::key;
-use crate::sweep::{Group, share};
+use crate::sweep::{Group, share, with_anomalous};
 
 const MAX_BINS: usize = 1 << 24;
 const MAX_BITS: u32 = 24;
@@ -99,20 +99,11 @@ impl Histogram {
 
     /// The bins from the highest score down, those without anomalous truths folded into the next.
     pub(crate) fn groups(&self) -> impl Iterator<Item = Group> {
-        let mut normal_above = 0;
-        self.bins.iter().rev().filter_map(move |bin| {
-            if bin.anomalous == 0 {
-                normal_above += bin.normal;
-                return None;
-            }
-            let group = Group {
-                normal_above,
-                normal: bin.normal,
-                anomalous: bin.anomalous,
-                share: bin.share,
-            };
-            normal_above = 0;
-            Some(group)
-        })
+        with_anomalous(self.bins.iter().rev().map(|bin| Group {
+            normal_above: 0,
+            normal: bin.normal,
+            anomalous: bin.anomalous,
+            share: bin.share,
+        }))
     }
 }

@@ -16,6 +16,10 @@
 //! exactly what one pass gives, in any order. [`PixelScores::bounded`] keeps a histogram instead of the
 //! scores and reports how far its metrics can be from the exact ones.
 //!
+//! How far a metric could have come out otherwise with other test images is told by drawing the images again ([`Bootstrap`]):
+//! [`ImageScores::intervals`], [`PixelSamples::intervals`]. What verdicts are worth is told by counts ([`Confusion`]) and
+//! rates with exact intervals ([`Rate`]).
+//!
 //! [`Metric`] lists what an evaluation reports, with names for files and titles for readers; [`Scores`] are values by
 //! metric. The feature `serde` reads and writes both by name.
 //!
@@ -47,15 +51,21 @@
 mod accumulate;
 mod aupro;
 mod binomial;
+mod bootstrap;
 mod components;
+mod confusion;
 mod error;
 mod histogram;
+mod image_intervals;
 mod image_score;
 mod key;
 mod metric;
+mod pixel_bins;
+mod pixel_samples;
 mod promise;
 mod radix;
 mod ranking;
+mod regions;
 mod sweep;
 pub mod threshold;
 mod truth;
@@ -63,13 +73,18 @@ mod truth;
 pub use accumulate::{ErrorBound, ImageMetrics, ImageScores, PixelMetrics, PixelScores};
 pub use aupro::{AUPRO_LIMIT, MapWithTruth, aupro};
 pub use binomial::{Interval, proportion_interval};
+pub use bootstrap::Bootstrap;
+pub use confusion::{Calls, Confusion, Rate};
 pub use error::MetricError;
 pub use histogram::Bins;
+pub use image_intervals::ImageIntervals;
 pub use image_score::{
     HIGH_PIXELS, IMAGE_SCORE_WINDOW, high_pixel, image_score, image_score_window, verdict_score,
 };
 pub use metric::{Metric, Scores, UnknownMetric};
+pub use pixel_samples::{PixelIntervals, PixelPoint, PixelSamples};
 pub use promise::{Promise, promised_threshold};
 pub use ranking::{auroc, average_precision};
+pub use regions::{Region, Regions};
 pub use threshold::best_f1;
 pub use truth::Truth;

@@ -4,7 +4,7 @@ use crate::error::{MetricError, both_classes};
 
 /// Fixed-point unit of [`Group::share`]. Integers add up to the same sum in any order, so that merged
 /// accumulators agree to the last bit; 2^60 leaves an error of about 1e-12 for a component of a megapixel.
-const SHARE_UNIT: u64 = 1 << 60;
+pub(crate) const SHARE_UNIT: u64 = 1 << 60;
 
 /// The fixed-point part `1 / size` that one pixel is of its component.
 pub(crate) fn share(component_size: u32) -> u128 {
@@ -116,6 +116,21 @@ pub(crate) fn sweep(
             0.0
         },
         aupro_error: if binned { area_error / stop } else { 0.0 },
+    })
+}
+
+/// Groups with an anomalous truth, from groups that each stand for themselves: those without one are counted into the next.
+pub(crate) fn with_anomalous(groups: impl Iterator<Item = Group>) -> impl Iterator<Item = Group> {
+    let mut normal_above = 0;
+    groups.filter_map(move |group| {
+        if group.anomalous == 0 {
+            normal_above += group.normal;
+            return None;
+        }
+        Some(Group {
+            normal_above: std::mem::take(&mut normal_above),
+            ..group
+        })
     })
 }
 

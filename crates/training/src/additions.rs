@@ -45,7 +45,7 @@ pub fn add_normals(run: &Run, category: &Category, place: &str, run_dir: &Path) 
         fault,
     };
     let files = RunFiles::new(run_dir);
-    if files.checkpoint().exists() {
+    if files.checkpoint().exists() || files.model().exists() {
         return Err(TrainingError::RunDirectory {
             path: run_dir.to_path_buf(),
             fault: "already holds a run; choose another directory".to_owned(),
@@ -74,7 +74,8 @@ pub fn add_normals(run: &Run, category: &Category, place: &str, run_dir: &Path) 
     let first = u32::try_from(header.data.each.len())
         .map_err(|_| data_error("the run has too many images".to_owned()))?;
     let images: Vec<&TrainImage> = new.iter().map(|&(image, _)| image).collect();
-    let mut recipe = run.recipe()?;
+    let recipe = run.recipe();
+    let mut recipe = recipe.map_err(|fault| TrainingError::checkpoint(run.file(), fault.to_string()))?;
     let learned = recipe.add_normals(&images, first)?.ok_or_else(|| {
         let method = run.experiment().method;
         unfit(format!(

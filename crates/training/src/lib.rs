@@ -47,6 +47,7 @@
 mod additions;
 pub mod decision;
 mod device;
+mod drift;
 mod error;
 pub mod estimate;
 mod evaluate;
@@ -64,9 +65,11 @@ pub mod settings;
 pub use additions::{Added, add_normals};
 pub use decision::{Decision, Found, Rule, Verdict};
 pub use device::{default_device, gpu_available};
+pub use drift::Drift;
 pub use error::{Result, TrainingError};
 pub use evaluate::{
-    EvaluateOptions, Evaluation, ImageResult, evaluate, evaluate_each, evaluate_set, evaluate_with,
+    EvaluateOptions, Evaluation, ImageResult, Judged, OfType, Oracle, Resampled, Wrong, evaluate,
+    evaluate_each, evaluate_set, evaluate_with,
 };
 pub use experiment::{Experiment, MethodSettings, Overrides};
 pub use fit::{ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_with};

@@ -1,7 +1,12 @@
 //! The metrics of a detector, image by image.
 
+use std::collections::BTreeMap;
+
 use flawforge_datasets::TestImage;
-use flawforge_metrics::{Bins, ErrorBound, ImageScores, Metric, PixelMetrics, PixelScores, Scores};
+use flawforge_metrics::{
+    Bins, Bootstrap, ErrorBound, ImageScores, Interval, Metric, PixelMetrics, PixelPoint, PixelSamples,
+    PixelScores, Scores,
+};
 use flawforge_models::{Detection, View};
 
 use crate::error::Result;
@@ -17,12 +22,19 @@ pub struct Measured {
     pub scores_in_view: Option<Scores>,
     /// See [`Evaluation::error_bounds`](crate::Evaluation::error_bounds).
     pub error_bounds: Scores,
+    /// Intervals of `scores`, where they were asked for and these images can tell.
+    pub intervals: BTreeMap<Metric, Interval>,
+    /// How far the ends of the intervals can be off: their pixels are counted in bins of scores.
+    pub interval_errors: Scores,
+    /// The curves of pixels by the main rule, where intervals were asked for.
+    pub curve: Vec<PixelPoint>,
 }
 
 /// Scores a detector image by image. It holds the scores of the pixels, or histograms of them, and no image, map or picture.
 #[derive(Debug, Clone)]
 pub struct Scorer {
     aupro_limit: f64,
+    bootstrap: Option<Bootstrap>,
     images: ImageScores,
     pixels: usize,
     normal: usize,
@@ -42,6 +54,7 @@ impl Scorer {
         let pixels = |rule, part| Pixels::new(rule, part, settings.bounded);
         Ok(Self {
             aupro_limit: settings.aupro_limit,
+            bootstrap: None,
             images: ImageScores::new(),
             pixels: 0,
             normal: 0,
@@ -52,6 +65,16 @@ impl Scorer {
                 .map(|view| pixels(GroundTruth::Half, Some(view)))
                 .transpose()?,
         })
+    }
+
+    /// With intervals of the metrics on whole images, and the curves of pixels; to be asked for before the first image. Takes up to
+    /// 100 MB more, whatever the number of images.
+    #[must_use]
+    pub fn with_intervals(mut self, bootstrap: Bootstrap) -> Self {
+        self.bootstrap = Some(bootstrap);
+        self.main.samples = Some(PixelSamples::new());
+        self.half.samples = Some(PixelSamples::new());
+        self
     }
 
     /// Adds what a detector says of a test image. Its pixels count where [it is known](TestImage::pixels_are_known) which of them
@@ -82,11 +105,12 @@ impl Scorer {
     /// # Errors
     /// When a metric cannot be computed.
     pub fn finish(self) -> Result<Measured> {
-        let mut measured = Measured::default();
+        let mut measured = self.resampled()?;
         let Measured {
             scores,
             scores_in_view,
             error_bounds,
+            ..
         } = &mut measured;
         if self.defective > 0 && self.normal > 0 {
             let metrics = self.images.finish()?;
@@ -105,7 +129,7 @@ impl Scorer {
             if let Some(metrics) = metrics {
                 scores.extend(names.into_iter().zip(values(&metrics)));
                 if metrics.error != ErrorBound::default() {
-                    error_bounds.extend(names.into_iter().zip(bounds(&metrics)));
+                    error_bounds.extend(names.into_iter().zip(bounds(&metrics.error)));
                 }
             }
         }
@@ -115,7 +139,44 @@ impl Scorer {
             .map(|metrics| WHOLE.into_iter().zip(values(&metrics)).collect());
         Ok(measured)
     }
+
+    /// What drawing the images again tells, where it was asked for.
+    fn resampled(&self) -> Result<Measured> {
+        let mut measured = Measured::default();
+        let Some(bootstrap) = &self.bootstrap else {
+            return Ok(measured);
+        };
+        let defined = |(metric, interval): (Metric, Option<Interval>)| Some((metric, interval?));
+        if self.defective > 0 && self.normal > 0 {
+            let found = self.images.intervals(bootstrap)?;
+            let found = [
+                (Metric::ImageAuroc, found.auroc),
+                (Metric::ImageAp, found.average_precision),
+            ];
+            measured.intervals.extend(found.into_iter().filter_map(defined));
+        }
+        for (pixels, names) in [(&self.main, WHOLE), (&self.half, HALF)] {
+            let Some(samples) = pixels.samples.as_ref().filter(|_| pixels.anomalous) else {
+                continue;
+            };
+            let found = samples.intervals(bootstrap, self.aupro_limit)?;
+            let intervals = [found.auroc, found.average_precision, found.aupro];
+            measured
+                .intervals
+                .extend(names.into_iter().zip(intervals).filter_map(defined));
+            measured
+                .interval_errors
+                .extend(names.into_iter().zip(bounds(&found.error)));
+        }
+        if let Some(samples) = self.main.samples.as_ref().filter(|_| self.main.anomalous) {
+            measured.curve = samples.curve(CURVE_STEP)?;
+        }
+        Ok(measured)
+    }
 }
+
+/// Distance of the points of a curve: finer than a plot shows (proposal).
+const CURVE_STEP: f64 = 0.002;
 
 /// Pixels that are sorted by both rules at the same time (proposal).
 const AT_ONCE: usize = 20_000_000;
@@ -128,8 +189,7 @@ fn values(metrics: &PixelMetrics) -> [f64; 3] {
     [metrics.auroc, metrics.average_precision, metrics.aupro]
 }
 
-fn bounds(metrics: &PixelMetrics) -> [f64; 3] {
-    let error = metrics.error;
+fn bounds(error: &ErrorBound) -> [f64; 3] {
     [error.auroc, error.average_precision, error.aupro]
 }
 
@@ -142,6 +202,7 @@ struct Pixels {
     rule: GroundTruth,
     part: Option<View>,
     scores: PixelScores,
+    samples: Option<PixelSamples>,
     anomalous: bool,
 }
 
@@ -154,6 +215,7 @@ impl Pixels {
                 true => PixelScores::bounded(BINS)?,
                 false => PixelScores::exact(),
             },
+            samples: None,
             anomalous: false,
         })
     }
@@ -166,8 +228,11 @@ impl Pixels {
         let (width, height) = (detection.map.width as usize, detection.map.height as usize);
         let Some(view) = self.part else {
             self.anomalous |= !mask.is_empty();
-            self.scores
-                .push(&detection.map.scores, mask.pixels(), width, height)?;
+            let (scores, mask) = (&detection.map.scores, mask.pixels());
+            self.scores.push(scores, mask, width, height)?;
+            if let Some(samples) = &mut self.samples {
+                samples.push(scores, mask, width, height, test.is_defective())?;
+            }
             return Ok(());
         };
         let place = |share: f64, length: usize| (share * length as f64).round() as usize;

@@ -1,12 +1,14 @@
 //! What an evaluation was made from: which images, of which sorts, by which run.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use flawforge::datasets::TestSet;
-use flawforge::training::{Decision, Evaluation, Run};
+use flawforge::metrics::Metric;
+use flawforge::training::{Decision, Evaluation, Judged, Run};
 use serde::{Deserialize, Serialize};
 
 use super::source::make_folder;
@@ -63,6 +65,14 @@ pub(crate) struct Written<'a> {
     /// The figures.
     #[serde(flatten)]
     pub(crate) evaluation: &'a Evaluation,
+    /// What the verdicts are worth, where the run gives any.
+    #[serde(rename = "verdicts", skip_serializing_if = "Option::is_none")]
+    pub(crate) judged: Option<&'a Judged>,
+    /// The metrics that are by the published protocol.
+    pub(crate) published_protocol: &'a [Metric],
+    /// Metrics without a value, by name, with the reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) undefined: BTreeMap<&'static str, String>,
     /// What they were made from.
     #[serde(rename = "made_from")]
     pub(crate) facts: &'a Facts,

@@ -5,22 +5,24 @@ mod from;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use flawforge::datasets::{Limits, counted};
+use flawforge::files;
 use flawforge::ops::Precision;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
 use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
-use flawforge::training::settings::Length;
 use flawforge::training::{
-    Experiment, Method, MethodSettings, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport,
-    gpu_available, train,
+    Experiment, Method, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport, gpu_available,
+    train,
 };
 use flawforge::weights;
 
+use super::signals::Signals;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 use super::verdicts::said;
 
@@ -73,6 +75,11 @@ pub(crate) struct TrainArgs {
     /// Continue the run in RUN from its last checkpoint, with the settings, images and textures stored there
     #[arg(long)]
     resume: bool,
+    /// Train the finished run in RUN by N steps more, on the images and textures stored there; the learning rate goes on as that
+    /// of the longer training
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all =
+        ["steps", "method", "profile", "config", "backbone", "backbone_init", "seed", "held_out", "precision"])]
+    extend: Option<u64>,
 }
 
 /// What the machine can do in minutes. Forge takes seconds under any profile, and `paper` scores at the size of the papers.
@@ -126,13 +133,24 @@ impl TrainArgs {
             Err(fault) if matches!(fault.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
             Err(fault) => return Err(fault).with_context(|| self.out.display().to_string()),
         };
-        if there && !self.resume {
+        let go_on = self.resume || self.extend.is_some();
+        if there && !go_on {
             bail!(
                 "run {}: already holds a run; resume it or choose another directory",
                 self.out.display()
             );
         }
-        if self.resume && !there {
+        if go_on && !there {
+            let model = RunFiles::new(&self.out).model();
+            if model.exists() {
+                bail!(
+                    "{}: it holds what detects, without the optimizer's moments; only the run's checkpoint.safetensors goes on",
+                    model.display()
+                );
+            }
+            if self.extend.is_some() {
+                bail!("{}: holds no run to extend", self.out.display());
+            }
             if self.normals.category.is_empty() {
                 bail!("{}: holds no run to continue", self.out.display());
             }
@@ -185,15 +203,19 @@ impl TrainArgs {
             let calibration = &mut experiment.calibration;
             (calibration.held_out, calibration.fewest, calibration.folds) = (share, 0, 0);
         }
-        if let Some(steps) = self.steps {
-            match &mut experiment.settings {
-                MethodSettings::Draem(settings) => settings.schedule.length = Length::Steps(steps),
-                MethodSettings::Nsa(settings) => settings.schedule.length = Length::Steps(steps),
-                _ => bail!(
-                    "--steps is not for {}: it passes over the images once",
+        let added = self.extend.and_then(|more| Some(earlier?.total_steps() + more));
+        if let Some(steps) = self.steps.or(added) {
+            let option = if self.steps.is_some() {
+                "--steps"
+            } else {
+                "--extend"
+            };
+            experiment = experiment.with_steps(steps).map_err(|_| {
+                anyhow!(
+                    "{option} is not for {}: it passes over the images once",
                     experiment.method
-                ),
-            }
+                )
+            })?;
         }
         if let Some(precision) = self.precision {
             let settings = experiment.settings.draem_mut();
@@ -248,10 +270,12 @@ impl TrainArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     if let Some(from) = &args.from {
         return from::run(args, from);
     }
+    let signals = Signals::listen()?;
+    files::check_free(&args.out)?;
     let earlier = args.earlier()?;
     let known = earlier.as_ref().and_then(Run::places);
     // Options that are left out come from the run.
@@ -276,6 +300,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let (images, skipped) = category.load_normals(&experiment.loading(), skip_bad, &limits)?;
     let options = TrainOptions {
         resume: args.resume,
+        stop: Some(signals.flag()),
+        extend: args.extend.is_some(),
         places: Some(Places {
             images: category.place(),
             textures: textures.place()?,
@@ -305,7 +331,30 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         log::warn!("{notice}");
     }
     let report = train(&experiment, &images, textures, &args.out, &options)?;
-    tell(&report, Rule::of(&experiment.calibration), args)
+    tell(&report, Rule::of(&experiment.calibration), args)?;
+    if report.stopped {
+        tell_stopped(&report, args);
+        return Ok(signals.code());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How to go on after a signal.
+fn tell_stopped(report: &TrainReport, args: &TrainArgs) {
+    let out = args.out.display();
+    let (step, total) = (report.steps, report.total_steps);
+    if !RunFiles::new(&args.out).checkpoint().exists() {
+        log::warn!("{out}: stopped by a signal before the first step; train again");
+    } else if step < total {
+        log::warn!(
+            "{out}: stopped by a signal at step {step} of {total}, saved; `flawforge train --out {out} --resume` goes on"
+        );
+    } else {
+        log::warn!(
+            "{out}: stopped by a signal while thresholds were sought, what was learnt is saved; \
+             `flawforge train --out {out} --resume` goes on"
+        );
+    }
 }
 
 fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {

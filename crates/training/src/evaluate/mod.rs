@@ -1,14 +1,19 @@
 //! Scoring a detector on the test images of a category (docs/method.md, section 13).
 
+mod judged;
+
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use flawforge_datasets::{Category, MaskCounts, TestEntry, TestImage, TestSet};
-use flawforge_metrics::{Metric, Scores};
+use flawforge_metrics::{Bootstrap, Interval, Metric, PixelPoint, Scores};
 use flawforge_models::{Detection, Detector};
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+pub use judged::{Judged, OfType, Oracle, Wrong};
 
 use crate::error::{Result, TrainingError};
 use crate::fit::{Display, ProgressStyle, ahead};
@@ -47,6 +52,16 @@ pub struct Evaluation {
     /// ([`Evaluated::bounded`], [`Evaluated::exact_pixels`]).
     #[serde(default, skip_serializing_if = "Scores::is_empty")]
     pub error_bounds: Scores,
+    /// Intervals of `scores` at the confidence of `resampled`, by drawing the test images again; absent where all draws give the
+    /// same, which these images are too few to trust.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub intervals: BTreeMap<Metric, Interval>,
+    /// How the intervals were found; `None` without them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resampled: Option<Resampled>,
+    /// The curves of pixels behind the metrics by the main rule, where intervals were asked for; not in files.
+    #[serde(skip)]
+    pub curve: Vec<PixelPoint>,
     /// How the masks came out at the size of scoring.
     #[serde(default)]
     pub masks: MaskCounts,
@@ -57,6 +72,20 @@ pub struct Evaluation {
     pub images: Vec<ImageResult>,
     /// Seconds that detection took.
     pub detect_seconds: f64,
+}
+
+/// How intervals were found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resampled {
+    /// Confidence of the intervals.
+    pub confidence: f64,
+    /// How often the test images were drawn, normal and defective ones apart, with replacement.
+    pub draws: u64,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// How far the ends of the intervals of pixels can be off, because pixels are counted in bins of scores.
+    #[serde(default, skip_serializing_if = "Scores::is_empty")]
+    pub errors: Scores,
 }
 
 impl Evaluation {
@@ -108,6 +137,8 @@ pub struct EvaluateOptions {
     /// Pixels are scored at the size of the files instead of that of the profile: each image and its masks are read at their
     /// own size, and its map is brought to that size.
     pub at_file_size: bool,
+    /// Intervals of the metrics by drawing the test images again, and the curves of pixels; without, neither.
+    pub intervals: Option<Bootstrap>,
     /// What is shown meanwhile.
     pub progress: ProgressStyle,
 }
@@ -144,8 +175,8 @@ pub fn evaluate_each(
     each: &mut dyn FnMut(usize, &Detection),
 ) -> Result<Evaluation> {
     let options = EvaluateOptions {
-        at_file_size: false,
         progress: ProgressStyle::Silent,
+        ..EvaluateOptions::default()
     };
     let set = TestSet::held(category);
     evaluate_set(
@@ -184,6 +215,9 @@ pub fn evaluate_set(
     };
     let batch = settings.batch.max(1);
     let mut scorer = Scorer::new(&settings, detector.view())?;
+    if let Some(bootstrap) = options.intervals {
+        scorer = scorer.with_intervals(bootstrap);
+    }
     let mut images = Vec::with_capacity(entries.len());
     let mut masks = MaskCounts::default();
     let mut detect_seconds = 0.0;
@@ -231,12 +265,24 @@ pub fn evaluate_set(
         scores,
         scores_in_view,
         error_bounds,
+        intervals,
+        interval_errors,
+        curve,
     } = scorer.finish()?;
+    let resampled = options.intervals.map(|bootstrap| Resampled {
+        confidence: bootstrap.confidence,
+        draws: bootstrap.resamples,
+        seed: bootstrap.seed,
+        errors: interval_errors,
+    });
     Ok(Evaluation {
         category: tests.name.clone(),
         scores,
         scores_in_view,
         error_bounds,
+        intervals,
+        resampled,
+        curve,
         masks,
         scored_at: (!options.at_file_size).then(|| tests.scored_at()),
         images,

@@ -8,15 +8,19 @@ pub use method_settings::MethodSettings;
 pub use overrides::Overrides;
 pub(crate) use overrides::differences;
 
+use std::sync::Arc;
+
+use flawforge_augment::{Simulation, TextureSource};
+use flawforge_datasets::Category;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, TrainingError};
-use crate::methods::{Continuation, Frame, Method};
+use crate::methods::{Continuation, Data, Frame, Method, NormalImages};
 use crate::product::Product;
 use crate::profile::Profile;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
-use crate::settings::{Calibration, Evaluated, Intervals};
+use crate::settings::{Calibration, Evaluated, Intervals, Length};
 
 /// Counts changes of the code that give other numbers from the same settings. It is part of every hash, so that older cells
 /// run again after such a change.
@@ -117,6 +121,22 @@ impl Experiment {
         self.settings.assembly().steps(images)
     }
 
+    /// The same experiment with so many steps.
+    ///
+    /// # Errors
+    /// For methods that pass over their images once.
+    pub fn with_steps(&self, steps: u64) -> Result<Self> {
+        let mut longer = self.clone();
+        match longer.settings.schedule_mut() {
+            Some(schedule) => schedule.length = Length::Steps(steps),
+            None => {
+                let message = format!("is not for {}: it passes over the images once", self.method);
+                return Err(TrainingError::setting("schedule.length", message));
+            }
+        }
+        Ok(longer)
+    }
+
     /// Images as the method wants them, and the size of their ground-truth masks.
     pub fn loading(&self) -> flawforge_datasets::Loading {
         self.settings.assembly().loading(self.image_size)
@@ -144,6 +164,20 @@ impl Experiment {
     /// Calibrates for [verdicts that count](Calibration::for_use), rather than for a table of metrics.
     pub fn calibrate_for_use(&mut self) {
         self.calibration = Calibration::for_use(self.leaves_one_out());
+    }
+
+    /// Anomalies as those that the decision threshold is tried on, one in every sample that the simulation has a place for.
+    pub fn anomalies(&self, category: &Category, textures: Arc<dyn TextureSource>) -> Simulation {
+        let data = Data {
+            category,
+            textures,
+            pools: Vec::new(),
+            normals: NormalImages::new(&category.train).map(Arc::new),
+        };
+        Simulation {
+            p_clean: 0.0,
+            ..self.settings.assembly().calibration(&data)
+        }
     }
 
     /// What a person should know before a training on so many images, in sentences: what memory forbids, for example.

@@ -18,6 +18,7 @@ mod saving;
 mod session;
 
 pub use calibrate::{Calibrated, CalibrationScore, Origin};
+use checkpoint::WITHOUT_MOMENTS;
 pub use checkpoint::{Addition, DataDigests, Places};
 pub(crate) use checkpoint::{Header, read as read_checkpoint, write as write_checkpoint};
 pub use journal::{Line, read_journal};
@@ -28,8 +29,10 @@ pub(crate) use progress::Display;
 pub use progress::{ProgressStyle, Sweep};
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
 use flawforge_augment::TextureSource;
@@ -60,8 +63,15 @@ pub struct TrainOptions {
     pub device: Device,
     /// Continue the run that lies in the directory, if there is one. Without it a directory with a run is an error.
     pub resume: bool,
+    /// The run in the directory is finished and shorter than the experiment, and is to go on up to the experiment's length. From
+    /// there on the learning rate is that of the longer training; moments are kept.
+    pub extend: bool,
+    /// Whether a file of what detects is left beside the checkpoint after the last step ([`RunFiles::model`](crate::RunFiles::model)).
+    pub model: bool,
     /// Stop after this many steps in all, with a checkpoint, as if interrupted there.
     pub stop_after: Option<u64>,
+    /// Once this is set, the training ends after the step in hand, with a checkpoint to go on from.
+    pub stop: Option<Arc<AtomicBool>>,
     /// Where images and textures come from, kept in the run for whoever resumes it; no part of its identity.
     pub places: Option<Places>,
 }
@@ -73,9 +83,21 @@ impl Default for TrainOptions {
             label: String::new(),
             device: default_device(),
             resume: false,
+            extend: false,
+            model: true,
             stop_after: None,
+            stop: None,
             places: None,
         }
+    }
+}
+
+impl TrainOptions {
+    /// Whether the training is to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop
+            .as_ref()
+            .is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 }
 
@@ -88,6 +110,8 @@ pub struct TrainReport {
     pub total_steps: u64,
     /// The step after which this session began.
     pub resumed_from: u64,
+    /// Whether it ended because it [was told to](TrainOptions::stop), before its last step or before its scores were calibrated.
+    pub stopped: bool,
     /// Seconds of training, over all sessions.
     pub train_seconds: f64,
     /// Share of this session's time, from 0 to 1, in which the device had a step to compute and did not wait for
@@ -188,6 +212,7 @@ pub fn train(
                 plan: &plan,
                 device,
                 progress: &options.progress,
+                is_stopped: &|| options.is_stopped(),
             };
             if let Some(scores) = cross_fit.scores(folds)? {
                 (origin, unseen) = (Origin::CrossFitted, scores);
@@ -245,6 +270,21 @@ pub fn train_with(
     run(recipe, batches, plan, run_dir, options, None, &calibration)
 }
 
+/// Leaves what detects in a file of its own, where that is less than the checkpoint.
+fn write_model(recipe: &dyn Recipe, header: &Header, files: &RunFiles) -> Result<()> {
+    match recipe.weights()? {
+        Some(weights) => checkpoint::write(&files.model(), &header.travelling(), &weights),
+        None => Ok(()),
+    }
+}
+
+fn remove(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(fault) if fault.kind() != ErrorKind::NotFound => Err(TrainingError::io(file)(fault)),
+        _ => Ok(()),
+    }
+}
+
 /// What follows the last step.
 struct Calibration<'a> {
     find: &'a dyn Fn(&dyn Recipe) -> Result<Option<Calibrated>>,
@@ -262,18 +302,36 @@ fn run(
 ) -> Result<TrainReport> {
     let files = RunFiles::new(run_dir);
     let mut header = Header::new(plan, options.places.clone());
+    fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
+    // Another process may be at work here: its temporary files are not ours to remove, nor its run ours to replace.
+    let _occupied = flawforge_files::occupy(run_dir, "training").map_err(TrainingError::Write)?;
     let resuming = files.checkpoint().exists();
-    if resuming && !options.resume {
+    let go_on = options.resume || options.extend;
+    if !resuming && go_on && files.model().exists() {
+        return Err(TrainingError::Mismatch {
+            path: files.model(),
+            fault: WITHOUT_MOMENTS.to_owned(),
+        });
+    }
+    if !resuming && options.extend {
+        return Err(TrainingError::RunDirectory {
+            path: run_dir.to_path_buf(),
+            fault: "holds no run to extend".to_owned(),
+        });
+    }
+    if (resuming || files.model().exists()) && !go_on {
         return Err(TrainingError::RunDirectory {
             path: run_dir.to_path_buf(),
             fault: "already holds a run; resume it or choose another directory".to_owned(),
         });
     }
-    fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
     flawforge_files::remove_leftovers(run_dir);
     recipe.expect(plan.steps);
     if resuming {
-        header.restore(&files.checkpoint(), recipe, &options.device)?;
+        header.restore(&files.checkpoint(), recipe, &options.device, options.extend)?;
+        if options.extend {
+            remove(&files.model())?; // of the shorter training
+        }
     } else {
         recipe.begin()?;
     }
@@ -292,6 +350,7 @@ fn run(
             session.train(recipe, batches)
         })?;
     }
+    let mut stopped = session.header.step < session.last_step;
     if session.header.step == plan.steps && session.header.calibrated.is_none() {
         // What was learnt is kept before anything else is tried: a cross-fitting takes long.
         if resumed_from < plan.steps && calibration.takes_long {
@@ -301,17 +360,25 @@ fn run(
         if let Ok(Some(calibrated)) = &calibrated {
             session.header.calibrated = Some(calibrated.clone());
         }
+        stopped = matches!(calibrated, Err(TrainingError::Stopped));
         // What was learnt is kept, whatever became of the calibration.
         if resumed_from < plan.steps || session.header.calibrated.is_some() {
             session.save(recipe)?;
         }
-        calibrated?;
+        match calibrated {
+            Ok(_) if options.model => write_model(recipe, &session.header, &files)?,
+            Ok(_) | Err(TrainingError::Stopped) => {}
+            Err(fault) => return Err(fault),
+        }
+    } else if options.model && session.header.step == plan.steps && !files.model().exists() {
+        write_model(recipe, &session.header, &files)?;
     }
     let lines = read_journal(&files.metrics())?;
     Ok(TrainReport {
         steps: session.header.step,
         total_steps: plan.steps,
         resumed_from,
+        stopped,
         train_seconds: lines.last().map_or(0.0, |line| line.seconds),
         busy: session.busy.share()?,
         last: lines.into_iter().last(),

@@ -91,6 +91,15 @@ pub trait Recipe {
     /// If a tensor is missing, superfluous or of another shape.
     fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()>;
 
+    /// As much of it as detecting needs, in the form that [`restore_weights`](Self::restore_weights) takes; `None` where that is
+    /// no less than all of it.
+    ///
+    /// # Errors
+    /// As [`state`](Self::state).
+    fn weights(&self) -> Result<Option<Vec<(String, Tensor)>>> {
+        Ok(None)
+    }
+
     /// Whether a training that was stopped before its end begins anew, asked after [`restore`](Self::restore): what its steps
     /// had collected is not part of the [`state`](Self::state).
     fn begins_anew(&self) -> bool {
@@ -132,6 +141,13 @@ pub trait Recipe {
     fn batch_detector(&self) -> Result<Box<dyn Detector>> {
         self.detector()
     }
+}
+
+/// Tensors with `prefix.` in front of their names.
+pub fn prefixed(prefix: &str, tensors: Vec<(String, Tensor)>) -> impl Iterator<Item = (String, Tensor)> {
+    tensors
+        .into_iter()
+        .map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
 }
 
 /// The tensors whose names begin with `prefix.`, without it.

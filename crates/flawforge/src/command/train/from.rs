@@ -1,6 +1,7 @@
 //! `flawforge train --from RUN DIR --out NEW`: a finished run goes on with further normal images, as a new run.
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use flawforge::datasets::{Limits, counted};
@@ -11,10 +12,13 @@ use super::super::verdicts::said;
 use super::TrainArgs;
 
 /// Goes on as the run's method does.
-pub(super) fn run(args: &TrainArgs, from: &Path) -> Result<()> {
+pub(super) fn run(args: &TrainArgs, from: &Path) -> Result<ExitCode> {
     let run = Run::open(from)?;
     match run.experiment().continuation() {
-        Continuation::AddsNormals => add(args, from, &run),
+        Continuation::AddsNormals => {
+            add(args, from, &run)?;
+            Ok(ExitCode::SUCCESS)
+        }
         // Methods that learn by steps could begin with the weights of a run here.
         _ => bail!(
             "run {}: {} cannot go on with further images (--from); train anew on all of them",
@@ -34,6 +38,7 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
         || args.held_out.is_some()
         || args.precision.is_some()
         || args.resume
+        || args.extend.is_some()
     {
         bail!(
             "--from adds images to {} as it is, without another training: beside it there are the images and --out alone",
@@ -42,7 +47,8 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
     }
     category.given()?;
     category.check_output(&args.out)?;
-    if RunFiles::new(&args.out).checkpoint().exists() {
+    let files = RunFiles::new(&args.out);
+    if files.checkpoint().exists() || files.model().exists() {
         bail!(
             "run {}: already holds a run; choose another directory",
             args.out.display()

@@ -1,20 +1,24 @@
-//! `flawforge evaluate`: metrics of a run on test images.
+//! `flawforge evaluate`: verdicts and metrics of a run on test images.
 
-use std::collections::BTreeSet;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use flawforge::datasets::{TestSet, counted};
+use flawforge::datasets::TestSet;
 use flawforge::files;
-use flawforge::metrics::Metric;
+use flawforge::metrics::{AUPRO_LIMIT, Bootstrap, Metric};
 use flawforge::ops::Precision;
 use flawforge::pictures::HeatMapSheet;
 use flawforge::source::probe_writable;
-use flawforge::training::{EvaluateOptions, Evaluation, Run, evaluate_set};
+use flawforge::training::settings::{Evaluated, GroundTruth};
+use flawforge::training::{Decision, EvaluateOptions, Evaluation, Judged, Run, evaluate_set};
+use text::Figures;
 
-use super::facts::{EVALUATION, Facts, HEAT_MAPS, SCORES, Sorts, Written, move_results};
+use super::facts::{EVALUATION, Facts, HEAT_MAPS, SCORES, Written, move_results};
 use super::inventory::say_tests;
 use super::source::{CategoryArgs, make_folder, say};
 use super::verdicts::VerdictArgs;
@@ -38,6 +42,9 @@ pub(crate) struct EvaluateArgs {
     /// Score pixels at the resolution of the files instead of the network's, where thin defects may vanish
     #[arg(long)]
     at_file_size: bool,
+    /// Show pixel metrics by our second rule for the ground truth too, where half-covered pixels count as anomalous
+    #[arg(long)]
+    all_rules: bool,
     /// Pixels up to which metrics are exact; sets with more are scored in bounded memory, and the error bounds are printed
     /// [default: as trained, 100000000 unless its settings say otherwise]
     #[arg(long, value_name = "N")]
@@ -72,7 +79,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     say(&tests.notes);
     say_tests(&tests, &trained_on(&run, &tests));
     let decision = args.verdicts.decision(&run)?;
-    let facts = Facts::new(&run, decision, args.category.place(), &tests);
+    let facts = Facts::new(&run, decision.clone(), args.category.place(), &tests);
     let kept = match writable.is_ok() {
         true => facts.keep_earlier(&out)?,
         false => None,
@@ -110,6 +117,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     }
     let options = EvaluateOptions {
         at_file_size: args.at_file_size,
+        intervals: Some(Bootstrap::default()),
         ..EvaluateOptions::default()
     };
     let evaluation = evaluate_set(
@@ -120,7 +128,17 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         &mut |position, test, detection| sheet.add(position, test, detection),
     )?;
     // The figures first: they are there whatever becomes of the files. A closed pipe behind this command is not an error.
-    let _ = std::io::stdout().write_all(summary(&evaluation, &tests).as_bytes());
+    let judged = decision
+        .as_ref()
+        .map(|decision| Judged::of(&evaluation.images, decision));
+    let deviation = deviation(&settings, args.at_file_size);
+    let figures = Figures {
+        evaluation: &evaluation,
+        judged: decision.as_ref().zip(judged.as_ref()),
+        all_rules: args.all_rules,
+        deviation: deviation.as_deref(),
+    };
+    let _ = std::io::stdout().write_all(figures.text(&tests).as_bytes());
     writable?;
     make_folder(&out)?;
     if let Some(kept) = kept {
@@ -128,91 +146,75 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     }
     let json = serde_json::to_vec_pretty(&Written {
         evaluation: &evaluation,
+        judged: judged.as_ref(),
+        published_protocol: match deviation {
+            None => &text::PUBLISHED,
+            Some(_) => &[],
+        },
+        undefined: undefined(&evaluation),
         facts: &facts,
     })
     .context(EVALUATION)?;
     files::write(&out.join(EVALUATION), &json)?;
-    write_scores(&out.join(SCORES), &evaluation)?;
+    write_scores(&out.join(SCORES), &evaluation, decision.as_ref())?;
     sheet.write(&out.join(HEAT_MAPS), &evaluation.headline())?;
     log::info!("details in {}", out.display());
     Ok(())
 }
 
 /// The names of the test images that the run was trained on, pixel by pixel at the size that it sees.
-fn trained_on<'a>(run: &Run, tests: &'a TestSet<'_>) -> Vec<&'a str> {
+pub(crate) fn trained_on<'a>(run: &Run, tests: &'a TestSet<'_>) -> Vec<&'a str> {
     let known: BTreeSet<&str> = run.data().each.iter().map(String::as_str).collect();
     let tests = tests.entries().iter().map(|entry| &entry.seen);
     let seen = tests.filter(|test| known.contains(test.look.short_digest().as_str()));
     seen.map(|test| test.name.as_str()).collect()
 }
 
-/// Which masks do not count as they should; nothing where there are none.
-fn masks(evaluation: &Evaluation) -> String {
-    let masks = &evaluation.masks;
-    if masks.masks == 0 {
-        return String::new();
+/// Why figures are not by the published protocol; `None` if they are.
+fn deviation(settings: &Evaluated, at_file_size: bool) -> Option<String> {
+    let mut why = Vec::new();
+    if at_file_size {
+        why.push("pixels at the size of the files".to_owned());
     }
-    let size = match evaluation.scored_at {
-        Some((width, height)) => format!("at {width}x{height}"),
-        None => "at the size of the files".to_owned(),
-    };
-    format!(
-        "masks: {}, of which {} mark nothing (left out of the pixel metrics), {} mark more than half, {} have no pixel left \
-         {size}; regions: {}, of which {} have no pixel left\n",
-        masks.masks,
-        masks.mark_nothing,
-        masks.mark_most,
-        masks.nothing_left,
-        masks.regions,
-        masks.regions_lost,
-    )
+    if settings.ground_truth != GroundTruth::Full {
+        why.push("half-covered pixels are anomalous".to_owned());
+    }
+    if settings.aupro_limit != AUPRO_LIMIT {
+        why.push(format!("AUPRO up to {}", settings.aupro_limit));
+    }
+    (!why.is_empty()).then(|| why.join(", "))
 }
 
-fn summary(evaluation: &Evaluation, tests: &TestSet<'_>) -> String {
-    let sorts = Sorts::of(tests);
-    let mut text = format!(
-        "{}, {}\n",
-        evaluation.category,
-        counted(evaluation.images.len(), "test image")
-    );
-    if sorts.masked > 0 && sorts.masked < sorts.defective {
-        let Sorts {
-            masked, defective, ..
-        } = sorts;
-        text.push_str(&format!(
-            "{masked} of {defective} defective images have masks: pixel figures are on these and the normal ones\n"
-        ));
-    }
-    text.push_str(&masks(evaluation));
-    for &metric in Metric::ALL {
-        let value = match evaluation.scores.get(&metric) {
-            Some(value) => format!("{:.2}", 100.0 * value),
-            None => match evaluation.reason(metric) {
-                Some(reason) => format!("not defined: {reason}"),
-                None => "not defined".to_owned(),
-            },
-        };
-        // In bounded memory: how far the exact value can be.
-        let bound = match evaluation.error_bounds.get(&metric) {
-            Some(bound) => format!(" (within {:.2})", 100.0 * bound),
-            None => String::new(),
-        };
-        text.push_str(&format!("{:<38}{value}{bound}\n", metric.title()));
-    }
-    text
+/// Why metrics have no value.
+fn undefined(evaluation: &Evaluation) -> BTreeMap<&'static str, String> {
+    let reasons = Metric::ALL.iter();
+    reasons
+        .filter_map(|metric| Some((metric.name(), evaluation.reason(*metric)?)))
+        .collect()
 }
 
-fn write_scores(path: &Path, evaluation: &Evaluation) -> Result<()> {
+fn write_scores(path: &Path, evaluation: &Evaluation, decision: Option<&Decision>) -> Result<()> {
     let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(["image", "defect", "defective", "score"])?;
+    table.write_record([
+        "image",
+        "defect",
+        "defective",
+        "score",
+        "verdict_score",
+        "threshold",
+        "verdict",
+    ])?;
     for image in &evaluation.images {
-        let score = image.score.to_string();
-        let defective = if image.defective { "1" } else { "0" };
         table.write_record([
-            image.name.as_str(),
-            image.defect.as_str(),
-            defective,
-            score.as_str(),
+            image.name.clone(),
+            image.defect.clone(),
+            u8::from(image.defective).to_string(),
+            image.score.to_string(),
+            image.verdict_score.to_string(),
+            decision.map_or_else(String::new, |decision| decision.threshold.to_string()),
+            decision
+                .map_or("", |decision| decision.verdict(image.verdict_score).name())
+                .to_owned(),
         ])?;
     }
     let bytes = table.into_inner().context("scores.csv")?;

@@ -1,0 +1,207 @@
+//! The pixels of one image by bins of their scores: what a draw of images needs of an image.
+
+use crate::components::components;
+use crate::key::key;
+use crate::sweep::share;
+use crate::truth::Truth;
+
+/// Binary digits of a score that are kept behind the leading one, at first: bins are 1/512 of a score wide, or of its distance
+/// from 1 (proposal).
+pub(crate) const DIGITS: u32 = 9;
+/// Digits of the mantissa of an `f32`.
+const MANTISSA: u32 = 23;
+
+/// A number of the same order as the score. Between one half and 1 the distance from 1 counts as the score does below one half,
+/// because probabilities crowd at both ends; everywhere else it is the order of floating-point numbers.
+fn place(score: f32) -> u64 {
+    let half = u64::from(key(0.5));
+    if !(score > 0.5) {
+        return u64::from(key(score));
+    }
+    if score < 1.0 {
+        // Exact: the numbers are within a factor of two.
+        return 2 * half - u64::from(key(1.0 - score));
+    }
+    // No number below 1 is closer to it than 2^-24.
+    let nearest = u64::from(key(2f32.powi(-24)));
+    2 * half - nearest + 1 + u64::from(key(score)) - u64::from(key(1.0))
+}
+
+/// The bin of a score: an order-preserving number below [`bins`].
+fn bin(score: f32, digits: u32) -> u32 {
+    (place(score) >> (MANTISSA - digits)) as u32
+}
+
+/// How many bins there are.
+fn bins(digits: u32) -> usize {
+    bin(f32::INFINITY, digits) as usize + 1
+}
+
+/// Anomalous pixels of one bin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marked {
+    pub(crate) bin: u32,
+    pub(crate) count: u32,
+    /// Sum of [`share`] over these pixels.
+    pub(crate) share: u128,
+}
+
+/// The pixels of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ImageBins {
+    /// Bins, ascending, with the number of normal pixels in each.
+    pub(crate) normal: Vec<(u32, u32)>,
+    /// Bins of anomalous pixels, ascending.
+    pub(crate) anomalous: Vec<Marked>,
+    /// Connected components of anomalous pixels.
+    pub(crate) components: u64,
+}
+
+impl ImageBins {
+    /// The pixels of a map. No score is NaN, and both slices have the same length.
+    pub(crate) fn new<T: Truth>(
+        scores: &[f32],
+        mask: &[T],
+        width: usize,
+        digits: u32,
+        counts: &mut Counts,
+    ) -> Self {
+        let found = components(mask, width);
+        let mut marked = Vec::new();
+        for (&score, size) in scores.iter().zip(found.sizes) {
+            let bin = bin(score, digits);
+            match size {
+                0 => counts.add(bin, digits),
+                size => marked.push(Marked {
+                    bin,
+                    count: 1,
+                    share: share(size),
+                }),
+            }
+        }
+        marked.sort_by_key(|pixel| pixel.bin);
+        let mut image = Self {
+            normal: counts.take(),
+            anomalous: marked,
+            components: found.count,
+        };
+        image.join();
+        image
+    }
+
+    /// Makes bins twice as wide.
+    pub(crate) fn coarsen(&mut self) {
+        self.normal.iter_mut().for_each(|(bin, _)| *bin >>= 1);
+        self.anomalous.iter_mut().for_each(|marked| marked.bin >>= 1);
+        self.join();
+    }
+
+    /// Makes one entry of those with one bin.
+    fn join(&mut self) {
+        self.normal.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            kept.1 += if same { later.1 } else { 0 };
+            same
+        });
+        self.anomalous.dedup_by(|later, kept| {
+            let same = later.bin == kept.bin;
+            if same {
+                kept.count += later.count;
+                kept.share += later.share;
+            }
+            same
+        });
+    }
+
+    /// Entries that are held.
+    pub(crate) fn entries(&self) -> usize {
+        self.normal.len() + self.anomalous.len()
+    }
+}
+
+/// A count for every bin, used for one image after the other.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counts(Vec<u32>);
+
+impl Counts {
+    fn add(&mut self, bin: u32, digits: u32) {
+        if self.0.is_empty() {
+            self.0 = vec![0; bins(digits)];
+        }
+        self.0[bin as usize] += 1;
+    }
+
+    /// The bins that have pixels, which are forgotten.
+    fn take(&mut self) -> Vec<(u32, u32)> {
+        let bins = (0..).zip(&mut self.0).filter(|(_, count)| **count > 0);
+        bins.map(|(bin, count)| (bin, std::mem::take(count))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_keep_the_order() {
+        let ordered = [
+            f32::NEG_INFINITY,
+            -3.0,
+            -0.7,
+            0.0,
+            1e-9,
+            0.25,
+            0.5f32.next_down(),
+            0.5,
+            0.5f32.next_up(),
+            0.75,
+            1.0 - 1e-5,
+            1.0f32.next_down(),
+            1.0,
+            1.0f32.next_up(),
+            77.0,
+            f32::INFINITY,
+        ];
+        for pair in ordered.windows(2) {
+            assert!(place(pair[0]) < place(pair[1]), "{pair:?}");
+        }
+        assert_eq!(place(-0.0), place(0.0));
+        assert!(bin(f32::INFINITY, DIGITS) < 1 << 19);
+    }
+
+    #[test]
+    fn bins_are_narrow_at_both_ends() {
+        for (a, b) in [
+            (1e-6, 1.01e-6),
+            (0.3, 0.302),
+            (1.0 - 1e-5, 1.0 - 1.1e-5),
+            (40.0, 40.2),
+        ] {
+            assert_ne!(bin(a, DIGITS), bin(b, DIGITS), "{a} {b}");
+        }
+        assert_eq!(bin(0.3, DIGITS), bin(0.3001, DIGITS));
+    }
+
+    #[test]
+    fn coarser_bins_are_those_of_fewer_digits() {
+        let scores: Vec<f32> = (0..600).map(|i| (i as f32 * 0.37).sin().abs()).collect();
+        let mask: Vec<bool> = (0..600).map(|i| i % 30 < 4 && i / 30 < 7).collect();
+        let mut counts = Counts::default();
+        let mut fine = ImageBins::new(&scores, &mask, 30, 6, &mut counts);
+        let coarse = ImageBins::new(&scores, &mask, 30, 5, &mut Counts::default());
+        assert!(fine.entries() > coarse.entries());
+        fine.coarsen();
+        assert_eq!(fine, coarse);
+        assert_eq!(fine.components, 1);
+        let pixels = fine.normal.iter().map(|(_, count)| count).sum::<u32>();
+        assert_eq!(
+            pixels + fine.anomalous.iter().map(|marked| marked.count).sum::<u32>(),
+            600
+        );
+        // Nothing of an image stays for the next.
+        assert_eq!(
+            ImageBins::new(&scores[..30], &[false; 30], 30, 6, &mut counts).components,
+            0
+        );
+    }
+}

@@ -58,7 +58,14 @@ pub(super) fn trained(run: &Run, journal: &[Line]) -> Vec<Fact> {
         facts.push(("left out", places.skipped.join("; ")));
     }
     facts.push(("digest of the images", brief(&data.images)));
-    facts.push(("textures", format!("{textures} ({})", brief(&data.textures))));
+    let is_digest = data.textures.len() == 64 && data.textures.chars().all(|digit| digit.is_ascii_hexdigit());
+    facts.push((
+        "textures",
+        match is_digest {
+            true => format!("{textures} ({})", brief(&data.textures)),
+            false => textures.to_owned(),
+        },
+    ));
     facts.push(("hash of the settings", brief(&experiment.hash())));
     facts
 }

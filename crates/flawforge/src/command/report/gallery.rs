@@ -139,7 +139,7 @@ mod tests {
         for (highest, expected) in [(true, ["9", "7"]), (false, ["1", "3"])] {
             let mut made = 0;
             let mut extreme = Extreme::new(2, highest);
-            for score in [3.0, 1.0, 7.0, 5.0, 9.0] {
+            for score in [7.0, 1.0, 3.0, 9.0, 5.0] {
                 let figure = || {
                     made += 1;
                     Ok(score.to_string())

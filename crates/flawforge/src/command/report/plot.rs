@@ -5,6 +5,9 @@ use std::fmt::Write;
 
 use crate::command::html::escaped;
 
+/// The look of all plots. Each plot brings it along, so that it can be copied out of the page.
+const STYLE: &str = include_str!("plot.css");
+
 /// Width of a plot in its own units.
 const WIDTH: f64 = 460.0;
 const LEFT: f64 = 56.0;
@@ -236,7 +239,7 @@ impl Plot {
 fn open(id: &str, height: f64, title: &str, about: &str) -> String {
     format!(
         "<svg class=\"plot\" id=\"{id}\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-labelledby=\"{id}-title {id}-about\">\
-         <title id=\"{id}-title\">{}</title><desc id=\"{id}-about\">{}</desc>",
+         <title id=\"{id}-title\">{}</title><desc id=\"{id}-about\">{}</desc><style>{STYLE}</style>",
         escaped(title),
         escaped(about)
     )

@@ -83,7 +83,7 @@ pub use loading::Loading;
 pub use look::{Look, SetDigest, SetLook};
 pub use names::{counted, path_text};
 pub use note::{Note, Remark, lines as note_lines};
-pub use own::mark_as_own;
+pub use own::{is_own as is_own_picture, mark_as_own};
 pub use scale::PixelScale;
 pub use split::parity_split;
 pub use survey::{Survey, Surveyed};

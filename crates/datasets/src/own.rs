@@ -20,7 +20,7 @@ pub fn mark_as_own(png: &mut Vec<u8>) {
 
 /// Whether a file is a picture that this program wrote: it bears the mark, or it lies where an earlier version wrote one
 /// (`panels/` of a run, `heatmaps.png` beside an evaluation, `_map`, `_heat` and `_overlay` of one image together).
-pub(crate) fn is_own(path: &Path) -> bool {
+pub fn is_own(path: &Path) -> bool {
     let is_png = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
     is_png && (is_marked(path) || is_in_its_place(path))
 }

@@ -17,8 +17,10 @@
 //! ```
 
 mod lock;
+mod occupied;
 
 pub use lock::try_lock;
+pub use occupied::{Occupied, check_free, occupy};
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -33,14 +35,34 @@ const PREFIX: &str = ".unfinished-";
 /// # Errors
 /// If the folder is missing or the file cannot be written; the text names the file.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let whole = |file: &mut File| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write_with(path, whole)
+        .and_then(|()| sync_directory(directory_of(path)))
+        .map_err(|source| at(path, source))
+}
+
+/// As [`write`], but without waiting for the disk: every reader sees the old content or the new one, also when the process is
+/// killed, but a power cut may leave an empty file. For files that are many and can be made again.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, |file| file.write_all(bytes)).map_err(|source| at(path, source))
 }
 
-fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let directory = match path.parent() {
+/// The folder that a file lies in.
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let directory = directory_of(path);
     let mut builder = Builder::new();
     builder.prefix(PREFIX);
     let permissions = readable();
@@ -49,14 +71,26 @@ fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io
     }
     let mut file = builder.tempfile_in(directory)?;
     fill(file.as_file_mut())?;
-    file.as_file().sync_all()?;
     file.persist(path).map_err(|refused| refused.error)?;
-    sync_directory(directory)
+    Ok(())
 }
 
-/// The same error with the file's name before it.
+/// The same error with the file's name before it, and without that of a temporary file.
 fn at(path: &Path, source: io::Error) -> io::Error {
-    io::Error::new(source.kind(), format!("{}: {source}", path.display()))
+    io::Error::new(source.kind(), format!("{}: {}", path.display(), reason(&source)))
+}
+
+/// What the system said, without the name of a temporary file that the user never gave.
+pub fn reason(error: &io::Error) -> String {
+    match error.raw_os_error().or_else(|| cause(error)) {
+        Some(code) => io::Error::from_raw_os_error(code).to_string(),
+        None => error.to_string(),
+    }
+}
+
+fn cause(error: &io::Error) -> Option<i32> {
+    let inner = error.get_ref()?.source()?;
+    inner.downcast_ref::<io::Error>()?.raw_os_error()
 }
 
 /// What files usually get, less what the user's mask takes away: temporary files are otherwise the owner's alone.
@@ -122,6 +156,30 @@ mod tests {
             "{error}"
         );
         assert_ne!(error.kind(), io::ErrorKind::Other);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn no_message_holds_the_name_of_a_temporary_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, b"").unwrap();
+        for path in [directory.path().join("missing/a.json"), file.join("a.json")] {
+            for write in [write, write_unsynced] {
+                let said = write(&path, b"new").unwrap_err().to_string();
+                assert!(said.starts_with(&path.display().to_string()), "{said}");
+                assert!(!said.contains(PREFIX), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unsynced_file_replaces_the_old_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.png");
+        write(&path, b"old").unwrap();
+        write_unsynced(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 

@@ -1,12 +1,14 @@
 //! The `flawforge` command: check, download, select, simulate, train, evaluate, report, predict.
 //!
-//! Usage errors end with exit code 2, other errors with 1 and one line on standard error.
+//! Usage errors end with exit code 2, other errors with 1 and one line on standard error. `train` and `predict` end in order at the
+//! first signal, and at once at the second: 130 after INT, 143 after TERM, 129 after HUP.
 
 mod command;
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Surface anomaly detection trained on simulated anomalies.
 #[derive(Parser)]
@@ -36,6 +38,26 @@ enum Command {
     Predict(command::predict::PredictArgs),
 }
 
+/// The arguments. Every option with a value takes one that begins with a minus, so that a number out of range is told as that.
+fn parsed() -> Arguments {
+    let mut command = Arguments::command();
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    for name in names {
+        command = command.mut_subcommand(name, |sub| {
+            sub.mut_args(
+                |arg| match arg.get_action().takes_values() && arg.get_long().is_some() {
+                    true => arg.allow_negative_numbers(true),
+                    false => arg,
+                },
+            )
+        });
+    }
+    Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|fault| fault.exit())
+}
+
 fn main() -> ExitCode {
     flawforge::ops::runtime::keep_freed_memory();
     // SAFETY: there is no other thread yet.
@@ -45,20 +67,22 @@ fn main() -> ExitCode {
         .format_target(false)
         .init();
     let done = |()| ExitCode::SUCCESS;
-    let outcome = match Arguments::parse().command {
+    let outcome = match parsed().command {
         Command::Check(args) => command::check::run(&args),
         Command::Download(args) => command::download::run(&args).map(done),
         Command::Select(args) => command::select::run(&args).map(done),
         Command::Simulate(args) => command::simulate::run(&args).map(done),
-        Command::Train(args) => command::train::run(&args).map(done),
+        Command::Train(args) => command::train::run(&args),
         Command::Evaluate(args) => command::evaluate::run(&args).map(done),
         Command::Report(args) => command::report::run(&args).map(done),
-        Command::Predict(args) => command::predict::run(&args).map(done),
+        Command::Predict(args) => command::predict::run(&args),
     };
     match outcome {
         Ok(code) => code,
         Err(fault) => {
-            eprintln!("error: {}", flawforge::fault::in_one_line(fault.as_ref()));
+            // A closed standard error is no reason to panic.
+            let said = flawforge::fault::in_one_line(fault.as_ref());
+            let _ = writeln!(std::io::stderr(), "error: {said}");
             ExitCode::FAILURE
         }
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use flawforge::training::methods::patchcore::Backbone;
-use flawforge::training::methods::patchcore::backbone::{BackboneSource, Weights, how_to_get};
+use flawforge::training::methods::backbone::{Backbone, BackboneSource, Weights, how_to_get};
 use flawforge::training::{Experiment, Method, Profile};
 use flawforge::weights;
 

@@ -60,7 +60,7 @@ pub(crate) fn components<T: Truth>(mask: &[T], width: usize) -> Components {
     Components { sizes: labels, count }
 }
 
-fn root(parents: &mut [u32], mut label: u32) -> u32 {
+pub(crate) fn root(parents: &mut [u32], mut label: u32) -> u32 {
     while parents[label as usize] != label {
         let grandparent = parents[parents[label as usize] as usize];
         parents[label as usize] = grandparent;
@@ -69,7 +69,7 @@ fn root(parents: &mut [u32], mut label: u32) -> u32 {
     label
 }
 
-fn join(parents: &mut [u32], a: u32, b: u32) -> u32 {
+pub(crate) fn join(parents: &mut [u32], a: u32, b: u32) -> u32 {
     let (a, b) = (root(parents, a), root(parents, b));
     let (low, high) = (a.min(b), a.max(b));
     parents[high as usize] = low;

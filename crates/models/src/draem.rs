@@ -12,7 +12,9 @@ use image::RgbImage;
 
 use crate::detector::check_sizes;
 use crate::prepared::Prepared;
-use crate::{AnomalyMap, Detection, Detector, Discriminative, ModelError, Reconstructive, bytes_to_tensor};
+use crate::{
+    AnomalyMap, Detection, Detector, Discriminative, Flips, ModelError, Reconstructive, bytes_to_tensor,
+};
 
 /// DRAEM's detector: redraw the image, then let the second network mark where image and reconstruction differ.
 ///
@@ -28,6 +30,7 @@ pub struct Draem {
     width: u32,
     height: u32,
     reconstructions: bool,
+    flips: Option<Flips>,
 }
 
 /// How the networks are evaluated.
@@ -88,6 +91,7 @@ impl Draem {
             width,
             height,
             reconstructions: false,
+            flips: None,
         };
         detector.warm_up()?;
         Ok(detector)
@@ -97,7 +101,7 @@ impl Draem {
     fn warm_up(&self) -> Result<(), ModelError> {
         if matches!(&self.engine, Engine::Prepared(_, device, _) if !device.is_cpu()) {
             let blank = RgbImage::new(self.width, self.height);
-            self.infer(&vec![&blank; self.batch()])?;
+            self.infer(&vec![&blank; self.batch()], false)?;
         }
         Ok(())
     }
@@ -109,8 +113,28 @@ impl Draem {
         self
     }
 
-    /// What one pass through both networks gives for images of one size.
-    fn infer(&self, images: &[&RgbImage]) -> Result<Inferred, ModelError> {
+    /// The same detector, its maps averaged over mirror images; image scores are those of the averaged maps. Reconstructions
+    /// stay those of the images themselves.
+    #[must_use]
+    pub fn with_flips(mut self, flips: Flips) -> Self {
+        self.flips = Some(flips);
+        self
+    }
+
+    /// What all passes together give for images of one size.
+    fn infer_all(&self, images: &[&RgbImage]) -> Result<Inferred, ModelError> {
+        let inferred = self.infer(images, self.reconstructions)?;
+        let Some(flips) = self.flips else {
+            return Ok(inferred);
+        };
+        let map = flips.average(images, inferred.map, |mirrored| {
+            Ok::<_, ModelError>(self.infer(mirrored, false)?.map)
+        })?;
+        Ok(Inferred { map, ..inferred })
+    }
+
+    /// What one pass through both networks gives for images of one size; with the reconstructions, if they are wanted.
+    fn infer(&self, images: &[&RgbImage], wanted: bool) -> Result<Inferred, ModelError> {
         match &self.engine {
             Engine::Prepared(networks, device, precision) => {
                 let _scope = precision.scope();
@@ -122,7 +146,6 @@ impl Draem {
                 let reconstruction = reconstructive.forward(&input)?;
                 let joined = inference::concat(&reconstruction, &input)?; // reconstruction first (DRAEM's code)
                 let probabilities = inference::softmax(&discriminative.forward(&joined)?)?;
-                let wanted = self.reconstructions;
                 Ok(Inferred {
                     reconstruction: wanted
                         .then(|| reconstruction.values().map(Cow::into_owned))
@@ -140,10 +163,7 @@ impl Draem {
                 let logits = discriminative.forward(&joined, Mode::Eval)?;
                 let map = softmax(&logits)?.narrow(D::Minus1, 1, 1)?;
                 Ok(Inferred {
-                    reconstruction: self
-                        .reconstructions
-                        .then(|| values(&reconstruction))
-                        .transpose()?,
+                    reconstruction: wanted.then(|| values(&reconstruction)).transpose()?,
                     map: values(&map)?,
                 })
             }
@@ -206,7 +226,7 @@ impl Detector for Draem {
         check_sizes(images, self.input_size())?;
         let mut detections = Vec::with_capacity(images.len());
         for images in images.chunks(self.batch()) {
-            detections.extend(self.detections(&self.infer(images)?));
+            detections.extend(self.detections(&self.infer_all(images)?));
         }
         Ok(detections)
     }

@@ -142,6 +142,14 @@ pub enum ModelError {
         /// Dimension of the features.
         features: usize,
     },
+    /// A memory bank does not know of each vector where it is from.
+    #[error("memory bank: {origins} origins of {vectors} vectors")]
+    Origins {
+        /// How many origins came.
+        origins: usize,
+        /// How many vectors there are.
+        vectors: usize,
+    },
     /// A residual network ends before the stage whose output is needed.
     #[error("the network has {found} stages, {needed} are needed")]
     Stages {

@@ -204,6 +204,26 @@ impl Parameters {
         })
     }
 
+    /// Moves every weight and every running statistic by a share of the way to those of `other`; with share 1 they become
+    /// equal, bit for bit. The count of batches becomes that of `other`.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingTensor`] or candle's error if `other` is another network.
+    pub fn approach(&self, other: &Self, share: f64) -> Result<(), ModelError> {
+        for (name, var) in &self.vars {
+            let target = other.var(name)?.as_detached_tensor();
+            let own = var.as_detached_tensor();
+            let moved = if share == 1.0 {
+                target.copy()?
+            } else {
+                (&own + ((target - &own)? * share)?)?
+            };
+            var.set(&moved)?;
+        }
+        self.batches.store(other.batches_seen(), Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Names, shapes and roles, in order.
     pub fn specification(&self) -> &[ParameterSpec] {
         &self.specification

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
-use flawforge_models::patchcore::{COARSE, FeatureExtractor, MemoryBank, Stages};
+use flawforge_models::patchcore::{COARSE, FeatureExtractor, MemoryBank, OFFICIAL_STRIDES, Stages};
 use flawforge_models::{
     CenterCrop, Detector, NsaDetector, NsaNetwork, ResNet, ResNetKind, bytes_to_tensor, imagenet_normalized,
 };
@@ -157,10 +157,12 @@ fn patchcores_features_and_neighbors_agree() {
             let stages = Stages {
                 network,
                 device: device.clone(),
+                strides: OFFICIAL_STRIDES.to_vec(),
             };
             // 112 is odd after four halvings.
             let found = stages.features(&[&picture(112, 1), &picture(112, 2)]).unwrap();
-            found.map(|map| (map.dims().to_vec(), values(&map)))
+            let maps = found.iter().map(|map| (map.dims().to_vec(), values(map)));
+            maps.collect::<Vec<_>>()
         };
         let (expected, found) = (features(&Device::Cpu), features(&device));
         for (stage, (expected, found)) in (2..).zip(expected.iter().zip(&found)) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Device;
 use flawforge_models::patchcore::{
-    COARSE, Embedding, FeatureExtractor, MemoryBank, PatchCore, Scoring, Stages,
+    COARSE, Embedding, FeatureExtractor, MemoryBank, OFFICIAL_STRIDES, PatchCore, Scoring, Stages,
 };
 use flawforge_models::{
     AnomalyMap, CenterCrop, Detector, Discriminative, Draem, NsaDetector, NsaNetwork, Reconstructive, ResNet,
@@ -71,7 +71,11 @@ fn nsa_sees_the_centre_of_antialiased_images() {
 fn patchcore_sees_the_centre_of_antialiased_images() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let network = ResNet::new(ResNetKind::ResNet18, COARSE, &mut rng, &CPU).unwrap();
-    let extractor = Stages { network, device: CPU };
+    let extractor = Stages {
+        network,
+        device: CPU,
+        strides: OFFICIAL_STRIDES.to_vec(),
+    };
     let (embedding, crop) = (Embedding { size: 16 }, CenterCrop::square(80, 64, 48));
     let normal = crop.cropped(&triangle(&picture(90, 90), 80));
     let features = extractor.features(&[&normal]).unwrap();

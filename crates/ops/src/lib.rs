@@ -110,7 +110,7 @@ pub use batch_norm::{BatchNorm, Mode, batch_norm, batch_norm_relu, conv3x3_norm_
 pub use concat::concat;
 pub use conv2d::{conv_transpose2d, conv2d};
 pub use conv3x3::conv3x3;
-pub use loss::{FocalSettings, SsimRange, bce_loss, focal_loss, mse_loss, ssim_loss};
+pub use loss::{FocalSettings, SsimRange, bce_loss, focal_loss, mse_loss, ssim_loss, truncated_l1_loss};
 pub use max_pool::{max_pool2, max_pool3};
 pub use precision::{Precision, PrecisionScope};
 pub use tape::{GradientSource, Gradients, Tape};

@@ -33,14 +33,16 @@ mod heat_map_sheet;
 mod outline;
 mod png;
 mod text;
+mod threshold_scale;
 mod training_grid;
 
 pub use contact_sheet::{Cell, ContactSheet};
 pub use heat_map::{HeatMap, Scale, heat_color};
 pub use heat_map_sheet::HeatMapSheet;
-pub use outline::{mask_image, outline, unit_image};
-pub use png::write_png;
+pub use outline::{contour, mask_image, outline, unit_image};
+pub use png::{encode_png, write_png};
 pub use text::{draw_text, text_size, wrap};
+pub use threshold_scale::ThresholdScale;
 pub use training_grid::training_grid;
 
 /// Side of an image of a sheet in pixels: small images are enlarged by whole pixels, so that they stay honest and captions

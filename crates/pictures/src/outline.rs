@@ -39,6 +39,42 @@ pub fn outline(image: &mut RgbImage, mask: &GrayImage, color: Rgb<u8>) {
     }
 }
 
+/// Sides of a picture in pixels for which a contour is one pixel wide; it grows with the picture, so that it can be seen in a
+/// large one (proposal).
+const FINE: u32 = 600;
+
+/// Draws the outline of a mask of the image's size (row-major, set where it is not 0), wide enough to be seen in large images. The
+/// line lies around the marked pixels and on their rim, and is cut off where the image ends.
+pub fn contour(image: &mut RgbImage, mask: &[u8], color: Rgb<u8>) {
+    let (width, height) = image.dimensions();
+    let reach = width.max(height) / FINE;
+    let set = |x: u32, y: u32| {
+        x < width
+            && y < height
+            && mask
+                .get(y as usize * width as usize + x as usize)
+                .is_some_and(|&m| m != 0)
+    };
+    for y in 0..height {
+        for x in 0..width {
+            if !set(x, y) {
+                continue;
+            }
+            // One step left of column 0 wraps to a huge number, which is outside as well.
+            let inside =
+                set(x.wrapping_sub(1), y) && set(x + 1, y) && set(x, y.wrapping_sub(1)) && set(x, y + 1);
+            if inside {
+                continue;
+            }
+            for row in y.saturating_sub(reach)..(y + reach + 1).min(height) {
+                for column in x.saturating_sub(reach)..(x + reach + 1).min(width) {
+                    image.put_pixel(column, row, color);
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use image::Luma;
@@ -78,6 +114,22 @@ mod tests {
     fn a_mask_of_another_size_is_stretched() {
         assert_eq!(drawn(6, 3, &["#."]), ["ooo...", "o.o...", "ooo..."]);
         assert_eq!(drawn(2, 2, &["##..", "##..", "....", "...."]), ["o.", ".."]);
+    }
+
+    #[test]
+    fn a_contour_is_wider_in_a_larger_image() {
+        let mut small = RgbImage::new(5, 5);
+        let mask: Vec<u8> = (0..25)
+            .map(|i| u8::from((1..4).contains(&(i % 5)) && (1..4).contains(&(i / 5))))
+            .collect();
+        contour(&mut small, &mask, INK);
+        let inked = small.pixels().filter(|pixel| **pixel == INK).count();
+        assert_eq!((inked, *small.get_pixel(2, 2)), (8, Rgb([0; 3])));
+        let mut large = RgbImage::new(1300, 3);
+        let mut mask = vec![0; 1300 * 3];
+        mask[1300 + 50] = 255;
+        contour(&mut large, &mask, INK);
+        assert_eq!(large.pixels().filter(|pixel| **pixel == INK).count(), 5 * 3);
     }
 
     #[test]

@@ -3,10 +3,24 @@
 use std::io;
 use std::path::Path;
 
-use image::{ImageFormat, RgbImage};
+use image::{DynamicImage, ImageFormat, RgbImage};
 
-/// Writes a picture as PNG, marked as one of this program, so that it is never read as input
-/// ([`mark_as_own`](flawforge_datasets::mark_as_own)). The file appears whole or not at all.
+/// A picture as the bytes of a PNG file, marked as one of this program, so that it is never read as input
+/// ([`mark_as_own`](flawforge_datasets::mark_as_own)).
+///
+/// # Errors
+/// If it cannot be encoded.
+pub fn encode_png(picture: &DynamicImage) -> io::Result<Vec<u8>> {
+    let mut bytes = io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, ImageFormat::Png)
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    let mut bytes = bytes.into_inner();
+    flawforge_datasets::mark_as_own(&mut bytes);
+    Ok(bytes)
+}
+
+/// Writes a picture as [`encode_png`] encodes it. The file appears whole or not at all.
 ///
 /// # Errors
 /// If it cannot be encoded or written; the text names the file.

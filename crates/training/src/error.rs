@@ -91,6 +91,9 @@ pub enum TrainingError {
         /// The system's report.
         source: io::Error,
     },
+    /// It was told to end.
+    #[error("stopped")]
+    Stopped,
     /// A file could not be written whole; the text names it.
     #[error(transparent)]
     Write(io::Error),

@@ -22,8 +22,8 @@ use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::{Experiment, MethodSettings};
 use crate::fit::hold_out;
-use crate::methods::forge;
-use crate::methods::patchcore::Backbone;
+use crate::methods::backbone::Backbone;
+use crate::methods::{forge, patchcore};
 use crate::recipe::{Batch, Part};
 use crate::settings::Split;
 
@@ -105,19 +105,37 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
     let (seconds, bytes, basis) = match &experiment.settings {
         MethodSettings::PatchCore(settings) => {
             let group = &settings.patchcore;
-            let patches = images as f64 * f64::from(group.crop / 8).powi(2);
-            let multiplications = multiplications(group.backbone) * (f64::from(group.crop) / 224.0).powi(2);
+            let squares = group
+                .sides()
+                .into_iter()
+                .map(|side| (f64::from(side) / 224.0).powi(2));
+            let multiplications = multiplications(group.backbone) * squares.sum::<f64>();
+            let places = group
+                .places()
+                .into_iter()
+                .map(|places| images as f64 * places as f64);
             let speed = speeds.convolution(128)?;
-            let picks = patches * group.coreset_ratio;
             let features = images as f64 * multiplications / speed;
-            let choice = patches * picks * speeds.choice(group.projection)?;
+            let (mut patches, mut choice, mut search) = (0.0, 0.0, 0.0);
+            for places in places {
+                let picks = places * group.coreset_ratio;
+                patches += places;
+                choice += places * picks * speeds.choice(group.projection)?;
+                // Many images are compared with the others.
+                let left_out = places * (patchcore::LEFT_OUT.min(images)) as f64 / images as f64;
+                search += left_out * picks * group.embedding as f64 / speed;
+            }
             let vectors = patches * (1.0 + group.coreset_ratio) * group.embedding as f64 * 4.0
                 + patches * group.projection as f64 * 4.0;
             let basis = format!(
                 "{:.0} billion multiplications a second in a convolution, and the choice of a small coreset, both timed now",
                 speed / 1e9
             );
-            (features + choice, vectors + 4.0 * weights(group.backbone), basis)
+            (
+                features + choice + search,
+                vectors + 4.0 * weights(group.backbone),
+                basis,
+            )
         }
         MethodSettings::Forge(settings) => forge(experiment, &settings.forge, images, speeds)?,
         _ => by_steps(experiment, images, speeds)?,

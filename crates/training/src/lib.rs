@@ -46,6 +46,7 @@
 
 pub mod decision;
 mod device;
+mod drift;
 mod error;
 pub mod estimate;
 mod evaluate;
@@ -61,6 +62,7 @@ mod scorer;
 pub mod settings;
 
 pub use decision::{Decision, Found, Rule, Verdict};
+pub use drift::Drift;
 pub use device::{default_device, gpu_available};
 pub use error::{Result, TrainingError};
 pub use evaluate::{

@@ -147,6 +147,11 @@ impl Run {
         detector().map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))
     }
 
+    /// What tells the state of this run from that of any other: SHA-256 of its tensors.
+    pub fn identity(&self) -> &str {
+        self.header.digest()
+    }
+
     /// Precision of the run's convolutions.
     pub fn precision(&self) -> Precision {
         self.experiment.settings.assembly().precision()

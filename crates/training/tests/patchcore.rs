@@ -8,8 +8,7 @@ use candle_core::Device;
 use flawforge_augment::Selection;
 use flawforge_datasets::demo as demo_data;
 use flawforge_metrics::Metric;
-use flawforge_training::methods::patchcore::backbone::{BackboneSource, Weights};
-use flawforge_training::methods::patchcore::{Backbone, BackboneWeights};
+use flawforge_training::methods::backbone::{Backbone, BackboneSource, BackboneWeights, Given, Weights};
 use flawforge_training::{Experiment, Method, Product, Profile, Run, evaluate, evaluate_each, train};
 use support::{experiment, quiet, run, textures};
 
@@ -72,7 +71,7 @@ fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
     let weights = Arc::new(weights);
     let settings = config.settings.patchcore_mut().unwrap();
     settings.give(weights.clone());
-    settings.given = None;
+    settings.given = Given::default();
     config.validate().unwrap();
     let missing = run(&config, &dir.path().join("given"), &quiet())
         .unwrap_err()
@@ -81,7 +80,7 @@ fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
         missing.contains("patchcore.weights") && missing.contains("--backbone"),
         "{missing}"
     );
-    config.settings.patchcore_mut().unwrap().given = Some(weights.clone());
+    config.settings.patchcore_mut().unwrap().given = Given(Some(weights.clone()));
     run(&config, &dir.path().join("given"), &quiet()).unwrap();
     // No file is needed to detect, and the bank is that of the same weights.
     let bank = |name: &str| {
@@ -92,10 +91,10 @@ fn given_weights_are_named_by_their_digest_and_kept_in_the_run() {
     assert_eq!(bank("given"), bank("random"));
     assert!(Run::open(&dir.path().join("given")).unwrap().detector().is_ok());
 
-    config.settings.patchcore_mut().unwrap().given = Some(Arc::new(Weights {
+    config.settings.patchcore_mut().unwrap().given = Given(Some(Arc::new(Weights {
         digest: "0".repeat(64),
         ..(*weights).clone()
-    }));
+    })));
     let fault = run(&config, &dir.path().join("other"), &quiet())
         .unwrap_err()
         .to_string();
@@ -251,4 +250,108 @@ fn an_efficientnet_serves_and_a_run_with_it_stands_alone() {
     assert!(read(Backbone::EfficientNetLite0).is_ok());
     let wrong = read(Backbone::EfficientNetLite2).unwrap_err().to_string();
     assert!(wrong.contains("not of efficientnet-lite2"), "{wrong}");
+}
+
+#[test]
+fn a_training_image_scores_as_against_a_bank_that_never_saw_it() {
+    let mut config = demo("gear");
+    config.settings.patchcore_mut().unwrap().patchcore.coreset_ratio = 1.0;
+    let mut category = demo_data::category("gear", &config.loading(), 0).unwrap();
+    category.train.truncate(5);
+    let out = tempfile::tempdir().unwrap();
+    train(&config, &category, textures(), &out.path().join("all"), &quiet()).unwrap();
+    let all = Run::open(&out.path().join("all")).unwrap();
+    let unseen: Vec<_> = all.calibrated().unwrap().scores[..5].to_vec();
+    for place in [0, 3] {
+        let mut fewer = category.clone();
+        let left_out = fewer.train.remove(place);
+        let dir = out.path().join(format!("without {place}"));
+        train(&config, &fewer, textures(), &dir, &quiet()).unwrap();
+        let detector = Run::open(&dir).unwrap().detector().unwrap();
+        let found = detector.detect(&[&*left_out.image().unwrap()]).unwrap();
+        assert_eq!(
+            (&unseen[place].image, &unseen[place].kind),
+            (&left_out.name, &None)
+        );
+        assert_eq!(unseen[place].score, found[0].score);
+    }
+    // Its own patches are in the bank.
+    let known = all
+        .detector()
+        .unwrap()
+        .detect(&[&*category.train[0].image().unwrap()])
+        .unwrap();
+    assert!(known[0].score < unseen[0].score);
+}
+
+#[test]
+fn strides_and_sizes_are_settings_of_every_network_and_are_named() {
+    for (network, strides, sides) in [
+        (Backbone::ResNet18, vec![4, 8, 16], vec![]),
+        (Backbone::ResNet18, vec![8], vec![64, 96]),
+        (Backbone::EfficientNetLite0, vec![4, 8], vec![64, 96]),
+        (Backbone::EfficientNetLite0, vec![16], vec![]),
+    ] {
+        let mut config = demo("gear");
+        let group = &mut config.settings.patchcore_mut().unwrap().patchcore;
+        (group.backbone, group.strides, group.sides) = (network, strides.clone(), sides.clone());
+        config.validate().unwrap();
+        let largest = sides.iter().copied().max().unwrap_or(64);
+        assert_eq!(config.loading().image, (largest, largest));
+        let mut category = demo_data::category("gear", &config.loading(), 0).unwrap();
+        category.train.truncate(6);
+        let out = tempfile::tempdir().unwrap();
+        train(&config, &category, textures(), out.path(), &quiet()).unwrap();
+        let opened = Run::open(out.path()).unwrap();
+        let detector = opened.detector().unwrap();
+        let auroc = evaluate(detector.as_ref(), &category).unwrap().scores[&Metric::PixelAuroc];
+        assert!(
+            auroc > 0.6,
+            "{network:?} {strides:?} {sides:?}: pixel AUROC {auroc}"
+        );
+        assert!(detector.full_scale() > 0.0 && detector.full_scale().is_finite());
+        // All images calibrate, and are not at a distance of nothing from the others.
+        let scores = &opened.calibrated().unwrap().scores;
+        let unseen: Vec<f32> = scores
+            .iter()
+            .filter(|one| one.kind.is_none())
+            .map(|one| one.score)
+            .collect();
+        assert!(
+            unseen.len() == 6 && unseen.iter().all(|&score| score > 0.0),
+            "{unseen:?}"
+        );
+        let column = config.column();
+        let numbers: Vec<String> = strides.iter().map(ToString::to_string).collect();
+        assert!(
+            column.contains(network.name()) && column.contains(&format!("strides {}", numbers.join(", ")))
+        );
+        assert_eq!(column.contains("64, 96 px"), !sides.is_empty(), "{column}");
+        let said = config.deviations(2).join("\n");
+        assert!(said.contains("(the paper: 8 and 16)"), "{said}");
+    }
+    let fault = |change: &dyn Fn(&mut flawforge_training::methods::patchcore::Group)| {
+        let mut config = demo("gear");
+        change(&mut config.settings.patchcore_mut().unwrap().patchcore);
+        config.validate().unwrap_err().to_string()
+    };
+    assert!(fault(&|group| group.strides = vec![8, 4]).contains("patchcore.strides"));
+    assert!(fault(&|group| group.strides = vec![32]).contains("patchcore.strides"));
+    assert!(fault(&|group| group.strides = Vec::new()).contains("patchcore.strides"));
+    assert!(fault(&|group| group.sides = vec![100]).contains("not a multiple of 16"));
+    assert!(fault(&|group| group.sides = vec![96, 64]).contains("patchcore.sides"));
+    assert!(fault(&|group| (group.sides, group.reweight) = (vec![64, 96], 9)).contains("patchcore.reweight"));
+}
+
+#[test]
+fn defaults_are_neither_written_nor_named() {
+    let config = demo("gear");
+    let text = config.to_toml().unwrap();
+    for name in ["strides", "sides", "most_bytes"] {
+        assert!(!text.contains(name), "{text}");
+    }
+    let mut paper = config.clone();
+    let group = &mut paper.settings.patchcore_mut().unwrap().patchcore;
+    group.backbone = Backbone::WideResNet50;
+    assert_eq!(paper.column(), "patchcore");
 }

@@ -1,6 +1,5 @@
 //! `flawforge download`: weights of pretrained networks, once for all commands.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -8,6 +7,8 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use flawforge::licence::Licence;
 use flawforge::weights::{self, WeightsError};
+
+use super::output::print;
 
 /// Options of `download`.
 #[derive(Args, Debug)]
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &DownloadArgs) -> Result<()> {
     for name in &args.networks {
         let published = weights::published(name)?;
         if let Some(home) = weights::find(name) {
-            say(&format!("{name} is already in {}", home.display()));
+            print(&format!("{name} is already in {}", home.display()))?;
             continue;
         }
         let licence = Licence {
@@ -54,12 +55,7 @@ pub(crate) fn run(args: &DownloadArgs) -> Result<()> {
                 weights::from_package(name, &published, &folder)?
             }
         };
-        say(&format!("{name} is in {}", home.display()));
+        print(&format!("{name} is in {}", home.display()))?;
     }
     Ok(())
-}
-
-/// A closed pipe behind this command is not an error.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

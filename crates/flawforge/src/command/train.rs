@@ -3,15 +3,17 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::{Limits, counted};
+use flawforge::files;
 use flawforge::ops::Precision;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
-use flawforge::training::methods::patchcore::backbone::{BackboneSource, how_to_get};
+use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
 use flawforge::training::settings::Length;
 use flawforge::training::{
     Experiment, Method, MethodSettings, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport,
@@ -19,6 +21,7 @@ use flawforge::training::{
 };
 use flawforge::weights;
 
+use super::signals::Signals;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 use super::verdicts::said;
 
@@ -242,7 +245,9 @@ impl TrainArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
+    let signals = Signals::listen()?;
+    files::check_free(&args.out)?;
     let earlier = args.earlier()?;
     let known = earlier.as_ref().and_then(Run::places);
     // Options that are left out come from the run.
@@ -267,6 +272,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let (images, skipped) = category.load_normals(&experiment.loading(), skip_bad, &limits)?;
     let options = TrainOptions {
         resume: args.resume,
+        stop: Some(signals.flag()),
         places: Some(Places {
             images: category.place(),
             textures: textures.place()?,
@@ -296,7 +302,32 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         log::warn!("{notice}");
     }
     let report = train(&experiment, &images, textures, &args.out, &options)?;
-    tell(&report, Rule::of(&experiment.calibration), args)
+    tell(&report, Rule::of(&experiment.calibration), args)?;
+    if report.stopped {
+        tell_stopped(&report, args, experiment.method);
+        return Ok(signals.code());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How to go on after a signal.
+fn tell_stopped(report: &TrainReport, args: &TrainArgs, method: Method) {
+    let out = args.out.display();
+    let (step, total) = (report.steps, report.total_steps);
+    if !RunFiles::new(&args.out).checkpoint().exists() {
+        log::warn!(
+            "{out}: stopped by a signal at step {step} of {total}; nothing is kept of {method} before its end: train again"
+        );
+    } else if step < total {
+        log::warn!(
+            "{out}: stopped by a signal at step {step} of {total}, saved; `flawforge train --out {out} --resume` goes on"
+        );
+    } else {
+        log::warn!(
+            "{out}: stopped by a signal while thresholds were sought, what was learnt is saved; \
+             `flawforge train --out {out} --resume` goes on"
+        );
+    }
 }
 
 fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {

@@ -47,20 +47,7 @@ pub fn probe_writable(folder: &Path) -> io::Result<()> {
     }
     let made = tempfile::tempfile_in(existing);
     made.map(drop)
-        .map_err(|error| io::Error::new(error.kind(), reason(&error)))
-}
-
-/// What the system said, without the name of the temporary file.
-fn reason(error: &io::Error) -> String {
-    match error.raw_os_error().or_else(|| cause(error)) {
-        Some(code) => io::Error::from_raw_os_error(code).to_string(),
-        None => error.kind().to_string(),
-    }
-}
-
-fn cause(error: &io::Error) -> Option<i32> {
-    let inner = error.get_ref()?.source()?;
-    inner.downcast_ref::<io::Error>()?.raw_os_error()
+        .map_err(|error| io::Error::new(error.kind(), flawforge_files::reason(&error)))
 }
 
 #[cfg(test)]

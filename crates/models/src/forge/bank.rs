@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
+use flawforge_ops::vectors::Among;
 
 use super::{FeatureMap, Weights};
 use crate::patchcore::{MemoryBank, gaussian_blur};
@@ -14,7 +15,6 @@ pub struct SizedBank {
     /// Side in pixels of the square that images are brought to for the network.
     pub side: u32,
     weights: Weights,
-    vectors: Vec<f32>,
     /// Of each vector, the normal image that it is of.
     origins: Vec<u32>,
     bank: MemoryBank,
@@ -25,24 +25,18 @@ impl SizedBank {
     ///
     /// # Errors
     /// No vectors, numbers that are not finite, or another number of origins than of vectors.
-    pub fn new(
-        side: u32,
-        weights: Weights,
-        vectors: Vec<f32>,
-        origins: Vec<u32>,
-    ) -> Result<Self, ModelError> {
+    pub fn new(side: u32, weights: Weights, vectors: &[f32], origins: Vec<u32>) -> Result<Self, ModelError> {
         let length = vectors.len().checked_div(origins.len()).unwrap_or(0);
-        let bank = MemoryBank::new(&vectors, length)?;
+        let bank = MemoryBank::new(vectors, length)?;
         if bank.len() != origins.len() {
-            return Err(ModelError::Vectors {
-                count: vectors.len(),
-                dimension: length,
+            return Err(ModelError::Origins {
+                origins: origins.len(),
+                vectors: bank.len(),
             });
         }
         Ok(Self {
             side,
             weights,
-            vectors,
             origins,
             bank,
         })
@@ -63,7 +57,7 @@ impl SizedBank {
     /// # Errors
     /// Maps of another network or size.
     pub fn distances(&self, maps: &[FeatureMap]) -> Result<AnomalyMap, ModelError> {
-        measured(&self.bank, &self.weights, maps)
+        self.measured(maps, None)
     }
 
     /// The same for normal image `number`, without the vectors of its own patches: as for an image that was never seen. `None`
@@ -76,18 +70,26 @@ impl SizedBank {
         number: u32,
         maps: &[FeatureMap],
     ) -> Result<Option<AnomalyMap>, ModelError> {
-        let length = self.bank.length();
-        let mut others = Vec::with_capacity(self.vectors.len());
-        for (vector, &origin) in self.vectors.chunks_exact(length).zip(&self.origins) {
-            if origin != number {
-                others.extend_from_slice(vector);
-            }
+        match self.bank.without(number, &self.origins)? {
+            None => Ok(None),
+            Some(others) => self.measured(maps, Some(&others)).map(Some),
         }
-        if others.is_empty() {
-            return Ok(None);
-        }
-        let others = MemoryBank::new(&others, length)?;
-        measured(&others, &self.weights, maps).map(Some)
+    }
+
+    fn measured(&self, maps: &[FeatureMap], among: Option<&Among>) -> Result<AnomalyMap, ModelError> {
+        let patches = self.weights.patches(maps)?;
+        let nearest = match among {
+            None => self.bank.nearest(&patches.vectors)?,
+            Some(among) => self.bank.nearest_among(among, &patches.vectors)?,
+        };
+        Ok(AnomalyMap {
+            width: patches.width as u32,
+            height: patches.height as u32,
+            scores: nearest
+                .iter()
+                .map(|neighbor| neighbor.squared.max(0.0).sqrt())
+                .collect(),
+        })
     }
 
     /// The bank as tensors by name; all of f32, which whole numbers of images are exact in.
@@ -95,7 +97,6 @@ impl SizedBank {
     /// # Errors
     /// A failed allocation.
     pub fn tensors(&self) -> Result<Vec<(String, Tensor)>, ModelError> {
-        let shape = (self.len(), self.bank.length());
         let origins: Vec<f32> = self.origins.iter().map(|&number| number as f32).collect();
         let device = &Device::Cpu;
         Ok(vec![
@@ -104,10 +105,7 @@ impl SizedBank {
                 "weights".to_owned(),
                 Tensor::new(self.weights.0.as_slice(), device)?,
             ),
-            (
-                "vectors".to_owned(),
-                Tensor::from_slice(&self.vectors, shape, device)?,
-            ),
+            ("vectors".to_owned(), self.bank.to_tensor()?),
             ("origins".to_owned(), Tensor::new(origins.as_slice(), device)?),
         ])
     }
@@ -130,23 +128,10 @@ impl SizedBank {
         Self::new(
             side as u32,
             Weights(get("weights")?.to_vec1()?),
-            get("vectors")?.flatten_all()?.to_vec1()?,
+            &get("vectors")?.flatten_all()?.to_vec1::<f32>()?,
             origins.into_iter().map(|number| number as u32).collect(),
         )
     }
-}
-
-fn measured(bank: &MemoryBank, weights: &Weights, maps: &[FeatureMap]) -> Result<AnomalyMap, ModelError> {
-    let patches = weights.patches(maps)?;
-    let nearest = bank.nearest(&patches.vectors)?;
-    Ok(AnomalyMap {
-        width: patches.width as u32,
-        height: patches.height as u32,
-        scores: nearest
-            .iter()
-            .map(|neighbor| neighbor.squared.max(0.0).sqrt())
-            .collect(),
-    })
 }
 
 /// A map of patches at the size of scoring: bilinear, then smoothed by a Gaussian of `sigma` pixels.
@@ -168,7 +153,7 @@ mod tests {
     }
 
     fn bank() -> SizedBank {
-        SizedBank::new(64, Weights(vec![2.0]), vec![2.0, 10.0, 4.0], vec![0, 1, 1]).expect("a bank")
+        SizedBank::new(64, Weights(vec![2.0]), &[2.0, 10.0, 4.0], vec![0, 1, 1]).expect("a bank")
     }
 
     #[test]
@@ -181,7 +166,7 @@ mod tests {
             .expect("measured")
             .expect("others");
         assert_eq!(without.scores, [2.0, 1.0]);
-        let alone = SizedBank::new(64, Weights(vec![1.0]), vec![1.0], vec![3]).expect("a bank");
+        let alone = SizedBank::new(64, Weights(vec![1.0]), &[1.0], vec![3]).expect("a bank");
         assert!(
             alone
                 .distances_without(3, &maps(&[1.0]))
@@ -205,6 +190,6 @@ mod tests {
             SizedBank::from_tensors(&less),
             Err(ModelError::MissingTensor { .. })
         ));
-        assert!(SizedBank::new(64, Weights(vec![1.0]), vec![1.0, 2.0, 3.0], vec![0, 1]).is_err());
+        assert!(SizedBank::new(64, Weights(vec![1.0]), &[1.0, 2.0, 3.0], vec![0, 1]).is_err());
     }
 }

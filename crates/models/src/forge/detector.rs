@@ -7,18 +7,10 @@ use image::RgbImage;
 
 use super::{FeatureMap, Fusion, Head, SizedBank};
 use crate::detector::check_sizes;
+use crate::patchcore::FeatureExtractor;
 use crate::{Detection, Detector, ModelError};
 
-/// A frozen network, of which feature maps are taken.
-pub trait Backbone: Send + Sync {
-    /// The maps of an image whose sides are multiples of 32, from the finest to the coarsest.
-    ///
-    /// # Errors
-    /// An image that the network cannot take, a failed tensor operation.
-    fn maps(&self, image: &RgbImage) -> Result<Vec<FeatureMap>, ModelError>;
-}
-
-/// Which of a backbone's maps the memory banks compare: all but the finest, which the head sees too.
+/// Which of a network's maps the memory banks compare: all but the finest, which the head sees too.
 pub fn compared(maps: &[FeatureMap]) -> &[FeatureMap] {
     maps.get(1..).unwrap_or_default()
 }
@@ -28,7 +20,7 @@ pub fn compared(maps: &[FeatureMap]) -> &[FeatureMap] {
 /// Scores are in standard deviations of normal images: 0 is usual, there is no upper bound.
 #[derive(Clone)]
 pub struct Forge {
-    backbone: Arc<dyn Backbone>,
+    network: Arc<dyn FeatureExtractor>,
     /// Side in pixels of the images that are taken.
     side: u32,
     banks: Vec<SizedBank>,
@@ -38,12 +30,12 @@ pub struct Forge {
 }
 
 impl Forge {
-    /// A detector of images of `side` pixels a side.
+    /// A detector of images of `side` pixels a side, by a network that gives its maps at all [strides](crate::patchcore::STRIDES).
     ///
     /// # Errors
     /// No bank, or another number of them than the fusion knows of.
     pub fn new(
-        backbone: Arc<dyn Backbone>,
+        network: Arc<dyn FeatureExtractor>,
         side: u32,
         banks: Vec<SizedBank>,
         head: Option<Head>,
@@ -56,7 +48,7 @@ impl Forge {
             });
         }
         Ok(Self {
-            backbone,
+            network,
             side,
             banks,
             head,
@@ -76,7 +68,7 @@ impl Forge {
         let mut distances = Vec::with_capacity(self.banks.len());
         let mut probabilities = None;
         for (place, bank) in self.banks.iter().enumerate() {
-            let maps = seen(self.backbone.as_ref(), image, bank.side)?;
+            let maps = seen(self.network.as_ref(), image, bank.side)?;
             distances.push(self.fusion.smooth(&bank.distances(compared(&maps))?));
             if let (0, Some(head)) = (place, &self.head) {
                 probabilities = Some(self.fusion.smooth(&head.probabilities(&maps)?));
@@ -95,13 +87,23 @@ impl Forge {
     }
 }
 
-/// What a backbone sees of an image that is brought to `side` pixels a side: its maps, each number the mean of 3×3 places.
+/// What a network sees of an image that is brought to `side` pixels a side, a multiple of 32: its maps at [`STRIDES`], each number
+/// the mean of 3×3 places.
 ///
 /// # Errors
-/// As [`Backbone::maps`].
-pub fn seen(backbone: &dyn Backbone, image: &RgbImage, side: u32) -> Result<Vec<FeatureMap>, ModelError> {
-    let maps = backbone.maps(&Resizing::antialiased(side, side).apply(image))?;
-    Ok(maps.iter().map(FeatureMap::mean3).collect())
+/// As [`FeatureExtractor::features`].
+///
+/// [`STRIDES`]: crate::patchcore::STRIDES
+pub fn seen(
+    network: &dyn FeatureExtractor,
+    image: &RgbImage,
+    side: u32,
+) -> Result<Vec<FeatureMap>, ModelError> {
+    let mut maps = Vec::new();
+    for batch in network.features(&[&Resizing::antialiased(side, side).apply(image)])? {
+        maps.extend(FeatureMap::all(&batch)?.iter().map(FeatureMap::mean3));
+    }
+    Ok(maps)
 }
 
 impl Detector for Forge {

@@ -1,9 +1,9 @@
 //! Memory banks of a small pretrained network at several sizes of the image, and a head that learns from simulated anomalies.
 //!
 //! ```text
-//!            ┌─ 256 px ─► Backbone ─► maps ─► means of 3×3 ─► Weights ─► SizedBank ─► distances ─┐
+//!            ┌─ 256 px ─► network ─► maps ─► means of 3×3 ─► Weights ─► SizedBank ─► distances ─┐
 //! image ─────┤                          └──► Standard ─► Head ─► probabilities ───────────────────┼─► Fusion ─► map, score
-//!            └─ 384 px ─► Backbone ─► maps ─► means of 3×3 ─► Weights ─► SizedBank ─► distances ─┘
+//!            └─ 384 px ─► network ─► maps ─► means of 3×3 ─► Weights ─► SizedBank ─► distances ─┘
 //! ```
 //!
 //! A proposal of ours, after PatchCore (Roth et al., CVPR 2022): the network, the sizes and the head are others. What is far, and
@@ -15,11 +15,10 @@ mod feature_map;
 mod fusion;
 mod head;
 mod head_training;
-mod networks;
 mod patches;
 
 pub use bank::{SizedBank, smoothed};
-pub use detector::{Backbone, Forge, compared, seen};
+pub use detector::{Forge, compared, seen};
 pub use feature_map::FeatureMap;
 pub use fusion::{Fusion, Normal};
 pub use head::{Head, Standard};

@@ -5,50 +5,43 @@ use std::sync::Arc;
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
-use super::embedding::Embedding;
+use super::embedding::{Embedding, Patches};
 use super::extractor::FeatureExtractor;
 use super::memory::MemoryBank;
-use super::smoothing::gaussian_blur;
+use super::scoring::Scoring;
 use crate::detector::check_sizes;
-use crate::{AnomalyMap, CenterCrop, Detection, Detector, ModelError, View};
+use crate::{CenterCrop, Detection, Detector, ModelError, View};
 
-/// How distances become scores.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scoring {
-    /// Standard deviation of the Gaussian that smooths the map, in pixels of the crop (PatchCore's code: 4, of 224).
-    pub sigma: f64,
-    /// Neighbours of the paper's re-weighting of the image score (anomalib: 9). `None`, as in the official code: the score is
-    /// the largest squared distance.
-    pub reweight: Option<usize>,
-}
-
-impl Default for Scoring {
-    fn default() -> Self {
-        Self {
-            sigma: 4.0,
-            reweight: None,
-        }
-    }
+/// A memory bank for one size of the images.
+#[derive(Debug, Clone)]
+pub struct SizeBank {
+    /// Side in pixels to which the crop is brought for the network, in both directions.
+    pub side: u32,
+    /// The patches of normal images at that size.
+    pub bank: MemoryBank,
+    /// What counts as far there: the mean squared distance of normal patches, above 0. It matters beside other sizes alone.
+    pub usual: f32,
 }
 
 /// PatchCore's detector: as anomalous as a patch is far from its nearest neighbour in the memory bank.
 ///
-/// Scores are squared distances: at least zero, without an upper bound.
+/// Scores are squared distances: at least zero, without an upper bound. With banks at several sizes they are sums of squared
+/// distances, in units of what is usual at each ([`Scoring::detection`]).
 #[derive(Clone)]
 pub struct PatchCore {
     extractor: Arc<dyn FeatureExtractor>,
     embedding: Embedding,
-    bank: MemoryBank,
+    banks: Vec<SizeBank>,
     crop: CenterCrop,
     scoring: Scoring,
     full_scale: f32,
 }
 
 impl PatchCore {
-    /// A detector with this bank.
+    /// A detector with one bank, for the crop as it is.
     ///
     /// # Errors
-    /// A bank whose vectors have another dimension than the embedding's; a crop larger than the images or with an empty side.
+    /// As [`with_banks`](Self::with_banks).
     pub fn new(
         extractor: Arc<dyn FeatureExtractor>,
         embedding: Embedding,
@@ -56,9 +49,31 @@ impl PatchCore {
         crop: CenterCrop,
         scoring: Scoring,
     ) -> Result<Self, ModelError> {
-        if bank.length() != embedding.size {
+        let bank = SizeBank {
+            side: crop.crop.0,
+            bank,
+            usual: 1.0,
+        };
+        Self::with_banks(extractor, embedding, vec![bank], crop, scoring)
+    }
+
+    /// A detector with banks at several sizes.
+    ///
+    /// # Errors
+    /// No bank, or one whose vectors have another dimension than the embedding's; a crop larger than the images or with an empty
+    /// side.
+    pub fn with_banks(
+        extractor: Arc<dyn FeatureExtractor>,
+        embedding: Embedding,
+        banks: Vec<SizeBank>,
+        crop: CenterCrop,
+        scoring: Scoring,
+    ) -> Result<Self, ModelError> {
+        let length = |one: &SizeBank| one.bank.length();
+        let unfit = banks.iter().map(length).find(|&length| length != embedding.size);
+        if let Some(bank) = unfit.or(banks.is_empty().then_some(0)) {
             return Err(ModelError::Dimension {
-                bank: bank.length(),
+                bank,
                 features: embedding.size,
             });
         }
@@ -66,7 +81,7 @@ impl PatchCore {
         Ok(Self {
             extractor,
             embedding,
-            bank,
+            banks,
             crop,
             scoring,
             full_scale: 1.0,
@@ -80,44 +95,41 @@ impl PatchCore {
         self
     }
 
-    /// The memory bank.
-    pub fn bank(&self) -> &MemoryBank {
-        &self.bank
+    /// The memory banks.
+    pub fn banks(&self) -> &[SizeBank] {
+        &self.banks
     }
 
     fn detect_one(&self, image: &RgbImage) -> Result<Detection, ModelError> {
         let seen = self.crop.cropped(image);
-        let mut patches = self.embedding.patches(&self.extractor.features(&[&seen])?)?;
-        let patches = patches.pop().ok_or(ModelError::NoImages)?;
-        let neighbors = self.bank.nearest(&patches.vectors)?;
-        let mut farthest = 0;
-        for (place, neighbor) in neighbors.iter().enumerate() {
-            if neighbor.squared > neighbors[farthest].squared {
-                farthest = place;
-            }
+        let mut sizes = Vec::with_capacity(self.banks.len());
+        for SizeBank { side, bank, usual } in &self.banks {
+            let patches = patches(self.extractor.as_ref(), self.embedding, &[&seen], *side)?;
+            let patches = patches.first().ok_or(ModelError::NoImages)?;
+            sizes.push((self.scoring.compare(patches, bank, None)?, *usual));
         }
-        let score = match self.scoring.reweight {
-            None => neighbors[farthest].squared,
-            Some(count) => {
-                let length = self.embedding.size;
-                let query = &patches.vectors[farthest * length..][..length];
-                self.bank.reweighted(query, neighbors[farthest], count)
-            }
-        };
-        let scores = AnomalyMap {
-            width: patches.width as u32,
-            height: patches.height as u32,
-            scores: neighbors.iter().map(|neighbor| neighbor.squared).collect(),
-        };
-        let CenterCrop { crop, map, .. } = self.crop;
-        let smooth = gaussian_blur(&scores.resized_as_pytorch(crop.0, crop.1), self.scoring.sigma);
-        Ok(Detection {
-            map: self.crop.placed(smooth)?.resized_as_pytorch(map.0, map.1),
-            score,
-            verdict_score: score,
-            reconstruction: None,
-        })
+        self.scoring.detection(&sizes, &self.crop)
     }
+}
+
+/// The patches of images of one size, as the network sees them at `side` pixels a side; larger or smaller images are brought to it,
+/// with antialiasing.
+///
+/// # Errors
+/// As [`FeatureExtractor::features`].
+pub fn patches(
+    network: &dyn FeatureExtractor,
+    embedding: Embedding,
+    images: &[&RgbImage],
+    side: u32,
+) -> Result<Vec<Patches>, ModelError> {
+    let fits = |image: &&RgbImage| image.dimensions() == (side, side);
+    if images.iter().all(fits) {
+        return embedding.patches(&network.features(images)?);
+    }
+    let resizing = Resizing::antialiased(side, side);
+    let resized: Vec<RgbImage> = images.iter().map(|image| resizing.apply(image)).collect();
+    embedding.patches(&network.features(&resized.iter().collect::<Vec<_>>())?)
 }
 
 impl Detector for PatchCore {

@@ -13,17 +13,18 @@ const SIDE: usize = 3;
 /// Places of a patch.
 const PLACES: usize = SIDE * SIDE;
 
-/// How the two maps of a network become one vector at each place of the finer map.
+/// How the maps of a network become one vector at each place of the finest.
 ///
-/// The official code unfolds every 3×3 patch (zero padding), interpolates the coarser map's patches bilinearly to the
-/// finer grid, for every channel and place of the patch by itself; flattens each patch, channel by channel, and averages
-/// it to dimension `size` in adaptive bins; and averages the two vectors, one after the other, in pairs to `size` again.
+/// The official code unfolds every 3×3 patch (zero padding), interpolates the coarser maps' patches bilinearly to the
+/// finest grid, for every channel and place of the patch by itself; flattens each patch, channel by channel, and averages
+/// it to dimension `size` in adaptive bins; and averages the vectors of all maps, one after the other, to `size` again: two
+/// maps in pairs, three in threes.
 ///
 /// Interpolation mixes places and the bins mix channels, so the order of the two makes no difference: here the bins come
-/// first, on the coarser grid, where they are a quarter of the work.
+/// first, on the coarser grids, where they are a quarter of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Embedding {
-    /// Dimension of a vector; even (PatchCore's code: 1024).
+    /// Dimension of a vector; with two maps even (PatchCore's code: 1024).
     pub size: usize,
 }
 
@@ -39,51 +40,63 @@ pub struct Patches {
 }
 
 impl Embedding {
-    /// The patches of each image of a batch.
+    /// The patches of each image of a batch, from its maps, the finest first.
     ///
     /// # Errors
-    /// Maps that are no batches of one length, or a failed tensor operation.
-    pub fn patches(&self, [fine, coarse]: &[Tensor; 2]) -> Result<Vec<Patches>, ModelError> {
-        let fine_maps = Map::all(fine)?;
-        let coarse_maps = Map::all(coarse)?;
-        if fine_maps.len() != coarse_maps.len() {
-            let fault = format!("{} finer and {} coarser maps", fine_maps.len(), coarse_maps.len());
+    /// No maps, maps that are no batches of one length, or a failed tensor operation.
+    pub fn patches(&self, maps: &[Tensor]) -> Result<Vec<Patches>, ModelError> {
+        let maps: Vec<Vec<Map>> = maps.iter().map(Map::all).collect::<Result<_, _>>()?;
+        let images = maps.first().map_or(0, Vec::len);
+        if images == 0 || maps.iter().any(|map| map.len() != images) {
+            let counts: Vec<usize> = maps.iter().map(Vec::len).collect();
+            let fault = format!("feature maps of {counts:?} images");
             return Err(candle_core::Error::msg(fault).into());
         }
-        Ok(fine_maps
-            .par_iter()
-            .zip(&coarse_maps)
-            .map(|(fine, coarse)| self.patches_of(fine, coarse))
+        Ok((0..images)
+            .into_par_iter()
+            .map(|image| self.patches_of(&maps.iter().map(|map| &map[image]).collect::<Vec<_>>()))
             .collect())
     }
 
-    fn patches_of(&self, fine: &Map, coarse: &Map) -> Patches {
-        let half = self.size / 2;
-        let first = fine.pooled(self.size);
-        let second = coarse.pooled(self.size);
-        let (columns, rows) = (taps(coarse.width, fine.width), taps(coarse.height, fine.height));
-        let mut vectors = vec![0.0; fine.width * fine.height * self.size];
-        for (place, vector) in vectors.chunks_exact_mut(self.size).enumerate() {
-            vector[..half].copy_from_slice(&first[place * half..][..half]);
-            let (row, column) = (rows[place / fine.width], columns[place % fine.width]);
-            let corner = |y: usize, x: usize| &second[(y * coarse.width + x) * half..][..half];
-            let corners = [
-                (corner(row.0, column.0), (1.0 - row.2) * (1.0 - column.2)),
-                (corner(row.0, column.1), (1.0 - row.2) * column.2),
-                (corner(row.1, column.0), row.2 * (1.0 - column.2)),
-                (corner(row.1, column.1), row.2 * column.2),
-            ];
-            for (values, weight) in corners {
-                for (sum, value) in vector[half..].iter_mut().zip(values) {
-                    *sum += weight * value;
+    fn patches_of(&self, maps: &[&Map]) -> Patches {
+        let (width, height) = (maps[0].width, maps[0].height);
+        let mut vectors = vec![0.0; width * height * self.size];
+        for (number, map) in maps.iter().enumerate() {
+            let part = self.part(number, maps.len());
+            let length = part.len();
+            let pooled = map.pooled(self.size, number, &part, maps.len());
+            let (columns, rows) = (taps(map.width, width), taps(map.height, height));
+            for (place, vector) in vectors.chunks_exact_mut(self.size).enumerate() {
+                let vector = &mut vector[part.clone()];
+                if number == 0 {
+                    vector.copy_from_slice(&pooled[place * length..][..length]);
+                    continue;
+                }
+                let (row, column) = (rows[place / width], columns[place % width]);
+                let corner = |y: usize, x: usize| &pooled[(y * map.width + x) * length..][..length];
+                let corners = [
+                    (corner(row.0, column.0), (1.0 - row.2) * (1.0 - column.2)),
+                    (corner(row.0, column.1), (1.0 - row.2) * column.2),
+                    (corner(row.1, column.0), row.2 * (1.0 - column.2)),
+                    (corner(row.1, column.1), row.2 * column.2),
+                ];
+                for (values, weight) in corners {
+                    for (sum, value) in vector.iter_mut().zip(values) {
+                        *sum += weight * value;
+                    }
                 }
             }
         }
         Patches {
-            width: fine.width,
-            height: fine.height,
+            width,
+            height,
             vectors,
         }
+    }
+
+    /// The numbers of a vector that map `number` of `count` has a share in.
+    fn part(&self, number: usize, count: usize) -> Range<usize> {
+        number * self.size / count..((number + 1) * self.size).div_ceil(count)
     }
 }
 
@@ -114,19 +127,25 @@ impl Map {
             .collect()
     }
 
-    /// At each place, the patch around it averaged in `size` adaptive bins, and these in pairs: `size / 2` numbers.
-    fn pooled(&self, size: usize) -> Vec<f32> {
-        let half = size / 2;
+    /// At each place, the patch around it averaged in `size` adaptive bins, and of these, one after another behind those of the
+    /// maps before, the share in the numbers `part`, each of which is the mean of `count` of them.
+    fn pooled(&self, size: usize, number: usize, part: &Range<usize>, count: usize) -> Vec<f32> {
         let bins: Vec<Range<usize>> = (0..size)
             .map(|bin| bin_of(bin, self.channels * PLACES, size))
             .collect();
-        let mut pooled = vec![0.0; self.height * self.width * half];
+        let own = |bin: usize| bin.clamp(number * size, (number + 1) * size) - number * size;
+        let groups: Vec<&[Range<usize>]> = part
+            .clone()
+            .map(|place| &bins[own(place * count)..own((place + 1) * count)])
+            .collect();
+        let share = 1.0 / count as f32;
+        let mut pooled = vec![0.0; self.height * self.width * groups.len()];
         let mut patch = vec![0.0; self.channels * PLACES];
-        for (place, pooled) in pooled.chunks_exact_mut(half.max(1)).enumerate() {
+        for (place, pooled) in pooled.chunks_exact_mut(groups.len().max(1)).enumerate() {
             self.unfold(place / self.width, place % self.width, &mut patch);
-            for (value, pair) in pooled.iter_mut().zip(bins.chunks_exact(2)) {
+            for (value, bins) in pooled.iter_mut().zip(&groups) {
                 let mean = |bin: &Range<usize>| patch[bin.clone()].iter().sum::<f32>() / bin.len() as f32;
-                *value = 0.5 * (mean(&pair[0]) + mean(&pair[1]));
+                *value = share * bins.iter().map(mean).sum::<f32>();
             }
         }
         pooled

@@ -1,4 +1,4 @@
-//! What PatchCore asks of a network.
+//! What memory banks ask of a network.
 
 use candle_core::{Device, Tensor};
 use flawforge_ops::Precision;
@@ -7,69 +7,72 @@ use image::RgbImage;
 use crate::resnet::{ResNet, imagenet_normalized};
 use crate::{EfficientNetLite, ModelError, bytes_to_tensor};
 
-/// The stages of a residual network whose outputs are taken, counted from 1.
-const FINE: usize = 2;
-/// The coarser of the two stages whose outputs are taken, counted from 1; nothing behind it is computed.
+/// The last stage of a residual network whose output can be taken, counted from 1; nothing behind it is computed.
 pub const COARSE: usize = 3;
+/// The strides of the maps that can be taken of every network: those of a residual network's stages 1 to [`COARSE`].
+pub const STRIDES: [usize; COARSE] = [4, 8, 16];
+/// The strides of the maps that PatchCore takes: a residual network's stages 2 and 3.
+pub const OFFICIAL_STRIDES: [usize; 2] = [8, 16];
 
 /// A frozen network, of which inner feature maps are taken.
 pub trait FeatureExtractor: Send + Sync {
-    /// A finer and a coarser feature map, each (N, h, w, channels), of images of one size.
+    /// Feature maps, each (N, h, w, channels), of images of one size, from the finest to the coarsest.
     ///
     /// # Errors
     /// No images, images of different sizes or that the network cannot take, a failed tensor operation.
-    fn features(&self, images: &[&RgbImage]) -> Result<[Tensor; 2], ModelError>;
+    fn features(&self, images: &[&RgbImage]) -> Result<Vec<Tensor>, ModelError>;
 }
 
-/// A residual network: its stages 2 and 3, of images normalised as torchvision's networks expect it.
+/// A residual network: outputs of its stages, of images normalised as torchvision's networks expect it.
 ///
 /// Convolutions multiply in f32 on every device: what is found are differences of features, and the network sees every
 /// image once.
 #[derive(Debug, Clone)]
 pub struct Stages {
-    /// The network, at least up to stage [`COARSE`].
+    /// The network, at least up to the stage of the last stride.
     pub network: ResNet,
     /// Where it computes.
     pub device: Device,
+    /// Strides of the maps, ascending, among [`STRIDES`].
+    pub strides: Vec<usize>,
 }
 
 impl FeatureExtractor for Stages {
-    fn features(&self, images: &[&RgbImage]) -> Result<[Tensor; 2], ModelError> {
+    fn features(&self, images: &[&RgbImage]) -> Result<Vec<Tensor>, ModelError> {
+        let stage = |&stride: &usize| {
+            let found = STRIDES.iter().position(|&one| one == stride);
+            found.ok_or(ModelError::Stride { stride })
+        };
+        let wanted: Vec<usize> = self.strides.iter().map(stage).collect::<Result<_, _>>()?;
+        let needed = wanted.iter().max().map_or(0, |last| last + 1);
         let _precision = Precision::F32.scope();
         let input = imagenet_normalized(&bytes_to_tensor(images, &self.device)?)?;
-        let mut outputs = self.network.stages(&input, COARSE)?;
-        match (outputs.len(), outputs.pop()) {
-            (COARSE, Some(coarse)) => Ok([outputs.swap_remove(FINE - 1), coarse]),
-            (found, _) => Err(ModelError::Stages {
-                found,
-                needed: COARSE,
-            }),
-        }
+        let outputs = self.network.stages(&input, needed)?;
+        let found = outputs.len();
+        let output = |stage: usize| outputs.get(stage).cloned();
+        let maps: Option<Vec<Tensor>> = wanted.into_iter().map(output).collect();
+        maps.ok_or(ModelError::Stages { found, needed })
     }
 }
 
-/// An EfficientNet-Lite: the outputs of the last stages of two strides.
+/// An EfficientNet-Lite: the outputs of the last stages of some strides.
 ///
 /// It computes on the processor whatever the device of the rest ([`EfficientNetLite`]), and normalises images its own way.
 #[derive(Debug)]
 pub struct LiteStages {
-    /// The network, at least up to the stage of the coarser stride.
+    /// The network, at least up to the stage of the last stride.
     pub network: EfficientNetLite,
-    /// The finer and the coarser stride, among 4, 8 and 16; [`LiteStages::STRIDES`] by default.
-    pub strides: [usize; 2],
+    /// Strides of the maps, ascending, among [`STRIDES`].
+    pub strides: Vec<usize>,
 }
 
 impl LiteStages {
-    /// The strides of the maps that PatchCore takes of residual networks, too: 8 and 16.
-    pub const STRIDES: [usize; 2] = [8, 16];
     /// The last stage of stride 16; nothing behind it is computed.
     pub const LAST: usize = 5;
 }
 
 impl FeatureExtractor for LiteStages {
-    fn features(&self, images: &[&RgbImage]) -> Result<[Tensor; 2], ModelError> {
-        let maps = self.network.features(images, &self.strides)?;
-        // One map a stride, or an error.
-        maps.try_into().map_err(|_| ModelError::NoImages)
+    fn features(&self, images: &[&RgbImage]) -> Result<Vec<Tensor>, ModelError> {
+        self.network.features(images, &self.strides)
     }
 }

@@ -1,7 +1,7 @@
 //! The vectors that stand for everything normal.
 
 use candle_core::{Device, Tensor};
-use flawforge_ops::vectors::{Bank, Neighbor, Panels};
+use flawforge_ops::vectors::{Among, Bank, Neighbor, Panels};
 
 use crate::ModelError;
 
@@ -73,6 +73,35 @@ impl MemoryBank {
     /// # Errors
     /// Queries of another length, or with numbers that are not finite; where a device fails.
     pub fn nearest(&self, queries: &[f32]) -> Result<Vec<Neighbor>, ModelError> {
+        self.check(queries)?;
+        Ok(self.0.nearest(queries)?)
+    }
+
+    /// All vectors but those of one origin, with the origins of all: of a normal image, for example, that is to be compared with
+    /// the others. `None` if there are no others.
+    ///
+    /// # Errors
+    /// Another number of origins than of vectors.
+    pub fn without(&self, origin: u32, origins: &[u32]) -> Result<Option<Among>, ModelError> {
+        if origins.len() != self.len() {
+            return Err(ModelError::Origins {
+                origins: origins.len(),
+                vectors: self.len(),
+            });
+        }
+        Ok(self.0.among(|index| origins[index] != origin))
+    }
+
+    /// As [`nearest`](Self::nearest), among some of the vectors.
+    ///
+    /// # Errors
+    /// As [`nearest`](Self::nearest); vectors of another bank.
+    pub fn nearest_among(&self, among: &Among, queries: &[f32]) -> Result<Vec<Neighbor>, ModelError> {
+        self.check(queries)?;
+        Ok(self.0.nearest_among(among, queries)?)
+    }
+
+    fn check(&self, queries: &[f32]) -> Result<(), ModelError> {
         if !queries.len().is_multiple_of(self.length()) {
             return Err(ModelError::Vectors {
                 count: queries.len(),
@@ -82,15 +111,16 @@ impl MemoryBank {
         if queries.iter().any(|value| !value.is_finite()) {
             return Err(ModelError::InfiniteVector);
         }
-        Ok(self.0.nearest(queries)?)
+        Ok(())
     }
 
     /// The paper's re-weighted score of a patch (its eq. 7): `(1 - exp(d) / Σ exp(d_m)) d`, where `d` is the plain
-    /// distance to the nearest vector, and `m` runs over the `count` vectors nearest to that one, itself included. A patch
-    /// whose neighbour is alone in the bank is thereby more anomalous.
-    pub fn reweighted(&self, query: &[f32], nearest: Neighbor, count: usize) -> f32 {
+    /// distance to the nearest vector, and `m` runs over the `count` vectors nearest to that one, itself included; all of them or
+    /// those among some. A patch whose neighbour is alone in the bank is thereby more anomalous.
+    pub fn reweighted(&self, query: &[f32], nearest: Neighbor, count: usize, among: Option<&Among>) -> f32 {
         let center: Vec<f32> = self.0.vectors().vector(nearest.index).collect();
         let mut around: Vec<(f64, usize)> = (0..self.len())
+            .filter(|&index| among.is_none_or(|among| among.has(index)))
             .map(|index| (self.0.squared_distance(&center, index), index))
             .collect();
         let count = count.clamp(1, around.len());

@@ -1,7 +1,7 @@
 //! PatchCore (Roth et al., CVPR 2022): a memory bank of what patches of normal images look like to a trained network.
 //!
 //! ```text
-//! image ─► FeatureExtractor ─► two maps ─► Embedding ─► one vector a patch ─► Coreset ─► MemoryBank   (training)
+//! image ─► FeatureExtractor ─► maps ─► Embedding ─► one vector a patch ─► Coreset ─► MemoryBank   (training)
 //!                                                              └─► nearest neighbour in the bank ─► map, score
 //! ```
 //!
@@ -16,13 +16,15 @@ mod detector;
 mod embedding;
 mod extractor;
 mod memory;
+mod scoring;
 mod smoothing;
 #[cfg(test)]
 mod tests;
 
 pub use coreset::Coreset;
-pub use detector::{PatchCore, Scoring};
+pub use detector::{PatchCore, SizeBank, patches};
 pub use embedding::{Embedding, Patches};
-pub use extractor::{COARSE, FeatureExtractor, LiteStages, Stages};
+pub use extractor::{COARSE, FeatureExtractor, LiteStages, OFFICIAL_STRIDES, STRIDES, Stages};
 pub use memory::MemoryBank;
+pub use scoring::{Compared, Scoring};
 pub use smoothing::gaussian_blur;

@@ -108,6 +108,82 @@ fn vectors_are_those_of_the_official_steps() {
     }
 }
 
+/// The official steps as they are written: every map unfolded and interpolated, its patches averaged in `size` bins, the vectors of
+/// all maps one after the other averaged in `size` bins again.
+fn by_definition(maps: &[Tensor], size: usize) -> Vec<f32> {
+    let (_, height, width, _) = maps[0].dims4().unwrap();
+    let bins = |values: &[f64]| -> Vec<f64> {
+        let count = values.len();
+        let bin = |index: usize| {
+            let range = index * count / size..((index + 1) * count).div_ceil(size);
+            values[range.clone()].iter().sum::<f64>() / range.len() as f64
+        };
+        (0..size).map(bin).collect()
+    };
+    let mut vectors = Vec::new();
+    for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+        let mut all = Vec::new();
+        for map in maps {
+            let (_, rows, columns, channels) = map.dims4().unwrap();
+            let values: Vec<f32> = map.flatten_all().unwrap().to_vec1().unwrap();
+            let at = |y: i64, x: i64, channel: usize| {
+                let inside = (0..rows as i64).contains(&y) && (0..columns as i64).contains(&x);
+                let place = (y * columns as i64 + x) as usize * channels + channel;
+                if inside { f64::from(values[place]) } else { 0.0 }
+            };
+            let tap = |place: usize, from: usize, to: usize| {
+                let there =
+                    ((place as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, (from - 1) as f64);
+                (
+                    there.floor() as i64,
+                    (there.floor() as i64 + 1).min(from as i64 - 1),
+                    there.fract(),
+                )
+            };
+            let ((top, bottom, down), (left, right, across)) = (tap(y, rows, height), tap(x, columns, width));
+            let mut patch = Vec::new();
+            for channel in 0..channels {
+                for (dy, dx) in (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dy, dx))) {
+                    let upper = at(top + dy, left + dx, channel) * (1.0 - across)
+                        + at(top + dy, right + dx, channel) * across;
+                    let lower = at(bottom + dy, left + dx, channel) * (1.0 - across)
+                        + at(bottom + dy, right + dx, channel) * across;
+                    patch.push(upper * (1.0 - down) + lower * down);
+                }
+            }
+            all.extend(bins(&patch));
+        }
+        vectors.extend(bins(&all).into_iter().map(|value| value as f32));
+    }
+    vectors
+}
+
+#[test]
+fn one_map_and_three_become_vectors_by_the_same_steps() {
+    let map = |side: usize, channels: usize, seed| {
+        let values = rule(side * side * channels, seed);
+        Tensor::from_vec(values, (1, side, side, channels), &Device::Cpu).unwrap()
+    };
+    let maps = [map(8, 5, 1), map(4, 7, 2), map(2, 30, 3)];
+    // 32 is no multiple of 3: a number may have shares in two maps.
+    for (count, size) in [(1, 32), (1, 33), (2, 32), (3, 32), (3, 33)] {
+        let maps = &maps[..count];
+        let found = Embedding { size }.patches(maps).unwrap().remove(0);
+        let wanted = by_definition(maps, size);
+        assert_eq!(
+            (found.width, found.height, found.vectors.len()),
+            (8, 8, wanted.len())
+        );
+        for (place, (found, wanted)) in found.vectors.iter().zip(&wanted).enumerate() {
+            assert!(
+                (found - wanted).abs() < 1e-5,
+                "{count} maps, {size}, {place}: {found} {wanted}"
+            );
+        }
+    }
+    assert!(Embedding { size: 8 }.patches(&[]).is_err());
+}
+
 /// The script's weights: convolutions of He's size, norms near the identity.
 fn with_rule(kind: ResNetKind) -> ResNet {
     // torchvision counts its last stage and its classes too, but these come after ours.
@@ -150,6 +226,7 @@ fn features_are_those_of_torchvision_and_the_official_steps() {
         let network = Stages {
             network: with_rule(kind),
             device: Device::Cpu,
+            strides: OFFICIAL_STRIDES.to_vec(),
         };
         let patches = Embedding { size: 1024 }
             .patches(&network.features(&[&image]).unwrap())
@@ -279,11 +356,11 @@ fn reweighting_is_equation_7() {
     assert_eq!((nearest.index, nearest.squared), (0, 4.0));
     let distances = [2.0f64, 5.0f64.sqrt(), 5.0];
     let weight = 1.0 - distances[0].exp() / distances.iter().map(|d| d.exp()).sum::<f64>();
-    let found = f64::from(bank.reweighted(&query, nearest, 3));
+    let found = f64::from(bank.reweighted(&query, nearest, 3, None));
     assert!((found - weight * 2.0).abs() < 1e-6, "{found}");
-    assert_eq!(bank.reweighted(&query, nearest, 1), 0.0);
+    assert_eq!(bank.reweighted(&query, nearest, 1, None), 0.0);
     // More neighbours than there are: all of them.
-    assert!(bank.reweighted(&query, nearest, 9) > 1.99);
+    assert!(bank.reweighted(&query, nearest, 9, None) > 1.99);
 }
 
 #[test]
@@ -304,12 +381,12 @@ fn banks_are_checked() {
 struct Squares;
 
 impl FeatureExtractor for Squares {
-    fn features(&self, images: &[&RgbImage]) -> Result<[Tensor; 2], ModelError> {
+    fn features(&self, images: &[&RgbImage]) -> Result<Vec<Tensor>, ModelError> {
         let nchw = bytes_to_tensor(images, &Device::Cpu)?
             .permute((0, 3, 1, 2))?
             .contiguous()?;
         let pooled = |side| nchw.avg_pool2d(side)?.permute((0, 2, 3, 1))?.contiguous();
-        Ok([pooled(8)?, pooled(16)?])
+        Ok(vec![pooled(8)?, pooled(16)?])
     }
 }
 
@@ -363,12 +440,62 @@ fn what_the_bank_knows_scores_nothing_and_a_spot_is_found_where_it_is() {
 }
 
 #[test]
+fn maps_of_several_sizes_are_summed_in_units_of_what_is_usual() {
+    let crop = CenterCrop::whole(64, 64);
+    let (embedding, scoring) = (
+        Embedding { size: 16 },
+        Scoring {
+            sigma: 1.0,
+            reweight: None,
+        },
+    );
+    let bank = |side: u32, usual: f32| {
+        let patches = patches(&Squares, embedding, &[&grey(None)], side)
+            .unwrap()
+            .remove(0);
+        let bank = MemoryBank::new(&patches.vectors, embedding.size).unwrap();
+        SizeBank { side, bank, usual }
+    };
+    let with = |banks: Vec<SizeBank>| {
+        PatchCore::with_banks(Arc::new(Squares), embedding, banks, crop, scoring).unwrap()
+    };
+    let image = grey(Some((40, 24)));
+    let detect = |detector: &PatchCore| detector.detect(&[&image]).unwrap().remove(0);
+    let (small, large) = (
+        detect(&with(vec![bank(32, 1.0)])),
+        detect(&with(vec![bank(64, 1.0)])),
+    );
+    let both = detect(&with(vec![bank(32, 2.0), bank(64, 0.5)]));
+    for ((found, small), large) in both
+        .map
+        .scores
+        .iter()
+        .zip(&small.map.scores)
+        .zip(&large.map.scores)
+    {
+        let wanted = small / 2.0 + large / 0.5;
+        assert!(
+            (found - wanted).abs() <= 1e-4 * (1.0 + wanted),
+            "{found} {wanted}"
+        );
+    }
+    let largest = both.map.scores.iter().copied().fold(0.0, f32::max);
+    assert_eq!(both.score, largest);
+    // What the banks know scores nothing at any size.
+    let known = with(vec![bank(32, 2.0), bank(64, 0.5)])
+        .detect(&[&grey(None)])
+        .unwrap();
+    assert_eq!(known[0].score, 0.0);
+    assert!(PatchCore::with_banks(Arc::new(Squares), embedding, Vec::new(), crop, scoring).is_err());
+}
+
+#[test]
 fn wrong_sizes_are_errors() {
     let whole = detector(CenterCrop::whole(64, 64), Scoring::default());
     assert_eq!(whole.input_size(), (64, 64));
     assert!(whole.detect(&[&RgbImage::new(32, 64)]).is_err());
     let other = Embedding { size: 8 };
-    let bank = whole.bank().clone();
+    let bank = whole.banks()[0].bank.clone();
     assert!(
         PatchCore::new(
             Arc::new(Squares),

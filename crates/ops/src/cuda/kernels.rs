@@ -31,11 +31,12 @@ pub(crate) enum Module {
     Nearest,
     Products,
     Ssim,
+    TruncatedL1,
     Upsample,
 }
 
 impl Module {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Activation,
         Self::Adam,
         Self::BatchNorm,
@@ -50,6 +51,7 @@ impl Module {
         Self::Nearest,
         Self::Products,
         Self::Ssim,
+        Self::TruncatedL1,
         Self::Upsample,
     ];
 
@@ -70,6 +72,10 @@ impl Module {
             Self::Nearest => ("flawforge_nearest", include_str!("kernels/vectors/nearest.cu")),
             Self::Products => ("flawforge_products", include_str!("kernels/vectors/products.cu")),
             Self::Ssim => ("flawforge_ssim", include_str!("kernels/loss/ssim.cu")),
+            Self::TruncatedL1 => (
+                "flawforge_truncated_l1",
+                include_str!("kernels/loss/truncated_l1.cu"),
+            ),
             Self::Upsample => ("flawforge_upsample", include_str!("kernels/upsample.cu")),
         }
     }
@@ -229,7 +235,7 @@ mod tests {
     use super::*;
 
     /// The host's side of the modules.
-    const HOST: [&str; 15] = [
+    const HOST: [&str; 16] = [
         include_str!("activation.rs"),
         include_str!("adam.rs"),
         include_str!("batch_norm.rs"),
@@ -240,6 +246,7 @@ mod tests {
         include_str!("loss/bce.rs"),
         include_str!("loss/focal.rs"),
         include_str!("loss/mse.rs"),
+        include_str!("loss/truncated_l1.rs"),
         include_str!("max_pool.rs"),
         include_str!("upsample.rs"),
         include_str!("vectors/bank.rs"),

@@ -46,6 +46,7 @@ pub(crate) use loss::bce::{bce, bce_backward};
 pub(crate) use loss::focal::{focal, focal_backward};
 pub(crate) use loss::mse::{mse, mse_backward};
 pub(crate) use loss::ssim::fused as ssim_loss;
+pub(crate) use loss::truncated_l1::{truncated_l1, truncated_l1_backward};
 pub(crate) use max_pool::{pool, pool_backward, pool3, pool3_backward};
 pub(crate) use numbers::{compute_numbers, gradient_of, numbers};
 pub use start::device;

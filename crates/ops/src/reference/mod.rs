@@ -26,6 +26,6 @@ pub use concat::concat;
 pub use conv2d::{conv_transpose2d, conv2d};
 pub use conv3x3::conv3x3;
 pub use inverted_residual::inverted_residual;
-pub use loss::{bce_loss, focal_loss, mse_loss, ssim_loss, ssim_map};
+pub use loss::{bce_loss, focal_loss, mse_loss, ssim_loss, ssim_map, truncated_l1_loss};
 pub use max_pool::{max_pool2, max_pool3};
 pub use upsample::upsample2;

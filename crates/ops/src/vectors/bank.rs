@@ -22,6 +22,23 @@ pub struct Neighbor {
     pub squared: f32,
 }
 
+/// Some of the vectors of a bank ([`Bank::among`]).
+#[derive(Debug, Clone)]
+pub struct Among {
+    /// `|m|²`, infinite for vectors that do not count, which are thereby never the nearest.
+    squares: Vec<f32>,
+}
+
+impl Among {
+    /// Whether a vector of the bank counts.
+    ///
+    /// # Panics
+    /// When there is no such vector.
+    pub fn has(&self, index: usize) -> bool {
+        self.squares[index].is_finite()
+    }
+}
+
 /// Vectors among which nearest neighbours are sought.
 ///
 /// `|q - m|² = |q|² + |m|² - 2 q·m`, where the products are a blocked matrix product in f32. Its rounding could choose
@@ -90,32 +107,75 @@ impl Bank {
     /// # Errors
     /// When the bank is empty or the queries have another length than its vectors; where a GPU fails.
     pub fn nearest(&self, queries: &[f32]) -> Result<Vec<Neighbor>> {
-        let length = self.vectors.length();
-        if self.vectors.is_empty() || !queries.len().is_multiple_of(length) {
-            bail!(
-                "nearest: {} numbers are no queries of {length}, or the bank of {} vectors is empty",
-                queries.len(),
-                self.vectors.len()
-            );
-        }
+        self.check(queries)?;
         #[cfg(feature = "cuda")]
         if let Some(bank) = &self.on_device {
             let bounds: Vec<f32> = queries
-                .par_chunks_exact(length)
+                .par_chunks_exact(self.vectors.length())
                 .map(|query| self.error_bound(query))
                 .collect();
             return bank.nearest(queries, &bounds);
         }
+        Ok(self.search(queries, &self.squares))
+    }
+
+    /// The vectors for which `counts` says yes; `None` if there are none. They cost the memory of one number for each vector of the
+    /// bank.
+    pub fn among(&self, counts: impl Fn(usize) -> bool) -> Option<Among> {
+        let mut squares = self.squares.clone();
+        let mut any = false;
+        for (index, square) in squares[..self.vectors.len()].iter_mut().enumerate() {
+            match counts(index) {
+                true => any = true,
+                false => *square = f32::INFINITY,
+            }
+        }
+        any.then_some(Among { squares })
+    }
+
+    /// As [`nearest`](Self::nearest), among some of the vectors: the others are passed over, as if they were not there. On the
+    /// processor, whatever the device of the bank.
+    ///
+    /// # Errors
+    /// As [`nearest`](Self::nearest); vectors of a bank of another size.
+    pub fn nearest_among(&self, among: &Among, queries: &[f32]) -> Result<Vec<Neighbor>> {
+        self.check_among(among, queries)?;
+        Ok(self.search(queries, &among.squares))
+    }
+
+    fn check(&self, queries: &[f32]) -> Result<()> {
+        if self.vectors.is_empty() || !queries.len().is_multiple_of(self.vectors.length()) {
+            bail!(
+                "nearest: {} numbers are no queries of {}, or the bank of {} vectors is empty",
+                queries.len(),
+                self.vectors.length(),
+                self.vectors.len()
+            );
+        }
+        Ok(())
+    }
+
+    fn check_among(&self, among: &Among, queries: &[f32]) -> Result<()> {
+        self.check(queries)?;
+        if among.squares.len() != self.squares.len() {
+            bail!("nearest: some of the vectors of another bank");
+        }
+        Ok(())
+    }
+
+    /// The nearest of the vectors whose square is finite.
+    fn search(&self, queries: &[f32], squares: &[f32]) -> Vec<Neighbor> {
+        let length = self.vectors.length();
         // Every thread gets work, but a block stays as large as the caches like it where there are enough queries.
         let share = (queries.len() / length).div_ceil(rayon::current_num_threads());
         let block = share.div_ceil(share.div_ceil(BLOCK).max(1)).max(1);
-        Ok(queries
+        queries
             .par_chunks(block * length)
-            .flat_map_iter(|queries| self.nearest_of_block(queries))
-            .collect())
+            .flat_map_iter(|queries| self.nearest_of_block(queries, squares))
+            .collect()
     }
 
-    fn nearest_of_block(&self, queries: &[f32]) -> Vec<Neighbor> {
+    fn nearest_of_block(&self, queries: &[f32], squares: &[f32]) -> Vec<Neighbor> {
         let (length, width) = (self.vectors.length(), self.vectors.width());
         let isa = self.vectors.isa();
         let tiles = Tiles::new(queries, length, isa);
@@ -130,10 +190,10 @@ impl Bank {
             let stride = panels.len() * width;
             self.vectors.dots(&tiles, panels, &mut dots);
             let begin = first * width;
-            let squares = &self.squares[begin..begin + stride];
+            let squares = &squares[begin..begin + stride];
             for (search, dots) in searches.iter_mut().zip(dots.chunks(stride)) {
                 let least = least(isa, dots, squares);
-                if least <= search.limit() {
+                if least.is_finite() && least <= search.limit() {
                     search.take(least, dots, squares, begin);
                 }
             }

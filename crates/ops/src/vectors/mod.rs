@@ -12,7 +12,7 @@ mod selection;
 #[cfg(test)]
 mod tests;
 
-pub use bank::{Bank, Neighbor};
+pub use bank::{Among, Bank, Neighbor};
 pub use farthest::{farthest_first, mean_distances};
 pub use panels::Panels;
 pub use selection::Selection;

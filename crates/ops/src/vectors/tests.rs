@@ -117,6 +117,40 @@ fn the_first_of_equal_vectors_is_found_for_any_number_of_threads() {
     );
 }
 
+#[test]
+fn what_does_not_count_is_passed_over_as_if_it_were_not_there() {
+    for (queries, count, length) in [(1, 2, 3), (9, 200, 16), (300, 1500, 40)] {
+        let (q, m) = (numbers(queries * length, 3), numbers(count * length, 4));
+        for every in [2, 3, 64] {
+            let counts = |index: usize| !index.is_multiple_of(every) && !(70..220).contains(&index);
+            let kept: Vec<usize> = (0..count).filter(|&index| counts(index)).collect();
+            let rest: Vec<f32> = kept
+                .iter()
+                .flat_map(|&index| m[index * length..][..length].to_vec())
+                .collect();
+            for isa in available() {
+                let bank = Bank::new(Panels::with_isa(&m, length, isa));
+                let among = bank.among(counts).unwrap();
+                assert!((0..count).all(|index| among.has(index) == counts(index)));
+                let found = bank.nearest_among(&among, &q).unwrap();
+                let wanted = Bank::new(Panels::with_isa(&rest, length, isa))
+                    .nearest(&q)
+                    .unwrap();
+                for (found, wanted) in found.iter().zip(&wanted) {
+                    assert_eq!((found.index, found.squared), (kept[wanted.index], wanted.squared));
+                }
+            }
+        }
+    }
+    let bank = Bank::new(Panels::new(&numbers(30, 5), 3));
+    assert!(bank.among(|_| false).is_none());
+    let among = bank.among(|index| index > 3).unwrap();
+    assert_eq!(bank.nearest_among(&among, &[]).unwrap(), []);
+    assert!(bank.nearest_among(&among, &[1.0]).is_err());
+    let other = Bank::new(Panels::new(&numbers(3000, 5), 3));
+    assert!(other.nearest_among(&among, &[1.0; 3]).is_err());
+}
+
 /// The algorithm as it is defined: every vector measured against every pick.
 fn plain(vectors: &[f32], length: usize, mut distances: Vec<f32>, picks: usize) -> Vec<usize> {
     let mut chosen = Vec::new();

@@ -221,6 +221,24 @@ for tag, p in [("bce", p), ("bce_certain", certain)]:
     put(f"{tag}.t", nhwc(t))
     put(f"{tag}.loss", loss)
 
+# Truncated L1 beside a focal loss, as SuperSimpleNet defines it: the means over normal and over anomalous pixels, added. Some
+# pixels just reach the margin; in the second case no pixel is anomalous.
+torch.manual_seed(22)
+for tag, share in [("truncated_l1", 0.3), ("truncated_l1_normal", 0.0)]:
+    logits = torch.randn(2, 2, 4, 5)
+    mask = (torch.rand(2, 4, 5) < share).float()
+    logits[0, 0, 0], logits[0, 1, 0] = 0.25, torch.where(mask[0, 0] > 0, 0.75, -0.25)
+    logits.requires_grad_()
+    score = logits[:, 1] - logits[:, 0]
+    normal = torch.clip(score[mask == 0] + 0.5, min=0)
+    anomalous = torch.clip(0.5 - score[mask > 0], min=0)
+    loss = normal.mean() + (anomalous.mean() if len(anomalous) else 0)
+    loss.backward()
+    put(f"{tag}.logits", nhwc(logits))
+    put(f"{tag}.dlogits", nhwc(logits.grad))
+    put(f"{tag}.mask", mask)
+    put(f"{tag}.loss", loss)
+
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden.safetensors")
 save_file(out, path, metadata={"made_by": f"make.py with torch {torch.__version__}"})
 print(path, os.path.getsize(path), "bytes,", len(out), "tensors")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainingError};
-use crate::methods::patchcore::backbone::Weights;
+use crate::methods::backbone::{Backbone, Weights};
 use crate::methods::{Assembly, Method, draem, forge, nsa, patchcore};
 use crate::product::Product;
 use crate::profile::Profile;
@@ -100,7 +100,7 @@ impl MethodSettings {
     }
 
     /// The network that the method takes features of, if it does: its name.
-    pub fn backbone(&self) -> Option<patchcore::Backbone> {
+    pub fn backbone(&self) -> Option<Backbone> {
         match self {
             Self::PatchCore(settings) => Some(settings.patchcore.backbone),
             Self::Forge(settings) => Some(settings.forge.backbone),

@@ -126,6 +126,15 @@ impl Experiment {
         self.settings.assembly().loading(self.image_size)
     }
 
+    /// The method's name at the head of its column in a table, with the settings behind it that make another method of it:
+    /// `patchcore (efficientnet-lite0; strides 4, 8)`.
+    pub fn column(&self) -> String {
+        match self.settings.assembly().column() {
+            behind if behind.is_empty() => self.method.to_string(),
+            behind => format!("{} ({behind})", self.method),
+        }
+    }
+
     /// Whether the method scores its normal images as if it had not seen them, so that none need be held out for the threshold.
     pub fn leaves_one_out(&self) -> bool {
         self.settings.assembly().leaves_one_out()

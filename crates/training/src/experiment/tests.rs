@@ -4,7 +4,7 @@ use flawforge_augment::{Constants, Kind, Selection};
 use flawforge_ops::Precision;
 
 use super::*;
-use crate::methods::patchcore::Backbone;
+use crate::methods::backbone::Backbone;
 use crate::settings::Length;
 
 fn product() -> Product {
@@ -275,7 +275,7 @@ fn weights_in_memory_are_no_setting() {
     let mut experiment = smoke(Method::PatchCore);
     let settings = experiment.settings.patchcore_mut().unwrap();
     assert_eq!(settings.patchcore.backbone, Backbone::ResNet18);
-    assert!(settings.given.is_none());
+    assert!(settings.given.0.is_none());
     let error = Experiment::new(
         Method::custom("experiment-test").unwrap(),
         &Profile::builtin("smoke").unwrap(),

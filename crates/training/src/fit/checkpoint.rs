@@ -97,6 +97,11 @@ impl Header {
         }
     }
 
+    /// SHA-256 of the tensors that it was read with.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// Brings header and recipe to the state of a checkpoint, if it belongs to this very run.
     pub(super) fn restore(&mut self, path: &Path, recipe: &mut dyn Recipe, device: &Device) -> Result<()> {
         let (mut saved, tensors) = read(path, device)?;
@@ -130,6 +135,15 @@ impl Header {
         }
         saved.data = self.data.clone();
         *self = saved;
+        if recipe.begins_anew() {
+            log::info!(
+                "{}: what was collected in {} steps is not kept, and is collected again",
+                path.display(),
+                self.step
+            );
+            self.step = 0;
+            self.interval = Interval::default();
+        }
         Ok(())
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct CrossFit<'a> {
     pub(super) plan: &'a RunPlan,
     pub(super) device: &'a Device,
     pub(super) progress: &'a ProgressStyle,
+    /// Whether it is to end.
+    pub(super) is_stopped: &'a dyn Fn() -> bool,
 }
 
 impl CrossFit<'_> {
@@ -99,6 +101,9 @@ impl CrossFit<'_> {
         let mut display = Display::new(self.progress, &label, plan.steps, 0);
         with_batches(&batches, 0..plan.steps, |batches| {
             for batch in batches {
+                if (self.is_stopped)() {
+                    return Err(TrainingError::Stopped);
+                }
                 let batch = batch?;
                 let losses = recipe.step(&batch, plan.rate(batch.step))?;
                 check_finite(&losses, batch.step + 1, || batch.names())?;

@@ -30,6 +30,7 @@ pub use progress::{ProgressStyle, Sweep};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
 use flawforge_augment::TextureSource;
@@ -62,6 +63,9 @@ pub struct TrainOptions {
     pub resume: bool,
     /// Stop after this many steps in all, with a checkpoint, as if interrupted there.
     pub stop_after: Option<u64>,
+    /// Once this is set, the training ends after the step in hand, with a checkpoint to go on from, if its method
+    /// [has one](Recipe::keeps_its_middle).
+    pub stop: Option<Arc<AtomicBool>>,
     /// Where images and textures come from, kept in the run for whoever resumes it; no part of its identity.
     pub places: Option<Places>,
 }
@@ -74,8 +78,18 @@ impl Default for TrainOptions {
             device: default_device(),
             resume: false,
             stop_after: None,
+            stop: None,
             places: None,
         }
+    }
+}
+
+impl TrainOptions {
+    /// Whether the training is to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop
+            .as_ref()
+            .is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 }
 
@@ -88,6 +102,8 @@ pub struct TrainReport {
     pub total_steps: u64,
     /// The step after which this session began.
     pub resumed_from: u64,
+    /// Whether it ended because it [was told to](TrainOptions::stop), before its last step or before its scores were calibrated.
+    pub stopped: bool,
     /// Seconds of training, over all sessions.
     pub train_seconds: f64,
     /// Share of this session's time, from 0 to 1, in which the device had a step to compute and did not wait for
@@ -188,6 +204,7 @@ pub fn train(
                 plan: &plan,
                 device,
                 progress: &options.progress,
+                is_stopped: &|| options.is_stopped(),
             };
             if let Some(scores) = cross_fit.scores(folds)? {
                 (origin, unseen) = (Origin::CrossFitted, scores);
@@ -262,6 +279,9 @@ fn run(
 ) -> Result<TrainReport> {
     let files = RunFiles::new(run_dir);
     let mut header = Header::new(plan, options.places.clone());
+    fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
+    // Another process may be at work here: its temporary files are not ours to remove, nor its run ours to replace.
+    let _occupied = flawforge_files::occupy(run_dir, "training").map_err(TrainingError::Write)?;
     let resuming = files.checkpoint().exists();
     if resuming && !options.resume {
         return Err(TrainingError::RunDirectory {
@@ -269,7 +289,6 @@ fn run(
             fault: "already holds a run; resume it or choose another directory".to_owned(),
         });
     }
-    fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
     flawforge_files::remove_leftovers(run_dir);
     recipe.expect(plan.steps);
     if resuming {
@@ -292,6 +311,7 @@ fn run(
             session.train(recipe, batches)
         })?;
     }
+    let mut stopped = session.header.step < session.last_step;
     if session.header.step == plan.steps && session.header.calibrated.is_none() {
         // What was learnt is kept before anything else is tried: a cross-fitting takes long.
         if resumed_from < plan.steps && calibration.takes_long {
@@ -301,17 +321,22 @@ fn run(
         if let Ok(Some(calibrated)) = &calibrated {
             session.header.calibrated = Some(calibrated.clone());
         }
+        stopped = matches!(calibrated, Err(TrainingError::Stopped));
         // What was learnt is kept, whatever became of the calibration.
         if resumed_from < plan.steps || session.header.calibrated.is_some() {
             session.save(recipe)?;
         }
-        calibrated?;
+        match calibrated {
+            Ok(_) | Err(TrainingError::Stopped) => {}
+            Err(fault) => return Err(fault),
+        }
     }
     let lines = read_journal(&files.metrics())?;
     Ok(TrainReport {
         steps: session.header.step,
         total_steps: plan.steps,
         resumed_from,
+        stopped,
         train_seconds: lines.last().map_or(0.0, |line| line.seconds),
         busy: session.busy.share()?,
         last: lines.into_iter().last(),

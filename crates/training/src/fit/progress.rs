@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,10 +46,11 @@ const PAUSE: Duration = Duration::from_secs(20);
 const BLINK: Duration = Duration::from_secs(1);
 
 /// What losses are called in front of a person, in the order in which they are shown.
-const WORDS: [(&str, &str); 5] = [
+const WORDS: [(&str, &str); 6] = [
     ("ssim", "reconstruction SSIM"),
     ("l2", "L2"),
     ("focal", "focal"),
+    ("truncated_l1", "truncated L1"),
     ("mse", "mean squared error"),
     ("bce", "binary cross-entropy"),
 ];
@@ -124,7 +125,15 @@ impl Display {
         self.step();
         if matches!(self.kind, Kind::Lines) && self.shown.elapsed() >= PAUSE {
             self.shown = Instant::now();
-            eprintln!("{}: {}/{}, {}", self.label, self.step, self.total, self.message());
+            // A closed standard error is no reason to stop.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}: {}/{}, {}",
+                self.label,
+                self.step,
+                self.total,
+                self.message()
+            );
         }
     }
 
@@ -135,7 +144,8 @@ impl Display {
             Kind::Bar(bar) => bar.set_message(self.message()),
             Kind::Lines if self.shown.elapsed() >= PAUSE || self.step >= self.total => {
                 self.shown = Instant::now();
-                eprintln!(
+                let _ = writeln!(
+                    std::io::stderr(),
                     "{}: step {}/{}, {}",
                     self.label,
                     self.step,

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use candle_core::Device;
@@ -32,6 +34,7 @@ pub(super) struct Session<'a> {
     /// Steps whose losses are not known yet, with the images of their batches.
     unread: VecDeque<(u64, String)>,
     saver: Saver,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl<'a> Session<'a> {
@@ -60,6 +63,7 @@ impl<'a> Session<'a> {
             busy: BusyClock::new(device)?,
             unread: VecDeque::new(),
             saver: Saver::default(),
+            stop: options.stop.clone(),
             header,
         })
     }
@@ -81,7 +85,15 @@ impl<'a> Session<'a> {
         batches: &mut dyn Iterator<Item = Result<Batch>>,
     ) -> Result<()> {
         let every = &self.plan.every;
+        let begun = self.header.step;
         for batch in batches {
+            if self.is_stopped() {
+                if self.header.step > begun && recipe.keeps_its_middle() {
+                    self.read_pending(recipe)?;
+                    self.begin_saving(recipe)?;
+                }
+                return Ok(());
+            }
             let batch = batch?;
             let rate = self.plan.rate(batch.step);
             self.busy.begin()?;
@@ -117,6 +129,12 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop
+            .as_ref()
+            .is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
     /// Writes the checkpoint, after the journal.

@@ -7,16 +7,22 @@
 //! | [`forge`] | memory banks of a small pretrained network, and a head on simulated anomalies |
 //! | [`patchcore`] | a memory bank of a pretrained network's features |
 //!
+//! [`backbone`] has the pretrained networks of the last two.
+//!
 //! A new method is a folder with its settings, its [`Recipe`] and its batches, a row of the table of names below, and one of the
 //! table of families in `experiment/method_settings.rs`.
 
 #[macro_use]
 mod names;
+pub mod backbone;
 pub mod draem;
 pub mod forge;
 mod normals;
 pub mod nsa;
+mod one_pass;
 pub mod patchcore;
+mod spaced;
+mod unseen;
 
 pub use names::{NameError, UnknownMethod};
 pub(crate) use normals::Checked;
@@ -98,6 +104,12 @@ pub(crate) trait Assembly {
     /// Whether the method scores each of its normal images as if it had not seen it, so that none need be held out.
     fn leaves_one_out(&self) -> bool {
         false
+    }
+
+    /// What stands behind the method's name at the head of its column in a table: settings that make another method of it, such as
+    /// another network. Empty with those of its publication.
+    fn column(&self) -> String {
+        String::new()
     }
 
     /// The anomalies that calibrate the decision threshold.

@@ -29,7 +29,8 @@ pub struct Unseen {
 ///
 /// The loop owns batches, schedule, checkpoints and progress; a recipe owns the networks and the optimiser. All that a
 /// later step depends on is in [`state`](Self::state), so that a run which was interrupted and restored goes on exactly
-/// as if it had not been. A method without gradients (a memory bank) collects in `step` and condenses in `finish`.
+/// as if it had not been. A method without gradients (a memory bank) collects in `step` and condenses in `finish`; where that is
+/// quickly done again, it need not be saved ([`begins_anew`](Self::begins_anew)).
 pub trait Recipe {
     /// Told the steps of the whole training before anything else.
     fn expect(&mut self, steps: u64) {
@@ -68,6 +69,11 @@ pub trait Recipe {
         Ok(())
     }
 
+    /// Whether a training that is stopped on its way can go on from what [`state`](Self::state) gives there.
+    fn keeps_its_middle(&self) -> bool {
+        true
+    }
+
     /// Everything that must be saved, by unique names: weights, running statistics, moments of the optimiser.
     ///
     /// # Errors
@@ -79,6 +85,12 @@ pub trait Recipe {
     /// # Errors
     /// If a tensor is missing, superfluous or of another shape.
     fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()>;
+
+    /// Whether a training that was stopped before its end begins anew, asked after [`restore`](Self::restore): what its steps
+    /// had collected is not part of the [`state`](Self::state).
+    fn begins_anew(&self) -> bool {
+        false
+    }
 
     /// Takes back as much of it as detecting needs.
     ///

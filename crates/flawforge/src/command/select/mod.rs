@@ -14,6 +14,7 @@ use flawforge::augment::evidence::Evidence;
 use flawforge::files;
 use image::RgbImage;
 
+use super::output::print;
 use super::simulate::materials;
 use super::source::{NormalArgs, TextureArgs, describe, make_folder};
 use page::Page;
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
     log::info!("{}: {}", category.name, describe(&proposal.selection));
     match &args.out {
         Some(path) => log::info!("{}: {}", path.display(), proposal.selection.reason),
-        None => print!("{toml}"),
+        None => print(&toml)?,
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor, bail};
 
 pub(crate) mod focal;
 pub(crate) mod ssim;
+pub(crate) mod truncated_l1;
 
 /// Fails unless both have the same shape, which is not empty.
 pub(crate) fn check_same_shape(op: &str, prediction: &Tensor, target: &Tensor) -> Result<()> {

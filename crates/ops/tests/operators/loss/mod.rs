@@ -4,6 +4,7 @@ mod bce;
 mod focal;
 mod mse;
 mod ssim;
+mod truncated_l1;
 
 use candle_core::{DType, Device, Result, Tensor};
 

@@ -1,12 +1,13 @@
 //! Two U-Nets, one that repairs and one that locates: DRAEM (Zavrtanik et al. 2021), Lin & Yan (2024), and what lies between.
 
+mod average;
 mod batches;
 mod recipe;
 mod settings;
 
 pub use batches::SimulatedBatches;
 pub use recipe::DraemRecipe;
-pub use settings::{Budget, Losses, Networks, NormMode, Settings, Split};
+pub use settings::{Average, Budget, Losses, Networks, NormMode, Settings, Split, TruncatedL1};
 
 use candle_core::Device;
 use flawforge_augment::Simulation;
@@ -94,6 +95,27 @@ impl Assembly for Settings {
             lines.push(format!(
                 "their networks: widths {} and {} at {} px (DRAEM: 128 and 64 at 256 px)",
                 self.networks.reconstructive_width, self.networks.discriminative_width, frame.image_size
+            ));
+        }
+        if let Some(average) = &self.average {
+            let share = 100.0 * average.share;
+            let how = average
+                .decay
+                .map_or_else(String::new, |decay| format!(", with decay {decay}"));
+            lines.push(format!(
+                "their weights are averaged over the last {share} % of the steps{how} (DRAEM: those of the last step)"
+            ));
+        }
+        if let Some(flips) = self.flips {
+            lines.push(format!(
+                "their maps are averaged over {} mirror images (DRAEM: one pass)",
+                flips.passes()
+            ));
+        }
+        if let Some(truncated) = &self.loss.truncated_l1 {
+            lines.push(format!(
+                "their discriminative network also has a truncated L1 loss, weight {}, margin {} (DRAEM: the focal loss alone)",
+                truncated.weight, truncated.margin
             ));
         }
         if self.precision == Precision::Bf16 {

@@ -6,10 +6,12 @@ use candle_core::{Device, Tensor};
 use flawforge_augment::{Sample, Stream};
 use flawforge_models::{Detector, Discriminative, Draem, Reconstructive, images_to_tensor};
 use flawforge_ops::{
-    Adam, FocalSettings, Mode, Tape, concat, focal_loss, mse_loss, softmax, ssim_loss, upload,
+    Adam, FocalSettings, Gradients, Mode, Tape, concat, focal_loss, mse_loss, softmax, ssim_loss,
+    truncated_l1_loss, upload,
 };
 use image::Rgb32FImage;
 
+use super::average::Averaged;
 use super::settings::{NormMode, Settings, Split};
 use crate::error::{Result, TrainingError};
 use crate::recipe::{Batch, Losses, Part, Recipe, below};
@@ -17,6 +19,7 @@ use crate::recipe::{Batch, Losses, Part, Recipe, below};
 const RECONSTRUCTIVE: &str = "reconstructive";
 const DISCRIMINATIVE: &str = "discriminative";
 const OPTIMIZER: &str = "adam";
+const AVERAGE: &str = "average";
 
 /// Both networks and their optimizer.
 pub struct DraemRecipe {
@@ -28,8 +31,9 @@ pub struct DraemRecipe {
     frozen: Reconstructive,
     discriminative: Discriminative,
     adam: Adam,
+    average: Option<Averaged>,
     /// Losses of steps that a GPU may still be computing.
-    unread: Vec<[(&'static str, Tensor); 3]>,
+    unread: Vec<Vec<(&'static str, Tensor)>>,
 }
 
 impl DraemRecipe {
@@ -67,6 +71,7 @@ impl DraemRecipe {
             reconstructive,
             discriminative,
             adam,
+            average: settings.average.map(Averaged::new),
             unread: Vec::new(),
         })
     }
@@ -80,14 +85,28 @@ impl DraemRecipe {
         Ok((input, reconstruction, ssim, l2))
     }
 
-    fn focal_loss(&self, part: &Part, input: &Tensor, reconstruction: &Tensor) -> Result<Tensor> {
+    /// The focal loss, and the truncated L1 loss where there is one; each with its name and weight.
+    fn mask_losses(
+        &self,
+        part: &Part,
+        input: &Tensor,
+        reconstruction: &Tensor,
+    ) -> Result<Vec<(&'static str, Tensor, f64)>> {
         let pair = concat(reconstruction, input)?;
         let logits = self.discriminative.forward(&pair, Mode::Train)?;
+        let masks = self.masks(part)?;
+        let loss = &self.settings.loss;
         let settings = FocalSettings {
-            gamma: self.settings.loss.focal_gamma,
-            smooth: self.settings.loss.focal_smooth,
+            gamma: loss.focal_gamma,
+            smooth: loss.focal_smooth,
         };
-        Ok(focal_loss(&softmax(&logits)?, &self.masks(part)?, settings)?)
+        let focal = focal_loss(&softmax(&logits)?, &masks, settings)?;
+        let mut losses = vec![("focal", focal, loss.focal_weight)];
+        if let Some(truncated) = &loss.truncated_l1 {
+            let value = truncated_l1_loss(&logits, &masks, truncated.margin)?;
+            losses.push(("truncated_l1", value, truncated.weight));
+        }
+        Ok(losses)
     }
 
     fn images(&self, part: &Part, of: fn(&Sample) -> &Rgb32FImage) -> Result<Tensor> {
@@ -128,9 +147,25 @@ fn read(losses: &[(&'static str, Tensor)]) -> Result<Losses> {
     losses.iter().map(value).collect()
 }
 
+impl DraemRecipe {
+    /// One step of the optimiser; the average follows.
+    fn learn(&mut self, gradients: &Gradients, step: u64, learning_rate: f64) -> Result<()> {
+        self.adam.step(gradients, learning_rate)?;
+        if let Some(average) = &mut self.average {
+            average.follow(step, &self.reconstructive, &self.discriminative)?;
+        }
+        Ok(())
+    }
+}
+
 impl Recipe for DraemRecipe {
+    fn expect(&mut self, steps: u64) {
+        if let Some(average) = &mut self.average {
+            average.expect(steps);
+        }
+    }
+
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Losses> {
-        let weights = self.settings.loss.clone();
         // Joint training has one part, split training two; the plan made them.
         let (x, y) = match batch.parts.as_slice() {
             [both] => (both, both),
@@ -139,27 +174,27 @@ impl Recipe for DraemRecipe {
         };
         let tape = Tape::record();
         let (input, reconstruction, ssim, l2) = self.reconstruction_losses(x)?;
-        let focal = if let Some(split) = &self.settings.split {
+        let weights = &self.settings.loss;
+        let mut losses = vec![("ssim", ssim, weights.ssim_weight), ("l2", l2, weights.l2_weight)];
+        losses.extend(if let Some(split) = &self.settings.split {
             let (input, reconstruction) = self.reconstruct_y(y, split)?;
-            self.focal_loss(y, &input, &reconstruction)?
+            self.mask_losses(y, &input, &reconstruction)?
         } else {
-            self.focal_loss(y, &input, &reconstruction)?
-        };
-        let grads = tape.backward(&[
-            (&ssim, weights.ssim_weight),
-            (&l2, weights.l2_weight),
-            (&focal, weights.focal_weight),
-        ])?;
-        let losses = [("ssim", ssim), ("l2", l2), ("focal", focal)];
+            self.mask_losses(y, &input, &reconstruction)?
+        });
+        let weighted: Vec<(&Tensor, f64)> = losses.iter().map(|(_, loss, weight)| (loss, *weight)).collect();
+        let grads = tape.backward(&weighted)?;
+        let losses: Vec<(&'static str, Tensor)> =
+            losses.into_iter().map(|(name, loss, _)| (name, loss)).collect();
         if !self.device.is_cpu() {
             // To read a loss is to wait for the device. The moment of truth comes when the loop asks.
-            self.adam.step(&grads, learning_rate)?;
+            self.learn(&grads, batch.step, learning_rate)?;
             self.unread.push(losses);
             return Ok(Losses::new());
         }
         let losses = read(&losses)?;
         if losses.iter().all(|(_, value)| value.is_finite()) {
-            self.adam.step(&grads, learning_rate)?;
+            self.learn(&grads, batch.step, learning_rate)?;
         }
         Ok(losses)
     }
@@ -170,11 +205,13 @@ impl Recipe for DraemRecipe {
     }
 
     fn state(&self) -> Result<Vec<(String, Tensor)>> {
+        let average = self.average.as_ref().map(Averaged::state).transpose()?;
         let mut state = Vec::new();
         for (prefix, tensors) in [
             (RECONSTRUCTIVE, self.reconstructive.parameters().tensors()?),
             (DISCRIMINATIVE, self.discriminative.parameters().tensors()?),
             (OPTIMIZER, self.adam.state()?),
+            (AVERAGE, average.unwrap_or_default()),
         ] {
             state.extend(
                 tensors
@@ -198,11 +235,22 @@ impl Recipe for DraemRecipe {
         self.discriminative
             .parameters()
             .load(&below(DISCRIMINATIVE, state))?;
+        if let Some(average) = &mut self.average {
+            average.restore(&below(AVERAGE, state), &self.device)?;
+        }
         Ok(())
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
-        let draem = Draem::new(&self.reconstructive, &self.discriminative, self.side, self.side)?;
-        Ok(Box::new(draem.with_reconstructions()))
+        let averaged = self.average.as_ref().and_then(Averaged::networks);
+        let (reconstructive, discriminative) = match averaged {
+            Some((reconstructive, discriminative)) => (reconstructive, discriminative),
+            None => (&self.reconstructive, &self.discriminative),
+        };
+        let draem = Draem::new(reconstructive, discriminative, self.side, self.side)?.with_reconstructions();
+        Ok(Box::new(match self.settings.flips {
+            Some(flips) => draem.with_flips(flips),
+            None => draem,
+        }))
     }
 }

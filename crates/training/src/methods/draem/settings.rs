@@ -1,6 +1,7 @@
 //! The settings of two-network training: DRAEM, Lin & Yan and their ablations are values of them.
 
 use flawforge_augment::SimulationSettings;
+use flawforge_models::Flips;
 use flawforge_ops::{Precision, SsimRange};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,9 @@ fn milestones() -> Decay {
 pub struct Settings {
     /// Precision of the convolutions (bfloat16 is a proposal).
     pub precision: Precision,
+    /// Mirror images over which the detector averages its maps, which takes two or four passes an image; none in the papers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flips: Option<Flips>,
     /// Widths of the networks.
     pub networks: Networks,
     /// Batches.
@@ -67,6 +71,9 @@ pub struct Settings {
     /// Split training (Lin & Yan); without it both networks train on the same batch (DRAEM).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
+    /// An average of the weights over the last steps, with which the detector then works; none in the papers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<Average>,
 }
 
 /// Widths of the two networks.
@@ -95,6 +102,64 @@ pub struct Losses {
     pub focal_gamma: f64,
     /// Smoothing of the focal target (DRAEM's code: 1e-5).
     pub focal_smooth: f64,
+    /// A truncated L1 loss beside the focal loss; none in the papers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncated_l1: Option<TruncatedL1>,
+}
+
+/// The truncated L1 loss of the discriminative network's logits, beside the focal loss as in SuperSimpleNet (method.md, 9).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TruncatedL1 {
+    /// Its weight (SuperSimpleNet: 1).
+    pub weight: f64,
+    /// Log-odds beyond which a pixel on the right side costs nothing (SuperSimpleNet: 0.5).
+    pub margin: f64,
+}
+
+impl Default for TruncatedL1 {
+    fn default() -> Self {
+        Self {
+            weight: 1.0,
+            margin: 0.5,
+        }
+    }
+}
+
+/// An average of the weights over the last steps (method.md, 10; proposal).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Average {
+    /// Share of the training, at its end, whose steps count: above 0, at most 1. Default 0.25.
+    pub share: f64,
+    /// What the average keeps of itself at each step once enough steps have counted: below 1. Without it all steps count alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decay: Option<f64>,
+}
+
+impl Average {
+    /// The first step that counts in a training of `steps` steps.
+    pub fn first(&self, steps: u64) -> u64 {
+        // At least the last step counts. The small subtraction keeps a whole number of steps whole.
+        let counted = (self.share * steps as f64 - 1e-6).ceil().max(1.0) as u64;
+        steps.saturating_sub(counted)
+    }
+
+    /// Share of the newest weights when `count` steps count, these included: all of them alike, until that would be less than
+    /// the decay leaves to the newest.
+    pub fn newest(&self, count: u64) -> f64 {
+        let alike = 1.0 / count.max(1) as f64;
+        self.decay.map_or(alike, |decay| alike.max(1.0 - decay))
+    }
+}
+
+impl Default for Average {
+    fn default() -> Self {
+        Self {
+            share: 0.25,
+            decay: None,
+        }
+    }
 }
 
 /// Mode of the reconstructive network's batch norms while it reconstructs half Y.
@@ -144,6 +209,7 @@ impl Settings {
         let split = matches!(method, Method::LinYan | Method::SplitDraemSimulation);
         Self {
             precision: budget.precision,
+            flips: None,
             networks: Networks {
                 reconstructive_width: budget.reconstructive_width,
                 discriminative_width: budget.discriminative_width,
@@ -168,6 +234,7 @@ impl Settings {
                 batch_x: budget.batch,
                 batch_y: budget.batch,
             }),
+            average: None,
         }
     }
 
@@ -193,6 +260,19 @@ impl Settings {
             between(name, weight, 0.0, 1e6)?;
         }
         between("loss.focal_smooth", loss.focal_smooth, 1e-12, 0.1)?;
+        if let Some(truncated) = &loss.truncated_l1 {
+            between("loss.truncated_l1.weight", truncated.weight, 0.0, 1e6)?;
+            between("loss.truncated_l1.margin", truncated.margin, 0.0, 100.0)?;
+        }
+        if let Some(average) = &self.average {
+            between("average.share", average.share, 1e-6, 1.0)?;
+            between(
+                "average.decay",
+                average.decay.unwrap_or_default(),
+                0.0,
+                1.0 - 1e-9,
+            )?;
+        }
         simulation(&self.simulation)?;
         if let Some(split) = &self.split {
             for (name, count) in [("split.batch_x", split.batch_x), ("split.batch_y", split.batch_y)] {
@@ -215,6 +295,7 @@ impl Default for Losses {
             ssim_range: SsimRange::Unit,
             focal_gamma: 2.0,
             focal_smooth: 1e-5,
+            truncated_l1: None,
         }
     }
 }

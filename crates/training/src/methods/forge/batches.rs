@@ -1,10 +1,10 @@
 //! Forge's batches: every normal image once, unchanged; then simulated anomalies.
 
-use flawforge_augment::{Parameters, Sample, Simulation, Stream};
+use flawforge_augment::{Simulation, Stream};
 use flawforge_datasets::TrainImage;
-use flawforge_masks::Mask;
 
 use crate::error::Result;
+use crate::methods::one_pass::unchanged;
 use crate::recipe::{Batch, BatchSource, Part};
 
 /// First the unchanged images in order, then simulated anomalies on images in the same order.
@@ -35,19 +35,9 @@ impl BatchSource for ForgeBatches<'_> {
         };
         let mut part = Part::default();
         if step < plain {
-            for &place in &self.chosen[of(step, self.chosen.len())] {
-                let image = &self.images[place];
-                let normal = flawforge_augment::to_float(&*image.image()?);
-                let mask = Mask::empty(normal.width(), normal.height());
-                part.names.push(image.name.clone());
-                part.samples.push(Sample {
-                    image: normal.clone(),
-                    normal,
-                    mask,
-                    kind: None,
-                    parameters: Parameters::new(),
-                });
-            }
+            let chosen = &self.chosen[of(step, self.chosen.len())];
+            let chosen: Vec<&TrainImage> = chosen.iter().map(|&place| &self.images[place]).collect();
+            part = unchanged(&chosen)?;
         } else {
             for index in of(step - plain, self.simulated) {
                 // Spread over all images, so that few anomalies are not all on the first.

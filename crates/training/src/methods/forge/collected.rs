@@ -107,62 +107,13 @@ impl Candidates {
             kept.extend_from_slice(&vectors[index * length..][..length]);
         }
         let origins = chosen.iter().map(|&index| places[index].0).collect();
-        Ok(SizedBank::new(self.side, weights, kept, origins)?)
-    }
-}
-
-/// Every n-th of things that come one after the other, n as small as the room allows.
-#[derive(Debug)]
-pub(super) struct Spaced<T> {
-    most: usize,
-    every: usize,
-    seen: usize,
-    kept: Vec<(usize, T)>,
-}
-
-impl<T> Spaced<T> {
-    pub(super) fn new(most: usize) -> Self {
-        Self {
-            most: most.max(2),
-            every: 1,
-            seen: 0,
-            kept: Vec::new(),
-        }
-    }
-
-    /// Adds the next thing.
-    pub(super) fn push(&mut self, thing: T) {
-        let number = self.seen;
-        self.seen += 1;
-        if !number.is_multiple_of(self.every) {
-            return;
-        }
-        self.kept.push((number, thing));
-        if self.kept.len() > self.most {
-            self.every *= 2;
-            let every = self.every;
-            self.kept.retain(|(number, _)| number.is_multiple_of(every));
-        }
-    }
-
-    /// What was kept, with its number.
-    pub(super) fn take(&mut self) -> Vec<(usize, T)> {
-        std::mem::take(&mut self.kept)
+        Ok(SizedBank::new(self.side, weights, &kept, origins)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_kept_is_spaced_evenly() {
-        let mut spaced = Spaced::new(3);
-        for thing in 0..10 {
-            spaced.push(thing * 10);
-        }
-        assert_eq!(spaced.take(), [(0, 0), (4, 40), (8, 80)]);
-    }
 
     #[test]
     fn candidates_stay_few_and_are_of_all_images() {

@@ -12,35 +12,21 @@ use candle_core::Device;
 use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, Resizing};
 
-use super::patchcore::BackboneWeights;
-use super::{Assembly, Data, Frame};
-use crate::error::{Result, TrainingError};
+use super::backbone::BackboneWeights;
+use super::{Assembly, Data, Frame, one_pass};
+use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
 use batches::ForgeBatches;
 
-/// More steps than any pass over images takes.
-const NEVER: u64 = 1_000_000;
-
 impl Assembly for Settings {
     fn check(&self, frame: &Frame<'_>) -> Result<()> {
         self.check_ranges()?;
-        if frame.every.panel > 0 {
-            return Err(TrainingError::setting(
-                "every.panel",
-                "must be 0: forge has nothing to show before the end",
-            ));
-        }
-        Ok(())
+        one_pass::check_panels(frame, "forge")
     }
 
-    /// No checkpoint before the end: what has been collected by then is large and quickly collected again.
     fn adapt(&self, every: &mut Intervals) {
-        *every = Intervals {
-            log: 10,
-            checkpoint: NEVER,
-            panel: 0,
-        };
+        *every = one_pass::intervals();
     }
 
     fn loading(&self, side: u32) -> Loading {

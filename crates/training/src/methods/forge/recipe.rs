@@ -1,33 +1,32 @@
 //! The recipe of forge: one pass over the normal images, one over simulated anomalies, then banks, head and what is usual.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
 use flawforge_masks::Mask;
 use flawforge_metrics::high_pixel;
 use flawforge_models::forge::{
-    Backbone, FeatureMap, Forge, Fusion, Head, HeadTraining, Normal, Places, SizedBank, Spread, compared,
-    seen,
+    FeatureMap, Forge, Fusion, Head, HeadTraining, Normal, Places, SizedBank, Spread, compared, seen,
 };
+use flawforge_models::patchcore::STRIDES;
 use flawforge_models::{AnomalyMap, Detector, ModelError};
 use image::RgbImage;
 use rand::Rng;
 use rand::seq::index;
 use rayon::prelude::*;
 
-use super::collected::{Candidates, Spaced};
+use super::collected::Candidates;
 use super::settings::{Group, Settings};
-use crate::error::{Result, TrainingError};
-use crate::methods::patchcore::backbone;
+use crate::error::Result;
+use crate::methods::backbone::{Frozen, Wanted};
+use crate::methods::spaced::Spaced;
+use crate::methods::unseen;
 use crate::recipe::{Batch, Losses, Recipe, Unseen, below};
 
-const BACKBONE: &str = "backbone";
 const BANK: &str = "bank";
 const HEAD: &str = "head";
 const FUSION: &str = "fusion";
-const UNSEEN: &str = "unseen";
 
 /// Places of one image that the head learns from, of each normal sort.
 const PLACES: usize = 512;
@@ -48,13 +47,11 @@ struct Simulated {
 /// Forge: every step collects the patches of a batch, the last one makes the detector of them.
 pub struct ForgeRecipe {
     settings: Group,
-    given: Option<Arc<backbone::Weights>>,
     seed: u64,
     /// Side of the maps.
     side: u32,
     device: Device,
-    weights: HashMap<String, Tensor>,
-    backbone: Arc<dyn Backbone>,
+    network: Frozen,
     candidates: Vec<Candidates>,
     spread: Spread,
     left_out: Spaced<Sizes>,
@@ -79,37 +76,35 @@ impl ForgeRecipe {
     /// # Errors
     /// A failed allocation.
     pub fn new(settings: &Settings, seed: u64, side: u32, device: &Device) -> Result<Self> {
-        let (given, settings) = (settings.given.clone(), settings.forge.clone());
-        let weights = backbone::random(settings.backbone, &mut Stream::of_run(seed).rng("backbone"))?;
-        let network = backbone::pyramid(settings.backbone, &weights, device)?;
-        let candidates = |&side: &u32| Candidates::new(side, settings.candidates);
+        let group = settings.forge.clone();
+        let wanted = Wanted {
+            group: "forge",
+            backbone: group.backbone,
+            weights: group.weights,
+            digest: &group.digest,
+            given: &settings.given,
+            strides: &STRIDES,
+        };
+        let candidates = |&side: &u32| Candidates::new(side, group.candidates);
         Ok(Self {
-            candidates: settings.sides.iter().map(candidates).collect(),
-            left_out: Spaced::new(settings.left_out),
-            settings,
-            given,
+            network: Frozen::new(&wanted, seed, device)?,
+            candidates: group.sides.iter().map(candidates).collect(),
+            left_out: Spaced::new(group.left_out),
+            settings: group,
             seed,
             side,
             device: device.clone(),
-            weights,
-            backbone: network,
             spread: Spread::default(),
             simulated: Vec::new(),
             made: None,
         })
     }
 
-    fn take_weights(&mut self, weights: HashMap<String, Tensor>) -> Result<()> {
-        self.backbone = backbone::pyramid(self.settings.backbone, &weights, &self.device)?;
-        self.weights = weights;
-        Ok(())
-    }
-
     /// The maps of an image at each size.
     fn sizes(&self, image: &RgbImage) -> Result<Sizes> {
         let mut sizes = Vec::with_capacity(self.settings.sides.len());
         for &side in &self.settings.sides {
-            let maps = seen(self.backbone.as_ref(), image, side)?;
+            let maps = seen(self.network.network().as_ref(), image, side)?;
             sizes.push(if sizes.is_empty() {
                 maps
             } else {
@@ -284,17 +279,7 @@ fn shares(mask: &Mask, width: usize, height: usize) -> Vec<f32> {
 
 impl Recipe for ForgeRecipe {
     fn begin(&mut self) -> Result<()> {
-        let Group {
-            backbone: network,
-            weights,
-            ref digest,
-            ..
-        } = self.settings;
-        let given = self.given.clone();
-        match backbone::checked("forge", network, weights, digest, given.as_deref())? {
-            Some(weights) => self.take_weights(weights.tensors.clone()),
-            None => Ok(()),
-        }
+        self.network.begin()
     }
 
     fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<Losses> {
@@ -308,7 +293,7 @@ impl Recipe for ForgeRecipe {
                         None => self.sizes(&image),
                         Some(_) => {
                             let side = self.settings.sides.first().copied().unwrap_or(self.side);
-                            Ok(vec![seen(self.backbone.as_ref(), &image, side)?])
+                            Ok(vec![seen(self.network.network().as_ref(), &image, side)?])
                         }
                     }
                 })
@@ -339,13 +324,12 @@ impl Recipe for ForgeRecipe {
         Ok(())
     }
 
+    fn keeps_its_middle(&self) -> bool {
+        false
+    }
+
     fn state(&self) -> Result<Vec<(String, Tensor)>> {
-        let mut state: Vec<(String, Tensor)> = self
-            .weights
-            .iter()
-            .map(|(name, tensor)| (format!("{BACKBONE}.{name}"), tensor.clone()))
-            .collect();
-        state.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut state = self.network.state();
         let Some(made) = &self.made else {
             return Ok(state);
         };
@@ -373,35 +357,21 @@ impl Recipe for ForgeRecipe {
         ];
         state.push((format!("{FUSION}.usual"), Tensor::new(usual.as_slice(), device)?));
         state.push((format!("{FUSION}.numbers"), Tensor::new(&numbers, device)?));
-        // All tensors of a checkpoint are of f32.
-        let columns: [(&str, fn(&Unseen) -> f32); 3] = [
-            ("images", |one| one.place as f32),
-            ("scores", |one| one.score),
-            ("pixels", |one| one.pixel),
-        ];
-        for (name, value) in columns {
-            let values: Vec<f32> = made.unseen.iter().map(value).collect();
-            state.push((
-                format!("{UNSEEN}.{name}"),
-                Tensor::new(values.as_slice(), device)?,
-            ));
-        }
+        state.extend(unseen::state(&made.unseen)?);
         Ok(state)
     }
 
     fn restore(&mut self, state: &HashMap<String, Tensor>, _steps: u64) -> Result<()> {
-        self.restore_weights(state)?;
-        match self.made {
-            Some(_) => Ok(()),
-            None => Err(TrainingError::setting(
-                "forge",
-                "a training that was stopped on its way keeps nothing of it; train anew, into another folder",
-            )),
-        }
+        self.restore_weights(state)
+    }
+
+    /// What the steps collect is large and quickly collected again.
+    fn begins_anew(&self) -> bool {
+        self.made.is_none()
     }
 
     fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
-        self.take_weights(below(BACKBONE, state))?;
+        self.network.restore(state)?;
         let get = |name: String| state.get(&name).ok_or(ModelError::MissingTensor { name });
         let mut banks = Vec::new();
         while state.contains_key(&format!("{BANK}.{}.vectors", banks.len())) {
@@ -418,8 +388,6 @@ impl Recipe for ForgeRecipe {
             let name = format!("{FUSION}.numbers");
             return Err(ModelError::MissingTensor { name }.into());
         };
-        let column = |name: &str| -> Result<Vec<f32>> { Ok(get(format!("{UNSEEN}.{name}"))?.to_vec1()?) };
-        let (images, scores, pixels) = (column("images")?, column("scores")?, column("pixels")?);
         self.made = Some(Made {
             banks,
             head: match head.is_empty() {
@@ -439,16 +407,7 @@ impl Recipe for ForgeRecipe {
                 mean_share: self.settings.mean_share,
             },
             full_scale,
-            unseen: images
-                .into_iter()
-                .zip(scores)
-                .zip(pixels)
-                .map(|((place, score), pixel)| Unseen {
-                    place: place as usize,
-                    score,
-                    pixel,
-                })
-                .collect(),
+            unseen: unseen::restored(state)?,
         });
         Ok(())
     }
@@ -458,7 +417,13 @@ impl Recipe for ForgeRecipe {
             name: format!("{BANK}.0.vectors"),
         })?;
         let largest = self.settings.sides.iter().copied().max().unwrap_or(self.side);
-        let detector = Forge::new(self.backbone.clone(), largest, made.banks, made.head, made.fusion)?;
+        let detector = Forge::new(
+            self.network.network().clone(),
+            largest,
+            made.banks,
+            made.head,
+            made.fusion,
+        )?;
         Ok(Box::new(detector.with_full_scale(made.full_scale)))
     }
 

@@ -6,8 +6,7 @@ use flawforge_augment::{Constants, Kind, KindSettings, SimulationSettings};
 use flawforge_models::forge::HeadTraining;
 use serde::{Deserialize, Serialize};
 
-use crate::methods::patchcore::backbone::Weights;
-use crate::methods::patchcore::{Backbone, BackboneWeights};
+use crate::methods::backbone::{Backbone, BackboneWeights, Given, Weights};
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between, simulation};
 use crate::{Method, Product, Result, TrainingError};
 
@@ -30,7 +29,7 @@ pub struct Budget {
 }
 
 /// Settings of forge.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The method's own.
@@ -39,14 +38,7 @@ pub struct Settings {
     pub simulation: SimulationSettings,
     /// The backbone's weights, where they are given; the settings' text names them by their digest.
     #[serde(skip)]
-    pub given: Option<Arc<Weights>>,
-}
-
-/// Weights in memory are no setting: their digest is.
-impl PartialEq for Settings {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.forge, &self.simulation) == (&other.forge, &other.simulation)
-    }
+    pub given: Given,
 }
 
 /// What forge alone has; all values are proposals.
@@ -143,16 +135,15 @@ impl Settings {
                 },
             },
             simulation: taught(product),
-            given: None,
+            given: Given::default(),
         }
     }
 
     /// Takes pretrained weights, and says in the settings which they are.
     pub fn give(&mut self, weights: Arc<Weights>) {
-        self.forge.backbone = weights.backbone;
-        self.forge.weights = weights.kind;
-        self.forge.digest.clone_from(&weights.digest);
-        self.given = Some(weights);
+        let group = &mut self.forge;
+        (group.backbone, group.weights, group.digest) = weights.said();
+        self.given = Given(Some(weights));
     }
 
     /// Checks every setting's range.

@@ -1,52 +1,40 @@
 //! PatchCore (Roth et al. 2022): a memory bank of a pretrained network's features, nothing simulated.
 
-pub mod backbone;
 mod batches;
+mod collected;
+mod left_out;
 mod recipe;
 mod room;
 mod settings;
 
+pub(crate) use left_out::LEFT_OUT;
 pub use recipe::PatchCoreRecipe;
-pub use settings::{Backbone, BackboneWeights, Budget, Group, Settings};
+pub use settings::{Budget, Group, Settings};
 
 use candle_core::Device;
 use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, Resizing};
 
-use super::{Assembly, Data, Frame};
-use crate::error::{Result, TrainingError};
+use super::backbone::BackboneWeights;
+use super::{Assembly, Data, Frame, one_pass};
+use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
 use batches::PlainBatches;
 
-/// More steps than any pass over images takes.
-const NEVER: u64 = 1_000_000;
-
 impl Assembly for Settings {
     fn check(&self, frame: &Frame<'_>) -> Result<()> {
         self.check_ranges()?;
-        if frame.every.panel > 0 {
-            return Err(TrainingError::setting(
-                "every.panel",
-                "must be 0: PatchCore has nothing to show before the end",
-            ));
-        }
-        Ok(())
+        one_pass::check_panels(frame, "PatchCore")
     }
 
-    /// Nothing to look at on the way, and no checkpoint before the end, because what has been collected by then is large and
-    /// quickly collected again.
     fn adapt(&self, every: &mut Intervals) {
-        *every = Intervals {
-            log: 10,
-            checkpoint: NEVER,
-            panel: 0,
-        };
+        *every = one_pass::intervals();
     }
 
     fn loading(&self, side: u32) -> Loading {
-        let resize = self.patchcore.resize;
-        Loading::new(Resizing::antialiased(resize, resize), (side, side))
+        let whole = self.patchcore.whole();
+        Loading::new(Resizing::antialiased(whole, whole), (side, side))
     }
 
     /// One pass over the images.
@@ -74,6 +62,16 @@ impl Assembly for Settings {
         })
     }
 
+    fn leaves_one_out(&self) -> bool {
+        true
+    }
+
+    fn column(&self) -> String {
+        let differs = self.patchcore.differs();
+        let texts: Vec<String> = differs.into_iter().map(|(text, _)| text).collect();
+        texts.join("; ")
+    }
+
     fn calibration(&self, data: &Data<'_>) -> Simulation {
         data.simulation(&self.simulation)
     }
@@ -95,6 +93,8 @@ impl Assembly for Settings {
                 "PatchCore's network: a small {network} trained here on textures (the paper: trained on ImageNet)"
             )),
         };
-        weights.into_iter().chain(thinned).collect()
+        let differs = self.patchcore.differs().into_iter();
+        let differs = differs.map(|(_, sentence)| format!("PatchCore's {sentence}"));
+        weights.into_iter().chain(differs).chain(thinned).collect()
     }
 }

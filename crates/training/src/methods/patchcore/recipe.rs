@@ -1,24 +1,24 @@
 //! The recipe of PatchCore: no gradients, one pass over the normal images, then a coreset.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
-use flawforge_models::CenterCrop;
-use flawforge_models::Detector;
-use flawforge_models::patchcore::{Coreset, Embedding, FeatureExtractor, MemoryBank, PatchCore, Scoring};
+use flawforge_models::patchcore::{Coreset, Embedding, MemoryBank, PatchCore, SizeBank, patches};
+use flawforge_models::{CenterCrop, Detector};
 use image::RgbImage;
 
-use super::backbone;
-use super::room::{self, Thinning};
+use super::collected::{Chosen, Collected};
+use super::left_out::LeftOut;
+use super::room::{self, bank_share};
 use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
-use crate::recipe::{Batch, Losses, Recipe, below};
+use crate::methods::backbone::{Frozen, Wanted};
+use crate::methods::unseen;
+use crate::recipe::{Batch, Losses, Recipe, Unseen};
 
-const BACKBONE: &str = "backbone";
-const FEATURES: &str = "features";
 const BANK: &str = "bank";
+const USUAL: &str = "usual";
 const FULL_SCALE: &str = "full_scale";
 
 /// Runs of training patches whose distances to the bank set the scale of pictures, and the longest such run.
@@ -29,24 +29,26 @@ const BEYOND: f32 = 3.0;
 /// PatchCore: every step collects the patches of a batch, the last one condenses them to the memory bank. Where all patches
 /// would be too many ([`Group::most_bytes`]), each step keeps a coreset of its batch.
 ///
-/// What is saved is the backbone's weights, so that a run can detect by itself, and the patches collected so far or, in the
-/// end, the bank.
+/// What is saved is the backbone's weights, so that a run can detect by itself, and in the end the bank. A training that is stopped
+/// before begins anew.
 pub struct PatchCoreRecipe {
     settings: Group,
-    given: Option<Arc<backbone::Weights>>,
     seed: u64,
     crop: CenterCrop,
     device: Device,
-    weights: HashMap<String, Tensor>,
-    extractor: Arc<dyn FeatureExtractor>,
-    /// Vectors of the patches, image after image; empty once there is a bank.
-    features: Vec<f32>,
-    bank: Option<MemoryBank>,
-    full_scale: f32,
+    network: Frozen,
+    /// The patches at each size.
+    collected: Vec<Collected>,
+    made: Option<Made>,
     /// Images of the whole training, at most.
     images: usize,
-    /// How the last batch was thinned.
-    thinning: Option<Thinning>,
+}
+
+/// What detects in the end.
+struct Made {
+    banks: Vec<SizeBank>,
+    full_scale: f32,
+    unseen: Vec<Unseen>,
 }
 
 impl PatchCoreRecipe {
@@ -55,23 +57,28 @@ impl PatchCoreRecipe {
     /// # Errors
     /// A failed allocation.
     pub fn new(settings: &Settings, seed: u64, side: u32, device: &Device) -> Result<Self> {
-        let (given, settings) = (settings.given.clone(), settings.patchcore.clone());
-        let weights = backbone::random(settings.backbone, &mut Stream::of_run(seed).rng("backbone"))?;
-        let extractor = backbone::extractor(settings.backbone, &weights, device)?;
-        let (resize, crop, map) = (settings.resize, settings.crop, side);
+        let group = settings.patchcore.clone();
+        let wanted = Wanted {
+            group: "patchcore",
+            backbone: group.backbone,
+            weights: group.weights,
+            digest: &group.digest,
+            given: &settings.given,
+            strides: &group.strides,
+        };
+        let whole = group.whole_images(group.places().iter().sum());
+        let sides = group.sides().len();
         Ok(Self {
-            settings,
-            given,
+            network: Frozen::new(&wanted, seed, device)?,
+            collected: (0..sides)
+                .map(|_| Collected::new(group.embedding, whole))
+                .collect(),
+            crop: group.center(side),
+            settings: group,
             seed,
-            crop: CenterCrop::square(resize, crop, map),
             device: device.clone(),
-            weights,
-            extractor,
-            features: Vec::new(),
-            bank: None,
-            full_scale: 1.0,
+            made: None,
             images: 0,
-            thinning: None,
         })
     }
 
@@ -89,26 +96,39 @@ impl PatchCoreRecipe {
         }
     }
 
-    fn take_weights(&mut self, weights: HashMap<String, Tensor>) -> Result<()> {
-        self.extractor = backbone::extractor(self.settings.backbone, &weights, &self.device)?;
-        self.weights = weights;
-        Ok(())
-    }
-
     /// The squared distance from which on pictures show a patch as fully anomalous, from some of the training patches.
-    fn measure_scale(&self, bank: &MemoryBank) -> Result<f32> {
+    fn measure_scale(&self, bank: &MemoryBank, features: &[f32]) -> Result<f32> {
         let length = self.settings.embedding;
-        let count = self.features.len() / length;
+        let count = features.len() / length;
         let mut farthest = 0f32;
         for run in 0..RUNS.0 {
             let (from, end) = (run * count / RUNS.0, (run + 1) * count / RUNS.0);
             let end = end.min(from + RUNS.1);
-            for neighbour in bank.nearest(&self.features[from * length..end * length])? {
+            for neighbour in bank.nearest(&features[from * length..end * length])? {
                 farthest = farthest.max(neighbour.squared);
             }
         }
-        Ok(if farthest > 0.0 { BEYOND * farthest } else { 1.0 })
+        Ok(full_scale(farthest))
     }
+
+    /// The bank at the size of a number.
+    fn choose(&self, size: usize, collected: &Collected) -> Result<Chosen> {
+        let mut coreset = self.coreset();
+        if collected.is_thinned() {
+            let all = self.images * self.settings.places()[size];
+            coreset.ratio = bank_share(collected.len(), all, coreset.ratio);
+        }
+        let stream = Stream {
+            index: size as u64,
+            ..Stream::of_run(self.seed)
+        };
+        collected.choose(coreset, &mut stream.rng("coreset"), &self.device)
+    }
+}
+
+/// From which score on pictures show full anomaly, by the largest of normal images.
+fn full_scale(largest: f32) -> f32 {
+    if largest > 0.0 { BEYOND * largest } else { 1.0 }
 }
 
 impl Recipe for PatchCoreRecipe {
@@ -117,20 +137,14 @@ impl Recipe for PatchCoreRecipe {
     }
 
     fn begin(&mut self) -> Result<()> {
-        let Group {
-            backbone: network,
-            weights,
-            ref digest,
-            ..
-        } = self.settings;
-        let given = self.given.clone();
-        match backbone::checked("patchcore", network, weights, digest, given.as_deref())? {
-            Some(weights) => self.take_weights(weights.tensors.clone()),
-            None => Ok(()),
-        }
+        self.network.begin()
     }
 
     fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<Losses> {
+        let thinning = self
+            .settings
+            .thinning(self.images, self.settings.places().iter().sum());
+        let (embedding, coreset) = (self.embedding(), self.coreset());
         for part in &batch.parts {
             if part.samples.is_empty() {
                 continue;
@@ -140,105 +154,129 @@ impl Recipe for PatchCoreRecipe {
                 .iter()
                 .map(|sample| self.crop.cropped(&to_bytes(&sample.normal)))
                 .collect();
-            let features = self.extractor.features(&images.iter().collect::<Vec<_>>())?;
-            let patches = self.embedding().patches(&features)?;
-            let length = self.settings.embedding;
-            let each = patches.first().map_or(0, |first| first.width * first.height);
-            self.thinning = self.settings.thinning(self.images, each);
-            let Some(thinning) = self.thinning else {
-                for patches in patches {
-                    self.features.extend_from_slice(&patches.vectors);
+            let images: Vec<&RgbImage> = images.iter().collect();
+            let sides = self.settings.sides();
+            for (size, (collected, side)) in self.collected.iter_mut().zip(sides).enumerate() {
+                let patches = patches(self.network.network().as_ref(), embedding, &images, side)?;
+                match thinning {
+                    None => collected.add(patches),
+                    Some(thinning) => {
+                        let mut random = room::stream(self.seed, batch.step, size);
+                        collected.thin(patches, thinning, coreset, &mut random, &self.device)?;
+                    }
                 }
-                continue;
-            };
-            let block = patches
-                .into_iter()
-                .flat_map(|patches| patches.vectors)
-                .collect::<Vec<f32>>();
-            let mut random = room::stream(self.seed, batch.step);
-            let kept = thinning.thin(&block, length, self.coreset(), &mut random, &self.device)?;
-            self.features.extend_from_slice(&kept);
+            }
         }
         Ok(Vec::new())
     }
 
     fn finish(&mut self) -> Result<()> {
-        let length = self.settings.embedding;
-        let mut coreset = self.coreset();
-        if let Some(thinning) = self.thinning {
-            coreset.ratio = thinning.bank_share(self.features.len() / length, coreset.ratio);
-        }
-        let mut random = Stream::of_run(self.seed).rng("coreset");
-        let chosen = coreset.select(&self.features, length, &mut random, &self.device)?;
-        let mut kept = Vec::with_capacity(chosen.len() * length);
-        for index in chosen {
-            kept.extend_from_slice(&self.features[index * length..][..length]);
-        }
-        let bank = MemoryBank::new(&kept, length)?.on(&self.device)?;
-        drop(kept);
-        self.full_scale = self.measure_scale(&bank)?;
-        self.bank = Some(bank);
-        self.features = Vec::new();
+        let collected = std::mem::take(&mut self.collected);
+        let chosen = collected
+            .iter()
+            .enumerate()
+            .map(|(size, collected)| self.choose(size, collected))
+            .collect::<Result<Vec<Chosen>>>()?;
+        let left_out = LeftOut {
+            collected: &collected,
+            chosen: &chosen,
+            scoring: self.settings.scoring(),
+            crop: self.crop,
+        };
+        let (usual, unseen) = left_out.measure()?;
+        let full_scale = match (chosen.as_slice(), collected.as_slice()) {
+            ([chosen], [collected]) => self.measure_scale(&chosen.bank, &collected.vectors)?,
+            _ => full_scale(unseen.iter().map(|one| one.score).fold(0.0, f32::max)),
+        };
+        let banks = chosen.into_iter().zip(usual).zip(self.settings.sides());
+        let banks = banks.map(|((chosen, usual), side)| SizeBank {
+            side,
+            bank: chosen.bank,
+            usual,
+        });
+        self.made = Some(Made {
+            banks: banks.collect(),
+            full_scale,
+            unseen,
+        });
         Ok(())
     }
 
     fn state(&self) -> Result<Vec<(String, Tensor)>> {
-        let mut state: Vec<(String, Tensor)> = self
-            .weights
-            .iter()
-            .map(|(name, tensor)| (format!("{BACKBONE}.{name}"), tensor.clone()))
-            .collect();
-        state.sort_by(|a, b| a.0.cmp(&b.0));
-        if let Some(bank) = &self.bank {
-            state.push((BANK.to_owned(), bank.to_tensor()?));
-            state.push((
-                FULL_SCALE.to_owned(),
-                Tensor::new(&[self.full_scale], &Device::Cpu)?,
-            ));
-        } else {
-            let length = self.settings.embedding;
-            let shape = (self.features.len() / length, length);
-            let features = Tensor::from_slice(&self.features, shape, &Device::Cpu)?;
-            state.push((FEATURES.to_owned(), features));
+        let mut state = self.network.state();
+        let Some(made) = &self.made else {
+            return Ok(state);
+        };
+        for (size, one) in made.banks.iter().enumerate() {
+            state.push((bank_name(size), one.bank.to_tensor()?));
         }
+        let usual: Vec<f32> = made.banks.iter().map(|one| one.usual).collect();
+        state.push((USUAL.to_owned(), Tensor::new(usual, &Device::Cpu)?));
+        state.extend(unseen::state(&made.unseen)?);
+        state.push((
+            FULL_SCALE.to_owned(),
+            Tensor::new(&[made.full_scale], &Device::Cpu)?,
+        ));
         Ok(state)
     }
 
     fn restore(&mut self, state: &HashMap<String, Tensor>, _steps: u64) -> Result<()> {
-        self.restore_weights(state)?;
-        if self.bank.is_none() {
-            let features = state.get(FEATURES).ok_or_else(|| missing(FEATURES))?;
-            self.features = features.flatten_all()?.to_vec1()?;
-        }
-        Ok(())
+        self.restore_weights(state)
+    }
+
+    fn begins_anew(&self) -> bool {
+        self.made.is_none()
     }
 
     fn restore_weights(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
-        self.take_weights(below(BACKBONE, state))?;
-        self.bank = match state.get(BANK) {
-            Some(vectors) => Some(MemoryBank::from_tensor(vectors)?.on(&self.device)?),
-            None => None,
-        };
-        if self.bank.is_some() {
-            let scale = state.get(FULL_SCALE).ok_or_else(|| missing(FULL_SCALE))?;
-            self.full_scale = scale
-                .flatten_all()?
-                .to_vec1::<f32>()?
-                .first()
-                .copied()
-                .unwrap_or(1.0);
+        self.network.restore(state)?;
+        self.made = None;
+        if !state.contains_key(BANK) {
+            return Ok(());
         }
+        let get = |name: &str| state.get(name).ok_or_else(|| missing(name));
+        let usual: Vec<f32> = get(USUAL)?.to_vec1()?;
+        let sides = self.settings.sides();
+        if usual.len() != sides.len() {
+            return Err(missing(USUAL));
+        }
+        let mut banks = Vec::with_capacity(sides.len());
+        for (size, (side, usual)) in sides.into_iter().zip(usual).enumerate() {
+            let bank = MemoryBank::from_tensor(get(&bank_name(size))?)?;
+            let bank = bank.on(&self.device)?;
+            banks.push(SizeBank { side, bank, usual });
+        }
+        let scale: Vec<f32> = get(FULL_SCALE)?.flatten_all()?.to_vec1()?;
+        self.made = Some(Made {
+            banks,
+            full_scale: scale.first().copied().unwrap_or(1.0),
+            unseen: unseen::restored(state)?,
+        });
         Ok(())
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
-        let bank = self.bank.clone().ok_or_else(|| missing(BANK))?;
-        let scoring = Scoring {
-            sigma: self.settings.sigma,
-            reweight: Some(self.settings.reweight).filter(|&count| count > 0),
-        };
-        let detector = PatchCore::new(self.extractor.clone(), self.embedding(), bank, self.crop, scoring)?;
-        Ok(Box::new(detector.with_full_scale(self.full_scale)))
+        let made = self.made.as_ref().ok_or_else(|| missing(BANK))?;
+        let detector = PatchCore::with_banks(
+            self.network.network().clone(),
+            self.embedding(),
+            made.banks.clone(),
+            self.crop,
+            self.settings.scoring(),
+        )?;
+        Ok(Box::new(detector.with_full_scale(made.full_scale)))
+    }
+
+    fn unseen_scores(&self) -> Option<&[Unseen]> {
+        self.made.as_ref().map(|made| made.unseen.as_slice())
+    }
+}
+
+/// The name of the bank of a size's number in a checkpoint.
+fn bank_name(size: usize) -> String {
+    match size {
+        0 => BANK.to_owned(),
+        more => format!("{BANK}.{more}"),
     }
 }
 

@@ -3,73 +3,13 @@
 use std::sync::Arc;
 
 use flawforge_augment::SimulationSettings;
+use flawforge_models::CenterCrop;
+use flawforge_models::patchcore::{OFFICIAL_STRIDES, STRIDES, Scoring};
 use serde::{Deserialize, Serialize};
 
-use super::backbone::Weights;
+use crate::methods::backbone::{Backbone, BackboneWeights, Given, Weights};
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between, simulation};
 use crate::{Method, Product, Result, TrainingError};
-
-/// The network whose features are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Backbone {
-    /// Wide ResNet-50-2 (PatchCore's code).
-    #[serde(rename = "wide-resnet50-2")]
-    WideResNet50,
-    /// ResNet-50.
-    #[serde(rename = "resnet50")]
-    ResNet50,
-    /// ResNet-18.
-    #[serde(rename = "resnet18")]
-    ResNet18,
-    /// EfficientNet-Lite0, which computes on the processor.
-    #[serde(rename = "efficientnet-lite0")]
-    EfficientNetLite0,
-    /// EfficientNet-Lite1, which computes on the processor.
-    #[serde(rename = "efficientnet-lite1")]
-    EfficientNetLite1,
-    /// EfficientNet-Lite2, which computes on the processor.
-    #[serde(rename = "efficientnet-lite2")]
-    EfficientNetLite2,
-}
-
-impl Backbone {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::WideResNet50,
-        Self::ResNet50,
-        Self::ResNet18,
-        Self::EfficientNetLite0,
-        Self::EfficientNetLite1,
-        Self::EfficientNetLite2,
-    ];
-
-    /// The name in settings, on the command line and of its published weights: `wide-resnet50-2`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WideResNet50 => "wide-resnet50-2",
-            Self::ResNet50 => "resnet50",
-            Self::ResNet18 => "resnet18",
-            Self::EfficientNetLite0 => "efficientnet-lite0",
-            Self::EfficientNetLite1 => "efficientnet-lite1",
-            Self::EfficientNetLite2 => "efficientnet-lite2",
-        }
-    }
-}
-
-/// Where the network's weights come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum BackboneWeights {
-    /// A file of weights, such as torchvision's, trained on ImageNet (PatchCore).
-    Pretrained,
-    /// Random initial weights, never trained: what the method finds without any knowledge of images (proposal).
-    Random,
-    /// A small network trained here to tell textures apart (proposal).
-    Textures,
-}
 
 /// PatchCore's budget: the table `patchcore` of a profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,7 +28,7 @@ pub struct Budget {
 }
 
 /// Settings of PatchCore (Roth et al.).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The method's own.
@@ -97,14 +37,7 @@ pub struct Settings {
     pub simulation: SimulationSettings,
     /// The backbone's weights, where they are given; the settings' text names them by their digest.
     #[serde(skip)]
-    pub given: Option<Arc<Weights>>,
-}
-
-/// Weights in memory are no setting: their digest is.
-impl PartialEq for Settings {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.patchcore, &self.simulation) == (&other.patchcore, &other.simulation)
-    }
+    pub given: Given,
 }
 
 /// What PatchCore alone has (docs/method.md, PatchCore).
@@ -140,6 +73,13 @@ pub struct Group {
     /// does not grow with the number of images. Default 2 GiB (proposal): 668 images of the official code's crop.
     #[serde(default = "most_bytes", skip_serializing_if = "is_most_bytes")]
     pub most_bytes: u64,
+    /// Strides in pixels of the network's maps that are compared, ascending, among 4, 8 and 16 (PatchCore's code: 8 and 16).
+    #[serde(default = "strides", skip_serializing_if = "are_official")]
+    pub strides: Vec<usize>,
+    /// Sides in pixels to which the crop is brought, ascending, each with a bank of its own; the maps are summed. The default, none,
+    /// is the crop as it is (PatchCore's code).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sides: Vec<u32>,
 }
 
 fn most_bytes() -> u64 {
@@ -149,6 +89,81 @@ fn most_bytes() -> u64 {
 /// The default is not written, so that experiments have the digests that they had before the setting was there.
 fn is_most_bytes(bytes: &u64) -> bool {
     *bytes == most_bytes()
+}
+
+fn strides() -> Vec<usize> {
+    OFFICIAL_STRIDES.to_vec()
+}
+
+fn are_official(strides: &[usize]) -> bool {
+    strides == OFFICIAL_STRIDES
+}
+
+impl Group {
+    /// Sides of the squares that the network sees, ascending.
+    pub(crate) fn sides(&self) -> Vec<u32> {
+        match self.sides.is_empty() {
+            true => vec![self.crop],
+            false => self.sides.clone(),
+        }
+    }
+
+    fn largest(&self) -> u32 {
+        self.sides.iter().copied().max().unwrap_or(self.crop)
+    }
+
+    /// Side of the whole image, so that its crop has the largest of the sides.
+    pub(super) fn whole(&self) -> u32 {
+        let whole = u64::from(self.resize) * u64::from(self.largest());
+        let crop = u64::from(self.crop).max(1);
+        ((whole + crop / 2) / crop) as u32
+    }
+
+    /// The part of the image that is seen, and maps of `side` pixels.
+    pub(super) fn center(&self, side: u32) -> CenterCrop {
+        CenterCrop::square(self.whole(), self.largest(), side)
+    }
+
+    /// How distances become scores.
+    pub(super) fn scoring(&self) -> Scoring {
+        Scoring {
+            sigma: self.sigma * f64::from(self.largest()) / f64::from(self.crop),
+            reweight: Some(self.reweight).filter(|&count| count > 0),
+        }
+    }
+
+    /// Patches of an image at each side.
+    pub(crate) fn places(&self) -> Vec<usize> {
+        let stride = self.strides.first().copied().unwrap_or(1);
+        let square = |side: u32| (side as usize).div_ceil(stride).pow(2);
+        self.sides().into_iter().map(square).collect()
+    }
+
+    /// In what the network, its maps and the sizes differ from the paper's, for the head of a column and in sentences.
+    pub(super) fn differs(&self) -> Vec<(String, String)> {
+        let listed = |numbers: &[String]| numbers.join(", ");
+        let mut all = Vec::new();
+        if self.backbone != Backbone::WideResNet50 {
+            let name = self.backbone.name();
+            all.push((
+                name.to_owned(),
+                format!("network: {name} (the paper: Wide ResNet-50)"),
+            ));
+        }
+        if self.strides != OFFICIAL_STRIDES {
+            let numbers: Vec<String> = self.strides.iter().map(ToString::to_string).collect();
+            let text = format!("strides {}", listed(&numbers));
+            let sentence = format!("maps: at {text} (the paper: 8 and 16)");
+            all.push((text, sentence));
+        }
+        if !self.sides.is_empty() {
+            let numbers: Vec<String> = self.sides.iter().map(ToString::to_string).collect();
+            let text = format!("{} px", listed(&numbers));
+            let sentence = format!("crops: compared at {text}, the maps summed (the paper: at one size)");
+            all.push((text, sentence));
+        }
+        all
+    }
 }
 
 impl Settings {
@@ -169,21 +184,22 @@ impl Settings {
                 sigma: 4.0 * f64::from(budget.crop) / 224.0,
                 reweight: 0,
                 most_bytes: most_bytes(),
+                strides: strides(),
+                sides: Vec::new(),
             },
             simulation: SimulationSettings {
                 rotation: None,
                 ..SimulationSettings::selected(&product.selection)
             },
-            given: None,
+            given: Given::default(),
         }
     }
 
     /// Takes pretrained weights, and says in the settings which they are.
     pub fn give(&mut self, weights: Arc<Weights>) {
-        self.patchcore.backbone = weights.backbone;
-        self.patchcore.weights = weights.kind;
-        self.patchcore.digest.clone_from(&weights.digest);
-        self.given = Some(weights);
+        let group = &mut self.patchcore;
+        (group.backbone, group.weights, group.digest) = weights.said();
+        self.given = Given(Some(weights));
     }
 
     /// Checks every setting's range.
@@ -206,6 +222,27 @@ impl Settings {
         between("patchcore.starts", group.starts as f64, 1.0, 1e6)?;
         between("patchcore.sigma", group.sigma, 0.0, 100.0)?;
         between("patchcore.reweight", group.reweight as f64, 0.0, 1e6)?;
+        let known = group.strides.iter().all(|stride| STRIDES.contains(stride));
+        if group.strides.is_empty() || !known || !group.strides.is_sorted_by(|a, b| a < b) {
+            let message = format!("{:?} are not some of {STRIDES:?}, ascending", group.strides);
+            return Err(TrainingError::setting("patchcore.strides", message));
+        }
+        if group.sides.len() > 8 || !group.sides.is_sorted_by(|a, b| a < b) {
+            let message = "are more than 8, or not ascending";
+            return Err(TrainingError::setting("patchcore.sides", message));
+        }
+        for &side in &group.sides {
+            between("patchcore.sides", side.into(), 32.0, LARGEST_SIZE.into())?;
+            if !side.is_multiple_of(SIZE_MULTIPLE / 2) {
+                let message = format!("{side} is not a multiple of {}", SIZE_MULTIPLE / 2);
+                return Err(TrainingError::setting("patchcore.sides", message));
+            }
+        }
+        between("patchcore.sides", group.whole().into(), 32.0, LARGEST_SIZE.into())?;
+        if group.sides.len() > 1 && group.reweight > 0 {
+            let message = "is for one size; with several patchcore.sides it must be 0";
+            return Err(TrainingError::setting("patchcore.reweight", message));
+        }
         simulation(&self.simulation)
     }
 }

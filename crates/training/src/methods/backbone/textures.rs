@@ -15,8 +15,7 @@ use image::{RgbImage, imageops};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-use super::super::settings::{Backbone, BackboneWeights};
-use super::Weights;
+use super::{Backbone, BackboneWeights, Weights};
 use crate::error::{Result, TrainingError};
 
 /// Settings of the training (all of them proposals).
@@ -186,7 +185,15 @@ mod tests {
             train_on_textures(folder.path(), &settings).unwrap(),
         );
         assert_eq!(first.digest, second.digest);
-        assert!(super::super::extractor(first.backbone, &first.tensors, &Device::Cpu).is_ok());
+        assert!(
+            super::super::extractor(
+                first.backbone,
+                &first.tensors,
+                &super::super::STRIDES,
+                &Device::Cpu
+            )
+            .is_ok()
+        );
         let other = TextureTraining { seed: 1, ..settings };
         assert_ne!(
             other.name(folder.path()),

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use flawforge_models::import;
 
-use super::super::settings::{Backbone, BackboneWeights};
-use super::{TextureTraining, Weights, train_on_textures};
+use super::{Backbone, BackboneWeights, TextureTraining, Weights, train_on_textures};
 use crate::error::{Result, TrainingError};
 
 /// A source of weights.

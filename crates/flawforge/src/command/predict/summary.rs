@@ -1,0 +1,119 @@
+//! The last words: how many images are what, and which is the worst.
+
+use flawforge::datasets::counted;
+
+use super::ledger::Known;
+
+/// Counts of verdicts.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    anomalous: usize,
+    look: usize,
+    normal: usize,
+    unjudged: usize,
+    /// Inputs without a score.
+    pub(super) faulty: usize,
+    /// Rows that were there.
+    before: usize,
+    /// Inputs that were named more than once.
+    twice: usize,
+    worst: Option<(f32, String)>,
+    /// All scores: four bytes an image.
+    pub(super) scores: Vec<f32>,
+}
+
+impl Summary {
+    /// Counts an input; `before` if its row was there already.
+    pub(super) fn add(&mut self, name: &str, row: &Known, before: bool) {
+        self.before += usize::from(before);
+        if row.error.is_some() {
+            self.faulty += 1;
+            return;
+        }
+        match row.verdict.as_ref() {
+            "anomalous" => self.anomalous += 1,
+            "look" => self.look += 1,
+            "normal" => self.normal += 1,
+            _ => self.unjudged += 1,
+        }
+        self.scores.extend(row.score.filter(|score| !score.is_nan()));
+        if let Some(score) = row.score
+            && self.worst.as_ref().is_none_or(|(worst, _)| score > *worst)
+        {
+            self.worst = Some((score, name.to_owned()));
+        }
+    }
+
+    /// Counts an input that was named before.
+    pub(super) fn twice(&mut self) {
+        self.twice += 1;
+    }
+
+    /// Inputs, each once.
+    pub(super) fn count(&self) -> usize {
+        self.anomalous + self.look + self.normal + self.unjudged + self.faulty
+    }
+
+    /// `22 images: 3 anomalous, 2 to look at, 17 normal; worst x.png (0.71)`.
+    pub(super) fn said(&self) -> String {
+        let parts = [
+            (self.anomalous, "anomalous", self.unjudged == 0),
+            (self.look, "to look at", false),
+            (self.normal, "normal", self.unjudged == 0),
+            (self.unjudged, "without a verdict", false),
+            (self.faulty, "not scored", false),
+        ];
+        let shown = parts.iter().filter(|(count, _, always)| *count > 0 || *always);
+        let shown: Vec<String> = shown.map(|(count, what, _)| format!("{count} {what}")).collect();
+        let mut text = format!("{}: {}", counted(self.count(), "image"), shown.join(", "));
+        if let Some((score, name)) = &self.worst {
+            text.push_str(&format!("; worst {name} ({score:.4})"));
+        }
+        if self.before > 0 {
+            text.push_str(&format!("; {} had a row before", self.before));
+        }
+        if self.twice > 0 {
+            text.push_str(&format!("; {} named twice", counted(self.twice, "image")));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(verdict: &str, score: f32) -> Known {
+        Known {
+            name: "".into(),
+            verdict: verdict.into(),
+            score: Some(score),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn the_last_words_count_and_name_the_worst() {
+        let mut summary = Summary::default();
+        assert_eq!(summary.said(), "0 images: 0 anomalous, 0 normal");
+        summary.add("a.png", &known("normal", 0.1), false);
+        assert_eq!(
+            summary.said(),
+            "1 image: 0 anomalous, 1 normal; worst a.png (0.1000)"
+        );
+        summary.add("b.png", &known("anomalous", 0.7), false);
+        summary.add("c.png", &known("look", 0.3), true);
+        let unread = Known {
+            score: None,
+            error: Some(1),
+            ..known("", 0.0)
+        };
+        summary.add("d.png", &unread, false);
+        summary.twice();
+        assert_eq!(
+            summary.said(),
+            "4 images: 1 anomalous, 1 to look at, 1 normal, 1 not scored; worst b.png (0.7000); 1 had a row before; \
+             1 image named twice"
+        );
+    }
+}

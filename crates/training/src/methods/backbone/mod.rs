@@ -1,0 +1,111 @@
+//! Networks that are not learnt in a run, but give it their features: what PatchCore and forge share.
+
+mod frozen;
+mod network;
+mod source;
+mod textures;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use flawforge_models::patchcore::STRIDES;
+use flawforge_models::{import, pytorch};
+
+pub(crate) use frozen::{Frozen, Wanted};
+pub use network::{Backbone, BackboneWeights};
+pub use source::BackboneSource;
+pub use textures::{TextureTraining, train_on_textures};
+
+use crate::error::{Result, TrainingError};
+use network::{Network, extractor};
+
+/// Weights that are given to a run, with what its settings say about them.
+#[derive(Clone)]
+pub struct Weights {
+    /// The network.
+    pub backbone: Backbone,
+    /// What they were trained on.
+    pub kind: BackboneWeights,
+    /// SHA-256 of the tensors, whatever file they came from: 64 hexadecimal digits.
+    pub digest: String,
+    /// The tensors by the names of the published files (torchvision's for residual networks), as far as they are used.
+    pub tensors: HashMap<String, Tensor>,
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Weights({} {:?} {})",
+            self.backbone.name(),
+            self.kind,
+            self.digest
+        )
+    }
+}
+
+impl Weights {
+    /// Weights from tensors by the names of the published files; what belongs to later stages is left out.
+    ///
+    /// # Errors
+    /// If a tensor cannot be read.
+    pub fn new(
+        backbone: Backbone,
+        kind: BackboneWeights,
+        mut tensors: HashMap<String, Tensor>,
+    ) -> Result<Self> {
+        Network::of(backbone).retain_used(&mut tensors);
+        let digest = import::digest(&tensors)?;
+        Ok(Self {
+            backbone,
+            kind,
+            digest,
+            tensors,
+        })
+    }
+
+    /// Reads a file of weights: safetensors, or PyTorch's own (`.pth`), which is read without running what is in it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not of this network.
+    pub fn read(path: &Path, backbone: Backbone, kind: BackboneWeights) -> Result<Self> {
+        let weights = Self::new(backbone, kind, pytorch::read_any(path)?)?;
+        // Found now, with the file's name, rather than in the run.
+        extractor(backbone, &weights.tensors, &STRIDES, &Device::Cpu).map_err(|fault| {
+            TrainingError::Backbone {
+                path: path.to_path_buf(),
+                fault: format!("not of {}: {fault}", backbone.name()),
+            }
+        })?;
+        Ok(weights)
+    }
+
+    /// What settings say about them: the network, what it was trained on, and the digest.
+    pub(super) fn said(&self) -> (Backbone, BackboneWeights, String) {
+        (self.backbone, self.kind, self.digest.clone())
+    }
+}
+
+/// Weights that were given to an experiment, if any. They are no setting, their digest is: any two are equal.
+#[derive(Debug, Clone, Default)]
+pub struct Given(pub Option<Arc<Weights>>);
+
+impl PartialEq for Given {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// How a person gets the weights of a network, in a phrase.
+pub fn how_to_get(backbone: Backbone) -> String {
+    let name = backbone.name();
+    match Network::of(backbone) {
+        Network::Residual(_) => {
+            format!("fetch them (`cargo xtask download {name}`) and name the file with --backbone")
+        }
+        Network::Lite(_) => format!("`flawforge download {name}` fetches them once for all"),
+    }
+}

@@ -1,0 +1,194 @@
+//! Each normal image compared with the patches of all others: what is usual, and what the detector would say had it not seen it.
+
+use flawforge_metrics::high_pixel;
+use flawforge_models::CenterCrop;
+use flawforge_models::patchcore::{Compared, Scoring};
+use rayon::prelude::*;
+
+use super::collected::{Chosen, Collected};
+use crate::error::Result;
+use crate::recipe::Unseen;
+
+/// Images, at most, that are compared with all others (proposal): as many as calibrate a threshold.
+pub(crate) const LEFT_OUT: usize = 256;
+
+/// The banks at all sizes, and the images that they are made of.
+pub(super) struct LeftOut<'a> {
+    pub(super) collected: &'a [Collected],
+    pub(super) chosen: &'a [Chosen],
+    pub(super) scoring: Scoring,
+    pub(super) crop: CenterCrop,
+}
+
+impl LeftOut<'_> {
+    /// What counts as far at each size, and the scores of the images, as far as there are others to compare them with.
+    pub(super) fn measure(&self) -> Result<(Vec<f32>, Vec<Unseen>)> {
+        let numbers = self.collected.first().map(Collected::numbers).unwrap_or_default();
+        let count = LEFT_OUT.min(numbers.len());
+        let compared = (0..count)
+            .into_par_iter()
+            .map(|place| {
+                let number = numbers[place * numbers.len() / count];
+                Ok(self.compared(number)?.map(|sizes| (number, sizes)))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let compared: Vec<(u32, Vec<Compared>)> = compared.into_iter().flatten().collect();
+        let usual: Vec<f32> = (0..self.chosen.len())
+            .map(|size| mean(compared.iter().map(|(_, sizes)| &sizes[size])))
+            .collect();
+        let unseen = compared.into_par_iter().map(|(number, sizes)| {
+            let sizes: Vec<(Compared, f32)> = sizes.into_iter().zip(usual.iter().copied()).collect();
+            let detection = self.scoring.detection(&sizes, &self.crop)?;
+            Ok(Unseen {
+                place: number as usize,
+                score: detection.verdict_score,
+                pixel: high_pixel(&detection.map.scores),
+            })
+        });
+        let unseen = unseen.collect::<Result<_>>()?;
+        Ok((usual, unseen))
+    }
+
+    /// An image at every size; `None` if no bank has vectors of others.
+    fn compared(&self, number: u32) -> Result<Option<Vec<Compared>>> {
+        let mut sizes = Vec::with_capacity(self.chosen.len());
+        for (collected, chosen) in self.collected.iter().zip(self.chosen) {
+            let others = chosen.bank.without(number, &chosen.origins)?;
+            let (Some(patches), Some(others)) = (collected.image(number), others) else {
+                return Ok(None);
+            };
+            sizes.push(self.scoring.compare(&patches, &chosen.bank, Some(&others))?);
+        }
+        Ok(Some(sizes))
+    }
+}
+
+/// The mean squared distance, 1 where all patches are like others.
+fn mean<'a>(all: impl Iterator<Item = &'a Compared>) -> f32 {
+    let (mut sum, mut count) = (0.0, 0.0f64);
+    for compared in all {
+        for &squared in &compared.squared.scores {
+            sum += f64::from(squared);
+            count += 1.0;
+        }
+    }
+    if sum > 0.0 { (sum / count) as f32 } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use flawforge_models::patchcore::{Coreset, MemoryBank, Patches};
+    use rand::Rng;
+
+    use super::*;
+    use crate::methods::patchcore::room;
+
+    const LENGTH: usize = 6;
+
+    fn image(number: u64) -> Patches {
+        let mut random = room::stream(number, 7, 0);
+        Patches {
+            width: 5,
+            height: 4,
+            vectors: (0..20 * LENGTH).map(|_| random.random_range(0.0..1.0)).collect(),
+        }
+    }
+
+    /// The bank and its images, chosen of five images.
+    fn chosen(ratio: f64) -> (Collected, Chosen) {
+        let mut collected = Collected::new(LENGTH, 1);
+        collected.add((0..5).map(image).collect());
+        let coreset = Coreset {
+            ratio,
+            projection: None,
+            starts: 3,
+        };
+        let mut random = room::stream(1, 0, 0);
+        let chosen = collected.choose(coreset, &mut random, &Device::Cpu).unwrap();
+        (collected, chosen)
+    }
+
+    /// A bank of its own, of the vectors of the other images.
+    fn others(chosen: &Chosen, number: u32) -> MemoryBank {
+        let vectors = chosen.bank.to_tensor().unwrap().to_vec2::<f32>().unwrap();
+        let kept = vectors
+            .iter()
+            .zip(&chosen.origins)
+            .filter(|&(_, &origin)| origin != number);
+        let kept: Vec<f32> = kept.flat_map(|(vector, _)| vector.clone()).collect();
+        MemoryBank::new(&kept, LENGTH).unwrap()
+    }
+
+    #[test]
+    fn a_score_is_that_of_a_bank_without_the_images_own_vectors() {
+        let crop = CenterCrop::whole(40, 32);
+        for (ratio, reweight) in [(0.3, None), (0.3, Some(3)), (1.0, None), (1.0, Some(50))] {
+            let (collected, chosen) = chosen(ratio);
+            let scoring = Scoring { sigma: 1.0, reweight };
+            let left_out = LeftOut {
+                collected: &[collected],
+                chosen: &[chosen],
+                scoring,
+                crop,
+            };
+            let (usual, unseen) = left_out.measure().unwrap();
+            assert_eq!(unseen.len(), 5);
+            let mut sum = 0.0;
+            for one in &unseen {
+                let bank = others(&left_out.chosen[0], one.place as u32);
+                let wanted = scoring.compare(&image(one.place as u64), &bank, None).unwrap();
+                assert_eq!(one.score, wanted.score, "{one:?}, {ratio} {reweight:?}");
+                assert!(one.score > 0.0);
+                sum += wanted.squared.scores.iter().sum::<f32>() / 100.0;
+                let map = scoring.detection(&[(wanted, 1.0)], &crop).unwrap().map;
+                assert_eq!(one.pixel, high_pixel(&map.scores));
+            }
+            assert!((usual[0] - sum).abs() < 1e-5, "{usual:?} {sum}");
+        }
+    }
+
+    #[test]
+    fn at_two_sizes_the_sum_of_both_is_scored() {
+        let crop = CenterCrop::whole(40, 32);
+        let scoring = Scoring {
+            sigma: 1.0,
+            reweight: None,
+        };
+        let (first, second) = (chosen(0.2), chosen(0.5));
+        let left_out = LeftOut {
+            collected: &[first.0, second.0],
+            chosen: &[first.1, second.1],
+            scoring,
+            crop,
+        };
+        let (usual, unseen) = left_out.measure().unwrap();
+        assert!(usual[0] > usual[1], "fewer vectors are farther: {usual:?}");
+        for found in &unseen {
+            let one = |size: usize| {
+                let bank = others(&left_out.chosen[size], found.place as u32);
+                let compared = scoring.compare(&image(found.place as u64), &bank, None).unwrap();
+                (compared, usual[size])
+            };
+            let wanted = scoring.detection(&[one(0), one(1)], &crop).unwrap();
+            assert_eq!(found.score, wanted.score);
+        }
+    }
+
+    #[test]
+    fn one_image_has_no_others() {
+        let mut collected = Collected::new(LENGTH, 1);
+        collected.add(vec![image(0)]);
+        let coreset = Coreset::default();
+        let chosen = collected
+            .choose(coreset, &mut room::stream(1, 0, 0), &Device::Cpu)
+            .unwrap();
+        let left_out = LeftOut {
+            collected: &[collected],
+            chosen: &[chosen],
+            scoring: Scoring::default(),
+            crop: CenterCrop::whole(40, 32),
+        };
+        assert_eq!(left_out.measure().unwrap(), (vec![1.0], Vec::new()));
+    }
+}

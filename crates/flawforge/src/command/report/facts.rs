@@ -77,7 +77,7 @@ pub(super) fn decided(decision: &Decision, normal: usize, simulated: usize) -> V
         facts.push(("to look at from", from.to_string()));
     }
     if let Some(promise) = decision.promise {
-        facts.push(("promise", format!("calls {promise} anomalous")));
+        facts.push(("promise on false alarms", promise.to_string()));
     }
     facts.push(("threshold of pixels", decision.pixel_threshold.to_string()));
     let origin = match decision.origin {

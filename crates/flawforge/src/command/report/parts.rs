@@ -143,7 +143,7 @@ impl Findings<'_> {
                     None => format!("not defined: {}", evaluation.reason(metric).unwrap_or_default()),
                 },
                 interval,
-                rule: if half { "ours" } else { "published protocol" },
+                rule: if half { "ours" } else { "published" },
             }
         });
         let intervals = evaluation.resampled.as_ref().map_or_else(String::new, |resampled| {

@@ -247,9 +247,7 @@ fn overlap(pixels: &[PixelPoint], limit: f64) -> String {
         &format!("{} at a false positive rate of {limit}", percent(end)),
         curve,
     );
-    plot.remark(&format!(
-        "AUPRO is the area under this line, up to {limit}, divided by {limit}"
-    ));
+    plot.remark(&format!("AUPRO: the area under this line, divided by {limit}"));
     plot.svg()
 }
 

@@ -11,7 +11,7 @@ use super::RunPlan;
 use super::prefetch::with_batches;
 use super::progress::{Display, ProgressStyle};
 use super::session::check_finite;
-use crate::error::Result;
+use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
 use crate::methods::{Checked, Data};
 use crate::recipe::{Recipe, Unseen, decoded};

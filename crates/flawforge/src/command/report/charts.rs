@@ -6,7 +6,8 @@ use flawforge::metrics::{PixelPoint, auroc, average_precision};
 use flawforge::training::fit::Line;
 use flawforge::training::{Evaluation, ImageResult};
 
-use super::plot::{Axis, Plot, short};
+use super::axis::{Axis, short};
+use super::plot::Plot;
 
 /// Colours of the losses, in order.
 const LOSSES: [&str; 4] = ["one", "two", "three", "four"];
@@ -39,12 +40,7 @@ pub(super) fn losses(journal: &[Line]) -> Option<String> {
         log: false,
     };
     let y = Axis::of(&all, all.iter().copied().fold(f64::INFINITY, f64::min), 20.0);
-    let mut plot = Plot::new(
-        "losses",
-        "Losses during training",
-        ("step", steps),
-        ("loss (mean since the last line)", y),
-    );
+    let mut plot = Plot::new("losses", "Losses during training", ("step", steps), ("loss", y));
     plot.about(&format!(
         "The sum of the losses begins at {} and ends at {}.",
         short(total[0].1),
@@ -138,10 +134,7 @@ fn roc(
     let mut plot = Plot::new(
         "roc",
         "Receiver operating characteristic",
-        (
-            "false positive rate (good images or pixels called anomalous)",
-            Axis::UNIT,
-        ),
+        ("false positive rate (good called anomalous)", Axis::UNIT),
         ("recall (defects found)", Axis::UNIT),
     );
     let mut about = Vec::new();
@@ -190,7 +183,7 @@ fn precision_recall(
         "precision",
         "Precision and recall",
         ("recall (defects found)", Axis::UNIT),
-        ("precision (of what is called anomalous)", Axis::UNIT),
+        ("precision", Axis::UNIT),
     );
     if let Some(average) = average {
         let curve = points.iter().map(|point| (point.recall, point.precision));
@@ -230,7 +223,7 @@ fn overlap(pixels: &[PixelPoint], limit: f64) -> String {
         "overlap",
         "Per-region overlap",
         ("false positive rate of pixels", rates),
-        ("mean overlap with the marked regions", Axis::UNIT),
+        ("mean overlap with marked regions", Axis::UNIT),
     );
     let mut curve = vec![(0.0, 0.0)];
     for point in pixels {
@@ -254,9 +247,7 @@ fn overlap(pixels: &[PixelPoint], limit: f64) -> String {
         &format!("{} at a false positive rate of {limit}", percent(end)),
         curve,
     );
-    plot.remark(&format!(
-        "AUPRO is the area under this line, up to {limit}, divided by {limit}"
-    ));
+    plot.remark(&format!("AUPRO: the area under this line, divided by {limit}"));
     plot.svg()
 }
 

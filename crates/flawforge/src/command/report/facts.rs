@@ -58,7 +58,14 @@ pub(super) fn trained(run: &Run, journal: &[Line]) -> Vec<Fact> {
         facts.push(("left out", places.skipped.join("; ")));
     }
     facts.push(("digest of the images", brief(&data.images)));
-    facts.push(("textures", format!("{textures} ({})", brief(&data.textures))));
+    let is_digest = data.textures.len() == 64 && data.textures.chars().all(|digit| digit.is_ascii_hexdigit());
+    facts.push((
+        "textures",
+        match is_digest {
+            true => format!("{textures} ({})", brief(&data.textures)),
+            false => textures.to_owned(),
+        },
+    ));
     facts.push(("hash of the settings", brief(&experiment.hash())));
     facts
 }
@@ -70,7 +77,7 @@ pub(super) fn decided(decision: &Decision, normal: usize, simulated: usize) -> V
         facts.push(("to look at from", from.to_string()));
     }
     if let Some(promise) = decision.promise {
-        facts.push(("promise", format!("calls {promise} anomalous")));
+        facts.push(("promise on false alarms", promise.to_string()));
     }
     facts.push(("threshold of pixels", decision.pixel_threshold.to_string()));
     let origin = match decision.origin {

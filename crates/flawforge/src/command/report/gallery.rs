@@ -26,13 +26,13 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// With the pixel threshold at half of the scale, so that what is above it is bright; without one by the detector's own scale.
+    /// With the pixel threshold at two thirds of the scale, so that what is above it is bright; without one by the detector's own scale.
     pub(super) fn new(pixel_threshold: Option<f32>, full_scale: f32) -> Self {
         let threshold = pixel_threshold.filter(|threshold| threshold.is_finite() && *threshold > 0.0);
         Self {
             scale: Scale {
                 low: 0.0,
-                high: threshold.map_or(full_scale, |threshold| 2.0 * threshold),
+                high: threshold.map_or(full_scale, |threshold| 1.5 * threshold),
             },
             pixel_threshold,
         }
@@ -139,7 +139,7 @@ mod tests {
         for (highest, expected) in [(true, ["9", "7"]), (false, ["1", "3"])] {
             let mut made = 0;
             let mut extreme = Extreme::new(2, highest);
-            for score in [3.0, 1.0, 7.0, 5.0, 9.0] {
+            for score in [7.0, 1.0, 3.0, 9.0, 5.0] {
                 let figure = || {
                     made += 1;
                     Ok(score.to_string())
@@ -157,7 +157,7 @@ mod tests {
         let image = RgbImage::from_pixel(1000, 10, Rgb([100, 100, 100]));
         assert_eq!(reduced(&image).dimensions(), (224, 2));
         let look = Look::new(Some(0.4), 1.0);
-        assert_eq!(look.scale.high, 0.8);
+        assert!((look.scale.high - 0.6).abs() < 1e-6);
         assert_eq!(Look::new(None, 7.0).scale.high, 7.0);
         let map = AnomalyMap {
             width: 4,

@@ -1,8 +1,10 @@
 //! `flawforge report`: one page on a run: what was trained on what, what is promised, how it does on test images, with pictures.
 
+mod axis;
 mod charts;
 mod facts;
 mod gallery;
+mod histogram;
 mod normals;
 mod page;
 mod parts;

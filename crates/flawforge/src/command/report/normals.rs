@@ -18,7 +18,7 @@ use crate::command::source::{CategoryArgs, TextureArgs};
 /// Normal images that are shown because they score high.
 const UNUSUAL: usize = 8;
 /// Simulated anomalies that are shown.
-const SAMPLES: usize = 6;
+const SAMPLES: usize = 8;
 
 /// Figures of normal images.
 #[derive(Default)]

@@ -143,7 +143,7 @@ impl Findings<'_> {
                     None => format!("not defined: {}", evaluation.reason(metric).unwrap_or_default()),
                 },
                 interval,
-                rule: if half { "ours" } else { "published protocol" },
+                rule: if half { "ours" } else { "published" },
             }
         });
         let intervals = evaluation.resampled.as_ref().map_or_else(String::new, |resampled| {
@@ -156,6 +156,10 @@ impl Findings<'_> {
         let threshold = self.decision.map(|decision| decision.threshold);
         let mut galleries = Vec::new();
         let outlines = "Green: the marked defect. Cyan: pixels at or above the pixel threshold.";
+        let worst = match self.decision {
+            Some(_) => "Defective images that were found, the highest score first.",
+            None => "The highest score first.",
+        };
         for (title, extreme, order) in [
             (
                 "False alarms",
@@ -175,7 +179,7 @@ impl Findings<'_> {
             (
                 "The worst",
                 &tested.worst,
-                "The highest scores of defective images that were found.",
+                worst,
             ),
         ] {
             galleries.extend(gallery(title, extreme, &format!("{order} {outlines}")));

@@ -6,7 +6,8 @@ use flawforge::training::fit::Calibrated;
 use flawforge::training::{Decision, Evaluation};
 use serde::Serialize;
 
-use super::plot::{Axis, Row, histograms, short};
+use super::axis::{Axis, short};
+use super::histogram::{Row, histograms};
 
 /// A set of images whose scores are counted.
 pub(super) struct Set {

@@ -84,6 +84,8 @@ fn train(root: &Path, run: &Path) -> String {
 
 /// Scores and verdicts of `predict`, without the names of the files.
 fn predict(suspects: &Path, run: &Path, out: &Path) -> (Vec<String>, String) {
+    // Rows of an earlier call would stay.
+    let _ = fs::remove_dir_all(out);
     let (_, err) = succeed(&["predict", path(suspects), "--run", path(run), "--out", path(out)]);
     let table = fs::read_to_string(out.join("scores.csv")).expect("a table");
     let scores = table

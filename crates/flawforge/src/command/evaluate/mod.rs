@@ -3,7 +3,6 @@
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -20,6 +19,7 @@ use text::Figures;
 
 use super::facts::{EVALUATION, Facts, HEAT_MAPS, SCORES, Written, move_results};
 use super::inventory::say_tests;
+use super::output::{cell, print};
 use super::source::{CategoryArgs, make_folder, say};
 use super::verdicts::VerdictArgs;
 
@@ -138,9 +138,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         all_rules: args.all_rules,
         deviation: deviation.as_deref(),
     };
-    let _ = std::io::stdout().write_all(figures.text(&tests).as_bytes());
+    let printed = print(&figures.text(&tests));
     writable?;
     make_folder(&out)?;
+    let _occupied = files::occupy(&out, "flawforge evaluate")?;
     if let Some(kept) = kept {
         move_results(&out, &kept)?;
     }
@@ -159,7 +160,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     write_scores(&out.join(SCORES), &evaluation, decision.as_ref())?;
     sheet.write(&out.join(HEAT_MAPS), &evaluation.headline())?;
     log::info!("details in {}", out.display());
-    Ok(())
+    printed
 }
 
 /// The names of the test images that the run was trained on, pixel by pixel at the size that it sees.
@@ -206,8 +207,8 @@ fn write_scores(path: &Path, evaluation: &Evaluation, decision: Option<&Decision
     ])?;
     for image in &evaluation.images {
         table.write_record([
-            image.name.clone(),
-            image.defect.clone(),
+            cell(&image.name).into_owned(),
+            cell(&image.defect).into_owned(),
             u8::from(image.defective).to_string(),
             image.score.to_string(),
             image.verdict_score.to_string(),

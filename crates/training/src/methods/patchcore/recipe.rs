@@ -204,10 +204,6 @@ impl Recipe for PatchCoreRecipe {
         Ok(())
     }
 
-    fn keeps_its_middle(&self) -> bool {
-        false
-    }
-
     fn state(&self) -> Result<Vec<(String, Tensor)>> {
         let mut state = self.network.state();
         let Some(made) = &self.made else {

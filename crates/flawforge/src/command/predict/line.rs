@@ -193,6 +193,9 @@ impl Line {
         self.progress.step(true);
         let mut painted = false;
         if let (Ok(seen), Some(detection)) = (seen, detection) {
+            if !seen.unlike.is_empty() {
+                self.summary.unlike(&row.short(), &seen.unlike);
+            }
             let room = NOTES_KEPT.saturating_sub(self.notes.len());
             self.notes.extend(seen.notes.into_iter().take(room));
             if let (Some(painters), Some(image), true) = (

@@ -272,6 +272,9 @@ fn finish(args: &PredictArgs, line: Line, end: Result<End>, signals: &Signals) -
     let faults = painters.map(Painters::finish).unwrap_or_default();
     ledger.map_or(Ok(()), Ledger::finish)?;
     super::source::say(&notes);
+    if let Some(warning) = summary.warning() {
+        log::warn!("{warning}");
+    }
     if let (seconds, computed @ 2..) = pace {
         log::info!(
             "{} in {:.1} s, {:.1} images/s",

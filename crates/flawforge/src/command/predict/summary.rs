@@ -20,6 +20,9 @@ pub(super) struct Summary {
     worst: Option<(f32, String)>,
     /// All scores: four bytes an image.
     pub(super) scores: Vec<f32>,
+    /// Images that were scored now and are unlike the normal ones, and in what the first is.
+    unlike: usize,
+    first_unlike: String,
 }
 
 impl Summary {
@@ -47,6 +50,28 @@ impl Summary {
     /// Counts an input that was named before.
     pub(super) fn twice(&mut self) {
         self.twice += 1;
+    }
+
+    /// Counts an image that is unlike the normal ones.
+    pub(super) fn unlike(&mut self, name: &str, reasons: &[String]) {
+        self.unlike += 1;
+        if self.first_unlike.is_empty() {
+            self.first_unlike = format!("{name}: {}", reasons.join("; "));
+        }
+    }
+
+    /// What is to be said of images that are unlike the normal ones, if there are any.
+    pub(super) fn warning(&self) -> Option<String> {
+        (self.unlike > 0).then(|| {
+            format!(
+                "{} unlike the normal images that were trained on, so that their verdicts mean little (column `warning`): {}",
+                match self.unlike {
+                    1 => "1 image is".to_owned(),
+                    more => format!("{more} images are"),
+                },
+                self.first_unlike
+            )
+        })
     }
 
     /// Inputs, each once.

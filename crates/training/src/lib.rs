@@ -72,7 +72,9 @@ pub use evaluate::{
     evaluate_each, evaluate_set, evaluate_with,
 };
 pub use experiment::{Experiment, MethodSettings, Overrides};
-pub use fit::{ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_with};
+pub use fit::{
+    ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_from, train_with,
+};
 pub use methods::{Continuation, Method};
 pub use product::Product;
 pub use profile::Profile;

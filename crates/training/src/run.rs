@@ -16,7 +16,9 @@ use crate::decision::{Decision, Rule, Verdict};
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
-use crate::fit::{Addition, Calibrated, DataDigests, Header, Places, read_checkpoint, write_checkpoint};
+use crate::fit::{
+    Addition, Calibrated, DataDigests, Header, Places, Predecessor, read_checkpoint, write_checkpoint,
+};
 use crate::recipe::Recipe;
 use crate::run_files::RunFiles;
 
@@ -136,8 +138,8 @@ impl Run {
             log::info!("this processor has no instructions for bfloat16: detecting in f32");
         }
         let _precision = precision.scope();
-        let detector = || self.recipe()?.detector();
-        detector().map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))
+        let detector = self.recipe()?.detector();
+        detector.map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))
     }
 
     /// Everything in the checkpoint but its tensors.
@@ -157,10 +159,32 @@ impl Run {
 
     /// The recipe with the weights of the checkpoint.
     pub(crate) fn recipe(&self) -> Result<Box<dyn Recipe>> {
-        let method = self.experiment.settings.assembly();
-        let mut recipe = method.recipe(&self.experiment.frame(), &self.device)?;
-        recipe.restore_weights(&self.tensors)?;
-        Ok(recipe)
+        let recipe = || {
+            let method = self.experiment.settings.assembly();
+            let mut recipe = method.recipe(&self.experiment.frame(), &self.device)?;
+            recipe.restore_weights(&self.tensors)?;
+            Ok(recipe)
+        };
+        recipe().map_err(|error: TrainingError| TrainingError::checkpoint(&self.file, error.to_string()))
+    }
+
+    /// The weights that a training could begin with.
+    pub(crate) fn weights(&self) -> Result<HashMap<String, Tensor>> {
+        match self.recipe()?.weights()? {
+            Some(weights) => Ok(weights.into_iter().collect()),
+            None => Err(TrainingError::checkpoint(
+                &self.file,
+                format!(
+                    "{} has no weights that a training could begin with",
+                    self.experiment.method
+                ),
+            )),
+        }
+    }
+
+    /// The run whose weights this one began with, and what has changed since.
+    pub fn predecessor(&self) -> Option<&Predecessor> {
+        self.header.predecessor.as_ref()
     }
 
     /// Writes what detects to a file that [`open`](Self::open) takes: settings, weights, calibration and looks, without what only
@@ -169,8 +193,7 @@ impl Run {
     /// # Errors
     /// If the weights do not fit the settings, or the file cannot be written.
     pub fn export(&self, file: &Path) -> Result<()> {
-        let weights = || self.recipe()?.weights();
-        let weights = weights().map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))?;
+        let weights = self.recipe()?.weights()?;
         if let Some(weights) = weights {
             return write_checkpoint(file, &self.header.travelling(), &weights);
         }

@@ -20,7 +20,7 @@ use crate::methods::{Continuation, Data, Frame, Method, NormalImages};
 use crate::product::Product;
 use crate::profile::Profile;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
-use crate::settings::{Calibration, Evaluated, Intervals, Length};
+use crate::settings::{Calibration, Evaluated, Intervals, Length, Schedule, WarmStart};
 
 /// Counts changes of the code that give other numbers from the same settings. It is part of every hash, so that older cells
 /// run again after such a change.
@@ -54,6 +54,9 @@ pub struct Experiment {
     pub calibration: Calibration,
     /// Intervals.
     pub every: Intervals,
+    /// That the training begins with what another run has learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_start: Option<WarmStart>,
     /// The method's own settings.
     #[serde(flatten)]
     pub settings: MethodSettings,
@@ -75,6 +78,7 @@ impl Experiment {
             evaluation: Evaluated::default(),
             calibration: Calibration::default(),
             every: profile.every.clone(),
+            warm_start: None,
             settings: MethodSettings::new(method, profile, product)?,
         };
         experiment
@@ -108,6 +112,9 @@ impl Experiment {
         self.calibration.check()?;
         between("every.log", self.every.log as f64, 1.0, f64::MAX)?;
         between("every.checkpoint", self.every.checkpoint as f64, 1.0, f64::MAX)?;
+        if let Some(warm) = &self.warm_start {
+            warm.check()?;
+        }
         self.settings.assembly().check(&self.frame())
     }
 
@@ -118,7 +125,21 @@ impl Experiment {
 
     /// Steps of a training on `images` images (before any are held out).
     pub fn steps(&self, images: usize) -> u64 {
-        self.settings.assembly().steps(images)
+        match &self.warm_start {
+            Some(warm) => warm.steps,
+            None => self.settings.assembly().steps(images),
+        }
+    }
+
+    /// How the learning rate goes; of methods that learn by gradients.
+    pub(crate) fn schedule(&self) -> Option<Schedule> {
+        let mut schedule = self.settings.assembly().schedule()?.clone();
+        if let Some(warm) = &self.warm_start {
+            schedule.learning_rate *= warm.rate;
+            schedule.floor = schedule.floor.min(schedule.learning_rate);
+            schedule.length = Length::Steps(warm.steps);
+        }
+        Some(schedule)
     }
 
     /// The same experiment with so many steps.
@@ -128,6 +149,9 @@ impl Experiment {
     pub fn with_steps(&self, steps: u64) -> Result<Self> {
         let mut longer = self.clone();
         match longer.settings.schedule_mut() {
+            Some(_) if longer.warm_start.is_some() => {
+                longer.warm_start.iter_mut().for_each(|warm| warm.steps = steps);
+            }
             Some(schedule) => schedule.length = Length::Steps(steps),
             None => {
                 let message = format!("is not for {}: it passes over the images once", self.method);

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::RunPlan;
 use super::calibrate::Calibrated;
 use super::journal::Interval;
+use super::warm_start::Predecessor;
 use crate::error::{Result, TrainingError};
 use crate::experiment::differences;
 use crate::recipe::Recipe;
@@ -155,6 +156,9 @@ pub(crate) struct Header {
     /// Lengths of the training before it was extended, in steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) extended: Vec<u64>,
+    /// The run whose weights it began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) predecessor: Option<Predecessor>,
     /// Digest of the tensors.
     digest: String,
 }
@@ -173,11 +177,12 @@ impl Header {
             additions: Vec::new(),
             detects_only: false,
             extended: Vec::new(),
+            predecessor: None,
             digest: String::new(),
         }
     }
 
-    /// SHA-256 of the tensors that it was read with.
+    /// SHA-256 of the tensors, once they are written.
     pub(crate) fn digest(&self) -> &str {
         &self.digest
     }
@@ -228,6 +233,9 @@ impl Header {
             saved.extended.push(saved.total_steps);
             saved.total_steps = self.total_steps;
             saved.calibrated = None;
+            if let Some(predecessor) = &mut saved.predecessor {
+                predecessor.after = None;
+            }
             for place in LENGTHS {
                 if let (Some(now), Some(then)) =
                     (self.settings.pointer(place), saved.settings.pointer_mut(place))

@@ -16,6 +16,7 @@ mod prefetch;
 mod progress;
 mod saving;
 mod session;
+mod warm_start;
 
 pub use calibrate::{Calibrated, CalibrationScore, Origin};
 use checkpoint::WITHOUT_MOMENTS;
@@ -27,6 +28,7 @@ pub use plan::RunPlan;
 pub(crate) use prefetch::ahead;
 pub(crate) use progress::Display;
 pub use progress::{ProgressStyle, Sweep};
+pub use warm_start::{Predecessor, Shares, joined};
 
 use std::fs;
 use std::io::ErrorKind;
@@ -43,14 +45,16 @@ use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
 use crate::methods::{Checked, Data, NormalImages};
 use crate::recipe::{BatchSource, Recipe, Unseen};
+use crate::run::Run;
 use crate::run_files::RunFiles;
 use crate::settings::Split;
 use calibrate::{Normals, calibrate};
 use cross_fit::CrossFit;
-use plan::digests;
 pub(crate) use plan::{check_images, hold_out};
+use plan::{digests, hold_out_of};
 use prefetch::with_batches;
 use session::Session;
+use warm_start::Compared;
 
 /// How to train, without influence on what is learnt.
 #[derive(Debug, Clone)]
@@ -123,6 +127,8 @@ pub struct TrainReport {
     pub data: DataDigests,
     /// What decision thresholds are found on, if there is something.
     pub calibrated: Option<Calibrated>,
+    /// The run whose weights it began with, and what has changed since.
+    pub predecessor: Option<Predecessor>,
 }
 
 /// Trains a detector on the normal images of `category` and leaves all files of the run in `run_dir`.
@@ -139,6 +145,35 @@ pub fn train(
     run_dir: &Path,
     options: &TrainOptions,
 ) -> Result<TrainReport> {
+    train_after(experiment, category, textures, run_dir, options, None)
+}
+
+/// As [`train`], beginning with the weights of another run. The experiment is that run's [successor](Run::successor), the category
+/// holds the images of both ([`joined`]); how false alarms and finds at the old threshold have changed is part of the report, and
+/// kept in the run. [`train`] resumes it.
+///
+/// # Errors
+/// As [`train`]; an experiment that does not begin with these weights; methods without weights that a training could begin with.
+pub fn train_from(
+    run: &Run,
+    experiment: &Experiment,
+    category: &Category,
+    textures: Arc<dyn TextureSource>,
+    run_dir: &Path,
+    options: &TrainOptions,
+) -> Result<TrainReport> {
+    warm_start::check(run, experiment)?;
+    train_after(experiment, category, textures, run_dir, options, Some(run))
+}
+
+fn train_after(
+    experiment: &Experiment,
+    category: &Category,
+    textures: Arc<dyn TextureSource>,
+    run_dir: &Path,
+    options: &TrainOptions,
+    earlier: Option<&Run>,
+) -> Result<TrainReport> {
     experiment.validate()?;
     let method = experiment.settings.assembly();
     let data_error = |message: String| TrainingError::Data {
@@ -151,7 +186,7 @@ pub fn train(
     }
     check_images(category, experiment.loading().image).map_err(data_error)?;
     let split = experiment.calibration.split(category.train.len());
-    let (kept, held_out) = hold_out(category.train.len(), experiment);
+    let (kept, held_out) = hold_out_of(category, experiment).map_err(data_error)?;
     let trained_on = kept.clone();
     let data = Data {
         category,
@@ -180,10 +215,34 @@ pub fn train(
         })?,
         data: identity,
         steps: experiment.steps(category.train.len()),
-        schedule: method.schedule().cloned(),
+        schedule: experiment.schedule(),
         every: experiment.every.clone(),
     };
     let settings = experiment.to_toml()?;
+    let begin = |recipe: &mut dyn Recipe| {
+        recipe.begin()?;
+        let compared = Compared {
+            experiment,
+            category,
+            simulation: &method.calibration(&data),
+        };
+        match (&experiment.warm_start, earlier) {
+            (None, _) => Ok(None),
+            (Some(_), Some(run)) => Ok(Some(compared.begin(run, recipe, &held_out)?)),
+            (Some(_), None) => Err(TrainingError::setting(
+                "warm_start",
+                "the run whose weights the training begins with was not given",
+            )),
+        }
+    };
+    let compare = |recipe: &dyn Recipe, predecessor: &Predecessor| {
+        let compared = Compared {
+            experiment,
+            category,
+            simulation: &method.calibration(&data),
+        };
+        compared.after(recipe, predecessor)
+    };
     let calibration = |recipe: &dyn Recipe| {
         if experiment.calibration.images == 0 {
             return Ok(None);
@@ -241,8 +300,10 @@ pub fn train(
         run_dir,
         options,
         Some(&settings),
-        &Calibration {
-            find: &calibration,
+        &Around {
+            begin: &begin,
+            compare: &compare,
+            calibrate: &calibration,
             takes_long: matches!(split, Split::Folds(_)),
         },
     )
@@ -263,11 +324,13 @@ pub fn train_with(
     run_dir: &Path,
     options: &TrainOptions,
 ) -> Result<TrainReport> {
-    let calibration = Calibration {
-        find: &|_| Ok(None),
+    let around = Around {
+        begin: &|recipe| recipe.begin().map(|()| None),
+        compare: &|_, _| Ok(None),
+        calibrate: &|_| Ok(None),
         takes_long: false,
     };
-    run(recipe, batches, plan, run_dir, options, None, &calibration)
+    run(recipe, batches, plan, run_dir, options, None, &around)
 }
 
 /// Leaves what detects in a file of its own, where that is less than the checkpoint.
@@ -285,9 +348,14 @@ fn remove(file: &Path) -> Result<()> {
     }
 }
 
-/// What follows the last step.
-struct Calibration<'a> {
-    find: &'a dyn Fn(&dyn Recipe) -> Result<Option<Calibrated>>,
+/// What comes before the first step and after the last.
+struct Around<'a> {
+    /// The first step's state; the run whose weights it is, if it is one's.
+    begin: &'a dyn Fn(&mut dyn Recipe) -> Result<Option<Predecessor>>,
+    /// What has changed since.
+    compare: &'a dyn Fn(&dyn Recipe, &Predecessor) -> Result<Option<Shares>>,
+    calibrate: &'a dyn Fn(&dyn Recipe) -> Result<Option<Calibrated>>,
+    /// Whether that takes long.
     takes_long: bool,
 }
 
@@ -298,7 +366,7 @@ fn run(
     run_dir: &Path,
     options: &TrainOptions,
     settings: Option<&str>,
-    calibration: &Calibration<'_>,
+    around: &Around<'_>,
 ) -> Result<TrainReport> {
     let files = RunFiles::new(run_dir);
     let mut header = Header::new(plan, options.places.clone());
@@ -333,7 +401,7 @@ fn run(
             remove(&files.model())?; // of the shorter training
         }
     } else {
-        recipe.begin()?;
+        header.predecessor = (around.begin)(recipe)?;
     }
     if let Some(settings) = settings {
         flawforge_files::write(&files.config(), settings.as_bytes()).map_err(TrainingError::Write)?;
@@ -353,10 +421,13 @@ fn run(
     let mut stopped = session.header.step < session.last_step;
     if session.header.step == plan.steps && session.header.calibrated.is_none() {
         // What was learnt is kept before anything else is tried: a cross-fitting takes long.
-        if resumed_from < plan.steps && calibration.takes_long {
+        if resumed_from < plan.steps && around.takes_long {
             session.save(recipe)?;
         }
-        let calibrated = (calibration.find)(recipe);
+        if let Some(predecessor) = &mut session.header.predecessor {
+            predecessor.after = (around.compare)(recipe, predecessor)?;
+        }
+        let calibrated = (around.calibrate)(recipe);
         if let Ok(Some(calibrated)) = &calibrated {
             session.header.calibrated = Some(calibrated.clone());
         }
@@ -384,5 +455,6 @@ fn run(
         last: lines.into_iter().last(),
         data: plan.data.clone(),
         calibrated: session.header.calibrated.take(),
+        predecessor: session.header.predecessor.take(),
     })
 }

@@ -42,6 +42,9 @@ pub struct Appearance {
     colors: [Usual; 2],
     /// Binary logarithm of the mean second difference of neighbouring pixels.
     sharpness: Usual,
+    /// Others that are as good: of images that were added later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also: Vec<Appearance>,
 }
 
 impl Appearance {
@@ -70,13 +73,26 @@ impl Appearance {
             brightness: Usual::of(looks.iter().map(|look| look.level)),
             colors: [0, 1].map(|i| Usual::of(looks.iter().map(|look| look.color()[i]))),
             sharpness: Usual::of(looks.iter().map(log_detail)),
+            also: Vec::new(),
         })
+    }
+
+    /// Either look: an image that is like one of both is like the normal ones.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.also.push(other);
+        self
     }
 
     /// In what an image is unlike the normal ones, in words; empty where it is not. `image` is as it was loaded for the run,
     /// `file_size` width and height of its file.
     pub fn unlike(&self, image: &RgbImage, file_size: (u32, u32)) -> Vec<String> {
-        let found = self.reasons(&Picture::of(file_size, image), "the normal images");
+        let picture = Picture::of(file_size, image);
+        let found = self.reasons(&picture, "the normal images");
+        let others = |one: &Self| one.reasons(&picture, "the normal images").is_empty();
+        if self.also.iter().any(others) {
+            return Vec::new();
+        }
         found.into_iter().map(|(reason, _)| reason).collect()
     }
 
@@ -206,6 +222,13 @@ mod tests {
             "480x640, the normal images 640x480"
         );
         assert!(told(&picture(200), (640, 480)).starts_with("brighter: 2"));
+        // Brighter ones were added.
+        let bright: Vec<Look> = (0..3).map(|i| Look::of(&picture(198 + i))).collect();
+        let bright = Appearance::of(bright.iter().map(|look| (look, (640, 480)))).unwrap();
+        let both = normal.clone().or(bright);
+        assert!(both.unlike(&picture(200), (640, 480)).is_empty());
+        assert!(both.unlike(&picture(105), (640, 480)).is_empty());
+        assert!(!both.unlike(&picture(150), (640, 480)).is_empty());
         let flat = RgbImage::from_pixel(32, 32, Rgb([104; 3]));
         assert!(told(&flat, (640, 480)).starts_with("blurred: "));
         let red = RgbImage::from_fn(32, 32, |x, y| {

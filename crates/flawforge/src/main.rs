@@ -1,4 +1,4 @@
-//! The `flawforge` command: check, download, select, simulate, train, evaluate, predict.
+//! The `flawforge` command: check, download, select, simulate, train, evaluate, report, predict, export-run.
 //!
 //! Usage errors end with exit code 2, other errors with 1 and one line on standard error. `train` and `predict` end in order at the
 //! first signal, and at once at the second: 130 after INT, 143 after TERM, 129 after HUP.
@@ -30,8 +30,12 @@ enum Command {
     Train(command::train::TrainArgs),
     /// Compute metrics of a trained detector on labelled test images
     Evaluate(command::evaluate::EvaluateArgs),
+    /// Write one page on a run: what was trained on what, thresholds, figures, curves, pictures
+    Report(command::report::ReportArgs),
     /// Fetch the weights of a pretrained network, once for all commands
     Download(command::download::DownloadArgs),
+    /// Write what of a run detects to one small file, to be copied elsewhere
+    ExportRun(command::export_run::ExportRunArgs),
     /// Score images: write anomaly maps, scores and verdicts
     Predict(command::predict::PredictArgs),
 }
@@ -72,6 +76,8 @@ fn main() -> ExitCode {
         Command::Simulate(args) => command::simulate::run(&args).map(done),
         Command::Train(args) => command::train::run(&args),
         Command::Evaluate(args) => command::evaluate::run(&args).map(done),
+        Command::Report(args) => command::report::run(&args).map(done),
+        Command::ExportRun(args) => command::export_run::run(&args).map(done),
         Command::Predict(args) => command::predict::run(&args),
     };
     match outcome {

@@ -254,6 +254,7 @@ fn main() -> Result<()> {
         &Published::load()?,
         Finished {
             methods: &methods,
+            columns: &[],
             categories: &categories,
             bendable: &[],
             seeds: 1,

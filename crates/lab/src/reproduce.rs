@@ -246,9 +246,16 @@ fn build_table(
         .filter(|category| plan.data.is_mvtec(category))
         .cloned()
         .collect();
+    // Settings that were good enough for the cells are good enough here.
+    let column = |&method: &Method| match plan.experiment(method, 0, 0) {
+        Ok((experiment, _)) => experiment.column(),
+        Err(_) => method.to_string(),
+    };
+    let columns: Vec<String> = methods.iter().map(column).collect();
     let (results, simulated) = (done.results(), done.simulated());
     let finished = Finished {
         methods,
+        columns: &columns,
         categories: &plan.categories,
         seeds: plan.seeds,
         bendable: &bendable,

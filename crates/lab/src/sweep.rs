@@ -179,6 +179,7 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         label: job.label(),
         device: training::default_device(),
         resume: true,
+        model: false, // a cell does not travel
         ..TrainOptions::default()
     };
     let report = training::train(experiment, job.category, job.textures.clone(), &job.dir, &options)?;

@@ -105,24 +105,18 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
     let (seconds, bytes, basis) = match &experiment.settings {
         MethodSettings::PatchCore(settings) => {
             let group = &settings.patchcore;
-            let squares = group
-                .sides()
-                .into_iter()
-                .map(|side| (f64::from(side) / 224.0).powi(2));
-            let multiplications = multiplications(group.backbone) * squares.sum::<f64>();
-            let places = group
-                .places()
-                .into_iter()
-                .map(|places| images as f64 * places as f64);
+            let square = |&side: &u32| (f64::from(side) / 224.0).powi(2);
+            let squares: f64 = group.sides().iter().map(square).sum();
+            let multiplications = multiplications(group.backbone) * squares;
             let speed = speeds.convolution(128)?;
             let features = images as f64 * multiplications / speed;
             let (mut patches, mut choice, mut search) = (0.0, 0.0, 0.0);
-            for places in places {
+            for places in group.places() {
+                let places = images as f64 * places as f64;
                 let picks = places * group.coreset_ratio;
                 patches += places;
                 choice += places * picks * speeds.choice(group.projection)?;
-                // Many images are compared with the others.
-                let left_out = places * (patchcore::LEFT_OUT.min(images)) as f64 / images as f64;
+                let left_out = places * patchcore::LEFT_OUT.min(images) as f64 / images as f64;
                 search += left_out * picks * group.embedding as f64 / speed;
             }
             let vectors = patches * (1.0 + group.coreset_ratio) * group.embedding as f64 * 4.0

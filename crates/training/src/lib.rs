@@ -44,8 +44,10 @@
 
 #![forbid(unsafe_code)]
 
+mod additions;
 pub mod decision;
 mod device;
+mod drift;
 mod error;
 pub mod estimate;
 mod evaluate;
@@ -60,16 +62,20 @@ mod run_files;
 mod scorer;
 pub mod settings;
 
+pub use additions::{Added, add_normals};
 pub use decision::{Decision, Found, Rule, Verdict};
 pub use device::{default_device, gpu_available};
+pub use drift::Drift;
 pub use error::{Result, TrainingError};
 pub use evaluate::{
     EvaluateOptions, Evaluation, ImageResult, Judged, OfType, Oracle, Resampled, Wrong, evaluate,
     evaluate_each, evaluate_set, evaluate_with,
 };
 pub use experiment::{Experiment, MethodSettings, Overrides};
-pub use fit::{ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_with};
-pub use methods::Method;
+pub use fit::{
+    ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_from, train_with,
+};
+pub use methods::{Continuation, Method};
 pub use product::Product;
 pub use profile::Profile;
 pub use recipe::Recipe;

@@ -16,7 +16,10 @@ use crate::decision::{Decision, Rule, Verdict};
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
-use crate::fit::{Calibrated, DataDigests, Header, Places, read_checkpoint};
+use crate::fit::{
+    Addition, Calibrated, DataDigests, Header, Places, Predecessor, read_checkpoint, write_checkpoint,
+};
+use crate::recipe::Recipe;
 use crate::run_files::RunFiles;
 
 /// A run that was trained, at least up to its first checkpoint.
@@ -44,7 +47,7 @@ pub struct Scored {
 }
 
 impl Run {
-    /// Opens a run, by its directory or by its checkpoint alone, on the [default device](crate::default_device).
+    /// Opens a run, by its directory or by its checkpoint or model alone, on the [default device](crate::default_device).
     ///
     /// # Errors
     /// If there is no checkpoint, or it is damaged.
@@ -135,21 +138,67 @@ impl Run {
             log::info!("this processor has no instructions for bfloat16: detecting in f32");
         }
         let _precision = precision.scope();
-        let detector = || {
-            let mut recipe = self
-                .experiment
-                .settings
-                .assembly()
-                .recipe(&self.experiment.frame(), &self.device)?;
-            recipe.restore_weights(&self.tensors)?;
-            recipe.detector()
-        };
-        detector().map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))
+        let detector = self.recipe()?.detector();
+        detector.map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))
+    }
+
+    /// Everything in the checkpoint but its tensors.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Normal images that were added after the training, the first addition first.
+    pub fn additions(&self) -> &[Addition] {
+        &self.header.additions
     }
 
     /// What tells the state of this run from that of any other: SHA-256 of its tensors.
     pub fn identity(&self) -> &str {
         self.header.digest()
+    }
+
+    /// The recipe with the weights of the checkpoint.
+    pub(crate) fn recipe(&self) -> Result<Box<dyn Recipe>> {
+        let recipe = || {
+            let method = self.experiment.settings.assembly();
+            let mut recipe = method.recipe(&self.experiment.frame(), &self.device)?;
+            recipe.restore_weights(&self.tensors)?;
+            Ok(recipe)
+        };
+        recipe().map_err(|error: TrainingError| TrainingError::checkpoint(&self.file, error.to_string()))
+    }
+
+    /// The weights that a training could begin with.
+    pub(crate) fn weights(&self) -> Result<HashMap<String, Tensor>> {
+        match self.recipe()?.weights()? {
+            Some(weights) => Ok(weights.into_iter().collect()),
+            None => Err(TrainingError::checkpoint(
+                &self.file,
+                format!(
+                    "{} has no weights that a training could begin with",
+                    self.experiment.method
+                ),
+            )),
+        }
+    }
+
+    /// The run whose weights this one began with, and what has changed since.
+    pub fn predecessor(&self) -> Option<&Predecessor> {
+        self.header.predecessor.as_ref()
+    }
+
+    /// Writes what detects to a file that [`open`](Self::open) takes: settings, weights, calibration and looks, without what only
+    /// going on needs. Of methods of which nothing can be left out it is the checkpoint again.
+    ///
+    /// # Errors
+    /// If the weights do not fit the settings, or the file cannot be written.
+    pub fn export(&self, file: &Path) -> Result<()> {
+        let weights = self.recipe()?.weights()?;
+        if let Some(weights) = weights {
+            return write_checkpoint(file, &self.header.travelling(), &weights);
+        }
+        let all: Vec<(String, Tensor)> = self.tensors.clone().into_iter().collect();
+        write_checkpoint(file, &self.header, &all)
     }
 
     /// Precision of the run's convolutions.
@@ -183,6 +232,16 @@ impl Run {
         self.header.step
     }
 
+    /// Lengths of the training, in steps, before it was extended; the earliest first.
+    pub fn extended(&self) -> &[u64] {
+        &self.header.extended
+    }
+
+    /// Whether the file holds what detects alone, so that the training cannot go on from it.
+    pub fn detects_only(&self) -> bool {
+        self.header.detects_only
+    }
+
     /// Steps of the whole training.
     pub fn total_steps(&self) -> u64 {
         self.header.total_steps
@@ -209,7 +268,7 @@ impl Run {
     }
 }
 
-/// The checkpoint of a run's directory, or the checkpoint itself.
+/// The checkpoint of a run's directory, or its model where that is all there is; or the file itself.
 fn checkpoint_of(path: &Path) -> Result<PathBuf> {
     let fault = |fault: &str| TrainingError::RunDirectory {
         path: path.to_path_buf(),
@@ -221,7 +280,11 @@ fn checkpoint_of(path: &Path) -> Result<PathBuf> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(fault("does not exist")),
         Err(error) => return Err(TrainingError::io(path)(error)),
     }
-    let file = RunFiles::new(path).checkpoint();
+    let files = RunFiles::new(path);
+    let file = match files.checkpoint().exists() || !files.model().exists() {
+        true => files.checkpoint(),
+        false => files.model(),
+    };
     match fs::metadata(&file) {
         Ok(data) if data.is_file() => Ok(file),
         Ok(_) => Err(fault("its checkpoint.safetensors is no file")),

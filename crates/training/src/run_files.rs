@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! RUN/checkpoint.safetensors   everything a run needs to go on, to detect and to judge: settings, weights, threshold
+//! RUN/model.safetensors        the same without what only going on needs (moments of the optimizer), after the last step; methods
+//!                              of which nothing can be left out have none
 //! RUN/config.toml              the settings, for people
 //! RUN/metrics.jsonl            losses
 //! RUN/skipped.txt              images that could not be read and were left out, if there are any
 //! RUN/panels/step-000100.png   what the networks saw and said
 //! ```
 //!
-//! The checkpoint alone, copied to another machine, is a run that detects.
+//! The model or the checkpoint alone, copied to another machine, is a run that detects.
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +38,10 @@ impl RunFiles {
     /// `checkpoint.safetensors`.
     pub fn checkpoint(&self) -> PathBuf {
         self.root.join("checkpoint.safetensors")
+    }
+    /// `model.safetensors`.
+    pub fn model(&self) -> PathBuf {
+        self.root.join("model.safetensors")
     }
     /// `metrics.jsonl`.
     pub fn metrics(&self) -> PathBuf {

@@ -102,13 +102,13 @@ fn the_average_is_that_of_the_last_steps_weights_and_statistics() {
         (Some(0.5), [0.25, 0.25, 0.5]),
     ] {
         let (_, states) = states(Average { share: 0.5, decay }, 6);
-        assert!(!states[2].contains_key("average.count"));
+        assert!(!states[2].contains_key("average.begun"));
         let last = &states[5];
-        assert_eq!(last["average.count"].to_scalar::<i64>().unwrap(), 3);
+        assert_eq!(last["average.begun"].to_scalar::<i64>().unwrap(), 3);
         let mut compared = 0;
         for (name, average) in last.iter().filter_map(|(name, tensor)| {
             let name = name.strip_prefix("average.")?;
-            let weighed = !name.ends_with("num_batches_tracked") && name != "count";
+            let weighed = !name.ends_with("num_batches_tracked") && name != "begun";
             weighed.then_some((name, tensor))
         }) {
             let steps: Vec<Vec<f32>> = states[3..].iter().map(|state| numbers(&state[name])).collect();

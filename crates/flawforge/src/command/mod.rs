@@ -3,11 +3,13 @@
 pub(crate) mod check;
 pub(crate) mod download;
 pub(crate) mod evaluate;
+pub(crate) mod export_run;
 pub(crate) mod facts;
 pub(crate) mod html;
 pub(crate) mod inventory;
 pub(crate) mod output;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod select;
 pub(crate) mod signals;
 pub(crate) mod simulate;

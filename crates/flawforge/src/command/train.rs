@@ -1,12 +1,14 @@
 //! `flawforge train`: a run on the normal images of a category.
 
+mod from;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use flawforge::datasets::{Limits, counted};
 use flawforge::files;
@@ -14,10 +16,9 @@ use flawforge::ops::Precision;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
 use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
-use flawforge::training::settings::Length;
 use flawforge::training::{
-    Experiment, Method, MethodSettings, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport,
-    gpu_available, train,
+    Experiment, Method, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport, gpu_available,
+    train,
 };
 use flawforge::weights;
 
@@ -57,7 +58,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
     /// Share of normal images held out for the decision threshold, 0 to 0.5 [default: a tenth, at least 20; where that is more
-    /// than a fifth of them, four short trainings score each image unseen; forge scores its images unseen anyway]
+    /// than a fifth of them, four short trainings score each image unseen; forge and patchcore score theirs unseen anyway]
     #[arg(long, value_name = "SHARE")]
     held_out: Option<f64>,
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]
@@ -67,9 +68,18 @@ pub(crate) struct TrainArgs {
     /// changes no result
     #[arg(long, value_name = "MIB", default_value_t = default_memory())]
     image_memory: u64,
+    /// Go on from this finished run with further normal images, as a new run: of forge and patchcore, whose memory banks they are
+    /// added to in seconds
+    #[arg(long, value_name = "RUN")]
+    from: Option<PathBuf>,
     /// Continue the run in RUN from its last checkpoint, with the settings, images and textures stored there
     #[arg(long)]
     resume: bool,
+    /// Train the finished run in RUN by N steps more, on the images and textures stored there; the learning rate goes on as that
+    /// of the longer training
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all =
+        ["steps", "method", "profile", "config", "backbone", "backbone_init", "seed", "held_out", "precision"])]
+    extend: Option<u64>,
 }
 
 /// What the machine can do in minutes. Forge takes seconds under any profile, and `paper` scores at the size of the papers.
@@ -123,13 +133,24 @@ impl TrainArgs {
             Err(fault) if matches!(fault.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
             Err(fault) => return Err(fault).with_context(|| self.out.display().to_string()),
         };
-        if there && !self.resume {
+        let go_on = self.resume || self.extend.is_some();
+        if there && !go_on {
             bail!(
                 "run {}: already holds a run; resume it or choose another directory",
                 self.out.display()
             );
         }
-        if self.resume && !there {
+        if go_on && !there {
+            let model = RunFiles::new(&self.out).model();
+            if model.exists() {
+                bail!(
+                    "{}: it holds what detects, without the optimizer's moments; only the run's checkpoint.safetensors goes on",
+                    model.display()
+                );
+            }
+            if self.extend.is_some() {
+                bail!("{}: holds no run to extend", self.out.display());
+            }
             if self.normals.category.is_empty() {
                 bail!("{}: holds no run to continue", self.out.display());
             }
@@ -182,15 +203,19 @@ impl TrainArgs {
             let calibration = &mut experiment.calibration;
             (calibration.held_out, calibration.fewest, calibration.folds) = (share, 0, 0);
         }
-        if let Some(steps) = self.steps {
-            match &mut experiment.settings {
-                MethodSettings::Draem(settings) => settings.schedule.length = Length::Steps(steps),
-                MethodSettings::Nsa(settings) => settings.schedule.length = Length::Steps(steps),
-                _ => bail!(
-                    "--steps is not for {}: it passes over the images once",
+        let added = self.extend.and_then(|more| Some(earlier?.total_steps() + more));
+        if let Some(steps) = self.steps.or(added) {
+            let option = if self.steps.is_some() {
+                "--steps"
+            } else {
+                "--extend"
+            };
+            experiment = experiment.with_steps(steps).map_err(|_| {
+                anyhow!(
+                    "{option} is not for {}: it passes over the images once",
                     experiment.method
-                ),
-            }
+                )
+            })?;
         }
         if let Some(precision) = self.precision {
             let settings = experiment.settings.draem_mut();
@@ -246,6 +271,9 @@ impl TrainArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
+    if let Some(from) = &args.from {
+        return from::run(args, from);
+    }
     let signals = Signals::listen()?;
     files::check_free(&args.out)?;
     let earlier = args.earlier()?;
@@ -273,6 +301,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let options = TrainOptions {
         resume: args.resume,
         stop: Some(signals.flag()),
+        extend: args.extend.is_some(),
         places: Some(Places {
             images: category.place(),
             textures: textures.place()?,
@@ -304,20 +333,18 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let report = train(&experiment, &images, textures, &args.out, &options)?;
     tell(&report, Rule::of(&experiment.calibration), args)?;
     if report.stopped {
-        tell_stopped(&report, args, experiment.method);
+        tell_stopped(&report, args);
         return Ok(signals.code());
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// How to go on after a signal.
-fn tell_stopped(report: &TrainReport, args: &TrainArgs, method: Method) {
+fn tell_stopped(report: &TrainReport, args: &TrainArgs) {
     let out = args.out.display();
     let (step, total) = (report.steps, report.total_steps);
     if !RunFiles::new(&args.out).checkpoint().exists() {
-        log::warn!(
-            "{out}: stopped by a signal at step {step} of {total}; nothing is kept of {method} before its end: train again"
-        );
+        log::warn!("{out}: stopped by a signal before the first step; train again");
     } else if step < total {
         log::warn!(
             "{out}: stopped by a signal at step {step} of {total}, saved; `flawforge train --out {out} --resume` goes on"

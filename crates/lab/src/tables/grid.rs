@@ -52,6 +52,8 @@ pub struct Grid {
     pub quantities: Vec<String>,
     /// Methods in column order.
     pub methods: Vec<Method>,
+    /// What stands over their columns.
+    pub columns: Vec<String>,
     /// Rows in order, the average among them.
     pub rows: Vec<String>,
     /// All entries.
@@ -137,6 +139,7 @@ impl Grid {
             row_heading: rows.heading,
             quantities: quantities.iter().map(|quantity| quantity.name()).collect(),
             methods: methods.to_vec(),
+            columns: methods.iter().map(Method::to_string).collect(),
             rows: names,
             entries,
             printed,
@@ -152,8 +155,8 @@ impl Grid {
     pub(super) fn markdown(&self) -> String {
         let beside = self.printed.is_some();
         let mut text = format!("| {} |", self.row_heading);
-        for method in &self.methods {
-            let _ = write!(text, " {method} |{}", if beside { " paper |" } else { "" });
+        for column in &self.columns {
+            let _ = write!(text, " {column} |{}", if beside { " paper |" } else { "" });
         }
         text.push_str("\n|---|");
         text.push_str(&"---|".repeat(self.methods.len() * if beside { 2 } else { 1 }));

@@ -74,6 +74,9 @@ impl PaperTable {
 pub struct Finished<'a> {
     /// The methods to show, in the order of the columns.
     pub methods: &'a [Method],
+    /// What stands over their columns: the names of the methods, with settings that make other methods of them; empty for the
+    /// names alone.
+    pub columns: &'a [String],
     /// The categories, in the order of the rows.
     pub categories: &'a [String],
     /// Of them, those whose selection has near-distribution anomalies.
@@ -106,12 +109,17 @@ pub fn build(table: PaperTable, published: &Published, finished: Finished<'_>) -
         .cloned()
         .collect();
     let planned = finished.methods.len() * finished.categories.len() * finished.seeds as usize;
-    let (grids, there) = match table {
+    let (mut grids, there) = match table {
         PaperTable::Three => (on_simulated(published, &finished, &simulated), simulated.len()),
         PaperTable::One | PaperTable::Two | PaperTable::Four => {
             (on_test_images(table, published, &finished, &cells), cells.len())
         }
     };
+    if finished.columns.len() == finished.methods.len() {
+        for grid in &mut grids {
+            grid.columns = finished.columns.to_vec();
+        }
+    }
     Table {
         name: table.name(),
         title: table.title(),
@@ -262,6 +270,7 @@ mod tests {
     ) -> Finished<'a> {
         Finished {
             methods,
+            columns: &[],
             categories,
             seeds: 2,
             bendable: &[],
@@ -335,6 +344,21 @@ mod tests {
         assert_eq!(rows[1][at("paper_pixel_auroc")], "98.60");
         assert_eq!(rows[1][at("paper_pixel_auroc_mark")], "corrected");
         assert!(rows.iter().all(|row| row.len() == header.len()));
+    }
+
+    #[test]
+    fn a_column_says_which_network_it_is_of() {
+        let cells = [result(Method::PatchCore, "bottle", 0, 0.5)];
+        let (methods, categories) = ([Method::PatchCore], ["bottle".to_string()]);
+        let columns = ["patchcore (resnet18; strides 4, 8)".to_string()];
+        let named = Finished {
+            columns: &columns,
+            ..finished(&methods, &categories, &cells)
+        };
+        let markdown = build(PaperTable::Two, &Published::load().unwrap(), named).markdown();
+        let head = "| category | patchcore (resnet18; strides 4, 8) | paper |";
+        assert!(markdown.contains(head), "{markdown}");
+        assert!(markdown.contains("| bottle | 50.0 / 50.0 | 9"), "{markdown}");
     }
 
     #[test]

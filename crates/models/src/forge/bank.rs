@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use flawforge_ops::vectors::Among;
 
 use super::{FeatureMap, Weights};
-use crate::patchcore::{MemoryBank, gaussian_blur};
+use crate::patchcore::{MemoryBank, Patches, gaussian_blur};
 use crate::{AnomalyMap, ModelError};
 
 /// A memory bank at one size of the image, that knows which normal image each of its vectors is of.
@@ -37,6 +37,40 @@ impl SizedBank {
         Ok(Self {
             side,
             weights,
+            origins,
+            bank,
+        })
+    }
+
+    /// The vectors.
+    pub fn memory(&self) -> &MemoryBank {
+        &self.bank
+    }
+
+    /// The vectors of an image's patches, as they are compared.
+    ///
+    /// # Errors
+    /// Maps of another network.
+    pub fn patches(&self, maps: &[FeatureMap]) -> Result<Patches, ModelError> {
+        self.weights.patches(maps)
+    }
+
+    /// The same bank with further vectors, each with the number of its image.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with(&self, vectors: &[f32], origins: &[u32]) -> Result<Self, ModelError> {
+        let bank = self.bank.with(vectors)?;
+        let origins = [self.origins.as_slice(), origins].concat();
+        if bank.len() != origins.len() {
+            return Err(ModelError::Origins {
+                origins: origins.len(),
+                vectors: bank.len(),
+            });
+        }
+        Ok(Self {
+            side: self.side,
+            weights: self.weights.clone(),
             origins,
             bank,
         })
@@ -174,6 +208,17 @@ mod tests {
                 .is_none()
         );
         assert!(bank.distances(&[]).is_err());
+    }
+
+    #[test]
+    fn further_vectors_are_of_further_images() {
+        let more = bank().with(&[7.0], &[9]).expect("a larger bank");
+        assert_eq!((more.len(), &more.origins[..]), (4, &[0, 1, 1, 9][..]));
+        let found = more.distances(&maps(&[3.5])).expect("measured");
+        assert_eq!(found.scores, [0.0]);
+        let without = more.distances_without(9, &maps(&[3.5])).expect("measured");
+        assert_eq!(without.expect("others").scores, [3.0]);
+        assert!(bank().with(&[7.0], &[9, 9]).is_err());
     }
 
     #[test]

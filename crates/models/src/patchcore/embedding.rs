@@ -174,3 +174,88 @@ impl Map {
 fn bin_of(index: usize, length: usize, count: usize) -> Range<usize> {
     index * length / count..((index + 1) * length).div_ceil(count)
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::super::tests::rule;
+    use super::*;
+
+    /// The official steps as they are written: every map unfolded and interpolated, its patches averaged in `size` bins, the vectors of
+    /// all maps one after the other averaged in `size` bins again.
+    fn by_definition(maps: &[Tensor], size: usize) -> Vec<f32> {
+        let (_, height, width, _) = maps[0].dims4().unwrap();
+        let bins = |values: &[f64]| -> Vec<f64> {
+            let count = values.len();
+            let bin = |index: usize| {
+                let range = index * count / size..((index + 1) * count).div_ceil(size);
+                values[range.clone()].iter().sum::<f64>() / range.len() as f64
+            };
+            (0..size).map(bin).collect()
+        };
+        let mut vectors = Vec::new();
+        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+            let mut all = Vec::new();
+            for map in maps {
+                let (_, rows, columns, channels) = map.dims4().unwrap();
+                let values: Vec<f32> = map.flatten_all().unwrap().to_vec1().unwrap();
+                let at = |y: i64, x: i64, channel: usize| {
+                    let inside = (0..rows as i64).contains(&y) && (0..columns as i64).contains(&x);
+                    let place = (y * columns as i64 + x) as usize * channels + channel;
+                    if inside { f64::from(values[place]) } else { 0.0 }
+                };
+                let tap = |place: usize, from: usize, to: usize| {
+                    let there =
+                        ((place as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, (from - 1) as f64);
+                    (
+                        there.floor() as i64,
+                        (there.floor() as i64 + 1).min(from as i64 - 1),
+                        there.fract(),
+                    )
+                };
+                let ((top, bottom, down), (left, right, across)) =
+                    (tap(y, rows, height), tap(x, columns, width));
+                let mut patch = Vec::new();
+                for channel in 0..channels {
+                    for (dy, dx) in (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dy, dx))) {
+                        let upper = at(top + dy, left + dx, channel) * (1.0 - across)
+                            + at(top + dy, right + dx, channel) * across;
+                        let lower = at(bottom + dy, left + dx, channel) * (1.0 - across)
+                            + at(bottom + dy, right + dx, channel) * across;
+                        patch.push(upper * (1.0 - down) + lower * down);
+                    }
+                }
+                all.extend(bins(&patch));
+            }
+            vectors.extend(bins(&all).into_iter().map(|value| value as f32));
+        }
+        vectors
+    }
+
+    #[test]
+    fn one_map_and_three_become_vectors_by_the_same_steps() {
+        let map = |side: usize, channels: usize, seed| {
+            let values = rule(side * side * channels, seed);
+            Tensor::from_vec(values, (1, side, side, channels), &Device::Cpu).unwrap()
+        };
+        let maps = [map(8, 5, 1), map(4, 7, 2), map(2, 30, 3)];
+        // 32 is no multiple of 3: a number may have shares in two maps.
+        for (count, size) in [(1, 32), (1, 33), (2, 32), (3, 32), (3, 33)] {
+            let maps = &maps[..count];
+            let found = Embedding { size }.patches(maps).unwrap().remove(0);
+            let wanted = by_definition(maps, size);
+            assert_eq!(
+                (found.width, found.height, found.vectors.len()),
+                (8, 8, wanted.len())
+            );
+            for (place, (found, wanted)) in found.vectors.iter().zip(&wanted).enumerate() {
+                assert!(
+                    (found - wanted).abs() < 1e-5,
+                    "{count} maps, {size}, {place}: {found} {wanted}"
+                );
+            }
+        }
+        assert!(Embedding { size: 8 }.patches(&[]).is_err());
+    }
+}

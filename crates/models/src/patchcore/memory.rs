@@ -35,6 +35,16 @@ impl MemoryBank {
         Ok(Self(self.0.on(device)?))
     }
 
+    /// A bank of the same vectors and others behind them, sought on the processor.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with(&self, vectors: &[f32]) -> Result<Self, ModelError> {
+        let mut all = self.0.vectors().to_vec();
+        all.extend_from_slice(vectors);
+        Self::new(&all, self.length())
+    }
+
     /// The bank of a tensor (vectors, length).
     ///
     /// # Errors

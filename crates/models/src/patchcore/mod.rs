@@ -20,6 +20,7 @@ mod scoring;
 mod smoothing;
 #[cfg(test)]
 mod tests;
+mod uncovered;
 
 pub use coreset::Coreset;
 pub use detector::{PatchCore, SizeBank, patches};
@@ -28,3 +29,4 @@ pub use extractor::{COARSE, FeatureExtractor, LiteStages, OFFICIAL_STRIDES, STRI
 pub use memory::MemoryBank;
 pub use scoring::{Compared, Scoring};
 pub use smoothing::gaussian_blur;
+pub use uncovered::Uncovered;

@@ -50,6 +50,20 @@ pub fn mean_distances(vectors: &[f32], length: usize, to: &[usize]) -> Vec<f32> 
 /// # Panics
 /// When the lengths do not fit together.
 pub fn farthest_first(vectors: &[f32], length: usize, distances: &mut [f32], picks: usize) -> Vec<usize> {
+    farthest_beyond(vectors, length, distances, picks, 0.0)
+}
+
+/// As [`farthest_first`], only as long as some vector is farther than `radius` from all chosen ones.
+///
+/// # Panics
+/// As [`farthest_first`].
+pub fn farthest_beyond(
+    vectors: &[f32],
+    length: usize,
+    distances: &mut [f32],
+    picks: usize,
+    radius: f32,
+) -> Vec<usize> {
     assert!(length > 0 && vectors.len() == distances.len() * length, "lengths");
     let isa = Isa::detect();
     let mut centers = Centers::new(length);
@@ -60,7 +74,7 @@ pub fn farthest_first(vectors: &[f32], length: usize, distances: &mut [f32], pic
     while chosen.len() < picks {
         let maximum = largest(isa, &maxima);
         // Distances that are no numbers end it too.
-        if maximum.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) {
+        if maximum.partial_cmp(&radius) != Some(std::cmp::Ordering::Greater) {
             break;
         }
         let run = position(isa, &maxima, maximum);

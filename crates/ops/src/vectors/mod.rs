@@ -13,6 +13,6 @@ mod selection;
 mod tests;
 
 pub use bank::{Among, Bank, Neighbor};
-pub use farthest::{farthest_first, mean_distances};
+pub use farthest::{farthest_beyond, farthest_first, mean_distances};
 pub use panels::Panels;
 pub use selection::Selection;

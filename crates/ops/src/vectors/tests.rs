@@ -1,6 +1,6 @@
 //! Vectors against the definitions, in f64 and one pair at a time.
 
-use super::{Bank, Panels, farthest_first, mean_distances};
+use super::{Bank, Panels, farthest_beyond, farthest_first, mean_distances};
 use crate::cpu::Isa;
 
 /// Numbers by rule, in [-1, 1).
@@ -209,6 +209,29 @@ fn the_selection_ends_when_nothing_is_left_to_cover() {
     chosen.sort_unstable();
     chosen.dedup_by_key(|index| *index % 4);
     assert!(chosen.len() <= 4 && chosen.len() >= 3, "{chosen:?}");
+}
+
+#[test]
+fn the_selection_ends_when_all_are_within_the_radius() {
+    let (length, count, radius) = (5, 400, 0.9f32);
+    let vectors = numbers(count * length, 13);
+    let mut distances = vec![10.0; count];
+    let chosen = farthest_beyond(&vectors, length, &mut distances, count, radius);
+    assert!(chosen.len() > 3 && chosen.len() < count / 2, "{}", chosen.len());
+    let vector = |index: usize| &vectors[index * length..][..length];
+    let near = |index: usize, centers: &[usize]| {
+        let squares = centers
+            .iter()
+            .map(|&center| squared(vector(index), vector(center)));
+        squares.fold(f64::INFINITY, f64::min).sqrt()
+    };
+    assert!((0..count).all(|index| near(index, &chosen) <= f64::from(radius) + 1e-6));
+    // None of them was needless when it was chosen, and they are the first of the whole selection.
+    for (place, &index) in chosen.iter().enumerate().skip(1) {
+        assert!(near(index, &chosen[..place]) > f64::from(radius) - 1e-6);
+    }
+    let all = farthest_first(&vectors, length, &mut vec![10.0; count], count);
+    assert_eq!(all[..chosen.len()], chosen);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::methods::backbone::{Backbone, Weights};
 use crate::methods::{Assembly, Method, draem, forge, nsa, patchcore};
 use crate::product::Product;
 use crate::profile::Profile;
+use crate::settings::Schedule;
 
 /// The one place that tells methods apart: a row a family, with its settings, its budget in a profile, and its methods.
 macro_rules! families {
@@ -71,6 +72,15 @@ impl MethodSettings {
     pub fn draem_mut(&mut self) -> Option<&mut draem::Settings> {
         match self {
             Self::Draem(settings) => Some(settings),
+            _ => None,
+        }
+    }
+
+    /// The schedule, to be changed, of methods that learn by gradients.
+    pub fn schedule_mut(&mut self) -> Option<&mut Schedule> {
+        match self {
+            Self::Draem(settings) => Some(&mut settings.schedule),
+            Self::Nsa(settings) => Some(&mut settings.schedule),
             _ => None,
         }
     }

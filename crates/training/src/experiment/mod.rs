@@ -8,15 +8,19 @@ pub use method_settings::MethodSettings;
 pub use overrides::Overrides;
 pub(crate) use overrides::differences;
 
+use std::sync::Arc;
+
+use flawforge_augment::{Simulation, TextureSource};
+use flawforge_datasets::Category;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, TrainingError};
-use crate::methods::{Frame, Method};
+use crate::methods::{Continuation, Data, Frame, Method, NormalImages};
 use crate::product::Product;
 use crate::profile::Profile;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
-use crate::settings::{Calibration, Evaluated, Intervals};
+use crate::settings::{Calibration, Evaluated, Intervals, Length, Schedule, WarmStart};
 
 /// Counts changes of the code that give other numbers from the same settings. It is part of every hash, so that older cells
 /// run again after such a change.
@@ -50,6 +54,9 @@ pub struct Experiment {
     pub calibration: Calibration,
     /// Intervals.
     pub every: Intervals,
+    /// That the training begins with what another run has learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_start: Option<WarmStart>,
     /// The method's own settings.
     #[serde(flatten)]
     pub settings: MethodSettings,
@@ -71,6 +78,7 @@ impl Experiment {
             evaluation: Evaluated::default(),
             calibration: Calibration::default(),
             every: profile.every.clone(),
+            warm_start: None,
             settings: MethodSettings::new(method, profile, product)?,
         };
         experiment
@@ -104,6 +112,9 @@ impl Experiment {
         self.calibration.check()?;
         between("every.log", self.every.log as f64, 1.0, f64::MAX)?;
         between("every.checkpoint", self.every.checkpoint as f64, 1.0, f64::MAX)?;
+        if let Some(warm) = &self.warm_start {
+            warm.check()?;
+        }
         self.settings.assembly().check(&self.frame())
     }
 
@@ -114,12 +125,50 @@ impl Experiment {
 
     /// Steps of a training on `images` images (before any are held out).
     pub fn steps(&self, images: usize) -> u64 {
-        self.settings.assembly().steps(images)
+        match &self.warm_start {
+            Some(warm) => warm.steps,
+            None => self.settings.assembly().steps(images),
+        }
+    }
+
+    /// How the learning rate goes; of methods that learn by gradients.
+    pub(crate) fn schedule(&self) -> Option<Schedule> {
+        let mut schedule = self.settings.assembly().schedule()?.clone();
+        if let Some(warm) = &self.warm_start {
+            schedule.learning_rate *= warm.rate;
+            schedule.floor = schedule.floor.min(schedule.learning_rate);
+            schedule.length = Length::Steps(warm.steps);
+        }
+        Some(schedule)
+    }
+
+    /// The same experiment with so many steps.
+    ///
+    /// # Errors
+    /// For methods that pass over their images once.
+    pub fn with_steps(&self, steps: u64) -> Result<Self> {
+        let mut longer = self.clone();
+        match longer.settings.schedule_mut() {
+            Some(_) if longer.warm_start.is_some() => {
+                longer.warm_start.iter_mut().for_each(|warm| warm.steps = steps);
+            }
+            Some(schedule) => schedule.length = Length::Steps(steps),
+            None => {
+                let message = format!("is not for {}: it passes over the images once", self.method);
+                return Err(TrainingError::setting("schedule.length", message));
+            }
+        }
+        Ok(longer)
     }
 
     /// Images as the method wants them, and the size of their ground-truth masks.
     pub fn loading(&self) -> flawforge_datasets::Loading {
         self.settings.assembly().loading(self.image_size)
+    }
+
+    /// How a finished run of it goes on with further normal images.
+    pub fn continuation(&self) -> Continuation {
+        self.settings.assembly().continuation()
     }
 
     /// The method's name at the head of its column in a table, with the settings behind it that make another method of it:
@@ -139,6 +188,20 @@ impl Experiment {
     /// Calibrates for [verdicts that count](Calibration::for_use), rather than for a table of metrics.
     pub fn calibrate_for_use(&mut self) {
         self.calibration = Calibration::for_use(self.leaves_one_out());
+    }
+
+    /// Anomalies as those that the decision threshold is tried on, one in every sample that the simulation has a place for.
+    pub fn anomalies(&self, category: &Category, textures: Arc<dyn TextureSource>) -> Simulation {
+        let data = Data {
+            category,
+            textures,
+            pools: Vec::new(),
+            normals: NormalImages::new(&category.train).map(Arc::new),
+        };
+        Simulation {
+            p_clean: 0.0,
+            ..self.settings.assembly().calibration(&data)
+        }
     }
 
     /// What a person should know before a training on so many images, in sentences: what memory forbids, for example.

@@ -8,7 +8,7 @@ use super::{Experiment, MethodSettings};
 use crate::error::{Result, TrainingError};
 use crate::methods::Method;
 use crate::profile::one_line;
-use crate::settings::{Calibration, Evaluated, Intervals};
+use crate::settings::{Calibration, Evaluated, Intervals, WarmStart};
 
 /// The fields that every method has, and all others, which its method reads.
 #[derive(Deserialize)]
@@ -22,6 +22,8 @@ pub(super) struct Text {
     evaluation: Evaluated,
     calibration: Calibration,
     every: Intervals,
+    #[serde(default)]
+    warm_start: Option<WarmStart>,
     #[serde(flatten)]
     others: toml::Table,
 }
@@ -42,6 +44,7 @@ impl TryFrom<Text> for Experiment {
             evaluation: text.evaluation,
             calibration: text.calibration,
             every: text.every,
+            warm_start: text.warm_start,
         })
     }
 }

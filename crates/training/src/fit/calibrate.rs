@@ -99,30 +99,54 @@ pub(super) fn calibrate(
     if picked.is_empty() {
         return Ok(None);
     }
-    let batch = experiment.evaluation.batch.max(1);
-    let mut scores = Vec::new();
-    if unseen.is_empty() {
-        for chunk in picked.chunks(batch) {
-            let mut shown = Vec::with_capacity(chunk.len());
-            for &place in chunk {
-                let pixels = images[place].image()?.into_owned();
-                shown.push((pixels, unscored(&images[place])));
-            }
-            scores.extend(scored(detector, shown)?);
+    let mut scores = match unseen.is_empty() {
+        true => normal_scores(experiment, detector, images, &picked)?,
+        false => Vec::with_capacity(unseen.len()),
+    };
+    scores.extend(unseen.iter().filter_map(|one| {
+        Some(CalibrationScore {
+            score: one.score,
+            pixel: one.pixel,
+            ..unscored(images.get(one.place)?)
+        })
+    }));
+    scores.extend(anomaly_scores(experiment, detector, simulation, images, &picked)?);
+    Ok((!scores.iter().all(|one| one.kind.is_some())).then_some(Calibrated { origin, scores }))
+}
+
+/// What a detector says of some of the images.
+pub(super) fn normal_scores(
+    experiment: &Experiment,
+    detector: &dyn Detector,
+    images: &[TrainImage],
+    picked: &[usize],
+) -> Result<Vec<CalibrationScore>> {
+    let mut scores = Vec::with_capacity(picked.len());
+    for chunk in picked.chunks(experiment.evaluation.batch.max(1)) {
+        let mut shown = Vec::with_capacity(chunk.len());
+        for &place in chunk {
+            let pixels = images[place].image()?.into_owned();
+            shown.push((pixels, unscored(&images[place])));
         }
-    } else {
-        scores.extend(unseen.iter().filter_map(|one| {
-            Some(CalibrationScore {
-                score: one.score,
-                pixel: one.pixel,
-                ..unscored(images.get(one.place)?)
-            })
-        }));
+        scores.extend(scored(detector, shown)?);
     }
+    Ok(scores)
+}
+
+/// What it says of anomalies that are simulated on them: as many as the settings want, at least one an image.
+pub(super) fn anomaly_scores(
+    experiment: &Experiment,
+    detector: &dyn Detector,
+    simulation: &Simulation,
+    images: &[TrainImage],
+    picked: &[usize],
+) -> Result<Vec<CalibrationScore>> {
+    let batch = experiment.evaluation.batch.max(1);
     let simulation = Simulation {
         p_clean: 0.0,
         ..simulation.clone()
     };
+    let mut scores = Vec::new();
     let anomalies = experiment.calibration.anomalies.max(picked.len());
     let mut shown = Vec::with_capacity(batch);
     let mut made = 0;
@@ -152,7 +176,7 @@ pub(super) fn calibrate(
         }
     }
     scores.extend(scored(detector, shown)?);
-    Ok((!scores.iter().all(|one| one.kind.is_some())).then_some(Calibrated { origin, scores }))
+    Ok(scores)
 }
 
 fn unscored(normal: &TrainImage) -> CalibrationScore {

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::RunPlan;
 use super::calibrate::Calibrated;
 use super::journal::Interval;
+use super::warm_start::Predecessor;
 use crate::error::{Result, TrainingError};
 use crate::experiment::differences;
 use crate::recipe::Recipe;
@@ -45,6 +46,59 @@ pub struct DataDigests {
     pub scale: PixelScale,
 }
 
+impl DataDigests {
+    /// In what `now` differs.
+    fn differences(&self, now: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.images != now.images {
+            found.push(self.other_images(now));
+        }
+        if self.scale != now.scale {
+            found.push("the scale of images with more than 8 bits has changed".to_owned());
+        }
+        if self.textures != now.textures {
+            found.push("the textures have changed".to_owned());
+        }
+        found
+    }
+
+    /// How the images differ, as far as digests tell.
+    fn other_images(&self, now: &Self) -> String {
+        if self.each.is_empty() {
+            return "the training images have changed".to_owned(); // runs of earlier versions
+        }
+        let (new, gone) = (beyond(&now.each, &self.each), beyond(&self.each, &now.each));
+        let images = |count: usize| match count {
+            1 => "1 image".to_owned(),
+            count => format!("{count} images"),
+        };
+        let all = self.each.len();
+        let how = match (new, gone) {
+            (0, 0) => "the same pictures have other names or another order".to_owned(),
+            (new, 0) => format!("{} beside the {all} of before", images(new)),
+            (0, gone) => format!("{} of {all} missing", images(gone)),
+            (new, gone) => format!("{} new, {} of {all} missing", images(new), images(gone)),
+        };
+        format!("the training images have changed ({how})")
+    }
+}
+
+/// How many of `these` are not among `others`, each of which counts once.
+fn beyond(these: &[String], others: &[String]) -> usize {
+    let mut left: HashMap<&str, usize> = HashMap::new();
+    for digest in others {
+        *left.entry(digest).or_default() += 1;
+    }
+    let is_new = |digest: &&String| match left.get_mut(digest.as_str()) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    };
+    these.iter().filter(is_new).count()
+}
+
 /// Where images and textures came from, as the program that trained calls them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Places {
@@ -55,6 +109,21 @@ pub struct Places {
     /// Images that could not be read and were left out, each with what is wrong with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
+}
+
+/// Normal images that were added to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addition {
+    /// The checkpoint of the run that they were added to.
+    pub run: String,
+    /// SHA-256 of its tensors.
+    pub tensors: String,
+    /// Where the images came from.
+    pub place: String,
+    /// Names of those that were added.
+    pub images: Vec<String>,
+    /// How many the run knew already.
+    pub known: usize,
 }
 
 /// Everything in a checkpoint but its tensors.
@@ -78,6 +147,18 @@ pub(crate) struct Header {
     /// What thresholds are found on, after the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) calibrated: Option<Calibrated>,
+    /// Images that were added after the training, the first addition first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) additions: Vec<Addition>,
+    /// Whether the tensors suffice for detecting, not for going on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) detects_only: bool,
+    /// Lengths of the training before it was extended, in steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) extended: Vec<u64>,
+    /// The run whose weights it began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) predecessor: Option<Predecessor>,
     /// Digest of the tensors.
     digest: String,
 }
@@ -93,28 +174,78 @@ impl Header {
             settings: plan.settings.clone(),
             interval: Interval::default(),
             calibrated: None,
+            additions: Vec::new(),
+            detects_only: false,
+            extended: Vec::new(),
+            predecessor: None,
             digest: String::new(),
         }
     }
 
-    /// SHA-256 of the tensors that it was read with.
+    /// SHA-256 of the tensors, once they are written.
     pub(crate) fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Brings header and recipe to the state of a checkpoint, if it belongs to this very run.
-    pub(super) fn restore(&mut self, path: &Path, recipe: &mut dyn Recipe, device: &Device) -> Result<()> {
+    /// The same for a file that detects and does not go on.
+    pub(crate) fn travelling(&self) -> Self {
+        Self {
+            interval: Interval::default(),
+            detects_only: true,
+            ..self.clone()
+        }
+    }
+
+    /// Brings header and recipe to the state of a checkpoint, if it belongs to this very run; or, where the run is to be
+    /// extended, to a shorter one that is finished.
+    pub(super) fn restore(
+        &mut self,
+        path: &Path,
+        recipe: &mut dyn Recipe,
+        device: &Device,
+        extend: bool,
+    ) -> Result<()> {
         let (mut saved, tensors) = read(path, device)?;
+        let fault = |fault: String| TrainingError::Mismatch {
+            path: path.to_path_buf(),
+            fault,
+        };
+        if !saved.additions.is_empty() {
+            let why = "images were added to it after its training, which cannot be resumed";
+            return Err(fault(why.to_owned()));
+        }
+        if saved.detects_only {
+            return Err(fault(WITHOUT_MOMENTS.to_owned()));
+        }
+        if extend {
+            if saved.step < saved.total_steps {
+                return Err(fault(format!(
+                    "it is not finished (step {} of {}); resume it before it is extended",
+                    saved.step, saved.total_steps
+                )));
+            }
+            if saved.total_steps >= self.total_steps {
+                return Err(fault(format!(
+                    "it has {} steps already, {} are no extension",
+                    saved.total_steps, self.total_steps
+                )));
+            }
+            saved.extended.push(saved.total_steps);
+            saved.total_steps = self.total_steps;
+            saved.calibrated = None;
+            if let Some(predecessor) = &mut saved.predecessor {
+                predecessor.after = None;
+            }
+            for place in LENGTHS {
+                if let (Some(now), Some(then)) =
+                    (self.settings.pointer(place), saved.settings.pointer_mut(place))
+                {
+                    then.clone_from(now);
+                }
+            }
+        }
         let mut found = differences(&self.settings, &saved.settings);
-        if saved.data.images != self.data.images {
-            found.push("the training images have changed".to_owned());
-        }
-        if saved.data.scale != self.data.scale {
-            found.push("the scale of images with more than 8 bits has changed".to_owned());
-        }
-        if saved.data.textures != self.data.textures {
-            found.push("the textures have changed".to_owned());
-        }
+        found.extend(saved.data.differences(&self.data));
         if found.is_empty() && saved.total_steps != self.total_steps {
             found.push(format!(
                 "steps are {}, were {}",
@@ -122,10 +253,7 @@ impl Header {
             ));
         }
         if !found.is_empty() {
-            return Err(TrainingError::Mismatch {
-                path: path.to_path_buf(),
-                fault: found.join(", "),
-            });
+            return Err(fault(found.join(", ")));
         }
         recipe
             .restore(&tensors, saved.step)
@@ -147,6 +275,13 @@ impl Header {
         Ok(())
     }
 }
+
+/// Why a file of what detects does not go on.
+pub(super) const WITHOUT_MOMENTS: &str =
+    "it holds what detects, without the optimizer's moments; only the run's checkpoint.safetensors goes on";
+
+/// Where settings keep the length of a training.
+const LENGTHS: [&str; 2] = ["/schedule/length", "/warm_start/steps"];
 
 struct Raw {
     dtype: Dtype,

@@ -89,9 +89,12 @@ impl CrossFit<'_> {
             batches: method.batches(&frame, &data),
             normals: data.normals.clone(),
         };
-        let share = self.plan.steps as f64 * self.experiment.calibration.fold_steps;
+        // Not those of a warm start: these trainings begin with initial weights.
+        let whole = method.steps(self.data.category.train.len());
+        let share = whole as f64 * self.experiment.calibration.fold_steps;
         let plan = RunPlan {
             steps: (share.round() as u64).max(1),
+            schedule: method.schedule().cloned(),
             ..self.plan.clone()
         };
         let mut recipe = method.recipe(&frame, self.device)?;

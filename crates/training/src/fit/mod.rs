@@ -16,18 +16,22 @@ mod prefetch;
 mod progress;
 mod saving;
 mod session;
+mod warm_start;
 
 pub use calibrate::{Calibrated, CalibrationScore, Origin};
-pub use checkpoint::{DataDigests, Places};
-pub(crate) use checkpoint::{Header, read as read_checkpoint};
+use checkpoint::WITHOUT_MOMENTS;
+pub use checkpoint::{Addition, DataDigests, Places};
+pub(crate) use checkpoint::{Header, read as read_checkpoint, write as write_checkpoint};
 pub use journal::{Line, read_journal};
 pub use pace::spoken;
 pub use plan::RunPlan;
 pub(crate) use prefetch::ahead;
 pub(crate) use progress::Display;
 pub use progress::{ProgressStyle, Sweep};
+pub use warm_start::{Predecessor, Shares, joined};
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,14 +45,16 @@ use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
 use crate::methods::{Checked, Data, NormalImages};
 use crate::recipe::{BatchSource, Recipe, Unseen};
+use crate::run::Run;
 use crate::run_files::RunFiles;
 use crate::settings::Split;
 use calibrate::{Normals, calibrate};
 use cross_fit::CrossFit;
-pub(crate) use plan::hold_out;
-use plan::{check_images, digests};
+pub(crate) use plan::{check_images, hold_out};
+use plan::{digests, hold_out_of};
 use prefetch::with_batches;
 use session::Session;
+use warm_start::Compared;
 
 /// How to train, without influence on what is learnt.
 #[derive(Debug, Clone)]
@@ -61,10 +67,14 @@ pub struct TrainOptions {
     pub device: Device,
     /// Continue the run that lies in the directory, if there is one. Without it a directory with a run is an error.
     pub resume: bool,
+    /// The run in the directory is finished and shorter than the experiment, and is to go on up to the experiment's length. From
+    /// there on the learning rate is that of the longer training; moments are kept.
+    pub extend: bool,
+    /// Whether a file of what detects is left beside the checkpoint after the last step ([`RunFiles::model`](crate::RunFiles::model)).
+    pub model: bool,
     /// Stop after this many steps in all, with a checkpoint, as if interrupted there.
     pub stop_after: Option<u64>,
-    /// Once this is set, the training ends after the step in hand, with a checkpoint to go on from, if its method
-    /// [has one](Recipe::keeps_its_middle).
+    /// Once this is set, the training ends after the step in hand, with a checkpoint to go on from.
     pub stop: Option<Arc<AtomicBool>>,
     /// Where images and textures come from, kept in the run for whoever resumes it; no part of its identity.
     pub places: Option<Places>,
@@ -77,6 +87,8 @@ impl Default for TrainOptions {
             label: String::new(),
             device: default_device(),
             resume: false,
+            extend: false,
+            model: true,
             stop_after: None,
             stop: None,
             places: None,
@@ -115,6 +127,8 @@ pub struct TrainReport {
     pub data: DataDigests,
     /// What decision thresholds are found on, if there is something.
     pub calibrated: Option<Calibrated>,
+    /// The run whose weights it began with, and what has changed since.
+    pub predecessor: Option<Predecessor>,
 }
 
 /// Trains a detector on the normal images of `category` and leaves all files of the run in `run_dir`.
@@ -131,6 +145,35 @@ pub fn train(
     run_dir: &Path,
     options: &TrainOptions,
 ) -> Result<TrainReport> {
+    train_after(experiment, category, textures, run_dir, options, None)
+}
+
+/// As [`train`], beginning with the weights of another run. The experiment is that run's [successor](Run::successor), the category
+/// holds the images of both ([`joined`]); how false alarms and finds at the old threshold have changed is part of the report, and
+/// kept in the run. [`train`] resumes it.
+///
+/// # Errors
+/// As [`train`]; an experiment that does not begin with these weights; methods without weights that a training could begin with.
+pub fn train_from(
+    run: &Run,
+    experiment: &Experiment,
+    category: &Category,
+    textures: Arc<dyn TextureSource>,
+    run_dir: &Path,
+    options: &TrainOptions,
+) -> Result<TrainReport> {
+    warm_start::check(run, experiment)?;
+    train_after(experiment, category, textures, run_dir, options, Some(run))
+}
+
+fn train_after(
+    experiment: &Experiment,
+    category: &Category,
+    textures: Arc<dyn TextureSource>,
+    run_dir: &Path,
+    options: &TrainOptions,
+    earlier: Option<&Run>,
+) -> Result<TrainReport> {
     experiment.validate()?;
     let method = experiment.settings.assembly();
     let data_error = |message: String| TrainingError::Data {
@@ -143,7 +186,7 @@ pub fn train(
     }
     check_images(category, experiment.loading().image).map_err(data_error)?;
     let split = experiment.calibration.split(category.train.len());
-    let (kept, held_out) = hold_out(category.train.len(), experiment);
+    let (kept, held_out) = hold_out_of(category, experiment).map_err(data_error)?;
     let trained_on = kept.clone();
     let data = Data {
         category,
@@ -172,10 +215,34 @@ pub fn train(
         })?,
         data: identity,
         steps: experiment.steps(category.train.len()),
-        schedule: method.schedule().cloned(),
+        schedule: experiment.schedule(),
         every: experiment.every.clone(),
     };
     let settings = experiment.to_toml()?;
+    let begin = |recipe: &mut dyn Recipe| {
+        recipe.begin()?;
+        let compared = Compared {
+            experiment,
+            category,
+            simulation: &method.calibration(&data),
+        };
+        match (&experiment.warm_start, earlier) {
+            (None, _) => Ok(None),
+            (Some(_), Some(run)) => Ok(Some(compared.begin(run, recipe, &held_out)?)),
+            (Some(_), None) => Err(TrainingError::setting(
+                "warm_start",
+                "the run whose weights the training begins with was not given",
+            )),
+        }
+    };
+    let compare = |recipe: &dyn Recipe, predecessor: &Predecessor| {
+        let compared = Compared {
+            experiment,
+            category,
+            simulation: &method.calibration(&data),
+        };
+        compared.after(recipe, predecessor)
+    };
     let calibration = |recipe: &dyn Recipe| {
         if experiment.calibration.images == 0 {
             return Ok(None);
@@ -233,8 +300,10 @@ pub fn train(
         run_dir,
         options,
         Some(&settings),
-        &Calibration {
-            find: &calibration,
+        &Around {
+            begin: &begin,
+            compare: &compare,
+            calibrate: &calibration,
             takes_long: matches!(split, Split::Folds(_)),
         },
     )
@@ -255,16 +324,38 @@ pub fn train_with(
     run_dir: &Path,
     options: &TrainOptions,
 ) -> Result<TrainReport> {
-    let calibration = Calibration {
-        find: &|_| Ok(None),
+    let around = Around {
+        begin: &|recipe| recipe.begin().map(|()| None),
+        compare: &|_, _| Ok(None),
+        calibrate: &|_| Ok(None),
         takes_long: false,
     };
-    run(recipe, batches, plan, run_dir, options, None, &calibration)
+    run(recipe, batches, plan, run_dir, options, None, &around)
 }
 
-/// What follows the last step.
-struct Calibration<'a> {
-    find: &'a dyn Fn(&dyn Recipe) -> Result<Option<Calibrated>>,
+/// Leaves what detects in a file of its own, where that is less than the checkpoint.
+fn write_model(recipe: &dyn Recipe, header: &Header, files: &RunFiles) -> Result<()> {
+    match recipe.weights()? {
+        Some(weights) => checkpoint::write(&files.model(), &header.travelling(), &weights),
+        None => Ok(()),
+    }
+}
+
+fn remove(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(fault) if fault.kind() != ErrorKind::NotFound => Err(TrainingError::io(file)(fault)),
+        _ => Ok(()),
+    }
+}
+
+/// What comes before the first step and after the last.
+struct Around<'a> {
+    /// The first step's state; the run whose weights it is, if it is one's.
+    begin: &'a dyn Fn(&mut dyn Recipe) -> Result<Option<Predecessor>>,
+    /// What has changed since.
+    compare: &'a dyn Fn(&dyn Recipe, &Predecessor) -> Result<Option<Shares>>,
+    calibrate: &'a dyn Fn(&dyn Recipe) -> Result<Option<Calibrated>>,
+    /// Whether that takes long.
     takes_long: bool,
 }
 
@@ -275,7 +366,7 @@ fn run(
     run_dir: &Path,
     options: &TrainOptions,
     settings: Option<&str>,
-    calibration: &Calibration<'_>,
+    around: &Around<'_>,
 ) -> Result<TrainReport> {
     let files = RunFiles::new(run_dir);
     let mut header = Header::new(plan, options.places.clone());
@@ -283,7 +374,20 @@ fn run(
     // Another process may be at work here: its temporary files are not ours to remove, nor its run ours to replace.
     let _occupied = flawforge_files::occupy(run_dir, "training").map_err(TrainingError::Write)?;
     let resuming = files.checkpoint().exists();
-    if resuming && !options.resume {
+    let go_on = options.resume || options.extend;
+    if !resuming && go_on && files.model().exists() {
+        return Err(TrainingError::Mismatch {
+            path: files.model(),
+            fault: WITHOUT_MOMENTS.to_owned(),
+        });
+    }
+    if !resuming && options.extend {
+        return Err(TrainingError::RunDirectory {
+            path: run_dir.to_path_buf(),
+            fault: "holds no run to extend".to_owned(),
+        });
+    }
+    if (resuming || files.model().exists()) && !go_on {
         return Err(TrainingError::RunDirectory {
             path: run_dir.to_path_buf(),
             fault: "already holds a run; resume it or choose another directory".to_owned(),
@@ -292,9 +396,12 @@ fn run(
     flawforge_files::remove_leftovers(run_dir);
     recipe.expect(plan.steps);
     if resuming {
-        header.restore(&files.checkpoint(), recipe, &options.device)?;
+        header.restore(&files.checkpoint(), recipe, &options.device, options.extend)?;
+        if options.extend {
+            remove(&files.model())?; // of the shorter training
+        }
     } else {
-        recipe.begin()?;
+        header.predecessor = (around.begin)(recipe)?;
     }
     if let Some(settings) = settings {
         flawforge_files::write(&files.config(), settings.as_bytes()).map_err(TrainingError::Write)?;
@@ -314,10 +421,13 @@ fn run(
     let mut stopped = session.header.step < session.last_step;
     if session.header.step == plan.steps && session.header.calibrated.is_none() {
         // What was learnt is kept before anything else is tried: a cross-fitting takes long.
-        if resumed_from < plan.steps && calibration.takes_long {
+        if resumed_from < plan.steps && around.takes_long {
             session.save(recipe)?;
         }
-        let calibrated = (calibration.find)(recipe);
+        if let Some(predecessor) = &mut session.header.predecessor {
+            predecessor.after = (around.compare)(recipe, predecessor)?;
+        }
+        let calibrated = (around.calibrate)(recipe);
         if let Ok(Some(calibrated)) = &calibrated {
             session.header.calibrated = Some(calibrated.clone());
         }
@@ -327,9 +437,12 @@ fn run(
             session.save(recipe)?;
         }
         match calibrated {
+            Ok(_) if options.model => write_model(recipe, &session.header, &files)?,
             Ok(_) | Err(TrainingError::Stopped) => {}
             Err(fault) => return Err(fault),
         }
+    } else if options.model && session.header.step == plan.steps && !files.model().exists() {
+        write_model(recipe, &session.header, &files)?;
     }
     let lines = read_journal(&files.metrics())?;
     Ok(TrainReport {
@@ -342,5 +455,6 @@ fn run(
         last: lines.into_iter().last(),
         data: plan.data.clone(),
         calibrated: session.header.calibrated.take(),
+        predecessor: session.header.predecessor.take(),
     })
 }

@@ -38,7 +38,7 @@ impl RunPlan {
 }
 
 /// Whether there are training images, and all images have the size that the method wants; or what is wrong.
-pub(super) fn check_images(
+pub(crate) fn check_images(
     category: &Category,
     (width, height): (u32, u32),
 ) -> std::result::Result<(), String> {
@@ -77,6 +77,24 @@ pub(crate) fn hold_out(count: usize, experiment: &Experiment) -> (Vec<usize>, Ve
     order.sort_unstable();
     held_out.sort_unstable();
     (order, held_out)
+}
+
+/// The same of a category, whose images may be held out by name; or which name is none of them.
+pub(super) fn hold_out_of(
+    category: &Category,
+    experiment: &Experiment,
+) -> std::result::Result<(Vec<usize>, Vec<usize>), String> {
+    let names = &experiment.calibration.held_out_names;
+    if names.is_empty() {
+        return Ok(hold_out(category.train.len(), experiment));
+    }
+    let is_there = |name: &&String| category.train.iter().any(|image| image.name == **name);
+    if let Some(absent) = names.iter().find(|name| !is_there(name)) {
+        return Err(format!("has no image {absent} to hold out"));
+    }
+    let is_held = |place: &usize| names.contains(&category.train[*place].name);
+    let (held_out, kept) = (0..category.train.len()).partition(is_held);
+    Ok((kept, held_out))
 }
 
 /// What tells the data of one run from those of another; or what is wrong with the textures.

@@ -88,7 +88,7 @@ impl<'a> Session<'a> {
         let begun = self.header.step;
         for batch in batches {
             if self.is_stopped() {
-                if self.header.step > begun && recipe.keeps_its_middle() {
+                if self.header.step > begun {
                     self.read_pending(recipe)?;
                     self.begin_saving(recipe)?;
                 }

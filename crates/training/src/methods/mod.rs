@@ -12,6 +12,7 @@
 //! A new method is a folder with its settings, its [`Recipe`] and its batches, a row of the table of names below, and one of the
 //! table of families in `experiment/method_settings.rs`.
 
+mod additions;
 #[macro_use]
 mod names;
 pub mod backbone;
@@ -66,6 +67,16 @@ pub(crate) struct Frame<'a> {
     pub(crate) every: &'a Intervals,
 }
 
+/// How a finished run goes on with further normal images: what `flawforge train --from` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Continuation {
+    /// Not at all: it is trained anew on all of them.
+    None,
+    /// They are [added](crate::add_normals) to its memory banks.
+    AddsNormals,
+}
+
 /// What a method must say, so that the loop, checkpoints, evaluation and the commands need not tell methods apart.
 pub(crate) trait Assembly {
     /// Checks the range of every setting of the method.
@@ -104,6 +115,11 @@ pub(crate) trait Assembly {
     /// Whether the method scores each of its normal images as if it had not seen it, so that none need be held out.
     fn leaves_one_out(&self) -> bool {
         false
+    }
+
+    /// How a finished run of the method goes on with further images.
+    fn continuation(&self) -> Continuation {
+        Continuation::None
     }
 
     /// What stands behind the method's name at the head of its column in a table: settings that make another method of it, such as

@@ -7,6 +7,7 @@ pub use batch::{Batch, BatchSource, Part, Pool, decoded, drawn};
 use std::collections::HashMap;
 
 use candle_core::Tensor;
+use flawforge_datasets::TrainImage;
 use flawforge_models::Detector;
 
 use crate::error::Result;
@@ -23,6 +24,15 @@ pub struct Unseen {
     pub score: f32,
     /// The [high pixel](flawforge_metrics::high_pixel) of its anomaly map.
     pub pixel: f32,
+}
+
+/// What became of normal images that were added after a training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learned {
+    /// Each image as the detector would have seen it had only others been added.
+    pub unseen: Vec<Unseen>,
+    /// Vectors that the memory banks have more than before.
+    pub vectors: usize,
 }
 
 /// A way to train a detector, one step at a time.
@@ -69,11 +79,6 @@ pub trait Recipe {
         Ok(())
     }
 
-    /// Whether a training that is stopped on its way can go on from what [`state`](Self::state) gives there.
-    fn keeps_its_middle(&self) -> bool {
-        true
-    }
-
     /// Everything that must be saved, by unique names: weights, running statistics, moments of the optimiser.
     ///
     /// # Errors
@@ -85,6 +90,15 @@ pub trait Recipe {
     /// # Errors
     /// If a tensor is missing, superfluous or of another shape.
     fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()>;
+
+    /// As much of it as detecting needs, in the form that [`restore_weights`](Self::restore_weights) takes; `None` where that is
+    /// no less than all of it.
+    ///
+    /// # Errors
+    /// As [`state`](Self::state).
+    fn weights(&self) -> Result<Option<Vec<(String, Tensor)>>> {
+        Ok(None)
+    }
 
     /// Whether a training that was stopped before its end begins anew, asked after [`restore`](Self::restore): what its steps
     /// had collected is not part of the [`state`](Self::state).
@@ -110,6 +124,16 @@ pub trait Recipe {
         None
     }
 
+    /// Takes in normal images beside those that were trained on, without a training; `first` is the number of the first of them,
+    /// larger than all before. `None` for methods that cannot.
+    ///
+    /// # Errors
+    /// Images that can no longer be read; a failed tensor operation.
+    fn add_normals(&mut self, images: &[&TrainImage], first: u32) -> Result<Option<Learned>> {
+        let _ = (images, first);
+        Ok(None)
+    }
+
     /// A detector for the inputs of a batch, where these are no whole images but parts of them.
     ///
     /// # Errors
@@ -117,6 +141,13 @@ pub trait Recipe {
     fn batch_detector(&self) -> Result<Box<dyn Detector>> {
         self.detector()
     }
+}
+
+/// Tensors with `prefix.` in front of their names.
+pub fn prefixed(prefix: &str, tensors: Vec<(String, Tensor)>) -> impl Iterator<Item = (String, Tensor)> {
+    tensors
+        .into_iter()
+        .map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
 }
 
 /// The tensors whose names begin with `prefix.`, without it.

@@ -15,6 +15,9 @@ use crate::error::{Result, TrainingError};
 pub struct Calibration {
     /// Share of the training images that is held out of training, 0 to 0.5.
     pub held_out: f64,
+    /// Names of the images to hold out, in the place of a share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_out_names: Vec<String>,
     /// Normal images scored, at most. 0: no threshold.
     pub images: usize,
     /// Fewest images to hold out, where that is no more than a fifth of them.
@@ -74,6 +77,7 @@ impl Default for Calibration {
     fn default() -> Self {
         Self {
             held_out: 0.0,
+            held_out_names: Vec::new(),
             images: 16,
             fewest: 0,
             folds: 0,
@@ -119,6 +123,9 @@ impl Calibration {
 
     /// How the scores of unseen images are come by, where there are `count` images in all.
     pub(crate) fn split(&self, count: usize) -> Split {
+        if !self.held_out_names.is_empty() {
+            return Split::HeldOut(self.held_out_names.len().min(count));
+        }
         let share = (count as f64 * self.held_out).floor() as usize;
         let wanted = share.max(self.fewest);
         if wanted == 0 && self.folds == 0 {

@@ -164,7 +164,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
 }
 
 /// The names of the test images that the run was trained on, pixel by pixel at the size that it sees.
-fn trained_on<'a>(run: &Run, tests: &'a TestSet<'_>) -> Vec<&'a str> {
+pub(crate) fn trained_on<'a>(run: &Run, tests: &'a TestSet<'_>) -> Vec<&'a str> {
     let known: BTreeSet<&str> = run.data().each.iter().map(String::as_str).collect();
     let tests = tests.entries().iter().map(|entry| &entry.seen);
     let seen = tests.filter(|test| known.contains(test.look.short_digest().as_str()));

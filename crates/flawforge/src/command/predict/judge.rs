@@ -11,7 +11,7 @@ use super::row::{REGIONS_WRITTEN, Row};
 /// Thresholds, and which regions count.
 #[derive(Debug)]
 pub(super) struct Judge {
-    threshold: Option<f32>,
+    pub(super) threshold: Option<f32>,
     decision: Option<Decision>,
     pub(super) pixel_threshold: Option<f32>,
     min_area: u64,

@@ -33,7 +33,7 @@ use flawforge::datasets::counted;
 use flawforge::files;
 use flawforge::models::Detector;
 use flawforge::ops::Precision;
-use flawforge::training::Run;
+use flawforge::training::{Drift, Run};
 
 use super::output::print;
 use super::signals::Signals;
@@ -153,7 +153,11 @@ pub(crate) fn run(args: &PredictArgs) -> Result<ExitCode> {
     let mut line = start(args, &run, judge, inputs, found, ledger, pictures, &signals)?;
     let end = line.run(&signals);
     let settings = line.judge.settings.clone();
+    let drift = drift(&run, &line)?;
     let outcome = finish(args, line, end, &signals);
+    if let Some(drift) = drift {
+        log::warn!("{drift}");
+    }
     if let (Some(coco), Some(out)) = (&args.coco, out)
         && outcome.is_ok()
     {
@@ -242,6 +246,14 @@ fn start(
         faults_said: 0,
         told: Vec::new(),
     })
+}
+
+/// Whether the scores lie elsewhere than those of the run's own normal images.
+fn drift(run: &Run, line: &Line) -> Result<Option<Drift>> {
+    let (Some(calibrated), Some(threshold)) = (run.calibrated(), line.judge.threshold) else {
+        return Ok(None);
+    };
+    Ok(calibrated.drift(threshold, &line.summary.scores)?)
 }
 
 /// Waits for what is still being written, says the last words.

@@ -18,6 +18,8 @@ pub(super) struct Summary {
     /// Inputs that were named more than once.
     twice: usize,
     worst: Option<(f32, String)>,
+    /// All scores: four bytes an image.
+    pub(super) scores: Vec<f32>,
     /// Images that were scored now and are unlike the normal ones, and in what the first is.
     unlike: usize,
     first_unlike: String,
@@ -37,6 +39,7 @@ impl Summary {
             "normal" => self.normal += 1,
             _ => self.unjudged += 1,
         }
+        self.scores.extend(row.score.filter(|score| !score.is_nan()));
         if let Some(score) = row.score
             && self.worst.as_ref().is_none_or(|(worst, _)| score > *worst)
         {

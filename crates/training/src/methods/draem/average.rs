@@ -7,11 +7,11 @@ use flawforge_models::{Discriminative, Reconstructive};
 
 use super::settings::Average;
 use crate::error::{Result, TrainingError};
-use crate::recipe::below;
+use crate::recipe::{below, prefixed};
 
 const RECONSTRUCTIVE: &str = "reconstructive";
 const DISCRIMINATIVE: &str = "discriminative";
-const COUNT: &str = "count";
+const BEGUN: &str = "begun";
 
 /// Networks that follow those in training.
 ///
@@ -22,9 +22,8 @@ pub(super) struct Averaged {
     settings: Average,
     /// The first step that counts.
     first: u64,
-    /// Steps that count so far.
-    count: u64,
-    networks: Option<(Reconstructive, Discriminative)>,
+    /// The step with which the average began, counted from 0, and the average.
+    networks: Option<(u64, (Reconstructive, Discriminative))>,
 }
 
 impl Averaged {
@@ -33,7 +32,6 @@ impl Averaged {
         Self {
             settings,
             first: 0,
-            count: 0,
             networks: None,
         }
     }
@@ -50,14 +48,13 @@ impl Averaged {
         reconstructive: &Reconstructive,
         discriminative: &Discriminative,
     ) -> Result<()> {
+        // Of a training that was extended other steps are the last ones: the average begins anew.
+        self.networks = self.networks.take().filter(|(begun, _)| *begun >= self.first);
         if step < self.first {
-            // A training that was extended: the last steps are others now.
-            (self.count, self.networks) = (0, None);
             return Ok(());
         }
-        self.count += 1;
-        if let Some((r, s)) = &self.networks {
-            let share = self.settings.newest(self.count);
+        if let Some((begun, (r, s))) = &self.networks {
+            let share = self.settings.newest(step.saturating_sub(*begun) + 1);
             r.parameters().approach(reconstructive.parameters(), share)?;
             s.parameters().approach(discriminative.parameters(), share)?;
         } else {
@@ -65,43 +62,43 @@ impl Averaged {
                 reconstructive.to_dtype(DType::F32)?,
                 discriminative.to_dtype(DType::F32)?,
             );
-            self.networks = Some(copies);
+            self.networks = Some((step, copies));
         }
         Ok(())
     }
 
     /// The averaged networks, once a step has counted.
     pub(super) fn networks(&self) -> Option<&(Reconstructive, Discriminative)> {
-        self.networks.as_ref()
+        self.networks.as_ref().map(|(_, networks)| networks)
     }
 
     /// The average by unique names; nothing before a step has counted.
     pub(super) fn state(&self) -> Result<Vec<(String, Tensor)>> {
-        let Some((r, s)) = &self.networks else {
+        let Some((begun, (r, s))) = &self.networks else {
             return Ok(Vec::new());
         };
-        let count = Tensor::new(self.count as i64, r.parameters().device())?;
-        let mut state = vec![(COUNT.to_owned(), count)];
+        let begun = Tensor::new(*begun as i64, r.parameters().device())?;
+        let mut state = vec![(BEGUN.to_owned(), begun)];
         for (prefix, parameters) in [(RECONSTRUCTIVE, r.parameters()), (DISCRIMINATIVE, s.parameters())] {
-            let tensors = parameters.tensors()?.into_iter();
-            state.extend(tensors.map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
+            state.extend(prefixed(prefix, parameters.tensors()?));
         }
         Ok(state)
     }
 
     /// Takes back what [`state`](Self::state) gave.
     pub(super) fn restore(&mut self, state: &HashMap<String, Tensor>, device: &Device) -> Result<()> {
-        let Some(count) = state.get(COUNT) else {
-            (self.count, self.networks) = (0, None);
+        let Some(begun) = state.get(BEGUN) else {
+            self.networks = None;
             return Ok(());
         };
-        let count = count.to_scalar::<i64>()?;
-        self.count = u64::try_from(count)
-            .map_err(|_| TrainingError::Batches(format!("an average of {count} steps is impossible")))?;
-        self.networks = Some((
+        let begun = begun.to_scalar::<i64>()?;
+        let begun = u64::try_from(begun)
+            .map_err(|_| TrainingError::Batches(format!("an average from step {begun} on is impossible")))?;
+        let networks = (
             Reconstructive::from_tensors(&below(RECONSTRUCTIVE, state), device)?,
             Discriminative::from_tensors(&below(DISCRIMINATIVE, state), device)?,
-        ));
+        );
+        self.networks = Some((begun, networks));
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use image::Rgb32FImage;
 use super::average::Averaged;
 use super::settings::{NormMode, Settings, Split};
 use crate::error::{Result, TrainingError};
-use crate::recipe::{Batch, Losses, Part, Recipe, below};
+use crate::recipe::{Batch, Losses, Part, Recipe, below, prefixed};
 
 const RECONSTRUCTIVE: &str = "reconstructive";
 const DISCRIMINATIVE: &str = "discriminative";
@@ -148,6 +148,14 @@ fn read(losses: &[(&'static str, Tensor)]) -> Result<Losses> {
 }
 
 impl DraemRecipe {
+    /// The networks that detect: the average, where there is one.
+    fn detecting(&self) -> (&Reconstructive, &Discriminative) {
+        match self.average.as_ref().and_then(Averaged::networks) {
+            Some((reconstructive, discriminative)) => (reconstructive, discriminative),
+            None => (&self.reconstructive, &self.discriminative),
+        }
+    }
+
     /// One step of the optimiser; the average follows.
     fn learn(&mut self, gradients: &Gradients, step: u64, learning_rate: f64) -> Result<()> {
         self.adam.step(gradients, learning_rate)?;
@@ -213,13 +221,18 @@ impl Recipe for DraemRecipe {
             (OPTIMIZER, self.adam.state()?),
             (AVERAGE, average.unwrap_or_default()),
         ] {
-            state.extend(
-                tensors
-                    .into_iter()
-                    .map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)),
-            );
+            state.extend(prefixed(prefix, tensors));
         }
         Ok(state)
+    }
+
+    /// Without moments, and where weights are averaged the average alone.
+    fn weights(&self) -> Result<Option<Vec<(String, Tensor)>>> {
+        let (reconstructive, discriminative) = self.detecting();
+        let reconstructive = reconstructive.parameters().tensors()?;
+        let discriminative = discriminative.parameters().tensors()?;
+        let both = prefixed(RECONSTRUCTIVE, reconstructive).chain(prefixed(DISCRIMINATIVE, discriminative));
+        Ok(Some(both.collect()))
     }
 
     fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()> {
@@ -242,11 +255,7 @@ impl Recipe for DraemRecipe {
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
-        let averaged = self.average.as_ref().and_then(Averaged::networks);
-        let (reconstructive, discriminative) = match averaged {
-            Some((reconstructive, discriminative)) => (reconstructive, discriminative),
-            None => (&self.reconstructive, &self.discriminative),
-        };
+        let (reconstructive, discriminative) = self.detecting();
         let draem = Draem::new(reconstructive, discriminative, self.side, self.side)?.with_reconstructions();
         Ok(Box::new(match self.settings.flips {
             Some(flips) => draem.with_flips(flips),

@@ -13,7 +13,7 @@ use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, Resizing};
 
 use super::backbone::BackboneWeights;
-use super::{Assembly, Data, Frame, one_pass};
+use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
@@ -68,6 +68,10 @@ impl Assembly for Settings {
 
     fn leaves_one_out(&self) -> bool {
         true
+    }
+
+    fn continuation(&self) -> Continuation {
+        Continuation::AddsNormals
     }
 
     fn calibration(&self, data: &Data<'_>) -> Simulation {

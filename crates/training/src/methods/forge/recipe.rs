@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
+use flawforge_datasets::TrainImage;
 use flawforge_masks::Mask;
 use flawforge_metrics::high_pixel;
 use flawforge_models::forge::{
@@ -19,10 +20,11 @@ use rayon::prelude::*;
 use super::collected::Candidates;
 use super::settings::{Group, Settings};
 use crate::error::Result;
+use crate::methods::additions::{Additions, Extra, Known};
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::spaced::Spaced;
 use crate::methods::unseen;
-use crate::recipe::{Batch, Losses, Recipe, Unseen, below};
+use crate::recipe::{Batch, Learned, Losses, Recipe, Unseen, below};
 
 const BANK: &str = "bank";
 const HEAD: &str = "head";
@@ -112,6 +114,20 @@ impl ForgeRecipe {
             });
         }
         Ok(sizes)
+    }
+
+    fn made(&self) -> Result<&Made> {
+        let missing = || ModelError::MissingTensor {
+            name: format!("{BANK}.0.vectors"),
+        };
+        Ok(self.made.as_ref().ok_or_else(missing)?)
+    }
+
+    fn detector_with(&self, made: &Made, banks: Vec<SizedBank>) -> Result<Box<dyn Detector>> {
+        let largest = self.settings.sides.iter().copied().max().unwrap_or(self.side);
+        let (head, fusion) = (made.head.clone(), made.fusion.clone());
+        let detector = Forge::new(self.network.network().clone(), largest, banks, head, fusion)?;
+        Ok(Box::new(detector.with_full_scale(made.full_scale)))
     }
 
     /// The smoothing of maps, in pixels of these maps.
@@ -324,10 +340,6 @@ impl Recipe for ForgeRecipe {
         Ok(())
     }
 
-    fn keeps_its_middle(&self) -> bool {
-        false
-    }
-
     fn state(&self) -> Result<Vec<(String, Tensor)>> {
         let mut state = self.network.state();
         let Some(made) = &self.made else {
@@ -413,23 +425,60 @@ impl Recipe for ForgeRecipe {
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
-        let made = self.made.clone().ok_or_else(|| ModelError::MissingTensor {
-            name: format!("{BANK}.0.vectors"),
-        })?;
-        let largest = self.settings.sides.iter().copied().max().unwrap_or(self.side);
-        let detector = Forge::new(
-            self.network.network().clone(),
-            largest,
-            made.banks,
-            made.head,
-            made.fusion,
-        )?;
-        Ok(Box::new(detector.with_full_scale(made.full_scale)))
+        let made = self.made()?;
+        let banks = made.banks.clone();
+        self.detector_with(made, banks)
     }
 
     fn unseen_scores(&self) -> Option<&[Unseen]> {
         self.made.as_ref().map(|made| made.unseen.as_slice())
     }
+
+    fn add_normals(&mut self, images: &[&TrainImage], first: u32) -> Result<Option<Learned>> {
+        let made = self.made()?;
+        let known = made
+            .banks
+            .iter()
+            .zip(&made.fusion.usual)
+            .map(|(bank, &radius)| Known {
+                bank: bank.memory(),
+                radius,
+                most: self.settings.vectors,
+            });
+        let additions = Additions {
+            known: known.collect(),
+            patches: &|image| {
+                let network = self.network.network().as_ref();
+                let sizes = made.banks.iter().map(|bank| {
+                    let maps = seen(network, image, bank.side)?;
+                    Ok(bank.patches(compared(&maps))?.vectors)
+                });
+                sizes.collect()
+            },
+            detector: &|extra| self.detector_with(made, larger(&made.banks, extra)?),
+        };
+        let (extra, unseen) = additions.choose(images, first)?;
+        let banks = larger(&made.banks, &extra)?;
+        let before: usize = made.banks.iter().map(SizedBank::len).sum();
+        let learned = Learned {
+            vectors: banks.iter().map(SizedBank::len).sum::<usize>() - before,
+            unseen,
+        };
+        if let Some(made) = &mut self.made {
+            made.banks = banks;
+            made.unseen.extend_from_slice(&learned.unseen);
+        }
+        Ok(Some(learned))
+    }
+}
+
+/// The banks with further vectors at each size.
+fn larger(banks: &[SizedBank], extra: &[Extra]) -> Result<Vec<SizedBank>> {
+    let larger = banks
+        .iter()
+        .zip(extra)
+        .map(|(bank, (vectors, origins))| bank.with(vectors, origins));
+    Ok(larger.collect::<std::result::Result<_, ModelError>>()?)
 }
 
 #[cfg(test)]

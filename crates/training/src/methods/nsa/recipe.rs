@@ -13,7 +13,7 @@ use image::Rgb32FImage;
 use super::Settings;
 use super::preparation::crop;
 use crate::error::{Result, TrainingError};
-use crate::recipe::{Batch, Losses, Recipe, below};
+use crate::recipe::{Batch, Losses, Recipe, below, prefixed};
 
 const NETWORK: &str = "network";
 const OPTIMIZER: &str = "adam";
@@ -104,10 +104,15 @@ impl Recipe for NsaRecipe {
             (NETWORK, self.network.parameters().tensors()?),
             (OPTIMIZER, self.adam.state()?),
         ] {
-            let named = tensors.into_iter();
-            state.extend(named.map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
+            state.extend(prefixed(prefix, tensors));
         }
         Ok(state)
+    }
+
+    /// Without moments.
+    fn weights(&self) -> Result<Option<Vec<(String, Tensor)>>> {
+        let weights = self.network.parameters().tensors()?;
+        Ok(Some(prefixed(NETWORK, weights).collect()))
     }
 
     fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()> {

@@ -16,7 +16,7 @@ use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, Resizing};
 
 use super::backbone::BackboneWeights;
-use super::{Assembly, Data, Frame, one_pass};
+use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
@@ -70,6 +70,10 @@ impl Assembly for Settings {
         let differs = self.patchcore.differs();
         let texts: Vec<String> = differs.into_iter().map(|(text, _)| text).collect();
         texts.join("; ")
+    }
+
+    fn continuation(&self) -> Continuation {
+        Continuation::AddsNormals
     }
 
     fn calibration(&self, data: &Data<'_>) -> Simulation {

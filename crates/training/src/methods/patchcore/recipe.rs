@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
+use flawforge_datasets::TrainImage;
 use flawforge_models::patchcore::{Coreset, Embedding, MemoryBank, PatchCore, SizeBank, patches};
 use flawforge_models::{CenterCrop, Detector};
 use image::RgbImage;
@@ -13,9 +14,10 @@ use super::left_out::LeftOut;
 use super::room::{self, bank_share};
 use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
+use crate::methods::additions::{Additions, Extra, Known};
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::unseen;
-use crate::recipe::{Batch, Losses, Recipe, Unseen};
+use crate::recipe::{Batch, Learned, Losses, Recipe, Unseen};
 
 const BANK: &str = "bank";
 const USUAL: &str = "usual";
@@ -202,10 +204,6 @@ impl Recipe for PatchCoreRecipe {
         Ok(())
     }
 
-    fn keeps_its_middle(&self) -> bool {
-        false
-    }
-
     fn state(&self) -> Result<Vec<(String, Tensor)>> {
         let mut state = self.network.state();
         let Some(made) = &self.made else {
@@ -261,18 +259,69 @@ impl Recipe for PatchCoreRecipe {
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
         let made = self.made.as_ref().ok_or_else(|| missing(BANK))?;
-        let detector = PatchCore::with_banks(
-            self.network.network().clone(),
-            self.embedding(),
-            made.banks.clone(),
-            self.crop,
-            self.settings.scoring(),
-        )?;
-        Ok(Box::new(detector.with_full_scale(made.full_scale)))
+        self.detector_with(made, made.banks.clone())
     }
 
     fn unseen_scores(&self) -> Option<&[Unseen]> {
         self.made.as_ref().map(|made| made.unseen.as_slice())
+    }
+
+    fn add_normals(&mut self, images: &[&TrainImage], first: u32) -> Result<Option<Learned>> {
+        let made = self.made.as_ref().ok_or_else(|| missing(BANK))?;
+        let known = made.banks.iter().map(|one| Known {
+            bank: &one.bank,
+            radius: one.usual.sqrt(),
+            most: one.bank.len(),
+        });
+        let additions = Additions {
+            known: known.collect(),
+            patches: &|image| {
+                let image = self.crop.cropped(image);
+                let network = self.network.network().as_ref();
+                let sizes = self.settings.sides().into_iter().map(|side| {
+                    let patches = patches(network, self.embedding(), &[&image], side)?;
+                    Ok(patches.into_iter().flat_map(|one| one.vectors).collect())
+                });
+                sizes.collect()
+            },
+            detector: &|extra| self.detector_with(made, self.larger(&made.banks, extra)?),
+        };
+        let (extra, unseen) = additions.choose(images, first)?;
+        let banks = self.larger(&made.banks, &extra)?;
+        let before: usize = made.banks.iter().map(|one| one.bank.len()).sum();
+        let learned = Learned {
+            vectors: banks.iter().map(|one| one.bank.len()).sum::<usize>() - before,
+            unseen,
+        };
+        if let Some(made) = &mut self.made {
+            made.banks = banks;
+            made.unseen.extend_from_slice(&learned.unseen);
+        }
+        Ok(Some(learned))
+    }
+}
+
+impl PatchCoreRecipe {
+    /// The banks with further vectors at each size.
+    fn larger(&self, banks: &[SizeBank], extra: &[Extra]) -> Result<Vec<SizeBank>> {
+        let larger = banks.iter().zip(extra).map(|(one, (vectors, _))| {
+            Ok(SizeBank {
+                bank: one.bank.with(vectors)?.on(&self.device)?,
+                ..one.clone()
+            })
+        });
+        larger.collect()
+    }
+
+    fn detector_with(&self, made: &Made, banks: Vec<SizeBank>) -> Result<Box<dyn Detector>> {
+        let detector = PatchCore::with_banks(
+            self.network.network().clone(),
+            self.embedding(),
+            banks,
+            self.crop,
+            self.settings.scoring(),
+        )?;
+        Ok(Box::new(detector.with_full_scale(made.full_scale)))
     }
 }
 

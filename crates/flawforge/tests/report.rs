@@ -51,15 +51,15 @@ fn verdicts_on_test_images_are_counted_named_and_written() {
     assert_eq!(wrong.len(), 16);
     let score = |one: &Value| one["score"].as_f64().unwrap();
     assert!(wrong.windows(2).all(|pair| score(&pair[0]) >= score(&pair[1])));
-    let auroc = json["scores"]["image_auroc"].as_f64().unwrap();
-    let interval = &json["intervals"]["image_auroc"];
+    let value = json["scores"]["pixel_ap"].as_f64().unwrap();
+    let interval = &json["intervals"]["pixel_ap"];
     let (low, high) = (
         interval["low"].as_f64().unwrap(),
         interval["high"].as_f64().unwrap(),
     );
     assert!(
-        low <= auroc && auroc <= high && low < high,
-        "{low} {auroc} {high}"
+        low <= value && value <= high && low < high,
+        "{low} {value} {high}"
     );
     assert_eq!(json["made_from"]["source"], "demo:gear");
     assert_eq!(json["made_from"]["step"], 6);

@@ -2,12 +2,13 @@
 
 use crate::components::components;
 use crate::key::key;
+use crate::radix;
 use crate::sweep::share;
 use crate::truth::Truth;
 
-/// Binary digits of a score that are kept behind the leading one, at first: bins are 1/512 of a score wide, or of its distance
-/// from 1 (proposal).
-pub(crate) const DIGITS: u32 = 9;
+/// Binary digits of a score that are kept behind the leading one, at first: bins are a millionth of a score wide, or of its
+/// distance from 1, so that scores which hardly differ are told apart (proposal).
+pub(crate) const DIGITS: u32 = 20;
 /// Digits of the mantissa of an `f32`.
 const MANTISSA: u32 = 23;
 
@@ -27,14 +28,9 @@ fn place(score: f32) -> u64 {
     2 * half - nearest + 1 + u64::from(key(score)) - u64::from(key(1.0))
 }
 
-/// The bin of a score: an order-preserving number below [`bins`].
+/// The bin of a score: an order-preserving number. `digits` is at most [`DIGITS`], so that it fits.
 fn bin(score: f32, digits: u32) -> u32 {
     (place(score) >> (MANTISSA - digits)) as u32
-}
-
-/// How many bins there are.
-fn bins(digits: u32) -> usize {
-    bin(f32::INFINITY, digits) as usize + 1
 }
 
 /// Anomalous pixels of one bin.
@@ -59,23 +55,17 @@ pub(crate) struct ImageBins {
 
 impl ImageBins {
     /// The pixels of a map. No score is NaN, and both slices have the same length.
-    pub(crate) fn new<T: Truth>(
-        scores: &[f32],
-        mask: &[T],
-        width: usize,
-        digits: u32,
-        counts: &mut Counts,
-    ) -> Self {
+    pub(crate) fn new<T: Truth>(scores: &[f32], mask: &[T], width: usize, digits: u32) -> Self {
         // Most images of a test set are normal ones.
         let found = mask
             .iter()
             .any(|truth| truth.is_anomalous())
             .then(|| components(mask, width));
-        let mut marked = Vec::new();
+        let (mut normal, mut marked) = (Vec::new(), Vec::new());
         for (at, &score) in scores.iter().enumerate() {
             let bin = bin(score, digits);
             match found.as_ref().map_or(0, |found| found.sizes[at]) {
-                0 => counts.add(bin, digits),
+                0 => normal.push(bin),
                 size => marked.push(Marked {
                     bin,
                     count: 1,
@@ -83,9 +73,12 @@ impl ImageBins {
                 }),
             }
         }
+        radix::sort(&mut normal);
         marked.sort_by_key(|pixel| pixel.bin);
+        let same = |a: &u32, b: &u32| a == b;
+        let normal = normal.chunk_by(same).map(|tied| (tied[0], tied.len() as u32));
         let mut image = Self {
-            normal: counts.take(),
+            normal: normal.collect(),
             anomalous: marked,
             components: found.map_or(0, |found| found.count),
         };
@@ -123,25 +116,6 @@ impl ImageBins {
     }
 }
 
-/// A count for every bin, used for one image after the other.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Counts(Vec<u32>);
-
-impl Counts {
-    fn add(&mut self, bin: u32, digits: u32) {
-        if self.0.is_empty() {
-            self.0 = vec![0; bins(digits)];
-        }
-        self.0[bin as usize] += 1;
-    }
-
-    /// The bins that have pixels, which are forgotten.
-    fn take(&mut self) -> Vec<(u32, u32)> {
-        let bins = (0..).zip(&mut self.0).filter(|(_, count)| **count > 0);
-        bins.map(|(bin, count)| (bin, std::mem::take(count))).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +144,7 @@ mod tests {
             assert!(place(pair[0]) < place(pair[1]), "{pair:?}");
         }
         assert_eq!(place(-0.0), place(0.0));
-        assert!(bin(f32::INFINITY, DIGITS) < 1 << 19);
+        assert!(place(f32::INFINITY) >> (MANTISSA - DIGITS) < 1 << 32);
     }
 
     #[test]
@@ -183,16 +157,16 @@ mod tests {
         ] {
             assert_ne!(bin(a, DIGITS), bin(b, DIGITS), "{a} {b}");
         }
-        assert_eq!(bin(0.3, DIGITS), bin(0.3001, DIGITS));
+        assert_eq!(bin(0.3, 9), bin(0.3001, 9));
+        assert_ne!(bin(0.4262, DIGITS), bin(0.426201, DIGITS));
     }
 
     #[test]
     fn coarser_bins_are_those_of_fewer_digits() {
         let scores: Vec<f32> = (0..600).map(|i| (i as f32 * 0.37).sin().abs()).collect();
         let mask: Vec<bool> = (0..600).map(|i| i % 30 < 4 && i / 30 < 7).collect();
-        let mut counts = Counts::default();
-        let mut fine = ImageBins::new(&scores, &mask, 30, 6, &mut counts);
-        let coarse = ImageBins::new(&scores, &mask, 30, 5, &mut Counts::default());
+        let mut fine = ImageBins::new(&scores, &mask, 30, 6);
+        let coarse = ImageBins::new(&scores, &mask, 30, 5);
         assert!(fine.entries() > coarse.entries());
         fine.coarsen();
         assert_eq!(fine, coarse);
@@ -201,11 +175,6 @@ mod tests {
         assert_eq!(
             pixels + fine.anomalous.iter().map(|marked| marked.count).sum::<u32>(),
             600
-        );
-        // Nothing of an image stays for the next.
-        assert_eq!(
-            ImageBins::new(&scores[..30], &[false; 30], 30, 6, &mut counts).components,
-            0
         );
     }
 }

@@ -10,6 +10,9 @@ use crate::command::verdicts::said;
 /// Wrong images that are named; the rest is counted.
 const NAMED: usize = 10;
 
+/// Errors of the ends of an interval from which on they are told: as much as a digit that is shown.
+const TOLD: f64 = 0.001;
+
 /// Metrics of the published protocol, and ours that count half-covered pixels too.
 pub(super) const PUBLISHED: [Metric; 5] = [
     Metric::ImageAuroc,
@@ -92,9 +95,15 @@ impl Figures<'_> {
             None => String::new(),
         };
         let interval = match (evaluation.intervals.get(&metric), &evaluation.resampled) {
-            (Some(interval), _) => format!("{:.1} to {:.1}", 100.0 * interval.low, 100.0 * interval.high),
-            (None, Some(_)) => "none: too few images to tell".to_owned(),
-            (None, None) => String::new(),
+            (Some(interval), Some(resampled)) => {
+                let ends = format!("{:.1} to {:.1}", 100.0 * interval.low, 100.0 * interval.high);
+                match resampled.errors.get(&metric) {
+                    Some(error) if *error > TOLD => format!("{ends}, each within {:.1}", 100.0 * error),
+                    _ => ends,
+                }
+            }
+            (None, Some(_)) => "none: all draws give the same".to_owned(),
+            (_, None) => String::new(),
         };
         let value = format!("{:.2}{bound}", 100.0 * value);
         text.push_str(format!("{title:<38}{value:<8}{interval}").trim_end());

@@ -129,7 +129,7 @@ impl Findings<'_> {
             let value = evaluation.scores.get(&metric);
             let interval = match (evaluation.intervals.get(&metric), value) {
                 (Some(interval), _) => format!("{:.1} to {:.1}", 100.0 * interval.low, 100.0 * interval.high),
-                (None, Some(_)) => "none: too few images to tell".to_owned(),
+                (None, Some(_)) => "none: all draws give the same".to_owned(),
                 (None, None) => String::new(),
             };
             let half = matches!(
@@ -176,11 +176,7 @@ impl Findings<'_> {
                 &tested.to_look_at,
                 "Between the thresholds, the highest score first.",
             ),
-            (
-                "The worst",
-                &tested.worst,
-                worst,
-            ),
+            ("The worst", &tested.worst, worst),
         ] {
             galleries.extend(gallery(title, extreme, &format!("{order} {outlines}")));
         }

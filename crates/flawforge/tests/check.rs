@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use image::{GrayImage, Luma};
 use support::{flawforge, path};
@@ -199,7 +199,7 @@ fn a_closed_or_full_output_is_no_panic() {
     let dir = tempfile::tempdir().unwrap();
     normals(&dir.path().join("normal"), 3);
     let run = |out: Stdio| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flawforge"));
+        let mut command = support::command();
         command.args(["check", path(dir.path()), "--no-cost"]).stdout(out);
         command.output().unwrap()
     };

@@ -4,7 +4,6 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 use support::{fault, flawforge, grey, open, path, succeed};
@@ -242,7 +241,7 @@ fn a_killed_run_ends_as_an_unbroken_one_with_any_number_of_threads() {
     )
     .unwrap();
     let train = |run: &Path, threads: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flawforge"));
+        let mut command = support::command();
         let arguments = ["train", "--demo", "weave", "--profile", "smoke", "--resume"];
         command
             .args(arguments)

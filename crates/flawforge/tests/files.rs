@@ -1,8 +1,9 @@
 //! The `flawforge` command on files as cameras and drawing programs write them: deep images, masks of all kinds.
 
+mod support;
+
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use image::{GrayImage, ImageBuffer, Luma};
 
@@ -10,7 +11,7 @@ const SIDE: u32 = 96;
 
 /// Runs the command; returns what it said on standard output and standard error, and whether it succeeded.
 fn flawforge(arguments: &[&str]) -> (String, String, bool) {
-    let output = Command::new(env!("CARGO_BIN_EXE_flawforge"))
+    let output = support::command()
         .args(arguments)
         .output()
         .expect("the command starts");

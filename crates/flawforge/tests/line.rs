@@ -142,7 +142,7 @@ fn paths_come_from_standard_input_and_rows_go_to_standard_output() {
     let run = trained(dir.path());
     let new = dir.path().join("new");
     parts(&new, 3);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_flawforge"))
+    let mut child = support::command()
         .args(["predict", "-", "--run", path(&run), "--json"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -170,7 +170,7 @@ fn paths_come_from_standard_input_and_rows_go_to_standard_output() {
     }
     if Path::new("/dev/full").exists() {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let said = Command::new(env!("CARGO_BIN_EXE_flawforge"))
+        let said = support::command()
             .args(["predict", path(&new), "--run", path(&run), "--json"])
             .stdout(full)
             .output()
@@ -238,7 +238,7 @@ fn regions_are_numbers_masks_and_coco_and_missing_pictures_are_made() {
 }
 
 fn spawned(arguments: &[&str], err: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_flawforge"))
+    support::command()
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(fs::File::create(err).unwrap())

@@ -1,7 +1,9 @@
 //! `flawforge select`: what is proposed for categories whose answers are known, and what the command writes.
 
+mod support;
+
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use flawforge::augment::evidence::{Evidence, Proposal};
 use flawforge::augment::{Fill, Kind, Selections};
@@ -81,7 +83,7 @@ fn a_ground_tile_keeps_its_direction_and_cannot_be_bent() {
 }
 
 fn flawforge(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_flawforge"))
+    support::command()
         .args(arguments)
         .output()
         .expect("the command starts")

@@ -16,7 +16,7 @@ const MANTISSA: u32 = 23;
 /// because probabilities crowd at both ends; everywhere else it is the order of floating-point numbers.
 fn place(score: f32) -> u64 {
     let half = u64::from(key(0.5));
-    if !(score > 0.5) {
+    if score.is_nan() || score <= 0.5 {
         return u64::from(key(score));
     }
     if score < 1.0 {

@@ -40,6 +40,25 @@ impl Promise {
         let parts = (1.0 - confidence).ln() / (-rate).ln_1p();
         (parts - 1e-9).ceil() as usize
     }
+
+    /// "1 in 20 good parts anomalous (90 % sure, from 47 calibration parts)", after "at most".
+    pub fn as_calls(&self) -> String {
+        format!(
+            "{} good parts anomalous ({:.0} % sure, from {} calibration part{})",
+            share(self.rate),
+            100.0 * self.confidence,
+            self.parts,
+            if self.parts == 1 { "" } else { "s" }
+        )
+    }
+}
+
+/// "1 in 20", rounded to the bad side: 1 in 20.9 is no 1 in 21.
+fn share(rate: f64) -> String {
+    match rate {
+        rate if rate <= 0.25 => format!("1 in {:.0}", (1.0 / rate + 1e-6).floor()),
+        rate => format!("{:.0} in 100", (100.0 * rate - 1e-6).ceil()),
+    }
 }
 
 /// "at most 1 in 21 good parts, 90 % sure, from 47 calibration parts".
@@ -51,11 +70,7 @@ impl fmt::Display for Promise {
             parts,
             ..
         } = *self;
-        let share = match rate {
-            // Rounded to the bad side: 1 in 20.9 is no 1 in 21.
-            rate if rate <= 0.25 => format!("1 in {:.0}", (1.0 / rate + 1e-6).floor()),
-            rate => format!("{:.0} in 100", (100.0 * rate - 1e-6).ceil()),
-        };
+        let share = share(rate);
         let plural = if parts == 1 { "" } else { "s" };
         write!(
             f,
@@ -130,6 +145,10 @@ mod tests {
         assert_eq!(
             Promise::of(0, 47, 0.9).to_string(),
             "at most 1 in 20 good parts, 90 % sure, from 47 calibration parts"
+        );
+        assert_eq!(
+            Promise::of(0, 47, 0.9).as_calls(),
+            "1 in 20 good parts anomalous (90 % sure, from 47 calibration parts)"
         );
         assert_eq!(
             Promise::of(0, 1, 0.9).to_string(),

@@ -76,11 +76,11 @@ impl FromStr for Rate {
     }
 }
 
-/// A decision in one line: "decision threshold 0.4213: at most 1 in 20 good parts, 90 % sure, from 47 calibration parts; finds 93 of
-/// 100 simulated anomalies".
+/// A decision in one line: "decision threshold 0.4213 calls at most 1 in 20 good parts anomalous (90 % sure, from 47 calibration
+/// parts); finds 93 of 100 simulated anomalies".
 pub(crate) fn said(decision: &Decision) -> String {
     let promise = match decision.promise {
-        Some(promise) => format!(": calls {promise} anomalous"),
+        Some(promise) => format!(" calls at most {}", promise.as_calls()),
         None => String::new(),
     };
     let found: usize = decision.found_by_kind.iter().map(|sort| sort.found).sum();

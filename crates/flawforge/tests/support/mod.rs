@@ -7,11 +7,18 @@ use std::process::{Command, Output};
 
 use image::{DynamicImage, GrayImage, ImageReader, Luma};
 
+/// The command without the weights that whoever tests may have fetched: the default method depends on them.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flawforge"));
+    command.env(
+        "FLAWFORGE_WEIGHTS",
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/no-weights"),
+    );
+    command
+}
+
 pub(crate) fn flawforge(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_flawforge"))
-        .args(arguments)
-        .output()
-        .expect("the command starts")
+    command().args(arguments).output().expect("the command starts")
 }
 
 pub(crate) fn succeed(arguments: &[&str]) -> (String, String) {

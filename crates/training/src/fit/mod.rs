@@ -348,12 +348,17 @@ fn remove(file: &Path) -> Result<()> {
     }
 }
 
+/// Gives a recipe its first state.
+type Begin<'a> = &'a dyn Fn(&mut dyn Recipe) -> Result<Option<Predecessor>>;
+/// Compares a recipe with the run that it began from.
+type Compare<'a> = &'a dyn Fn(&dyn Recipe, &Predecessor) -> Result<Option<Shares>>;
+
 /// What comes before the first step and after the last.
 struct Around<'a> {
     /// The first step's state; the run whose weights it is, if it is one's.
-    begin: &'a dyn Fn(&mut dyn Recipe) -> Result<Option<Predecessor>>,
+    begin: Begin<'a>,
     /// What has changed since.
-    compare: &'a dyn Fn(&dyn Recipe, &Predecessor) -> Result<Option<Shares>>,
+    compare: Compare<'a>,
     calibrate: &'a dyn Fn(&dyn Recipe) -> Result<Option<Calibrated>>,
     /// Whether that takes long.
     takes_long: bool,

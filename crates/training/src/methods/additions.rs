@@ -29,14 +29,17 @@ pub(super) struct Known<'a> {
 /// Vectors to add to a bank, and of each the number of its image.
 pub(super) type Extra = (Vec<f32>, Vec<u32>);
 
+/// The vectors of an image's patches at each size.
+type Patches<'a> = &'a (dyn Fn(&RgbImage) -> Result<Vec<Vec<f32>>> + Sync);
+/// A detector whose banks have some vectors more, at each size.
+type Extended<'a> = &'a dyn Fn(&[Extra]) -> Result<Box<dyn Detector>>;
+
 /// What a method must say to have images added to its banks.
 pub(super) struct Additions<'a> {
     /// The bank at each size.
     pub(super) known: Vec<Known<'a>>,
-    /// The vectors of an image's patches at each size.
-    pub(super) patches: &'a (dyn Fn(&RgbImage) -> Result<Vec<Vec<f32>>> + Sync),
-    /// A detector whose banks have these vectors too, at each size.
-    pub(super) detector: &'a dyn Fn(&[Extra]) -> Result<Box<dyn Detector>>,
+    pub(super) patches: Patches<'a>,
+    pub(super) detector: Extended<'a>,
 }
 
 impl Additions<'_> {

@@ -75,6 +75,8 @@ pub enum Continuation {
     None,
     /// They are [added](crate::add_normals) to its memory banks.
     AddsNormals,
+    /// A training on them and the earlier ones [begins with its weights](crate::train_from).
+    BeginsWithWeights,
 }
 
 /// What a method must say, so that the loop, checkpoints, evaluation and the commands need not tell methods apart.

@@ -35,7 +35,7 @@ pub(super) fn check_panels(frame: &Frame<'_>, method: &str) -> Result<()> {
 pub(super) fn unchanged(images: &[&TrainImage]) -> Result<Part> {
     let mut part = Part::default();
     for (image, pixels) in images.iter().zip(decoded(images)?) {
-        let normal = flawforge_augment::to_float(&*pixels);
+        let normal = flawforge_augment::to_float(&pixels);
         part.names.push(image.name.clone());
         part.samples.push(Sample {
             image: normal.clone(),

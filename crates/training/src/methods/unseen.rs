@@ -14,12 +14,13 @@ const PIXELS: &str = "unseen.pixels";
 
 /// As tensors of a checkpoint; all of f32, which whole numbers of images are exact in.
 pub(super) fn state(all: &[Unseen]) -> Result<Vec<(String, Tensor)>> {
-    let columns: [(&str, fn(&Unseen) -> f32); 3] = [
+    type Column = (&'static str, fn(&Unseen) -> f32);
+    let columns: [Column; 3] = [
         (IMAGES, |one| one.place as f32),
         (SCORES, |one| one.score),
         (PIXELS, |one| one.pixel),
     ];
-    let column = |(name, value): (&str, fn(&Unseen) -> f32)| {
+    let column = |(name, value): Column| {
         let values: Vec<f32> = all.iter().map(value).collect();
         Ok((name.to_owned(), Tensor::new(values, &Device::Cpu)?))
     };

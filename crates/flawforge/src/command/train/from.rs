@@ -5,11 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use flawforge::datasets::{Limits, counted};
+use flawforge::files;
 use flawforge::source::probe_writable;
-use flawforge::training::{Continuation, Run, RunFiles, add_normals};
+use flawforge::training::fit::{Places, Predecessor, joined};
+use flawforge::training::{Continuation, Rule, Run, RunFiles, TrainOptions, add_normals, train, train_from};
 
+use super::super::signals::Signals;
+use super::super::source::{CategoryArgs, TextureArgs};
 use super::super::verdicts::said;
-use super::TrainArgs;
+use super::{TrainArgs, tell};
 
 /// Goes on as the run's method does.
 pub(super) fn run(args: &TrainArgs, from: &Path) -> Result<ExitCode> {
@@ -19,7 +23,7 @@ pub(super) fn run(args: &TrainArgs, from: &Path) -> Result<ExitCode> {
             add(args, from, &run)?;
             Ok(ExitCode::SUCCESS)
         }
-        // Methods that learn by steps could begin with the weights of a run here.
+        Continuation::BeginsWithWeights => begin(args, from, &run),
         _ => bail!(
             "run {}: {} cannot go on with further images (--from); train anew on all of them",
             from.display(),
@@ -82,4 +86,82 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
         log::info!("{}", said(&decision));
     }
     Ok(())
+}
+
+/// Trains on the images of the run and further ones, beginning with the run's weights.
+fn begin(args: &TrainArgs, from: &Path, run: &Run) -> Result<ExitCode> {
+    if args.says_settings() || args.seed.is_some() || args.held_out.is_some() || args.extend.is_some() {
+        bail!(
+            "--from goes on with the settings of {}: beside it there are the images, --textures, --steps and --out alone",
+            from.display()
+        );
+    }
+    let signals = Signals::listen()?;
+    files::check_free(&args.out)?;
+    let category = &args.normals.category;
+    category.given()?;
+    let own = run.places().map(|places| CategoryArgs::at(&places.images));
+    let textures = match run.places().filter(|_| args.anomalies.textures.is_empty()) {
+        Some(places) => TextureArgs::at(&places.textures),
+        None => args.anomalies.textures.clone(),
+    };
+    args.check_output(category, &textures)?;
+    let limits = Limits {
+        max_held_bytes: args.image_memory.saturating_mul(1 << 20),
+        ..Limits::default()
+    };
+    let load =
+        |category: &CategoryArgs| category.load_normals(&run.loading(), args.normals.skip_bad, &limits);
+    let (added, mut skipped) = load(category)?;
+    let (images, place) = match own.as_ref().map(|own| (own, load(own))) {
+        Some((own, Ok((images, bad)))) => {
+            skipped.extend(bad);
+            (
+                joined(images, added),
+                format!("{} with {}", own.place(), category.place()),
+            )
+        }
+        Some((_, Err(fault))) => {
+            log::warn!(
+                "the run's own images cannot be read, it goes on with the added ones alone: {}",
+                flawforge::fault::in_one_line(fault.as_ref())
+            );
+            (added, category.place())
+        }
+        None => {
+            log::warn!("the run does not say where its images are: it goes on with the added ones alone");
+            (added, category.place())
+        }
+    };
+    let experiment = run.successor(&images, args.steps)?;
+    let options = TrainOptions {
+        resume: args.resume,
+        stop: Some(signals.flag()),
+        places: Some(Places {
+            images: place,
+            textures: textures.place()?,
+            skipped,
+        }),
+        ..TrainOptions::default()
+    };
+    let textures = textures.load(experiment.image_size)?;
+    let going_on = args.resume && RunFiles::new(&args.out).checkpoint().exists();
+    let report = match going_on {
+        true => train(&experiment, &images, textures, &args.out, &options)?,
+        false => train_from(run, &experiment, &images, textures, &args.out, &options)?,
+    };
+    for line in report.predecessor.iter().flat_map(Predecessor::sentences) {
+        log::info!("{line}");
+    }
+    tell(&report, Rule::of(&experiment.calibration), args)?;
+    if report.stopped {
+        log::warn!(
+            "{}: stopped by a signal at step {} of {}; the same command with --resume goes on",
+            args.out.display(),
+            report.steps,
+            report.total_steps
+        );
+        return Ok(signals.code());
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, parity_split};
 use flawforge_ops::Precision;
 
-use super::{Assembly, Data, Frame};
+use super::{Assembly, Continuation, Data, Frame};
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Schedule;
@@ -80,6 +80,10 @@ impl Assembly for Settings {
     }
 
     /// The same anomalies as in training.
+    fn continuation(&self) -> Continuation {
+        Continuation::BeginsWithWeights
+    }
+
     fn calibration(&self, data: &Data<'_>) -> Simulation {
         data.simulation(&self.simulation)
     }

@@ -19,7 +19,7 @@ use candle_core::Device;
 use flawforge_augment::{Choice, Nsa, OnFailure, Simulation};
 use flawforge_datasets::Loading;
 
-use super::{Assembly, Data, Frame};
+use super::{Assembly, Continuation, Data, Frame};
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Schedule;
@@ -74,6 +74,10 @@ impl Assembly for Settings {
             max_degrees: self.nsa.max_degrees,
             seed: frame.seed,
         })
+    }
+
+    fn continuation(&self) -> Continuation {
+        Continuation::BeginsWithWeights
     }
 
     fn calibration(&self, data: &Data<'_>) -> Simulation {

@@ -82,15 +82,12 @@ fn at(path: &Path, source: io::Error) -> io::Error {
 
 /// What the system said, without the name of a temporary file that the user never gave.
 pub fn reason(error: &io::Error) -> String {
-    match error.raw_os_error().or_else(|| cause(error)) {
-        Some(code) => io::Error::from_raw_os_error(code).to_string(),
-        None => error.to_string(),
+    let text = error.to_string();
+    // `tempfile` writes the system's words, and its own path behind them.
+    match text.split_once(" at path \"") {
+        Some((words, path)) if path.contains(PREFIX) => words.to_owned(),
+        _ => text,
     }
-}
-
-fn cause(error: &io::Error) -> Option<i32> {
-    let inner = error.get_ref()?.source()?;
-    inner.downcast_ref::<io::Error>()?.raw_os_error()
 }
 
 /// What files usually get, less what the user's mask takes away: temporary files are otherwise the owner's alone.

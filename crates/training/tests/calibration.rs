@@ -57,7 +57,8 @@ fn few_images_are_all_scored_unseen_by_trainings_on_the_others() {
     assert_eq!(decision.doubt.as_deref(), Some("threshold from 10 good parts"));
     // Another rule needs no training.
     let rule = Rule {
-        false_alarms: 0.5,
+        // Networks of one step give some images the same score to the last bit.
+        false_alarms: 0.8,
         ..run.rule()
     };
     assert!(run.decision(&rule).unwrap().unwrap().threshold < decision.threshold);

@@ -17,6 +17,9 @@ pub const FEWEST_PARTS: usize = 20;
 pub struct Rule {
     /// Largest share of good parts that are called anomalous, above 0, below 1.
     pub false_alarms: f64,
+    /// Five and twelve times that share are allowed instead, up to this one, where simulated anomalies show that enough is gained
+    /// ([`Calibrated::decide`]). At most `false_alarms`: never.
+    pub most_false_alarms: f64,
     /// How sure that is to be, above 0, below 1.
     pub confidence: f64,
     /// A larger share: what lies between its threshold and the first is to be looked at. `None`: no such band.
@@ -29,6 +32,7 @@ impl Default for Rule {
     fn default() -> Self {
         Self {
             false_alarms: 0.01,
+            most_false_alarms: 0.12,
             confidence: 0.9,
             band: None,
             threshold: None,
@@ -41,6 +45,7 @@ impl Rule {
     pub fn of(calibration: &Calibration) -> Self {
         Self {
             false_alarms: calibration.false_alarms,
+            most_false_alarms: calibration.most_false_alarms,
             confidence: calibration.confidence,
             ..Self::default()
         }
@@ -130,14 +135,36 @@ const SIZES: [(f32, &str); 4] = [
     (f32::INFINITY, "above 5 % of the image"),
 ];
 
+/// The rates that a rule leaves to choose from, times the first (proposal).
+const FACTORS: [f64; 3] = [1.0, 5.0, 12.0];
+/// What a good part costs that is called anomalous, in anomalies missed (proposal).
+const COST: f64 = 3.0;
+
+/// A threshold, the rate it was sought for, and the confidence that its own promise was computed with.
+struct Chosen {
+    rate: f64,
+    threshold: f32,
+    promise: Promise,
+    confidence: f64,
+}
+
 impl Calibrated {
     /// Thresholds by a rule.
+    ///
+    /// Where the rule leaves a choice of rates, the one is taken for which the share of simulated anomalies found, less three times the
+    /// share of good parts that may be called anomalous, is largest. Each of them is promised with so much more confidence that all hold
+    /// together with that of the rule, so that the choice costs nothing of it (Bonferroni).
     ///
     /// # Errors
     /// A rate or confidence that is none, a threshold or score that is not a number, no scores of good parts.
     pub fn decide(&self, rule: &Rule) -> Result<Decision> {
         let normal: Vec<f32> = self.normal().map(|one| one.score).collect();
-        let (found, best) = promised_threshold(&normal, rule.false_alarms, rule.confidence)?;
+        let Chosen {
+            rate,
+            threshold: found,
+            promise: best,
+            confidence,
+        } = self.chosen(&normal, rule)?;
         let (threshold, promise) = match rule.threshold {
             Some(given) if given.is_nan() => {
                 return Err(TrainingError::setting("threshold", "is not a number"));
@@ -168,7 +195,7 @@ impl Calibrated {
             }
         };
         let pixels: Vec<f32> = self.normal().map(|one| one.pixel).collect();
-        let (pixel_threshold, _) = promised_threshold(&pixels, rule.false_alarms, rule.confidence)?;
+        let (pixel_threshold, _) = promised_threshold(&pixels, rate, confidence)?;
         let unseen = self.origin != Origin::Trained;
         let mut doubt = None;
         if !unseen {
@@ -184,13 +211,26 @@ impl Calibrated {
             ));
             doubt = Some(format!("threshold from {}", parts(normal.len())));
         }
-        if unseen && rule.threshold.is_none() && promise.rate > rule.false_alarms {
+        if rule.threshold.is_none() && rate > rule.false_alarms {
+            let base = promised_threshold(&normal, rule.false_alarms, confidence)?.0;
+            let found = |threshold: f32| self.simulated().filter(|one| one.score >= threshold).count();
+            warnings.push(format!(
+                "a threshold for {} of false alarms finds {} of {} simulated anomalies, one for {} finds {}: that is taken \
+                 (--false-alarms {} forbids it)",
+                percent(rule.false_alarms),
+                found(base),
+                self.simulated().count(),
+                percent(rate),
+                found(threshold),
+                percent(rule.false_alarms).replace(' ', ""),
+            ));
+        } else if unseen && rule.threshold.is_none() && promise.rate > rate {
             warnings.push(format!(
                 "{} at most was asked for; {} can promise {} at best, {} would do",
-                percent(rule.false_alarms),
+                percent(rate),
                 parts(normal.len()),
                 percent(promise.rate),
-                Promise::parts_for(rule.false_alarms, rule.confidence)
+                Promise::parts_for(rate, confidence)
             ));
         }
         let found_by_kind = self.found(threshold, |one| one.kind.clone());
@@ -218,6 +258,42 @@ impl Calibrated {
             warnings,
             doubt,
         })
+    }
+
+    /// The threshold of the best of the rule's rates.
+    fn chosen(&self, normal: &[f32], rule: &Rule) -> Result<Chosen> {
+        let rates: Vec<f64> = FACTORS
+            .iter()
+            .map(|factor| factor * rule.false_alarms)
+            .filter(|&rate| rate <= rule.false_alarms.max(rule.most_false_alarms) && rate < 1.0)
+            .collect();
+        let confidence = 1.0 - (1.0 - rule.confidence) / rates.len().max(1) as f64;
+        let simulated: Vec<f32> = self.simulated().map(|one| one.score).collect();
+        let mut best: Option<(f64, Chosen)> = None;
+        for rate in rates {
+            let (threshold, promise) = promised_threshold(normal, rate, confidence)?;
+            let found = simulated.iter().filter(|&&score| score >= threshold).count();
+            let worth = found as f64 / simulated.len().max(1) as f64 - COST * promise.rate;
+            let chosen = Chosen {
+                rate,
+                threshold,
+                confidence,
+                promise: Promise {
+                    confidence: rule.confidence,
+                    ..promise
+                },
+            };
+            if best.as_ref().is_none_or(|(most, _)| worth > *most) {
+                best = Some((worth, chosen));
+            }
+        }
+        match best {
+            Some((_, chosen)) => Ok(chosen),
+            None => {
+                let message = format!("{} is not above 0 and below 1", rule.false_alarms);
+                Err(TrainingError::setting("false_alarms", message))
+            }
+        }
     }
 
     /// Of simulated anomalies, by what `sort` calls them.
@@ -293,9 +369,54 @@ mod tests {
         }
     }
 
+    fn fixed() -> Rule {
+        Rule {
+            most_false_alarms: 0.0,
+            ..Rule::default()
+        }
+    }
+
+    #[test]
+    fn a_larger_rate_is_taken_where_simulated_anomalies_show_a_gain_and_promised_with_care() {
+        // One odd image among the good ones hides most anomalies.
+        let with = |flaws: f32| {
+            let mut all = calibrated(60, Origin::LeftOut);
+            all.scores.retain(|one| one.kind.is_none());
+            all.scores[0].score = 1000.0;
+            let flaw = CalibrationScore {
+                kind: Some("opaque".to_owned()),
+                score: flaws,
+                ..all.scores[1].clone()
+            };
+            all.scores.extend(vec![flaw; 100]);
+            all
+        };
+        let decision = with(500.0).decide(&Rule::default()).unwrap();
+        assert!(decision.threshold < 60.0 && decision.found_by_kind[0].found == 100);
+        let promise = decision.promise.unwrap();
+        // scipy 1.17.1: beta.ppf(1 - 0.1 / 3, 3, 58)
+        assert_eq!((promise.above, promise.confidence), (2, 0.9));
+        assert!((promise.rate - SCIPY).abs() < 1e-9, "{promise:?}");
+        assert!(
+            decision.warnings[0].starts_with("a threshold for 1 % of false alarms finds 0 of 100"),
+            "{:?}",
+            decision.warnings
+        );
+        // Found at any rate, or at none: the first stays.
+        for flaws in [2000.0, 0.0] {
+            assert_eq!(
+                with(flaws).decide(&Rule::default()).unwrap().threshold,
+                1000f32.next_up()
+            );
+        }
+        assert_eq!(with(500.0).decide(&fixed()).unwrap().threshold, 1000f32.next_up());
+    }
+
+    const SCIPY: f64 = 0.10954494959437398;
+
     #[test]
     fn a_threshold_promises_what_its_parts_allow() {
-        let decision = calibrated(300, Origin::HeldOut).decide(&Rule::default()).unwrap();
+        let decision = calibrated(300, Origin::HeldOut).decide(&fixed()).unwrap();
         assert_eq!(decision.threshold, 299f32.next_up());
         assert!(decision.promise.unwrap().rate <= 0.01 && decision.warnings.is_empty());
         assert_eq!(decision.pixel_threshold, 598f32.next_up());
@@ -318,7 +439,7 @@ mod tests {
         // A band of one in ten.
         let rule = Rule {
             band: Some(0.1),
-            ..Rule::default()
+            ..fixed()
         };
         let banded = calibrated(300, Origin::HeldOut).decide(&rule).unwrap();
         let low = banded.look_from.unwrap();
@@ -330,20 +451,18 @@ mod tests {
 
     #[test]
     fn weak_grounds_are_said() {
-        let few = calibrated(9, Origin::CrossFitted)
-            .decide(&Rule::default())
-            .unwrap();
+        let few = calibrated(9, Origin::CrossFitted).decide(&fixed()).unwrap();
         assert_eq!(few.doubt.as_deref(), Some("threshold from 9 good parts"));
         assert!(few.warnings[0].starts_with("the threshold rests on 9 good parts; 20"));
         assert_eq!(
             few.warnings[1],
             "1 % at most was asked for; 9 good parts can promise 22.6 % at best, 230 would do"
         );
-        let trained = calibrated(300, Origin::Trained).decide(&Rule::default()).unwrap();
+        let trained = calibrated(300, Origin::Trained).decide(&fixed()).unwrap();
         assert!(trained.promise.is_none() && trained.doubt.is_some());
         let rule = Rule {
             band: Some(0.02),
-            ..Rule::default()
+            ..fixed()
         };
         let narrow = calibrated(30, Origin::LeftOut).decide(&rule).unwrap();
         assert!(
@@ -355,18 +474,18 @@ mod tests {
     fn a_threshold_of_ones_own_is_judged_by_the_same_scores() {
         let rule = Rule {
             threshold: Some(290.0),
-            ..Rule::default()
+            ..fixed()
         };
         let decision = calibrated(300, Origin::HeldOut).decide(&rule).unwrap();
         assert_eq!((decision.threshold, decision.promise.unwrap().above), (290.0, 10));
         let nan = Rule {
             threshold: Some(f32::NAN),
-            ..Rule::default()
+            ..fixed()
         };
         assert!(calibrated(300, Origin::HeldOut).decide(&nan).is_err());
         let rate = Rule {
             false_alarms: 0.0,
-            ..Rule::default()
+            ..fixed()
         };
         assert!(calibrated(300, Origin::HeldOut).decide(&rate).is_err());
     }

@@ -9,7 +9,8 @@ use flawforge::training::{Decision, Rule, Run};
 /// How verdicts are made. Nothing is trained anew for another choice.
 #[derive(Args, Debug, Clone, Copy, Default)]
 pub(crate) struct VerdictArgs {
-    /// Share of good parts that may be called anomalous, as 1% or 0.01 [default: as trained, 1%]
+    /// Share of good parts that may be called anomalous, as 1% or 0.01 [default: as trained: 1%, or 5% or 12% where simulated
+    /// anomalies show that these find many more]
     ///
     /// The threshold is the lowest that promises it from the run's own scores of good parts. Where there are too few of them, it
     /// lies above them all, and what it does promise is said.
@@ -29,6 +30,7 @@ impl VerdictArgs {
         let own = run.rule();
         Rule {
             false_alarms: self.false_alarms.map_or(own.false_alarms, |rate| rate.0),
+            most_false_alarms: self.false_alarms.map_or(own.most_false_alarms, |rate| rate.0),
             band: self.band.map(|rate| rate.0).or(own.band),
             threshold: self.threshold.or(own.threshold),
             ..own

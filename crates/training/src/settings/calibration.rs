@@ -36,6 +36,10 @@ pub struct Calibration {
     /// Share of good parts that verdicts may call anomalous, above 0, below 1.
     #[serde(default = "false_alarms", skip_serializing_if = "is_false_alarms")]
     pub false_alarms: f64,
+    /// Five and twelve times that share may be allowed instead, up to this one, where simulated anomalies show that enough is gained
+    /// ([`Calibrated::decide`](crate::fit::Calibrated::decide)).
+    #[serde(default = "most_false_alarms", skip_serializing_if = "is_most_false_alarms")]
+    pub most_false_alarms: f64,
     /// How sure the promise is, above 0, below 1.
     #[serde(default = "confidence", skip_serializing_if = "is_confidence")]
     pub confidence: f64,
@@ -65,6 +69,14 @@ fn is_false_alarms(rate: &f64) -> bool {
     *rate == false_alarms()
 }
 
+fn most_false_alarms() -> f64 {
+    0.12
+}
+
+fn is_most_false_alarms(rate: &f64) -> bool {
+    *rate == most_false_alarms()
+}
+
 fn confidence() -> f64 {
     0.9
 }
@@ -84,6 +96,7 @@ impl Default for Calibration {
             fold_steps: fold_steps(),
             anomalies: 0,
             false_alarms: false_alarms(),
+            most_false_alarms: most_false_alarms(),
             confidence: confidence(),
         }
     }
@@ -156,6 +169,7 @@ impl Calibration {
         between("calibration.anomalies", self.anomalies as f64, 0.0, 1e6)?;
         for (name, share) in [
             ("calibration.false_alarms", self.false_alarms),
+            ("calibration.most_false_alarms", self.most_false_alarms),
             ("calibration.confidence", self.confidence),
         ] {
             if !(share > 0.0 && share < 1.0) {

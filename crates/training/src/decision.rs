@@ -166,8 +166,8 @@ impl Calibrated {
             confidence,
         } = self.chosen(&normal, rule)?;
         let (threshold, promise) = match rule.threshold {
-            Some(given) if given.is_nan() => {
-                return Err(TrainingError::setting("threshold", "is not a number"));
+            Some(given) if !given.is_finite() => {
+                return Err(TrainingError::setting("threshold", "is not a finite number"));
             }
             Some(given) => {
                 let above = normal.iter().filter(|&&score| score >= given).count();
@@ -181,15 +181,21 @@ impl Calibrated {
             Some(band) => {
                 let (low, _) = promised_threshold(&normal, band, rule.confidence)?;
                 if low >= threshold {
-                    warnings.push(format!(
-                        "the band to look at is empty: {} cannot tell {} from {}",
-                        parts(normal.len()),
-                        percent(band),
-                        match rule.threshold {
-                            Some(given) => format!("the threshold {given}"),
-                            None => percent(rule.false_alarms),
-                        }
-                    ));
+                    let why = match rule.threshold {
+                        Some(given) => format!("its threshold {low} is not below {given}"),
+                        None if band <= rate => format!(
+                            "its {} are within the {} of false alarms that are allowed",
+                            asked(band),
+                            asked(rate)
+                        ),
+                        None => format!(
+                            "{} cannot tell {} from {}",
+                            parts(normal.len()),
+                            asked(band),
+                            asked(rate)
+                        ),
+                    };
+                    warnings.push(format!("the band to look at is empty: {why}"));
                 }
                 Some(low).filter(|low| *low < threshold)
             }
@@ -198,7 +204,9 @@ impl Calibrated {
         let (pixel_threshold, _) = promised_threshold(&pixels, rate, confidence)?;
         let unseen = self.origin != Origin::Trained;
         let mut doubt = None;
-        if !unseen {
+        if rule.threshold.is_some() {
+            // The person answers for it.
+        } else if !unseen {
             warnings.push(
                 "the threshold rests on images that were trained on: good parts may score higher than these, and nothing is promised"
                     .to_owned(),
@@ -217,17 +225,17 @@ impl Calibrated {
             warnings.push(format!(
                 "a threshold for {} of false alarms finds {} of {} simulated anomalies, one for {} finds {}: that is taken \
                  (--false-alarms {} forbids it)",
-                percent(rule.false_alarms),
+                asked(rule.false_alarms),
                 found(base),
                 self.simulated().count(),
-                percent(rate),
+                asked(rate),
                 found(threshold),
-                percent(rule.false_alarms).replace(' ', ""),
+                asked(rule.false_alarms).replace(' ', ""),
             ));
         } else if unseen && rule.threshold.is_none() && promise.rate > rate {
             warnings.push(format!(
-                "{} at most was asked for; {} can promise {} at best, {} would do",
-                percent(rate),
+                "{} of false alarms cannot be promised with {}, {} at best; {} would do",
+                asked(rate),
                 parts(normal.len()),
                 percent(promise.rate),
                 Promise::parts_for(rate, confidence)
@@ -327,6 +335,11 @@ fn parts(count: usize) -> String {
         1 => "1 good part".to_owned(),
         count => format!("{count} good parts"),
     }
+}
+
+/// A rate as it was asked for: "1 %", "0.04 %".
+fn asked(rate: f64) -> String {
+    format!("{} %", (rate * 1e10).round() / 1e8)
 }
 
 /// "1 %", "4.8 %": upwards, so that no promise is called better than it is.
@@ -456,7 +469,7 @@ mod tests {
         assert!(few.warnings[0].starts_with("the threshold rests on 9 good parts; 20"));
         assert_eq!(
             few.warnings[1],
-            "1 % at most was asked for; 9 good parts can promise 22.6 % at best, 230 would do"
+            "1 % of false alarms cannot be promised with 9 good parts, 22.6 % at best; 230 would do"
         );
         let trained = calibrated(300, Origin::Trained).decide(&fixed()).unwrap();
         assert!(trained.promise.is_none() && trained.doubt.is_some());

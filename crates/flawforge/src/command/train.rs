@@ -24,7 +24,7 @@ use flawforge::weights;
 
 use super::signals::Signals;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
-use super::verdicts::said;
+use super::verdicts::{odd, said};
 
 /// Options of `train`.
 #[derive(Args, Debug)]
@@ -68,8 +68,8 @@ pub(crate) struct TrainArgs {
     /// changes no result
     #[arg(long, value_name = "MIB", default_value_t = default_memory())]
     image_memory: u64,
-    /// Go on from this finished run with further normal images, as a new run: of forge and patchcore, whose memory banks they are
-    /// added to in seconds
+    /// Go on from this finished run with further normal images, as a new run: forge and patchcore add them to their memory banks, in
+    /// seconds; the others train on all of them, beginning with the run's weights, for 300 steps or --steps
     #[arg(long, value_name = "RUN")]
     from: Option<PathBuf>,
     /// Continue the run in RUN from its last checkpoint, with the settings, images and textures stored there
@@ -383,5 +383,10 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
         log::warn!("{warning}");
     }
     log::info!("{}", said(&decision));
+    log::info!(
+        "least like the others of the normal images: {}; is one of them defective, the threshold is too high (`flawforge report {out}` \
+         shows them)",
+        odd(calibrated)
+    );
     Ok(())
 }

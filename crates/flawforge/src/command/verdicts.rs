@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use anyhow::Result;
 use clap::Args;
+use flawforge::training::fit::Calibrated;
 use flawforge::training::{Decision, Rule, Run};
 
 /// How verdicts are made. Nothing is trained anew for another choice.
@@ -20,7 +21,12 @@ pub(crate) struct VerdictArgs {
     #[arg(long, value_name = "RATE")]
     band: Option<Rate>,
     /// Threshold on the verdict score, instead of the one found
-    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "SCORE",
+        allow_negative_numbers = true,
+        conflicts_with = "false_alarms"
+    )]
     threshold: Option<f32>,
 }
 
@@ -48,6 +54,11 @@ impl VerdictArgs {
                 .warnings
                 .iter()
                 .for_each(|warning| log::warn!("{warning}")),
+            None if run.step() < run.total_steps() => log::warn!(
+                "the run is not finished (step {} of {}), so there are no verdicts; `flawforge train --resume --out RUN` goes on",
+                run.step(),
+                run.total_steps()
+            ),
             None => log::warn!("the run has no scores of normal images, so there are no verdicts"),
         }
         Ok(decision)
@@ -91,6 +102,18 @@ pub(crate) fn said(decision: &Decision) -> String {
         "decision threshold {:.4}{promise}; finds {found} of {of} simulated anomalies",
         decision.threshold
     )
+}
+
+/// The normal images that were least like the others, the highest score first: "zz (11.55), ...".
+pub(crate) fn odd(calibrated: &Calibrated) -> String {
+    const NAMED: usize = 3;
+    let mut normal: Vec<_> = calibrated.normal().collect();
+    normal.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let named = normal.iter().take(NAMED);
+    let named: Vec<String> = named
+        .map(|one| format!("{} ({:.4})", one.image, one.score))
+        .collect();
+    named.join(", ")
 }
 
 #[cfg(test)]

@@ -284,6 +284,9 @@ fn finish(args: &PredictArgs, line: Line, end: Result<End>, signals: &Signals) -
         );
     }
     let end = end?;
+    if summary.count() == 0 && args.watch.is_none() {
+        log::warn!("no image was named");
+    }
     for words in told {
         print(&words)?;
     }

@@ -96,6 +96,14 @@ fn begin(args: &TrainArgs, from: &Path, run: &Run) -> Result<ExitCode> {
             from.display()
         );
     }
+    if run.step() < run.total_steps() {
+        bail!(
+            "run {}: is not finished (step {} of {}); resume it first",
+            from.display(),
+            run.step(),
+            run.total_steps()
+        );
+    }
     let signals = Signals::listen()?;
     files::check_free(&args.out)?;
     let category = &args.normals.category;

@@ -118,7 +118,7 @@ fn every_input_has_its_row_once_however_it_is_named() {
     let said = predict(&[path(&new), path(&at("other/000.png")), path(&at("gone.png"))]);
     assert_eq!(said.status.code(), Some(1));
     assert_eq!(rows(&out), before);
-    // A file that changed is another input, and a threshold of one's own is another setting.
+    // A file that has changed gets a row of its own; so does an image whose threshold is given by option.
     grey(48, 40, 77).save(new.join("000.png")).unwrap();
     predict(&[path(&new.join("000.png"))]);
     assert_eq!(rows(&out).0.len(), 8);

@@ -115,6 +115,7 @@ pub fn add_normals(run: &Run, category: &Category, place: &str, run_dir: &Path) 
         known,
     });
     fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
+    let _occupied = flawforge_files::occupy(run_dir, "training").map_err(TrainingError::Write)?;
     flawforge_files::remove_leftovers(run_dir);
     let settings = run.experiment().to_toml()?;
     flawforge_files::write(&files.config(), settings.as_bytes()).map_err(TrainingError::Write)?;

@@ -116,7 +116,8 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
                 let picks = places * group.coreset_ratio;
                 patches += places;
                 choice += places * picks * speeds.choice(group.projection)?;
-                let left_out = places * patchcore::LEFT_OUT.min(images) as f64 / images as f64;
+                let left_out = places * patchcore::left_out(experiment.calibration.images).min(images) as f64
+                    / images as f64;
                 search += left_out * picks * group.embedding as f64 / speed;
             }
             let vectors = patches * (1.0 + group.coreset_ratio) * group.embedding as f64 * 4.0

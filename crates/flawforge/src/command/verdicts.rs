@@ -46,7 +46,7 @@ impl VerdictArgs {
     /// The thresholds of a run; what a person should know of them is logged, once.
     ///
     /// # Errors
-    /// A rate or threshold that is none.
+    /// A rate that is not above 0 and below 1, a threshold that is not finite.
     pub(crate) fn decision(&self, run: &Run) -> Result<Option<Decision>> {
         let decision = run.decision(&self.rule(run))?;
         match &decision {
@@ -54,6 +54,8 @@ impl VerdictArgs {
                 .warnings
                 .iter()
                 .for_each(|warning| log::warn!("{warning}")),
+            // The person's own threshold needs no scores.
+            None if self.threshold.is_some() => {}
             None if run.step() < run.total_steps() => log::warn!(
                 "the run is not finished (step {} of {}), so there are no verdicts; `flawforge train --resume --out RUN` goes on",
                 run.step(),

@@ -96,7 +96,8 @@ impl Calibrated {
     /// together with that of the rule, so that the choice costs nothing of it (Bonferroni).
     ///
     /// # Errors
-    /// A rate or confidence that is none, a threshold or score that is not a number, no scores of good parts.
+    /// A rate or confidence that is not above 0 and below 1; a threshold that is not finite; a score that is not a number; no scores of
+    /// good parts.
     pub fn decide(&self, rule: &Rule) -> Result<Decision> {
         let normal: Vec<f32> = self.normal().map(|one| one.score).collect();
         let Chosen {

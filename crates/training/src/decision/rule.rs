@@ -9,8 +9,8 @@ use crate::settings::Calibration;
 pub struct Rule {
     /// Largest share of good parts that are called anomalous, above 0, below 1.
     pub false_alarms: f64,
-    /// Five and twelve times that share are allowed instead, up to this one, where simulated anomalies show that enough is gained
-    /// ([`Calibrated::decide`]). At most `false_alarms`: never.
+    /// Five and twelve times that share may be allowed instead, if they are no larger than this, where simulated anomalies show that
+    /// enough is gained ([`Calibrated::decide`](crate::fit::Calibrated::decide)). With 0 only `false_alarms` itself is.
     pub most_false_alarms: f64,
     /// How sure that is to be, above 0, below 1.
     pub confidence: f64,

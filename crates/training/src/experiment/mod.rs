@@ -222,6 +222,7 @@ impl Experiment {
             image_size: self.image_size,
             profile: &self.profile,
             every: &self.every,
+            calibrated: self.calibration.images,
         }
     }
 

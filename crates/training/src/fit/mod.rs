@@ -425,8 +425,9 @@ fn run(
     }
     let mut stopped = session.header.step < session.last_step;
     if session.header.step == plan.steps && session.header.calibrated.is_none() {
-        // What was learnt is kept before anything else is tried: a cross-fitting takes long.
-        if resumed_from < plan.steps && around.takes_long {
+        // What was learnt is kept before anything else is tried: a cross-fitting takes long, and a comparison may fail.
+        let tries_more = around.takes_long || session.header.predecessor.is_some();
+        if resumed_from < plan.steps && tries_more {
             session.save(recipe)?;
         }
         if let Some(predecessor) = &mut session.header.predecessor {

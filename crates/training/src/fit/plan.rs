@@ -79,7 +79,8 @@ pub(crate) fn hold_out(count: usize, experiment: &Experiment) -> (Vec<usize>, Ve
     (order, held_out)
 }
 
-/// The same of a category, whose images may be held out by name; or which name is none of them.
+/// As [`hold_out`], of the images of a category; those that the experiment names are held out, if it names any. The error says
+/// which name no image has.
 pub(super) fn hold_out_of(
     category: &Category,
     experiment: &Experiment,

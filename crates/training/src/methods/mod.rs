@@ -65,6 +65,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) image_size: u32,
     pub(crate) profile: &'a str,
     pub(crate) every: &'a Intervals,
+    /// Normal images whose scores are wanted for thresholds, at most.
+    pub(crate) calibrated: usize,
 }
 
 /// How a finished run goes on with further normal images: what `flawforge train --from` does.

@@ -9,8 +9,14 @@ use super::collected::{Chosen, Collected};
 use crate::error::Result;
 use crate::recipe::Unseen;
 
-/// Images, at most, that are compared with all others (proposal): as many as calibrate a threshold.
-pub(crate) const LEFT_OUT: usize = 256;
+/// Images, at least and at most, that are compared with all others (proposal): the fewest tell what is usual.
+const LEFT_OUT: (usize, usize) = (16, 256);
+
+/// How many images are compared with all others, where so many are to calibrate thresholds: no more than that, since each costs a
+/// search through the bank, and tables of metrics need few.
+pub(crate) fn left_out(calibrated: usize) -> usize {
+    calibrated.clamp(LEFT_OUT.0, LEFT_OUT.1)
+}
 
 /// The banks at all sizes, and the images that they are made of.
 pub(super) struct LeftOut<'a> {
@@ -18,13 +24,15 @@ pub(super) struct LeftOut<'a> {
     pub(super) chosen: &'a [Chosen],
     pub(super) scoring: Scoring,
     pub(super) crop: CenterCrop,
+    /// Images to compare, at most.
+    pub(super) count: usize,
 }
 
 impl LeftOut<'_> {
     /// What counts as far at each size, and the scores of the images, as far as there are others to compare them with.
     pub(super) fn measure(&self) -> Result<(Vec<f32>, Vec<Unseen>)> {
         let numbers = self.collected.first().map(Collected::numbers).unwrap_or_default();
-        let count = LEFT_OUT.min(numbers.len());
+        let count = self.count.min(numbers.len());
         let compared = (0..count)
             .into_par_iter()
             .map(|place| {
@@ -131,6 +139,7 @@ mod tests {
                 chosen: &[chosen],
                 scoring,
                 crop,
+                count: 256,
             };
             let (usual, unseen) = left_out.measure().unwrap();
             assert_eq!(unseen.len(), 5);
@@ -161,6 +170,7 @@ mod tests {
             chosen: &[first.1, second.1],
             scoring,
             crop,
+            count: 256,
         };
         let (usual, unseen) = left_out.measure().unwrap();
         assert!(usual[0] > usual[1], "fewer vectors are farther: {usual:?}");
@@ -188,6 +198,7 @@ mod tests {
             chosen: &[chosen],
             scoring: Scoring::default(),
             crop: CenterCrop::whole(40, 32),
+            count: 256,
         };
         assert_eq!(left_out.measure().unwrap(), (vec![1.0], Vec::new()));
     }

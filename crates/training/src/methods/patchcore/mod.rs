@@ -7,7 +7,7 @@ mod recipe;
 mod room;
 mod settings;
 
-pub(crate) use left_out::LEFT_OUT;
+pub(crate) use left_out::left_out;
 pub use recipe::PatchCoreRecipe;
 pub use settings::{Budget, Group, Settings};
 
@@ -50,7 +50,7 @@ impl Assembly for Settings {
     }
 
     fn recipe(&self, frame: &Frame<'_>, device: &Device) -> Result<Box<dyn Recipe>> {
-        let recipe = PatchCoreRecipe::new(self, frame.seed, frame.image_size, device)?;
+        let recipe = PatchCoreRecipe::new(self, frame, device)?;
         Ok(Box::new(recipe))
     }
 

@@ -10,10 +10,11 @@ use flawforge_models::{CenterCrop, Detector};
 use image::RgbImage;
 
 use super::collected::{Chosen, Collected};
-use super::left_out::LeftOut;
+use super::left_out::{LeftOut, left_out};
 use super::room::{self, bank_share};
 use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
+use crate::methods::Frame;
 use crate::methods::additions::{Additions, Extra, Known};
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::unseen;
@@ -44,6 +45,8 @@ pub struct PatchCoreRecipe {
     made: Option<Made>,
     /// Images of the whole training, at most.
     images: usize,
+    /// Images that are compared with the others, at most.
+    left_out: usize,
 }
 
 /// What detects in the end.
@@ -58,7 +61,8 @@ impl PatchCoreRecipe {
     ///
     /// # Errors
     /// A failed allocation.
-    pub fn new(settings: &Settings, seed: u64, side: u32, device: &Device) -> Result<Self> {
+    pub(crate) fn new(settings: &Settings, frame: &Frame<'_>, device: &Device) -> Result<Self> {
+        let (seed, side) = (frame.seed, frame.image_size);
         let group = settings.patchcore.clone();
         let wanted = Wanted {
             group: "patchcore",
@@ -81,6 +85,7 @@ impl PatchCoreRecipe {
             device: device.clone(),
             made: None,
             images: 0,
+            left_out: left_out(frame.calibrated),
         })
     }
 
@@ -184,6 +189,7 @@ impl Recipe for PatchCoreRecipe {
             chosen: &chosen,
             scoring: self.settings.scoring(),
             crop: self.crop,
+            count: self.left_out,
         };
         let (usual, unseen) = left_out.measure()?;
         let full_scale = match (chosen.as_slice(), collected.as_slice()) {

@@ -12,8 +12,9 @@ const LONGEST: usize = 500;
 
 /// What each library builds on: arrows run downward only (ARCHITECTURE.md). A new member of the workspace
 /// needs a line here, and with it a thought about its place.
-const LIBRARIES: [(&str, &[&str]); 10] = [
+const LIBRARIES: [(&str, &[&str]); 12] = [
     ("flawforge-files", &[]),
+    ("flawforge-onnx", &[]),
     ("flawforge-resample", &[]),
     ("flawforge-masks", &["flawforge-resample"]),
     ("flawforge-augment", &["flawforge-resample", "flawforge-masks"]),
@@ -24,6 +25,7 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
         "flawforge-models",
         &[
             "flawforge-files",
+            "flawforge-onnx",
             "flawforge-resample",
             "flawforge-ops",
             "flawforge-metrics",
@@ -42,6 +44,7 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
         "flawforge-training",
         &[
             "flawforge-files",
+            "flawforge-onnx",
             "flawforge-masks",
             "flawforge-augment",
             "flawforge-metrics",
@@ -49,6 +52,19 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
             "flawforge-ops",
             "flawforge-models",
             "flawforge-pictures",
+        ],
+    ),
+    (
+        "flawforge-server",
+        &[
+            "flawforge-files",
+            "flawforge-resample",
+            "flawforge-augment",
+            "flawforge-metrics",
+            "flawforge-datasets",
+            "flawforge-models",
+            "flawforge-pictures",
+            "flawforge-training",
         ],
     ),
 ];
@@ -63,8 +79,9 @@ const LEAVES: [&str; 2] = ["flawforge-tests", "flawforge-benches"];
 const FOR_TESTS: [&str; 1] = ["flawforge-testing"];
 
 /// What other people's crates import: built in seconds, and free of tensors.
-const LIGHT: [&str; 5] = [
+const LIGHT: [&str; 6] = [
     "flawforge-files",
+    "flawforge-onnx",
     "flawforge-resample",
     "flawforge-masks",
     "flawforge-augment",

@@ -1,0 +1,1 @@
+//! Computation graphs as ONNX files: typed nodes, initializers, metadata.

@@ -1,0 +1,1 @@
+//! Anomaly detectors behind HTTP: scores, metrics and a page.

@@ -75,7 +75,7 @@ pub use category::Category;
 pub use decode::{Picture, load_gray, load_picture, load_rgb, picture_size};
 pub use discover::{CategoryFiles, Purpose, TestFile, categories, is_category, read_folders};
 pub use error::DatasetError;
-pub use flawforge_resample::{Resampling, Resizing, resize};
+pub use flawforge_resample::{Resampling, Resizing, Sizing, resize};
 pub use inventory::{Inventory, Passed, Why};
 pub use layout::{GOOD, Layout, Part, Role};
 pub use limits::Limits;

@@ -61,6 +61,7 @@ mod run;
 mod run_files;
 mod scorer;
 pub mod settings;
+mod windowing;
 
 pub use additions::{Added, add_normals};
 pub use decision::{Decision, Found, Rule, Verdict};
@@ -82,3 +83,4 @@ pub use recipe::Recipe;
 pub use run::{Run, Scored};
 pub use run_files::RunFiles;
 pub use scorer::{Measured, Scorer};
+pub use windowing::Windowing;

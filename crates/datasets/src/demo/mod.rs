@@ -35,6 +35,7 @@
 use std::ops::RangeInclusive;
 
 use flawforge_masks::Mask;
+use flawforge_resample::Sizing;
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -70,6 +71,9 @@ pub const TEST_GOOD: usize = 16;
 /// Defective test images per category, spread evenly over its defect types.
 pub const TEST_DEFECTIVE: usize = 24;
 
+/// Side in pixels of a picture's file, where one is thought of: what views that keep the scale of files begin with.
+pub const DRAWN: u32 = 256;
+
 /// Sizes that can be generated, in pixels a side.
 pub const SIZES: RangeInclusive<u32> = 32..=512;
 
@@ -94,7 +98,9 @@ pub fn category(name: &str, loading: &Loading, seed: u64) -> Result<Category, Da
 }
 
 /// The side of a size that can be generated.
-fn side((width, height): (u32, u32)) -> Result<u32, DatasetError> {
+fn side(sizing: Sizing) -> Result<u32, DatasetError> {
+    // The pictures have no size of their own.
+    let (width, height) = sizing.of((DRAWN, DRAWN));
     let known = width == height && SIZES.contains(&width);
     known
         .then_some(width)

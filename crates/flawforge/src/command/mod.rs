@@ -16,3 +16,4 @@ pub(crate) mod simulate;
 pub(crate) mod source;
 pub(crate) mod train;
 mod verdicts;
+pub(crate) mod view;

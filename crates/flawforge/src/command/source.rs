@@ -7,9 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
-use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, Note, Purpose, TestSet, note_lines};
+use flawforge::datasets::demo::DRAWN;
+use flawforge::datasets::{
+    Category, CategoryFiles, Limits, Loading, Note, Purpose, TestSet, note_lines, picture_size,
+};
 use flawforge::source::{Images, SourceError, Textures, real_path, selection_lines};
 use flawforge::training::Product;
+use rayon::prelude::*;
 
 use super::inventory::{say_normals, with_advice};
 
@@ -114,6 +118,20 @@ impl CategoryArgs {
         say_normals(&category, files.as_ref(), &skipped);
         say(&category.notes);
         Ok((category, skipped))
+    }
+
+    /// Width and height of the files of the normal images; no pixel is decoded.
+    pub(crate) fn file_sizes(&self) -> Result<Vec<(u32, u32)>> {
+        let limits = Limits::default();
+        let Some(files) = self.images().files(&self.name()?, Purpose::Training)? else {
+            return Ok(vec![(DRAWN, DRAWN)]);
+        };
+        let sizes = files
+            .train
+            .par_iter()
+            .map(|file| picture_size(&file.path, &limits));
+        // A file that cannot be read is told when it is.
+        Ok(sizes.filter_map(Result::ok).collect())
     }
 
     /// Refuses an output that lies where images of the category are read.

@@ -25,6 +25,7 @@ use flawforge::weights;
 use super::signals::Signals;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 use super::verdicts::{odd, said};
+use super::view::AskedView;
 
 /// Options of `train`.
 #[derive(Args, Debug)]
@@ -64,6 +65,10 @@ pub(crate) struct TrainArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    /// How images are seen: `stretch` (the papers' square), `fit` (at the aspect ratio of most of them), `tiles` (in windows, at the
+    /// scale of the files) or `tiles:0.5` (at half that scale) [default: stretch]
+    #[arg(long, value_name = "VIEW")]
+    view: Option<AskedView>,
     /// Memory for pixels of normal images, in MiB; those beyond are decoded whenever they are wanted, which takes time and
     /// changes no result
     #[arg(long, value_name = "MIB", default_value_t = default_memory())]
@@ -78,7 +83,7 @@ pub(crate) struct TrainArgs {
     /// Train the finished run in RUN by N steps more, on the images and textures stored there; the learning rate goes on as that
     /// of the longer training
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all =
-        ["steps", "method", "profile", "config", "backbone", "backbone_init", "seed", "held_out", "precision"])]
+        ["steps", "method", "profile", "view", "config", "backbone", "backbone_init", "seed", "held_out", "precision"])]
     extend: Option<u64>,
 }
 
@@ -177,6 +182,7 @@ impl TrainArgs {
             || self.anomalies.selection.is_some()
             || self.backbone.is_some()
             || self.backbone_init.is_some()
+            || self.view.is_some()
     }
 
     /// The experiment: that of the earlier run, changed by the options given.
@@ -227,6 +233,13 @@ impl TrainArgs {
                     )
                 })?
                 .precision = precision;
+        }
+        if let Some(view) = self.view {
+            experiment.view = view.of(category)?;
+            // Which images are unseen may follow the view.
+            if earlier.is_none() && self.config.is_none() && self.held_out.is_none() {
+                experiment.calibrate_for_use();
+            }
         }
         if earlier.is_none() || self.says_settings() {
             self.give_backbone(&mut experiment)?;
@@ -311,12 +324,16 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     };
     let textures = textures.load(experiment.image_size)?;
     log::info!(
-        "{} on {}: {}, {} at {} px, settings {}",
+        "{} on {}: {}, {} at {} px{}, settings {}",
         experiment.method,
         images.name,
         counted(images.train.len(), "normal image"),
         counted(experiment.steps(images.train.len()) as usize, "step"),
         experiment.image_size,
+        match experiment.view.is_stretch() {
+            true => String::new(),
+            false => format!(" ({})", experiment.view),
+        },
         &experiment.hash()[..12],
     );
     let held = images.train.iter().filter(|image| image.is_held()).count();

@@ -184,7 +184,7 @@ fn train_after(
         let message = format!("the experiment is about {}", experiment.category);
         return Err(data_error(message));
     }
-    check_images(category, experiment.loading().image).map_err(data_error)?;
+    check_images(category, experiment).map_err(data_error)?;
     let split = experiment.calibration.split(category.train.len());
     let (kept, held_out) = hold_out_of(category, experiment).map_err(data_error)?;
     let trained_on = kept.clone();
@@ -192,7 +192,7 @@ fn train_after(
         category,
         pools: method.pools(kept).map_err(data_error)?,
         textures,
-        normals: NormalImages::new(&category.train).map(Arc::new),
+        normals: NormalImages::new(&category.train, experiment.view).map(Arc::new),
     };
     let identity = digests(category, data.textures.as_ref(), experiment.image_size)?;
     let device = &options.device;

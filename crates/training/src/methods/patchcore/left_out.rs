@@ -61,7 +61,7 @@ impl LeftOut<'_> {
     fn compared(&self, number: u32) -> Result<Option<Vec<Compared>>> {
         let mut sizes = Vec::with_capacity(self.chosen.len());
         for (collected, chosen) in self.collected.iter().zip(self.chosen) {
-            let others = chosen.bank.without(number, &chosen.origins)?;
+            let others = chosen.bank.without(collected.group(number), &chosen.origins)?;
             let (Some(patches), Some(others)) = (collected.image(number), others) else {
                 return Ok(None);
             };
@@ -106,7 +106,7 @@ mod tests {
     /// The bank and its images, chosen of five images.
     fn chosen(ratio: f64) -> (Collected, Chosen) {
         let mut collected = Collected::new(LENGTH, 1);
-        collected.add((0..5).map(image).collect());
+        collected.add((0..5).map(image).collect(), &[0, 1, 2, 3, 4]);
         let coreset = Coreset {
             ratio,
             projection: None,
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn one_image_has_no_others() {
         let mut collected = Collected::new(LENGTH, 1);
-        collected.add(vec![image(0)]);
+        collected.add(vec![image(0)], &[0]);
         let coreset = Coreset::default();
         let chosen = collected
             .choose(coreset, &mut room::stream(1, 0, 0), &Device::Cpu)

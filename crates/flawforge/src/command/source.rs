@@ -7,9 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
-use flawforge::datasets::demo::DRAWN;
 use flawforge::datasets::{
-    Category, CategoryFiles, Limits, Loading, Note, Purpose, TestSet, note_lines, picture_size,
+    Category, CategoryFiles, Limits, Loading, Note, Purpose, TestSet, demo, note_lines, picture_size,
 };
 use flawforge::source::{Images, SourceError, Textures, real_path, selection_lines};
 use flawforge::training::Product;
@@ -24,7 +23,7 @@ pub(crate) struct CategoryArgs {
     /// Folder of one category: images, folders such as `normal/` or `ok/` and `defective/` or `ng/`, or a published layout (MVTec AD, VisA, ...)
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Use a generated demo category instead of a folder: connector, gear, weave or leather
+    /// Use a generated demo category instead of a folder: connector, gear, weave, leather, or sheet (large images with small flaws)
     #[arg(long, value_name = "NAME")]
     demo: Option<String>,
 }
@@ -124,7 +123,7 @@ impl CategoryArgs {
     pub(crate) fn file_sizes(&self) -> Result<Vec<(u32, u32)>> {
         let limits = Limits::default();
         let Some(files) = self.images().files(&self.name()?, Purpose::Training)? else {
-            return Ok(vec![(DRAWN, DRAWN)]);
+            return Ok(vec![demo::file_size(&self.name()?)]);
         };
         let sizes = files
             .train

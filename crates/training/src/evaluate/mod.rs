@@ -236,7 +236,11 @@ pub fn evaluate_set(
             let began = Instant::now();
             let detections = detector.detect(&pictures)?;
             detect_seconds += began.elapsed().as_secs_f64();
-            for ((entry, test), detection) in chunk.iter().zip(detections) {
+            for ((entry, test), mut detection) in chunk.iter().zip(detections) {
+                if tests.keeps_aspect() {
+                    // A method may look at its images larger than masks are.
+                    detection.map = detection.map.resized(test.mask.width(), test.mask.height());
+                }
                 each(images.len(), test, &detection);
                 images.push(ImageResult {
                     name: test.name.clone(),

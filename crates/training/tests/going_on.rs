@@ -42,7 +42,7 @@ fn tensors(file: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 fn map(run: &Run) -> Vec<f32> {
-    let side = run.loading().image.0;
+    let side = run.loading().image.of((1, 1)).0;
     let image = category_of(7, side).train[2].image().unwrap().into_owned();
     let detector = run.detector().unwrap();
     detector.detect(&[&image]).unwrap().remove(0).map.scores

@@ -205,16 +205,16 @@ impl TrainArgs {
         }
         let added = self.extend.and_then(|more| Some(earlier?.total_steps() + more));
         if let Some(steps) = self.steps.or(added) {
-            let option = if self.steps.is_some() {
-                "--steps"
-            } else {
-                "--extend"
-            };
-            experiment = experiment.with_steps(steps).map_err(|_| {
-                anyhow!(
-                    "{option} is not for {}: it passes over the images once",
-                    experiment.method
-                )
+            let method = experiment.method;
+            experiment = experiment.with_steps(steps).map_err(|_| match self.steps {
+                Some(_) => {
+                    anyhow!("--steps is not for {method}, which takes one look at each image: leave it out")
+                }
+                None => anyhow!(
+                    "--extend is not for {method}, which takes one look at each image; with further images \
+                     `train --from {} DIR --out NEW` goes on",
+                    self.out.display()
+                ),
             })?;
         }
         if let Some(precision) = self.precision {

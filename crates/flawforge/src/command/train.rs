@@ -383,9 +383,13 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
         log::warn!("{warning}");
     }
     log::info!("{}", said(&decision));
+    let picture = RunFiles::new(&args.out).unusual();
+    let shown_by = match picture.exists() {
+        true => format!("{} shows them", picture.display()),
+        false => format!("`flawforge report {out}` shows them"),
+    };
     log::info!(
-        "least like the others of the normal images: {}; is one of them defective, the threshold is too high (`flawforge report {out}` \
-         shows them)",
+        "normal images least like the others: {}; {shown_by}; if one is defective, the threshold is too high: take it out and train again",
         odd(calibrated)
     );
     Ok(())

@@ -4,6 +4,7 @@ mod batches;
 mod collected;
 mod recipe;
 mod settings;
+mod shares;
 
 pub use recipe::ForgeRecipe;
 pub use settings::{Budget, Group, HeadSettings, Settings};

@@ -3,7 +3,6 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use flawforge_testing::{Need, skip};
@@ -21,7 +20,7 @@ for (const level of ['error', 'warn']) console[level] = (...words) => faults.pus
 </script>";
 
 /// Moves the slider, and writes what is to be seen then to the end of the page.
-const PROBE: &str = "<script>
+const PROBE: &str = "<script>{
 const seen = {};
 const text = (id) => document.getElementById(id).textContent;
 const number = document.getElementById('threshold'), slider = document.getElementById('slider');
@@ -41,8 +40,8 @@ seen.wider = [...document.querySelectorAll('body *')].filter(wide).map((element)
 seen.faults = faults;
 const probe = document.createElement('script');
 probe.type = 'application/json'; probe.id = 'probe'; probe.textContent = JSON.stringify(seen);
-document.body.append(probe);
-</script>";
+window.parent.document.body.append(probe);
+}</script>";
 
 fn browser() -> Option<&'static str> {
     let starts = |name: &&str| {
@@ -52,9 +51,18 @@ fn browser() -> Option<&'static str> {
     BROWSERS.into_iter().find(starts)
 }
 
-/// What the probe saw in a window of this width.
-fn seen(browser: &str, page: &Path, width: u32) -> Value {
-    let profile = tempfile::tempdir().unwrap();
+/// What the probe saw on a page of this width: in a frame, because windows of browsers have a least width.
+fn seen(browser: &str, html: &str, width: u32) -> Value {
+    let dir = tempfile::tempdir().unwrap();
+    let outer = dir.path().join("outer.html");
+    let inner = html.replace('&', "&amp;").replace('"', "&quot;");
+    let frame =
+        format!("<iframe style=\"width:{width}px;height:900px;border:0\" srcdoc=\"{inner}\"></iframe>");
+    fs::write(
+        &outer,
+        format!("<!DOCTYPE html><html><body>{frame}</body></html>"),
+    )
+    .unwrap();
     let said = Command::new(browser)
         .args([
             "--headless=new",
@@ -63,13 +71,14 @@ fn seen(browser: &str, page: &Path, width: u32) -> Value {
             "--hide-scrollbars",
             "--dump-dom",
         ])
-        .arg(format!("--user-data-dir={}", path(profile.path())))
-        .arg(format!("--window-size={width},900"))
-        .arg(format!("file://{}", path(page)))
+        .arg(format!("--user-data-dir={}", path(&dir.path().join("profile"))))
+        .arg("--window-size=1400,1000")
+        .arg(format!("file://{}", path(&outer)))
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     let start = "id=\"probe\">";
+    // The source of the frame holds the probe's text in quotes that are escaped.
     let at = text
         .find(start)
         .unwrap_or_else(|| panic!("no probe: {}", String::from_utf8_lossy(&said.stderr)));
@@ -101,8 +110,7 @@ fn the_slider_counts_as_evaluate_does_and_the_page_fits_on_a_phone() {
     for (width, slider) in [(1280, "333"), (390, "500")] {
         let listening = html.replace("<head>", &format!("<head>{LISTEN}"));
         let probed = listening.replace("</body>", &format!("{}</body>", PROBE.replace("SLIDER", slider)));
-        fs::write(&page, probed).unwrap();
-        let seen = seen(browser, &page, width);
+        let seen = seen(browser, &probed, width);
         assert_eq!(seen["faults"], serde_json::json!([]), "{seen}");
         assert_eq!(seen["window"], width, "{seen}");
         assert!(seen["page"].as_u64() <= Some(u64::from(width)), "{seen}");

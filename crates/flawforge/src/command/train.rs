@@ -371,7 +371,7 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
     if let Some(busy) = report.busy {
         log::info!("the device was busy {:.1} % of the time", 100.0 * busy);
     }
-    if report.steps < report.total_steps {
+    if report.steps < report.total_steps || report.stopped {
         return Ok(());
     }
     let Some(calibrated) = &report.calibrated else {

@@ -92,4 +92,4 @@ pub use test_set::{TestEntry, TestSet};
 pub use textures::{load_texture_classes, load_textures, texture_files};
 pub use train_image::TrainImage;
 pub use truth::{Marks, MaskCounts};
-pub use walk::{ImageFile, image_files};
+pub use walk::{ImageFile, image_files, images_to_score};

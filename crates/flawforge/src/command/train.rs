@@ -211,16 +211,16 @@ impl TrainArgs {
         }
         let added = self.extend.and_then(|more| Some(earlier?.total_steps() + more));
         if let Some(steps) = self.steps.or(added) {
-            let option = if self.steps.is_some() {
-                "--steps"
-            } else {
-                "--extend"
-            };
-            experiment = experiment.with_steps(steps).map_err(|_| {
-                anyhow!(
-                    "{option} is not for {}: it passes over the images once",
-                    experiment.method
-                )
+            let method = experiment.method;
+            experiment = experiment.with_steps(steps).map_err(|_| match self.steps {
+                Some(_) => {
+                    anyhow!("--steps is not for {method}, which takes one look at each image: leave it out")
+                }
+                None => anyhow!(
+                    "--extend is not for {method}, which takes one look at each image; with further images \
+                     `train --from {} DIR --out NEW` goes on",
+                    self.out.display()
+                ),
             })?;
         }
         if let Some(precision) = self.precision {
@@ -388,7 +388,7 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
     if let Some(busy) = report.busy {
         log::info!("the device was busy {:.1} % of the time", 100.0 * busy);
     }
-    if report.steps < report.total_steps {
+    if report.steps < report.total_steps || report.stopped {
         return Ok(());
     }
     let Some(calibrated) = &report.calibrated else {
@@ -400,9 +400,13 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
         log::warn!("{warning}");
     }
     log::info!("{}", said(&decision));
+    let picture = RunFiles::new(&args.out).unusual();
+    let shown_by = match picture.exists() {
+        true => format!("{} shows them", picture.display()),
+        false => format!("`flawforge report {out}` shows them"),
+    };
     log::info!(
-        "least like the others of the normal images: {}; is one of them defective, the threshold is too high (`flawforge report {out}` \
-         shows them)",
+        "normal images least like the others: {}; {shown_by}; if one is defective, the threshold is too high: take it out and train again",
         odd(calibrated)
     );
     Ok(())

@@ -3,13 +3,13 @@
 use flawforge_augment::{Kind, Simulation, Stream, to_bytes};
 use flawforge_datasets::TrainImage;
 use flawforge_metrics::high_pixel;
-use flawforge_models::Detector;
+use flawforge_models::{AnomalyMap, Detector};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::experiment::Experiment;
-use crate::recipe::Unseen;
+use crate::recipe::{Highest, Unseen};
 use crate::windowing::Windowing;
 
 /// Where the scores of normal images come from.
@@ -79,7 +79,7 @@ pub(super) struct Normals<'a> {
 /// Tries for each simulated anomaly that is wanted: a simulator may find no place for one.
 const TRIES: usize = 4;
 
-/// Scores normal images and simulated anomalies.
+/// Scores normal images and simulated anomalies; those that are scored here are offered to `highest`.
 ///
 /// Nothing is returned without images.
 pub(super) fn calibrate(
@@ -87,6 +87,7 @@ pub(super) fn calibrate(
     detector: &dyn Detector,
     simulation: &Simulation,
     normals: &Normals<'_>,
+    highest: &mut Highest,
 ) -> Result<Option<Calibrated>> {
     let Normals {
         images,
@@ -101,7 +102,7 @@ pub(super) fn calibrate(
         return Ok(None);
     }
     let mut scores = match unseen.is_empty() {
-        true => normal_scores(experiment, detector, images, &picked)?,
+        true => normal_scores(experiment, detector, images, &picked, highest)?,
         false => Vec::with_capacity(unseen.len()),
     };
     scores.extend(unseen.iter().filter_map(|one| {
@@ -115,12 +116,13 @@ pub(super) fn calibrate(
     Ok((!scores.iter().all(|one| one.kind.is_some())).then_some(Calibrated { origin, scores }))
 }
 
-/// What a detector says of some of the images.
+/// What a detector says of some of the images, which are offered to `highest`.
 pub(super) fn normal_scores(
     experiment: &Experiment,
     detector: &dyn Detector,
     images: &[TrainImage],
     picked: &[usize],
+    highest: &mut Highest,
 ) -> Result<Vec<CalibrationScore>> {
     let mut scores = Vec::with_capacity(picked.len());
     for chunk in picked.chunks(experiment.evaluation.batch.max(1)) {
@@ -129,7 +131,11 @@ pub(super) fn normal_scores(
             let pixels = images[place].image()?.into_owned();
             shown.push((pixels, unscored(&images[place])));
         }
-        scores.extend(scored(detector, shown)?);
+        let detections = scored(detector, shown)?;
+        for (&place, (one, map)) in chunk.iter().zip(detections) {
+            highest.offer(place, one.score, &map);
+            scores.push(one);
+        }
     }
     Ok(scores)
 }
@@ -176,10 +182,11 @@ pub(super) fn anomaly_scores(
         };
         shown.push((flawed.image, one));
         if shown.len() == batch {
-            scores.extend(scored(detector, std::mem::take(&mut shown))?);
+            let detections = scored(detector, std::mem::take(&mut shown))?;
+            scores.extend(detections.map(|(one, _)| one));
         }
     }
-    scores.extend(scored(detector, shown)?);
+    scores.extend(scored(detector, shown)?.map(|(one, _)| one));
     Ok(scores)
 }
 
@@ -241,17 +248,20 @@ fn unscored(normal: &TrainImage) -> CalibrationScore {
     }
 }
 
-/// The same with what the detector says of each image.
+/// The same with what the detector says of each image, and its map.
 fn scored(
     detector: &dyn Detector,
     shown: Vec<(RgbImage, CalibrationScore)>,
-) -> Result<impl Iterator<Item = CalibrationScore>> {
+) -> Result<impl Iterator<Item = (CalibrationScore, AnomalyMap)>> {
     let images: Vec<&RgbImage> = shown.iter().map(|(image, _)| image).collect();
     let detections = detector.detect(&images)?;
     let pairs = shown.into_iter().zip(detections);
-    Ok(pairs.map(|((_, one), detection)| CalibrationScore {
-        score: detection.verdict_score,
-        pixel: high_pixel(&detection.map.scores),
-        ..one
+    Ok(pairs.map(|((_, one), detection)| {
+        let one = CalibrationScore {
+            score: detection.verdict_score,
+            pixel: high_pixel(&detection.map.scores),
+            ..one
+        };
+        (one, detection.map)
     }))
 }

@@ -1,12 +1,12 @@
 //! What decides a row beside the image: the run, its thresholds, the options.
 
 use anyhow::Result;
-use flawforge::metrics::{Region, Regions};
+use flawforge::metrics::Regions;
 use flawforge::models::{AnomalyMap, Detection};
 use flawforge::training::{Decision, Run, Verdict};
 use sha2::{Digest, Sha256};
 
-use super::row::{REGIONS_WRITTEN, Row};
+use super::row::{Found, REGIONS_WRITTEN, Row};
 
 /// Thresholds, and which regions count.
 #[derive(Debug)]
@@ -102,8 +102,11 @@ impl Judge {
         let map = detection.map.resized(width, height);
         let regions = Regions::of(&map.scores, width as usize, threshold, self.min_area);
         row.regions_found = Some(regions.found.len());
-        let written: &[Region] = &regions.found[..regions.found.len().min(REGIONS_WRITTEN)];
-        row.regions = written.to_vec();
+        let shapes = regions.shapes(REGIONS_WRITTEN);
+        let written = regions.found.iter().zip(&shapes);
+        row.regions = written
+            .map(|(region, shape)| Found::new(*region, shape))
+            .collect();
         Some(Marked { map, regions })
     }
 }

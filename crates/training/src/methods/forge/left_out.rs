@@ -1,6 +1,7 @@
 //! Normal images as the detector would have seen them had they not been trained on: what is usual, and their scores.
 
 use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
 
 use flawforge_metrics::high_pixel;
 use flawforge_models::forge::{FeatureMap, Fusion, Head, Normal, SizedBank, compared};
@@ -9,7 +10,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::recipe::Unseen;
+use crate::recipe::{Highest, Unseen};
 use crate::windowing::{Windowing, parts};
 
 /// Windows, at most, whose maps tell what is usual (proposal).
@@ -72,6 +73,8 @@ pub(super) struct LeftOut<'a> {
 pub(super) struct Told {
     /// The scores of the images.
     pub(super) unseen: Vec<Unseen>,
+    /// The maps of those that score highest.
+    pub(super) maps: Highest,
     /// The largest score of a pixel.
     pub(super) largest: f32,
 }
@@ -119,6 +122,7 @@ impl LeftOut<'_> {
                 scored.push((*number, kept, grids, whole.next().flatten()));
             }
         }
+        let highest = Mutex::new(Highest::default());
         let scores: Vec<(Unseen, f32)> = scored
             .into_par_iter()
             .map(|(place, kept, grids, whole)| {
@@ -140,12 +144,18 @@ impl LeftOut<'_> {
                     score: fused.score(&map),
                     pixel: high_pixel(&map.scores),
                 };
+                // What is kept does not depend on who comes first.
+                highest
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .offer(one.place, one.score, &map);
                 (one, map.scores.iter().copied().fold(0.0, f32::max))
             })
             .collect();
         Ok(Told {
             largest: scores.iter().map(|(_, largest)| *largest).fold(0.0, f32::max),
             unseen: scores.into_iter().map(|(one, _)| one).collect(),
+            maps: highest.into_inner().unwrap_or_else(PoisonError::into_inner),
         })
     }
 

@@ -5,6 +5,7 @@ mod collected;
 mod left_out;
 mod recipe;
 mod settings;
+mod shares;
 
 pub use recipe::ForgeRecipe;
 pub use settings::{Budget, Group, HeadSettings, Settings};

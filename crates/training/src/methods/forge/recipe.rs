@@ -20,13 +20,14 @@ use rayon::prelude::*;
 use super::collected::Candidates;
 use super::left_out::{Kept, LeftOut, Sizes, Told};
 use super::settings::{Group, Settings};
+use super::shares::shares;
 use crate::error::Result;
 use crate::methods::Frame;
 use crate::methods::additions::{Additions, Extra, Known};
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::spaced::Spaced;
 use crate::methods::unseen;
-use crate::recipe::{Batch, Learned, Losses, Recipe, Unseen, below};
+use crate::recipe::{Batch, Highest, Learned, Losses, Recipe, Unseen, below};
 use crate::windowing::{Windowing, cut, over, parts, places};
 
 const BANK: &str = "bank";
@@ -83,6 +84,8 @@ struct Made {
     full_scale: f32,
     /// Normal images as if they had not been seen.
     unseen: Vec<Unseen>,
+    /// The maps of the highest of them, in the session that made them.
+    maps: Highest,
 }
 
 impl ForgeRecipe {
@@ -287,37 +290,20 @@ impl ForgeRecipe {
             windowing: self.windowing.as_ref(),
             see: &|image| self.sizes(image),
         };
-        let Told { unseen, largest } = left_out.measure(&normal, &mut fusion)?;
+        let Told {
+            unseen,
+            maps,
+            largest,
+        } = left_out.measure(&normal, &mut fusion)?;
         Ok(Made {
             banks,
             head,
             fusion,
             full_scale: if largest > 0.0 { BEYOND * largest } else { 1.0 },
             unseen,
+            maps,
         })
     }
-}
-
-/// The share of marked pixels at each place of a grid of `width`×`height`.
-fn shares(mask: &Mask, width: usize, height: usize) -> Vec<f32> {
-    let range = |place: usize, places: usize, pixels: usize| {
-        let from = place * pixels / places;
-        from..((place + 1) * pixels).div_ceil(places).max(from + 1).min(pixels)
-    };
-    let mut shares = Vec::with_capacity(width * height);
-    for y in 0..height {
-        let rows = range(y, height, mask.height() as usize);
-        for x in 0..width {
-            let columns = range(x, width, mask.width() as usize);
-            let marked = rows
-                .clone()
-                .flat_map(|row| columns.clone().map(move |column| (column, row)))
-                .filter(|&(column, row)| mask.get(column as u32, row as u32))
-                .count();
-            shares.push(marked as f32 / (rows.len() * columns.len()).max(1) as f32);
-        }
-    }
-    shares
 }
 
 impl Recipe for ForgeRecipe {
@@ -429,6 +415,7 @@ impl Recipe for ForgeRecipe {
             },
             full_scale,
             unseen: unseen::restored(state)?,
+            maps: Highest::default(),
         });
         Ok(())
     }
@@ -441,6 +428,10 @@ impl Recipe for ForgeRecipe {
 
     fn unseen_scores(&self) -> Option<&[Unseen]> {
         self.made.as_ref().map(|made| made.unseen.as_slice())
+    }
+
+    fn unseen_maps(&self) -> Option<&Highest> {
+        self.made.as_ref().map(|made| &made.maps)
     }
 
     fn add_normals(&mut self, images: &[&TrainImage], first: u32) -> Result<Option<Learned>> {
@@ -503,17 +494,4 @@ fn larger(banks: &[SizedBank], extra: &[Extra]) -> Result<Vec<SizedBank>> {
         .zip(extra)
         .map(|(bank, (vectors, origins))| bank.with(vectors, origins));
     Ok(larger.collect::<std::result::Result<_, ModelError>>()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_of_the_pixels_of_a_place() {
-        let mask = Mask::from_fn(6, 4, |x, y| x < 3 && y < 2);
-        assert_eq!(shares(&mask, 3, 2), [1.0, 0.5, 0.0, 0.0, 0.0, 0.0]);
-        // Finer than the mask, every place has its pixel.
-        assert_eq!(shares(&Mask::from_fn(1, 1, |_, _| true), 2, 2), [1.0; 4]);
-    }
 }

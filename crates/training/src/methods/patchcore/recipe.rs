@@ -10,7 +10,7 @@ use flawforge_models::{CenterCrop, Detector};
 use image::RgbImage;
 
 use super::collected::{Chosen, Collected};
-use super::left_out::{LeftOut, left_out};
+use super::left_out::{LeftOut, Measured, left_out};
 use super::room::{self, bank_share};
 use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
@@ -18,7 +18,7 @@ use crate::methods::Frame;
 use crate::methods::additions::{Additions, Extra, Known};
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::unseen;
-use crate::recipe::{Batch, Learned, Losses, Recipe, Unseen};
+use crate::recipe::{Batch, Highest, Learned, Losses, Recipe, Unseen};
 use crate::windowing::{Windowing, over, parts};
 
 const BANK: &str = "bank";
@@ -60,6 +60,8 @@ struct Made {
     banks: Vec<SizeBank>,
     full_scale: f32,
     unseen: Vec<Unseen>,
+    /// The maps of the highest of them, in the session that made them.
+    maps: Highest,
 }
 
 impl PatchCoreRecipe {
@@ -206,7 +208,7 @@ impl Recipe for PatchCoreRecipe {
             crop: self.crop,
             count: self.left_out,
         };
-        let (usual, unseen) = left_out.measure()?;
+        let Measured { usual, unseen, maps } = left_out.measure()?;
         let full_scale = match (chosen.as_slice(), collected.as_slice()) {
             ([chosen], [collected]) => self.measure_scale(&chosen.bank, &collected.vectors)?,
             _ => full_scale(unseen.iter().map(|one| one.score).fold(0.0, f32::max)),
@@ -224,6 +226,10 @@ impl Recipe for PatchCoreRecipe {
             unseen: match self.windowing {
                 None => unseen,
                 Some(_) => Vec::new(),
+            },
+            maps: match self.windowing {
+                None => maps,
+                Some(_) => Highest::default(),
             },
         });
         Ok(())
@@ -278,6 +284,7 @@ impl Recipe for PatchCoreRecipe {
             banks,
             full_scale: scale.first().copied().unwrap_or(1.0),
             unseen: unseen::restored(state)?,
+            maps: Highest::default(),
         });
         Ok(())
     }
@@ -289,6 +296,10 @@ impl Recipe for PatchCoreRecipe {
 
     fn unseen_scores(&self) -> Option<&[Unseen]> {
         self.made.as_ref().map(|made| made.unseen.as_slice())
+    }
+
+    fn unseen_maps(&self) -> Option<&Highest> {
+        self.made.as_ref().map(|made| &made.maps)
     }
 
     fn add_normals(&mut self, images: &[&TrainImage], first: u32) -> Result<Option<Learned>> {

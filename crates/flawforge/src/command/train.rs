@@ -344,6 +344,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
             args.image_memory
         );
     }
+    let sizes: Vec<(u32, u32)> = images.train.iter().map(|image| image.size).collect();
+    if let Some(proposal) = experiment.propose_view(&sizes).filter(|_| args.view.is_none()) {
+        log::warn!("{proposal}");
+    }
     for notice in experiment.notices(images.train.len()) {
         log::warn!("{notice}");
     }

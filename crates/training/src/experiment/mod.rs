@@ -22,6 +22,7 @@ use crate::product::Product;
 use crate::profile::Profile;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
 use crate::settings::{Calibration, Evaluated, Intervals, Length, Schedule, View, WarmStart};
+use crate::view_proposal::ViewProposal;
 use crate::windowing::Windowing;
 
 /// Counts changes of the code that give other numbers from the same settings. It is part of every hash, so that older cells
@@ -180,6 +181,12 @@ impl Experiment {
                 ..loading
             },
         }
+    }
+
+    /// Which other view files of these sizes speak for, where the experiment sees every image as a square.
+    pub fn propose_view(&self, files: &[(u32, u32)]) -> Option<ViewProposal> {
+        let (side, _) = self.settings.assembly().seen(self.image_size);
+        ViewProposal::of(files, side).filter(|_| self.view.is_stretch())
     }
 
     /// How images of any size are seen; `None` under the papers' square.

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use flawforge_resample::Sizing;
 use rayon::prelude::*;
 
 use crate::category::check_sizes;
@@ -158,11 +157,6 @@ impl<'a> TestSet<'a> {
             .iter()
             .all(|entry| entry.mask_size == first)
             .then_some(first)
-    }
-
-    /// Whether images and masks keep the aspect ratio of their files, each at a size of its own.
-    pub fn keeps_aspect(&self) -> bool {
-        !matches!(self.loading.mask, Sizing::Exactly(_))
     }
 
     /// Pixels to score: all images at the size of the masks, or at that of their files.

@@ -237,8 +237,8 @@ pub fn evaluate_set(
             let detections = detector.detect(&pictures)?;
             detect_seconds += began.elapsed().as_secs_f64();
             for ((entry, test), mut detection) in chunk.iter().zip(detections) {
-                if tests.keeps_aspect() {
-                    // A method may look at its images larger than masks are.
+                if (detection.map.width, detection.map.height) == test.image.dimensions() {
+                    // A map of the image's own size: a method may look at its images larger than masks are.
                     detection.map = detection.map.resized(test.mask.width(), test.mask.height());
                 }
                 each(images.len(), test, &detection);

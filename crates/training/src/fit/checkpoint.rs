@@ -25,7 +25,7 @@ use crate::recipe::Recipe;
 
 const KEY: &str = "flawforge";
 /// Version of the header's layout.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 
 /// What a run learns from: SHA-256, looks, and the scale of the images.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

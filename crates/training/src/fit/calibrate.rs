@@ -4,7 +4,9 @@ use flawforge_augment::{Kind, Simulation, Stream, to_bytes};
 use flawforge_datasets::TrainImage;
 use flawforge_metrics::high_pixel;
 use flawforge_models::{AnomalyMap, Detector};
+use flawforge_resample::Window;
 use image::RgbImage;
+use image::imageops::crop_imm;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -234,8 +236,24 @@ fn flawed(
     (covered > 0).then(|| Flawed {
         kind,
         share: covered as f32 / (image.width() as f32 * image.height() as f32),
-        image,
+        image: around(&image, window, windowing.windows.frame),
     })
+}
+
+/// A window of an image and half a window on each side of it, as far as the image goes: all windows that a flaw there changes much
+/// lie inside. The rest of a large image would cost many times as much, and tell nothing of the flaw.
+fn around(image: &RgbImage, window: Window, frame: (u32, u32)) -> RgbImage {
+    let range = |start: i64, frame: u32, length: u32| {
+        let (half, length) = (i64::from(frame / 2), i64::from(length));
+        let from = (start - half).clamp(0, length);
+        (
+            from as u32,
+            (start + i64::from(frame) + half).clamp(from, length) as u32,
+        )
+    };
+    let (left, right) = range(window.x, frame.0, image.width());
+    let (top, bottom) = range(window.y, frame.1, image.height());
+    crop_imm(image, left, top, right - left, bottom - top).to_image()
 }
 
 fn unscored(normal: &TrainImage) -> CalibrationScore {

@@ -33,8 +33,13 @@ const VERDICT_WINDOW: usize = 5;
 /// # Panics
 /// When `scores` does not have `width * height` entries.
 pub fn verdict_score(scores: &[f32], width: usize, height: usize) -> f32 {
-    let window = scaled(VERDICT_WINDOW, width, height);
+    let window = verdict_score_window(width, height);
     largest_mean(scores, width, height, window, true)
+}
+
+/// The side in pixels of the window of [`verdict_score`] on maps of this size.
+pub fn verdict_score_window(width: usize, height: usize) -> usize {
+    scaled(VERDICT_WINDOW, width, height)
 }
 
 /// The share of a map's pixels that [`high_pixel`] leaves at or above its value: one in a thousand (proposal).

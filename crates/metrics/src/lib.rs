@@ -80,6 +80,7 @@ pub use histogram::Bins;
 pub use image_intervals::ImageIntervals;
 pub use image_score::{
     HIGH_PIXELS, IMAGE_SCORE_WINDOW, high_pixel, image_score, image_score_window, verdict_score,
+    verdict_score_window,
 };
 pub use metric::{Metric, Scores, UnknownMetric};
 pub use pixel_samples::{PixelIntervals, PixelPoint, PixelSamples};

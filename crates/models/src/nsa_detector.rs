@@ -1,12 +1,16 @@
 //! The detector of NSA.
 
+mod onnx;
+
 use candle_core::{Device, Tensor};
 use flawforge_metrics::verdict_score;
+use flawforge_onnx::{Graph, Value};
 use flawforge_ops::{Mode, Precision};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
 use crate::detector::check_sizes;
+use crate::export::Outputs;
 use crate::{
     AnomalyMap, CenterCrop, Detection, Detector, ModelError, NsaNetwork, View, bytes_to_tensor,
     imagenet_normalized,
@@ -88,6 +92,10 @@ impl Detector for NsaDetector {
 
     fn view(&self) -> Option<View> {
         self.crop.share()
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
+        self.outputs(graph, images)
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {

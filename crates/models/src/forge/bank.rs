@@ -14,7 +14,7 @@ use crate::{AnomalyMap, ModelError};
 pub struct SizedBank {
     /// Side in pixels of the square that images are brought to for the network.
     pub side: u32,
-    weights: Weights,
+    pub(super) weights: Weights,
     /// Of each vector, the normal image that it is of.
     origins: Vec<u32>,
     bank: MemoryBank,

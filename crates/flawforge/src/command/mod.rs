@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod download;
 pub(crate) mod evaluate;
+pub(crate) mod export;
 pub(crate) mod export_run;
 pub(crate) mod facts;
 pub(crate) mod html;

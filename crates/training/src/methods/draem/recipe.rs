@@ -76,6 +76,16 @@ impl DraemRecipe {
         })
     }
 
+    /// The detector with the present weights.
+    fn draem(&self) -> Result<Draem> {
+        let (reconstructive, discriminative) = self.detecting();
+        let draem = Draem::new(reconstructive, discriminative, self.side, self.side)?.with_reconstructions();
+        Ok(match self.settings.flips {
+            Some(flips) => draem.with_flips(flips),
+            None => draem,
+        })
+    }
+
     fn reconstruction_losses(&self, part: &Part) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
         let input = self.images(part, |sample| &sample.image)?;
         let target = self.images(part, |sample| &sample.normal)?;
@@ -255,11 +265,11 @@ impl Recipe for DraemRecipe {
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
+        Ok(Box::new(self.draem()?))
+    }
+
+    fn telling(&self) -> Result<Box<dyn Detector>> {
         let (reconstructive, discriminative) = self.detecting();
-        let draem = Draem::new(reconstructive, discriminative, self.side, self.side)?.with_reconstructions();
-        Ok(Box::new(match self.settings.flips {
-            Some(flips) => draem.with_flips(flips),
-            None => draem,
-        }))
+        Ok(Box::new(self.draem()?.telling(reconstructive, discriminative)))
     }
 }

@@ -3,7 +3,7 @@
     python compare.py MODEL CASES
 
 CASES is a folder: cases.json lists the cases; each names files of raw numbers beside it. Prints one JSON object, the largest
-differences over all cases; scores and maps are compared relative to max(1, |x|) too. Ran with Python 3.11, numpy 2.4 and
+differences over all cases; scores and maps are compared relative to max(1, |x|) too. A case of `bytes` compares these alone. Ran with Python 3.11, numpy 2.4 and
 onnxruntime 1.32.
 """
 
@@ -22,13 +22,19 @@ def main():
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     worst = {}
-    verdicts = 0
+    verdicts = differing = 0
     for case in json.loads((folder / "cases.json").read_text()):
         count, height, width = case["count"], case["height"], case["width"]
         images = numpy.fromfile(folder / case["images"], numpy.uint8).reshape(count, height, width, 3)
         found = dict(zip(names, session.run(None, {"images": images})))
+        if "bytes" in case:
+            wanted = numpy.fromfile(folder / case["bytes"], numpy.uint8)
+            differing += int((found["bytes"].ravel() != wanted).sum())
+            continue
         wanted = {name: numpy.array(case[name], numpy.float32) for name in ("score", "verdict_score")}
         wanted["map"] = numpy.fromfile(folder / case["map"], "<f4").reshape(count, height, width)
+        spread = float(wanted["map"].max() - wanted["map"].min())
+        worst["map_spread"] = max(worst.get("map_spread", 0.0), spread)
         for name, values in wanted.items():
             assert found[name].shape == values.shape, (name, found[name].shape, values.shape)
             assert found[name].dtype == numpy.float32, name
@@ -40,6 +46,7 @@ def main():
             assert found["verdict"].dtype == numpy.int64
             verdicts += int((found["verdict"] != numpy.array(case["verdict"])).sum())
     worst["verdicts_that_differ"] = verdicts
+    worst["bytes_that_differ"] = differing
     worst["metadata"] = session.get_modelmeta().custom_metadata_map
     print(json.dumps(worst))
 

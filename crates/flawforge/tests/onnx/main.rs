@@ -13,7 +13,9 @@ use std::sync::Arc;
 use flawforge::augment::{ProceduralTextures, Selection};
 use flawforge::datasets::demo;
 use flawforge::models::Resizing;
+use flawforge::models::export::prepared;
 use flawforge::onnx::proto::{GraphProto, ModelProto, ValueInfoProto, decode};
+use flawforge::onnx::{Dim, Element, Graph};
 use flawforge::training::{
     Experiment, Method, Overrides, Product, Profile, ProgressStyle, Run, TrainOptions, Verdict, train,
 };
@@ -26,14 +28,17 @@ const CATEGORY: &str = "gear";
 /// Largest difference of a score, relative to max(1, |score|), and of a number of a map.
 const SCORE: f64 = 1e-4;
 const MAP: f64 = 1e-3;
+/// The same of scores of networks in f16.
+const HALF: f64 = 2e-2;
 
 /// A smoke run on the demo, with other settings.
 fn trained(method: Method, overrides: &str, dir: &Path) -> PathBuf {
     let product = Product::new(CATEGORY, Selection::default());
-    let experiment = Experiment::new(method, &Profile::builtin("smoke").unwrap(), &product, 0)
+    let mut experiment = Experiment::new(method, &Profile::builtin("smoke").unwrap(), &product, 0)
         .unwrap()
         .with(&Overrides::from_toml(overrides, "the test").unwrap())
         .unwrap();
+    experiment.calibration.images = 6;
     let category = demo::category(CATEGORY, &experiment.loading(), 0).unwrap();
     let textures = Arc::new(ProceduralTextures::default());
     let options = TrainOptions {
@@ -189,12 +194,25 @@ fn agrees(method: Method, overrides: &str) {
     let run = Run::open(&run_dir).unwrap();
     let graph = check(&decode(&fs::read(&model).unwrap()).unwrap(), &run);
     assert!(graph.node.len() > 100, "{} nodes", graph.node.len());
+    let half = dir.path().join("half.onnx");
+    succeed(&[
+        "export",
+        path(&run_dir),
+        "--out",
+        path(&half),
+        "--precision",
+        "f16",
+    ]);
+    let size = |file: &Path| fs::metadata(file).unwrap().len();
+    assert!(size(&half) < size(&model), "{} {}", size(&half), size(&model));
     let folder = dir.path().join("cases");
     cases(&run, &folder);
     let Some(worst) = compared(&model, &folder) else {
         return;
     };
-    println!("{method} {overrides:?}: {worst}");
+    // A network that says the same of every pixel would agree with anything.
+    assert!(worst["map_spread"].as_f64().unwrap() > 0.05, "{method}: {worst}");
+    println!("{method} {overrides:?}: {}", worst["verdict_score_relative"]);
     let value = |name: &str| worst[name].as_f64().unwrap();
     for name in ["score_relative", "verdict_score_relative"] {
         assert!(value(name) < SCORE, "{method} {overrides:?} {name}: {worst}");
@@ -202,17 +220,25 @@ fn agrees(method: Method, overrides: &str) {
     assert!(value("map_relative") < MAP, "{method} {overrides:?}: {worst}");
     assert_eq!(worst["verdicts_that_differ"], 0, "{method} {overrides:?}");
     assert_eq!(worst["metadata"]["run"], run.identity());
+    let Some(worst) = compared(&half, &folder) else {
+        return;
+    };
+    let of_half = worst["verdict_score_relative"].as_f64().unwrap();
+    println!("{method} {overrides:?} in f16: {of_half:e}");
+    assert!(of_half < HALF, "{method} {overrides:?}: {worst}");
+    assert_eq!(worst["metadata"]["precision"], "float16");
 }
 
 #[test]
 fn the_u_nets_agree() {
-    agrees(Method::Draem, "");
-    agrees(Method::LinYan, "flips = \"both\"");
+    let longer = "[schedule]\nlength = \"120 steps\"";
+    agrees(Method::Draem, longer);
+    agrees(Method::LinYan, &format!("flips = \"both\"\n{longer}"));
 }
 
 #[test]
 fn nsa_agrees() {
-    agrees(Method::Nsa, "");
+    agrees(Method::Nsa, "[schedule]\nlength = \"60 steps\"");
 }
 
 #[test]
@@ -235,6 +261,82 @@ fn patchcore_agrees_with_efficientnets_at_several_sizes() {
 #[test]
 fn forge_agrees() {
     agrees(Method::Forge, "");
+}
+
+#[test]
+fn images_are_resized_to_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let noise = |width: u32, height: u32| {
+        let mut state = width * 31 + height;
+        RgbImage::from_fn(width, height, |_, _| {
+            Rgb([0; 3].map(|_: u8| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            }))
+        })
+    };
+    for (index, resizing) in [
+        Resizing::opencv(64, 64),
+        Resizing::opencv(48, 32),
+        Resizing::antialiased(64, 64),
+        Resizing::antialiased(48, 32),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut graph = Graph::new("resizing");
+        let shape = [Dim::Named("N"), Dim::Named("H"), Dim::Named("W"), Dim::Known(3)];
+        let images = graph.input("images", Element::U8, &shape);
+        let bytes = prepared(&mut graph, images, resizing);
+        let (width, height) = (resizing.size.0 as usize, resizing.size.1 as usize);
+        let shape = [
+            Dim::Named("N"),
+            Dim::Known(height),
+            Dim::Known(width),
+            Dim::Known(3),
+        ];
+        graph.output("bytes", bytes, &shape);
+        let model = dir.path().join(format!("{index}.onnx"));
+        fs::write(&model, graph.to_bytes().unwrap()).unwrap();
+        let folder = dir.path().join(index.to_string());
+        fs::create_dir_all(&folder).unwrap();
+        let mut cases = Vec::new();
+        for (width, height) in [
+            (64, 64),
+            (48, 32),
+            (96, 64),
+            (128, 128),
+            (1, 1),
+            (2, 1),
+            (1, 5),
+            (64, 128),
+            (63, 65),
+            (47, 64),
+            (300, 200),
+            (257, 511),
+            (640, 7),
+            (9, 480),
+            (100, 100),
+            (333, 77),
+        ] {
+            let image = noise(width, height);
+            let name = format!("{width}x{height}");
+            fs::write(folder.join(&name), image.as_raw()).unwrap();
+            fs::write(
+                folder.join(format!("{name}.bytes")),
+                resizing.apply(&image).as_raw(),
+            )
+            .unwrap();
+            cases.push(json!({
+                "count": 1, "width": width, "height": height, "images": name, "bytes": format!("{name}.bytes"),
+            }));
+        }
+        fs::write(folder.join("cases.json"), json!(cases).to_string()).unwrap();
+        let Some(worst) = compared(&model, &folder) else {
+            return;
+        };
+        assert_eq!(worst["bytes_that_differ"], 0, "{resizing:?}");
+    }
 }
 
 #[test]

@@ -39,8 +39,8 @@ pub struct Outputs {
 /// # Errors
 /// As [`Detector::graph`].
 pub fn inspected(detector: &dyn Detector, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
-    let size = (graph.length(images, 1), graph.length(images, 2));
-    let prepared = prepared(graph, images, size, detector.resizing());
+    let size = size(graph, images);
+    let prepared = brought(graph, images, size, detector.resizing());
     let outputs = detector.graph(graph, prepared)?;
     Ok(Outputs {
         map: resized(graph, outputs.map, size),
@@ -48,8 +48,19 @@ pub fn inspected(detector: &dyn Detector, graph: &mut Graph, images: Value) -> R
     })
 }
 
-/// [`Resizing::apply`] as a graph: bytes (N, H, W, 3) of the size `from`, (H, W) as i64 without dimensions, brought to another.
-pub(crate) fn prepared(graph: &mut Graph, images: Value, from: (Value, Value), to: Resizing) -> Value {
+/// [`Resizing::apply`] as a graph: `images` (N, H, W, 3), bytes of RGB of any size, brought to a size, to the same bytes as there.
+pub fn prepared(graph: &mut Graph, images: Value, to: Resizing) -> Value {
+    let size = size(graph, images);
+    brought(graph, images, size, to)
+}
+
+/// Height and width of images (N, H, W, 3), i64 without dimensions.
+fn size(graph: &mut Graph, images: Value) -> (Value, Value) {
+    (graph.length(images, 1), graph.length(images, 2))
+}
+
+/// [`prepared`], of bytes (N, H, W, 3) of the size `from`, (H, W) as i64 without dimensions.
+pub(crate) fn brought(graph: &mut Graph, images: Value, from: (Value, Value), to: Resizing) -> Value {
     let (width, height) = to.size;
     match to.resampling {
         Resampling::OpenCv => opencv::resized(graph, images, from, (height, width)),

@@ -6,7 +6,7 @@ use flawforge_resample::Resizing;
 use super::head::Layer;
 use super::{Forge, Fusion, Head, Normal, SizedBank, Standard};
 use crate::ModelError;
-use crate::export::{Matrix, Nearest, Outputs, prepared, sandwiched};
+use crate::export::{Matrix, Nearest, Outputs, brought, sandwiched};
 use crate::patchcore::{GraphMap, as_maps, at_places};
 
 impl Forge {
@@ -48,7 +48,7 @@ impl Forge {
             true => images,
             false => {
                 let from = graph.i64(i64::from(self.side));
-                prepared(graph, images, (from, from), Resizing::antialiased(side, side))
+                brought(graph, images, (from, from), Resizing::antialiased(side, side))
             }
         };
         let mut maps = self

@@ -7,7 +7,7 @@ use super::detector::{PatchCore, SizeBank};
 use super::embedding::Embedding;
 use super::extractor::{LiteStages, STRIDES, Stages};
 use super::scoring::Scoring;
-use crate::export::{Matrix, Nearest, Outputs, imagenet, prepared, sandwiched};
+use crate::export::{Matrix, Nearest, Outputs, brought, imagenet, sandwiched};
 use crate::{CenterCrop, ModelError};
 
 /// A feature map in a graph.
@@ -165,7 +165,7 @@ impl PatchCore {
             true => seen,
             false => {
                 let from = (graph.i64(i64::from(height)), graph.i64(i64::from(width)));
-                prepared(graph, seen, from, Resizing::antialiased(*side, *side))
+                brought(graph, seen, from, Resizing::antialiased(*side, *side))
             }
         };
         let maps = self

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use flawforge::augment::{ProceduralTextures, Selection};
-use flawforge::datasets::demo;
+use flawforge::datasets::{Loading, demo};
 use flawforge::models::Resizing;
 use flawforge::models::export::prepared;
 use flawforge::onnx::proto::{GraphProto, ModelProto, ValueInfoProto, decode};
@@ -52,21 +52,22 @@ fn trained(method: Method, overrides: &str, dir: &Path) -> PathBuf {
 
 /// Images of the demo with a defect each, brought to a size.
 fn images(width: u32, height: u32) -> Vec<RgbImage> {
-    let loading = flawforge::datasets::Loading::opencv(128, 128);
-    let category = demo::category(CATEGORY, &loading, 0).unwrap();
-    let tests = category.test.iter().rev().step_by(5).take(2);
-    tests
-        .map(|test| {
-            let mut image = Resizing::opencv(width, height).apply(&test.image);
-            // Numbers that no filter makes smooth.
-            for (x, y, pixel) in image.enumerate_pixels_mut() {
-                let noise = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)) >> 7 & 31;
-                let Rgb(values) = *pixel;
-                *pixel = Rgb(values.map(|value| value.saturating_add(noise as u8)));
-            }
-            image
-        })
-        .collect()
+    static DEFECTIVE: OnceLock<Vec<RgbImage>> = OnceLock::new();
+    let defective = DEFECTIVE.get_or_init(|| {
+        let category = demo::category(CATEGORY, &Loading::opencv(128, 128), 0).unwrap();
+        let tests = category.test.iter().rev().step_by(5).take(2);
+        tests.map(|test| test.image.clone()).collect()
+    });
+    let of_size = |image: &RgbImage| {
+        let mut image = Resizing::opencv(width, height).apply(image);
+        // Numbers that no filter makes smooth.
+        for (x, y, Rgb(values)) in image.enumerate_pixels_mut() {
+            let noise = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)) >> 7 & 31;
+            *values = values.map(|value| value.saturating_add(noise as u8));
+        }
+        image
+    };
+    defective.iter().map(of_size).collect()
 }
 
 /// Writes what the run says of images of several sizes, for the script.

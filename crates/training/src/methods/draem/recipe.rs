@@ -76,6 +76,16 @@ impl DraemRecipe {
         })
     }
 
+    /// The weights of two networks by the names that a run's file has.
+    pub(crate) fn named(
+        reconstructive: &Reconstructive,
+        discriminative: &Discriminative,
+    ) -> Result<Vec<(String, Tensor)>> {
+        let reconstructive = prefixed(RECONSTRUCTIVE, reconstructive.parameters().tensors()?);
+        let discriminative = prefixed(DISCRIMINATIVE, discriminative.parameters().tensors()?);
+        Ok(reconstructive.chain(discriminative).collect())
+    }
+
     /// The detector with the present weights.
     fn draem(&self) -> Result<Draem> {
         let (reconstructive, discriminative) = self.detecting();
@@ -239,10 +249,7 @@ impl Recipe for DraemRecipe {
     /// Without moments, and where weights are averaged the average alone.
     fn weights(&self) -> Result<Option<Vec<(String, Tensor)>>> {
         let (reconstructive, discriminative) = self.detecting();
-        let reconstructive = reconstructive.parameters().tensors()?;
-        let discriminative = discriminative.parameters().tensors()?;
-        let both = prefixed(RECONSTRUCTIVE, reconstructive).chain(prefixed(DISCRIMINATIVE, discriminative));
-        Ok(Some(both.collect()))
+        Self::named(reconstructive, discriminative).map(Some)
     }
 
     fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()> {

@@ -67,6 +67,7 @@ pub use flawforge_files as files;
 pub use flawforge_masks as masks;
 pub use flawforge_metrics as metrics;
 pub use flawforge_models as models;
+pub use flawforge_onnx as onnx;
 pub use flawforge_ops as ops;
 pub use flawforge_pictures as pictures;
 pub use flawforge_training as training;

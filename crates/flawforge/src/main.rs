@@ -1,4 +1,4 @@
-//! The `flawforge` command: check, download, select, simulate, train, evaluate, report, predict, export-run.
+//! The `flawforge` command: check, download, select, simulate, train, evaluate, report, predict, export, export-run, import.
 //!
 //! Usage errors end with exit code 2, other errors with 1 and one line on standard error. `train` and `predict` end in order at the
 //! first signal, and at once at the second: 130 after INT, 143 after TERM, 129 after HUP.
@@ -34,8 +34,12 @@ enum Command {
     Report(command::report::ReportArgs),
     /// Fetch the weights of a pretrained network, once for all commands
     Download(command::download::DownloadArgs),
+    /// Write a run as one ONNX file, for programs that know nothing of Flawforge
+    Export(command::export::ExportArgs),
     /// Write what of a run detects to one small file, to be copied elsewhere
     ExportRun(command::export_run::ExportRunArgs),
+    /// Make a run of published weights
+    Import(command::import::ImportArgs),
     /// Score images: write anomaly maps, scores and verdicts
     Predict(command::predict::PredictArgs),
 }
@@ -80,7 +84,9 @@ fn main() -> ExitCode {
         Command::Train(args) => command::train::run(&args),
         Command::Evaluate(args) => command::evaluate::run(&args).map(done),
         Command::Report(args) => command::report::run(&args).map(done),
+        Command::Export(args) => command::export::run(&args).map(done),
         Command::ExportRun(args) => command::export_run::run(&args).map(done),
+        Command::Import(args) => command::import::run(&args).map(done),
         Command::Predict(args) => command::predict::run(&args),
     };
     match outcome {

@@ -1,5 +1,7 @@
 //! Which part of an image a network sees.
 
+mod onnx;
+
 use image::{RgbImage, imageops};
 
 use crate::{AnomalyMap, FieldOfView, ModelError};

@@ -1,8 +1,10 @@
 //! What every detector takes and gives: images, anomaly maps, image scores.
 
+use flawforge_onnx::{Graph, Value};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
+use crate::export::Outputs;
 use crate::{AnomalyMap, ModelError};
 
 /// A detector's field of view: a part of an image, in shares of its width and height.
@@ -85,6 +87,18 @@ pub trait Detector: Send + Sync {
     /// # Errors
     /// [`ModelError::ImageSize`] for an image of another size, or a failed tensor operation.
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError>;
+
+    /// [`detect`](Self::detect) as a computation graph: of `images` (N, height, width, 3), bytes of RGB of the size
+    /// [`input_size`](Self::input_size).
+    ///
+    /// # Errors
+    /// [`ModelError::NotExportable`] of detectors that are not told as a graph.
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
+        let _ = (graph, images);
+        Err(ModelError::NotExportable {
+            reason: "it is not told as a computation graph".to_owned(),
+        })
+    }
 
     /// One detection for each image of any size, in order; each map has the size of its image. Scores are those that
     /// [`detect`](Self::detect) gives for the [prepared](Self::prepare) images. A reconstruction keeps the detector's size.

@@ -1,5 +1,7 @@
 //! The detector of DRAEM: reconstruct, then discriminate.
 
+mod onnx;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -7,12 +9,14 @@ use candle_core::{D, DType, Device, Tensor};
 use flawforge_metrics::{
     image_score, image_score_window, verdict_score, verdict_score_window, windowed_score,
 };
+use flawforge_onnx::{Graph, Value};
 use flawforge_ops::inference::{self, Activations};
 use flawforge_ops::{Mode, Precision, concat, softmax};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
 use crate::detector::check_sizes;
+use crate::export::Outputs;
 use crate::prepared::Prepared;
 use crate::{
     AnomalyMap, Detection, Detector, Discriminative, Flips, ImageScores, ModelError, Reconstructive,
@@ -34,6 +38,8 @@ pub struct Draem {
     height: u32,
     reconstructions: bool,
     flips: Option<Flips>,
+    /// The networks as they are told in a graph, where that was asked for.
+    told: Option<Box<(Reconstructive, Discriminative)>>,
 }
 
 /// How the networks are evaluated.
@@ -95,6 +101,7 @@ impl Draem {
             height,
             reconstructions: false,
             flips: None,
+            told: None,
         };
         detector.warm_up()?;
         Ok(detector)
@@ -113,6 +120,14 @@ impl Draem {
     #[must_use]
     pub fn with_reconstructions(mut self) -> Self {
         self.reconstructions = true;
+        self
+    }
+
+    /// The same detector, able to be told as a [graph](Detector::graph), of the networks that it was made of: it then holds their
+    /// weights too, as they are when they are told.
+    #[must_use]
+    pub fn telling(mut self, reconstructive: &Reconstructive, discriminative: &Discriminative) -> Self {
+        self.told = Some(Box::new((reconstructive.clone(), discriminative.clone())));
         self
     }
 
@@ -234,6 +249,10 @@ impl Detector for Draem {
             score: image_score(&map.scores, width, height, window),
             verdict_score: windowed_score(&map.scores, width, height, verdict_window),
         }
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
+        self.outputs(graph, images)
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {

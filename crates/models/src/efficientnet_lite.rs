@@ -4,6 +4,8 @@
 //! whose first convolution and whose first and last stage are not scaled. Convolutions are padded as TensorFlow does,
 //! whose second side is the wider one.
 
+mod onnx;
+
 use std::collections::{HashMap, HashSet};
 
 use candle_core::{Device, Tensor};
@@ -162,6 +164,8 @@ pub struct EfficientNetLite {
     kind: EfficientNetLiteKind,
     /// Blocks of each stage.
     stages: Vec<Vec<PreparedBlock>>,
+    /// The same, not rearranged: a few megabytes, to be told as a graph.
+    told: Vec<Vec<InvertedResidual>>,
 }
 
 impl EfficientNetLite {
@@ -227,6 +231,7 @@ impl EfficientNetLite {
     ) -> Result<Self, ModelError> {
         let plans = kind.blocks(last);
         let mut stages: Vec<Vec<PreparedBlock>> = Vec::new();
+        let mut told: Vec<Vec<InvertedResidual>> = Vec::new();
         for (index, plan) in plans.iter().enumerate() {
             let name = format!("_blocks.{index}");
             let part = |conv: &str, norm: &str, stride| {
@@ -250,12 +255,14 @@ impl EfficientNetLite {
             };
             if stages.len() < plan.stage {
                 stages.push(Vec::new());
+                told.push(Vec::new());
             }
-            if let Some(stage) = stages.last_mut() {
+            if let (Some(stage), Some(told)) = (stages.last_mut(), told.last_mut()) {
                 stage.push(prepare_inverted_residual(&block)?);
+                told.push(block);
             }
         }
-        Ok(Self { kind, stages })
+        Ok(Self { kind, stages, told })
     }
 
     /// Which network it is.
@@ -300,15 +307,18 @@ impl EfficientNetLite {
         self.by_stride(Activations::from_slice(&values, dims)?, strides)
     }
 
+    /// The stages that end the strides.
+    fn wanted(&self, strides: &[usize]) -> Result<Vec<usize>, ModelError> {
+        let stage = |&stride: &usize| {
+            EfficientNetLiteKind::stage_of_stride(stride)
+                .filter(|&stage| stage <= self.stages.len())
+                .ok_or(ModelError::Stride { stride })
+        };
+        strides.iter().map(stage).collect()
+    }
+
     fn by_stride(&self, input: Activations, strides: &[usize]) -> Result<Vec<Tensor>, ModelError> {
-        let wanted = strides
-            .iter()
-            .map(|&stride| {
-                EfficientNetLiteKind::stage_of_stride(stride)
-                    .filter(|&stage| stage <= self.stages.len())
-                    .ok_or(ModelError::Stride { stride })
-            })
-            .collect::<Result<Vec<usize>, _>>()?;
+        let wanted = self.wanted(strides)?;
         // Handed to the pool once: there, each block begins without waking a thread.
         rayon::scope(|_| self.outputs(input, &wanted))
     }

@@ -1,5 +1,7 @@
 //! What both networks of DRAEM are made of: an encoder that halves its images, a decoder that doubles them again.
 
+mod onnx;
+
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};

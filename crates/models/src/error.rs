@@ -164,6 +164,12 @@ pub enum ModelError {
         /// The stride, in pixels.
         stride: usize,
     },
+    /// A detector that is not told as a computation graph.
+    #[error("this detector cannot be exported: {reason}")]
+    NotExportable {
+        /// Why.
+        reason: String,
+    },
     /// A batch without images.
     #[error("a batch needs at least one image")]
     NoImages,

@@ -1,20 +1,14 @@
 //! Weights in safetensors files, ours and DRAEM's published ones.
 //!
 //! DRAEM's files are PyTorch pickles of plain state dicts that were trained on **BGR** images; everything here is RGB.
-//! Turn one into safetensors with PyTorch, then read it with [`ColorOrder::Bgr`]:
-//!
-//! ```python
-//! import torch, safetensors.torch
-//! weights = torch.load("DRAEM_seg_large_ae_large_0.0001_800_bs8_bottle_.pckl", map_location="cpu")
-//! safetensors.torch.save_file({k: v.contiguous() for k, v in weights.items()}, "bottle.safetensors")
-//! ```
+//! They are read as they are, by [`pytorch`](crate::pytorch), which executes nothing in them, with [`ColorOrder::Bgr`].
 //!
 //! The colours are exchanged once, in the weights: the input channels of the first convolution of either network (both
 //! triples of the discriminative one) and the output channels of the reconstructive network's last. A network with such
 //! weights gives for an RGB image exactly what the original gives for the BGR one.
 //!
-//! [`read_reconstructive`] and [`read_discriminative`] are for programs that import published weights; no command of this
-//! workspace calls them. With both networks, [`Draem::new`](crate::Draem::new) makes the detector.
+//! [`read_reconstructive`] and [`read_discriminative`] read one network each; `flawforge import draem` makes a run of both. With both
+//! networks, [`Draem::new`](crate::Draem::new) makes the detector.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -41,10 +35,10 @@ const COLORED: [(&str, usize); 4] = [
     ("encoder_segment.block1.0.weight", 1),
 ];
 
-/// Reads a reconstructive network; its width is found from the file.
+/// Reads a reconstructive network from a safetensors file, or from one of PyTorch's; its width is found from the file.
 ///
 /// # Errors
-/// [`ModelError::File`] when the file cannot be read, [`ModelError::Format`] when it is no whole safetensors file,
+/// [`ModelError::File`] when the file cannot be read, [`ModelError::Format`] or [`ModelError::PyTorch`] when it is no whole such file,
 /// [`ModelError::Weights`] when it is not of this network (see [`Parameters::load`]).
 pub fn read_reconstructive(
     path: &Path,
@@ -125,7 +119,7 @@ pub fn digest(tensors: &HashMap<String, Tensor>) -> Result<String, ModelError> {
 }
 
 fn read(path: &Path, order: ColorOrder) -> Result<HashMap<String, Tensor>, ModelError> {
-    with_order(tensors(path)?, order).map_err(in_file(path))
+    with_order(crate::pytorch::read_any(path)?, order).map_err(in_file(path))
 }
 
 /// Reads the tensors of a safetensors file by name.

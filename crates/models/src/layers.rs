@@ -1,5 +1,7 @@
 //! The few layers both networks are made of, and the list of tensors each owns.
 
+mod onnx;
+
 use candle_core::Tensor;
 use flawforge_ops::inference::{PreparedConv, prepare_conv3x3};
 use flawforge_ops::{BatchNorm, Mode, conv3x3, conv3x3_norm_relu, upsample2};

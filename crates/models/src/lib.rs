@@ -47,6 +47,7 @@ mod draem;
 mod efficientnet_lite;
 mod encoder_decoder;
 mod error;
+pub mod export;
 mod flips;
 pub mod forge;
 mod images;

@@ -1,5 +1,7 @@
 //! The network of NSA: a residual encoder and a decoder that mirrors it.
 
+mod onnx;
+
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};

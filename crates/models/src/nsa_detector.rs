@@ -1,12 +1,16 @@
 //! The detector of NSA.
 
+mod onnx;
+
 use candle_core::{Device, Tensor};
 use flawforge_metrics::{verdict_score, verdict_score_window, windowed_score};
+use flawforge_onnx::{Graph, Value};
 use flawforge_ops::{Mode, Precision};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
 use crate::detector::check_sizes;
+use crate::export::Outputs;
 use crate::{
     AnomalyMap, CenterCrop, Detection, Detector, FieldOfView, ImageScores, ModelError, NsaNetwork,
     bytes_to_tensor, imagenet_normalized,
@@ -101,6 +105,10 @@ impl Detector for NsaDetector {
             score: mean(&map.scores),
             verdict_score: windowed_score(&map.scores, width, height, window),
         }
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
+        self.outputs(graph, images)
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
+use flawforge_onnx::{Graph, Value};
 use flawforge_ops::Mode;
 use rand::Rng;
 
@@ -100,6 +101,11 @@ impl Reconstructive {
     /// The network for inference on images of the given height and width, with its present weights.
     pub(crate) fn prepare(&self, size: (usize, usize)) -> Result<Prepared, ModelError> {
         self.0.prepare(size)
+    }
+
+    /// The network as a graph, on (N, channels, H, W).
+    pub(crate) fn graph(&self, graph: &mut Graph, x: Value) -> Result<Value, ModelError> {
+        self.0.graph(graph, x)
     }
 
     /// The weights; a handle that shares them.

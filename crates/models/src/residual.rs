@@ -1,5 +1,7 @@
 //! What residual networks are made of: convolutions without bias, each with a batch norm, and blocks around a shortcut.
 
+mod onnx;
+
 use candle_core::{DType, Tensor};
 use flawforge_ops::{BatchNorm, Mode, add_relu, batch_norm, batch_norm_relu, conv_transpose2d, conv2d, relu};
 

@@ -1,5 +1,7 @@
 //! Residual networks as feature extractors, with torchvision's names and shapes.
 
+mod onnx;
+
 use std::collections::{HashMap, HashSet};
 
 use candle_core::{DType, Device, Tensor};

@@ -53,9 +53,11 @@ pub mod estimate;
 mod evaluate;
 pub mod experiment;
 pub mod fit;
+mod graph;
 pub mod methods;
 mod product;
 mod profile;
+mod published;
 pub mod recipe;
 mod run;
 mod run_files;
@@ -77,9 +79,11 @@ pub use experiment::{Experiment, MethodSettings, Overrides};
 pub use fit::{
     ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_from, train_with,
 };
+pub use graph::{GraphPrecision, GraphVerdicts};
 pub use methods::{Continuation, Method};
 pub use product::Product;
 pub use profile::Profile;
+pub use published::import_draem;
 pub use recipe::Recipe;
 pub use run::{Run, Scored};
 pub use run_files::RunFiles;

@@ -3,9 +3,11 @@
 pub(crate) mod check;
 pub(crate) mod download;
 pub(crate) mod evaluate;
+pub(crate) mod export;
 pub(crate) mod export_run;
 pub(crate) mod facts;
 pub(crate) mod html;
+pub(crate) mod import;
 pub(crate) mod inventory;
 pub(crate) mod output;
 pub(crate) mod predict;

@@ -31,6 +31,11 @@ pub(crate) struct VerdictArgs {
 }
 
 impl VerdictArgs {
+    /// The threshold that was given.
+    pub(crate) fn threshold(&self) -> Option<f32> {
+        self.threshold
+    }
+
     /// The rule: the run's own, changed by the options given.
     pub(crate) fn rule(&self, run: &Run) -> Rule {
         let own = run.rule();

@@ -14,7 +14,7 @@ use crate::{AnomalyMap, ModelError};
 pub struct SizedBank {
     /// Width and height in pixels that images are brought to for the network.
     pub size: (u32, u32),
-    weights: Weights,
+    pub(super) weights: Weights,
     /// Of each vector, the normal image that it is of.
     origins: Vec<u32>,
     bank: MemoryBank,

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use flawforge_onnx::{Graph, Value};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
 use super::{FeatureMap, Fusion, Head, SizedBank};
 use crate::detector::check_sizes;
+use crate::export::Outputs;
 use crate::patchcore::FeatureExtractor;
 use crate::{AnomalyMap, Detection, Detector, ImageScores, ModelError};
 
@@ -20,12 +22,12 @@ pub fn compared(maps: &[FeatureMap]) -> &[FeatureMap] {
 /// Scores are in standard deviations of normal images: 0 is usual, there is no upper bound.
 #[derive(Clone)]
 pub struct Forge {
-    network: Arc<dyn FeatureExtractor>,
+    pub(super) network: Arc<dyn FeatureExtractor>,
     /// Width and height in pixels of the images that are taken.
-    size: (u32, u32),
-    banks: Vec<SizedBank>,
-    head: Option<Head>,
-    fusion: Fusion,
+    pub(super) size: (u32, u32),
+    pub(super) banks: Vec<SizedBank>,
+    pub(super) head: Option<Head>,
+    pub(super) fusion: Fusion,
     full_scale: f32,
 }
 
@@ -121,6 +123,10 @@ impl Detector for Forge {
             score,
             verdict_score: score,
         }
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
+        self.outputs(graph, images)
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {

@@ -16,8 +16,8 @@ const BLOCK: usize = 1024;
 /// Layers of numbers `(out, in)`, ReLU between them, on the features of one place; the last gives one number, the logit.
 #[derive(Debug, Clone)]
 pub struct Head {
-    input: Standard,
-    layers: Vec<Layer>,
+    pub(super) input: Standard,
+    pub(super) layers: Vec<Layer>,
 }
 
 /// What brings each channel of the features to mean 0 and spread 1 over the normal images.
@@ -30,9 +30,9 @@ pub struct Standard {
 }
 
 #[derive(Debug, Clone)]
-struct Layer {
-    weight: Panels,
-    bias: Vec<f32>,
+pub(super) struct Layer {
+    pub(super) weight: Panels,
+    pub(super) bias: Vec<f32>,
 }
 
 impl Standard {

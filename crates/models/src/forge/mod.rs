@@ -15,6 +15,7 @@ mod feature_map;
 mod fusion;
 mod head;
 mod head_training;
+mod onnx;
 mod patches;
 
 pub use bank::{SizedBank, smoothed};

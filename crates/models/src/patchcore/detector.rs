@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use flawforge_onnx::{Graph, Value};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
@@ -10,6 +11,7 @@ use super::extractor::FeatureExtractor;
 use super::memory::MemoryBank;
 use super::scoring::Scoring;
 use crate::detector::check_sizes;
+use crate::export::Outputs;
 use crate::{CenterCrop, Detection, Detector, FieldOfView, ModelError};
 
 /// A memory bank for one size of the images.
@@ -29,11 +31,11 @@ pub struct SizeBank {
 /// distances, in units of what is usual at each ([`Scoring::detection`]).
 #[derive(Clone)]
 pub struct PatchCore {
-    extractor: Arc<dyn FeatureExtractor>,
-    embedding: Embedding,
-    banks: Vec<SizeBank>,
-    crop: CenterCrop,
-    scoring: Scoring,
+    pub(super) extractor: Arc<dyn FeatureExtractor>,
+    pub(super) embedding: Embedding,
+    pub(super) banks: Vec<SizeBank>,
+    pub(super) crop: CenterCrop,
+    pub(super) scoring: Scoring,
     full_scale: f32,
 }
 
@@ -143,6 +145,10 @@ impl Detector for PatchCore {
 
     fn full_scale(&self) -> f32 {
         self.full_scale
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
+        self.outputs(graph, images)
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {

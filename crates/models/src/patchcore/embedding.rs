@@ -94,8 +94,30 @@ impl Embedding {
         }
     }
 
+    /// What makes the numbers `part` of a vector of the patches of map `number` of `count`: a filter of 3×3 for each of them and each
+    /// channel, (part, channels, 3, 3).
+    pub(super) fn filters(
+        &self,
+        channels: usize,
+        number: usize,
+        part: &Range<usize>,
+        count: usize,
+    ) -> Vec<f32> {
+        let length = channels * PLACES;
+        let bins = bins_of(channels, self.size);
+        let mut filters = vec![0.0f64; part.len() * length];
+        let rows = filters.chunks_exact_mut(length.max(1));
+        for (filter, bins) in rows.zip(groups(&bins, number, part, count)) {
+            for bin in bins {
+                let share = 1.0 / (count * bin.len()) as f64;
+                filter[bin.clone()].iter_mut().for_each(|weight| *weight += share);
+            }
+        }
+        filters.into_iter().map(|weight| weight as f32).collect()
+    }
+
     /// The numbers of a vector that map `number` of `count` has a share in.
-    fn part(&self, number: usize, count: usize) -> Range<usize> {
+    pub(super) fn part(&self, number: usize, count: usize) -> Range<usize> {
         number * self.size / count..((number + 1) * self.size).div_ceil(count)
     }
 }
@@ -130,14 +152,8 @@ impl Map {
     /// At each place, the patch around it averaged in `size` adaptive bins, and of these, one after another behind those of the
     /// maps before, the share in the numbers `part`, each of which is the mean of `count` of them.
     fn pooled(&self, size: usize, number: usize, part: &Range<usize>, count: usize) -> Vec<f32> {
-        let bins: Vec<Range<usize>> = (0..size)
-            .map(|bin| bin_of(bin, self.channels * PLACES, size))
-            .collect();
-        let own = |bin: usize| bin.clamp(number * size, (number + 1) * size) - number * size;
-        let groups: Vec<&[Range<usize>]> = part
-            .clone()
-            .map(|place| &bins[own(place * count)..own((place + 1) * count)])
-            .collect();
+        let bins = bins_of(self.channels, size);
+        let groups = groups(&bins, number, part, count);
         let share = 1.0 / count as f32;
         let mut pooled = vec![0.0; self.height * self.width * groups.len()];
         let mut patch = vec![0.0; self.channels * PLACES];
@@ -168,6 +184,27 @@ impl Map {
             }
         }
     }
+}
+
+/// The adaptive bins over the numbers of a patch.
+fn bins_of(channels: usize, size: usize) -> Vec<Range<usize>> {
+    (0..size)
+        .map(|bin| bin_of(bin, channels * PLACES, size))
+        .collect()
+}
+
+/// Of the bins of map `number` of `count`, those that each of the numbers `part` is the mean of.
+fn groups<'a>(
+    bins: &'a [Range<usize>],
+    number: usize,
+    part: &Range<usize>,
+    count: usize,
+) -> Vec<&'a [Range<usize>]> {
+    let size = bins.len();
+    let own = |bin: usize| bin.clamp(number * size, (number + 1) * size) - number * size;
+    part.clone()
+        .map(|place| &bins[own(place * count)..own((place + 1) * count)])
+        .collect()
 }
 
 /// Bin `index` of `count` adaptive bins over `length` numbers; neighbours overlap where the division leaves a rest.

@@ -1,9 +1,11 @@
 //! What memory banks ask of a network.
 
 use candle_core::{Device, Tensor};
+use flawforge_onnx::{Graph, Value};
 use flawforge_ops::Precision;
 use image::RgbImage;
 
+use super::GraphMap;
 use crate::resnet::{ResNet, imagenet_normalized};
 use crate::{EfficientNetLite, ModelError, bytes_to_tensor};
 
@@ -21,6 +23,22 @@ pub trait FeatureExtractor: Send + Sync {
     /// # Errors
     /// No images, images of different sizes or that the network cannot take, a failed tensor operation.
     fn features(&self, images: &[&RgbImage]) -> Result<Vec<Tensor>, ModelError>;
+
+    /// [`features`](Self::features) as a graph: of bytes (N, H, W, 3) of the size (H, W); in f32.
+    ///
+    /// # Errors
+    /// [`ModelError::NotExportable`] of networks that are not told as a graph.
+    fn graph(
+        &self,
+        graph: &mut Graph,
+        images: Value,
+        size: (usize, usize),
+    ) -> Result<Vec<GraphMap>, ModelError> {
+        let _ = (graph, images, size);
+        Err(ModelError::NotExportable {
+            reason: "its network is not told as a computation graph".to_owned(),
+        })
+    }
 }
 
 /// A residual network: outputs of its stages, of images normalised as torchvision's networks expect it.
@@ -37,13 +55,29 @@ pub struct Stages {
     pub strides: Vec<usize>,
 }
 
-impl FeatureExtractor for Stages {
-    fn features(&self, images: &[&RgbImage]) -> Result<Vec<Tensor>, ModelError> {
+impl Stages {
+    /// The stages of the strides, counted from 0.
+    pub(super) fn wanted(&self) -> Result<Vec<usize>, ModelError> {
         let stage = |&stride: &usize| {
             let found = STRIDES.iter().position(|&one| one == stride);
             found.ok_or(ModelError::Stride { stride })
         };
-        let wanted: Vec<usize> = self.strides.iter().map(stage).collect::<Result<_, _>>()?;
+        self.strides.iter().map(stage).collect()
+    }
+}
+
+impl FeatureExtractor for Stages {
+    fn graph(
+        &self,
+        graph: &mut Graph,
+        images: Value,
+        size: (usize, usize),
+    ) -> Result<Vec<GraphMap>, ModelError> {
+        self.maps(graph, images, size)
+    }
+
+    fn features(&self, images: &[&RgbImage]) -> Result<Vec<Tensor>, ModelError> {
+        let wanted = self.wanted()?;
         let needed = wanted.iter().max().map_or(0, |last| last + 1);
         let _precision = Precision::F32.scope();
         let input = imagenet_normalized(&bytes_to_tensor(images, &self.device)?)?;
@@ -72,6 +106,15 @@ impl LiteStages {
 }
 
 impl FeatureExtractor for LiteStages {
+    fn graph(
+        &self,
+        graph: &mut Graph,
+        images: Value,
+        size: (usize, usize),
+    ) -> Result<Vec<GraphMap>, ModelError> {
+        self.maps(graph, images, size)
+    }
+
     fn features(&self, images: &[&RgbImage]) -> Result<Vec<Tensor>, ModelError> {
         self.network.features(images, &self.strides)
     }

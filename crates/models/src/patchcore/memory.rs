@@ -63,6 +63,11 @@ impl MemoryBank {
         Ok(Tensor::from_vec(self.0.vectors().to_vec(), shape, &Device::Cpu)?)
     }
 
+    /// The numbers of all vectors, one after the other.
+    pub(crate) fn values(&self) -> Vec<f32> {
+        self.0.vectors().to_vec()
+    }
+
     /// Number of vectors.
     pub fn len(&self) -> usize {
         self.0.vectors().len()

@@ -16,6 +16,7 @@ mod detector;
 mod embedding;
 mod extractor;
 mod memory;
+mod onnx;
 mod scoring;
 mod smoothing;
 #[cfg(test)]
@@ -27,6 +28,9 @@ pub use detector::{PatchCore, SizeBank, patches};
 pub use embedding::{Embedding, Patches};
 pub use extractor::{COARSE, FeatureExtractor, LiteStages, OFFICIAL_STRIDES, STRIDES, Stages};
 pub use memory::MemoryBank;
+pub use onnx::GraphMap;
+pub(crate) use onnx::{as_maps, at_places};
 pub use scoring::{Compared, Scoring};
+pub(crate) use smoothing::blur_kernel;
 pub use smoothing::gaussian_blur;
 pub use uncovered::Uncovered;

@@ -11,14 +11,22 @@ pub fn gaussian_blur(map: &AnomalyMap, sigma: f64) -> AnomalyMap {
     if sigma <= 0.0 || map.scores.is_empty() {
         return map.clone();
     }
+    let kernel = blur_kernel(sigma);
+    let down = blur_rows(&map.transposed(), &kernel).transposed();
+    blur_rows(&down, &kernel)
+}
+
+/// The weights of that smoothing from the middle on; of zero or less, the middle alone.
+pub(crate) fn blur_kernel(sigma: f64) -> Vec<f32> {
+    if sigma <= 0.0 {
+        return vec![1.0];
+    }
     let radius = (TRUNCATE * sigma + 0.5) as usize;
     let bell: Vec<f64> = (0..=radius)
         .map(|distance| (-0.5 * (distance as f64 / sigma).powi(2)).exp())
         .collect();
     let sum = bell[0] + 2.0 * bell[1..].iter().sum::<f64>();
-    let kernel: Vec<f32> = bell.iter().map(|value| (value / sum) as f32).collect();
-    let down = blur_rows(&map.transposed(), &kernel).transposed();
-    blur_rows(&down, &kernel)
+    bell.iter().map(|value| (value / sum) as f32).collect()
 }
 
 /// Every row convolved with a symmetric kernel, given from its middle on.

@@ -50,13 +50,13 @@ pub fn read(path: &Path) -> Result<HashMap<String, Tensor>, ModelError> {
     parse(&std::fs::read(path).map_err(file)?).map_err(fault)
 }
 
-/// Reads weights from a safetensors file or, where its name ends in `.pth` or `.pt`, from PyTorch's own.
+/// Reads weights from a safetensors file or, where its name ends in `.pth`, `.pt`, `.pckl` or `.pkl`, from PyTorch's own.
 ///
 /// # Errors
 /// As [`read`] and [`crate::import::tensors`].
 pub fn read_any(path: &Path) -> Result<HashMap<String, Tensor>, ModelError> {
     match path.extension().and_then(|ending| ending.to_str()) {
-        Some("pth" | "pt") => read(path),
+        Some("pth" | "pt" | "pckl" | "pkl") => read(path),
         _ => crate::import::tensors(path),
     }
 }

@@ -172,7 +172,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    pub(super) fn new(plan: &RunPlan, places: Option<Places>) -> Self {
+    pub(crate) fn new(plan: &RunPlan, places: Option<Places>) -> Self {
         Self {
             format: FORMAT,
             step: 0,

@@ -120,6 +120,15 @@ pub trait Recipe {
     /// If it cannot be built.
     fn detector(&self) -> Result<Box<dyn Detector>>;
 
+    /// A detector that can be told as a computation graph ([`Detector::graph`]), where that takes more than
+    /// [`detector`](Self::detector) holds.
+    ///
+    /// # Errors
+    /// As [`detector`](Self::detector).
+    fn telling(&self) -> Result<Box<dyn Detector>> {
+        self.detector()
+    }
+
     /// Normal images that were trained on, each as the detector would have seen it had it not been. `None` for methods that
     /// cannot tell.
     fn unseen_scores(&self) -> Option<&[Unseen]> {

@@ -87,6 +87,27 @@ impl DraemRecipe {
         self
     }
 
+    /// The weights of two networks by the names that a run's file has.
+    pub(crate) fn named(
+        reconstructive: &Reconstructive,
+        discriminative: &Discriminative,
+    ) -> Result<Vec<(String, Tensor)>> {
+        let reconstructive = prefixed(RECONSTRUCTIVE, reconstructive.parameters().tensors()?);
+        let discriminative = prefixed(DISCRIMINATIVE, discriminative.parameters().tensors()?);
+        Ok(reconstructive.chain(discriminative).collect())
+    }
+
+    /// The detector with the present weights.
+    fn draem(&self) -> Result<Draem> {
+        let (reconstructive, discriminative) = self.detecting();
+        let draem =
+            Draem::new(reconstructive, discriminative, self.size.0, self.size.1)?.with_reconstructions();
+        Ok(match self.settings.flips {
+            Some(flips) => draem.with_flips(flips),
+            None => draem,
+        })
+    }
+
     fn reconstruction_losses(&self, part: &Part) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
         let input = self.images(part, |sample| &sample.image)?;
         let target = self.images(part, |sample| &sample.normal)?;
@@ -240,10 +261,7 @@ impl Recipe for DraemRecipe {
     /// Without moments, and where weights are averaged the average alone.
     fn weights(&self) -> Result<Option<Vec<(String, Tensor)>>> {
         let (reconstructive, discriminative) = self.detecting();
-        let reconstructive = reconstructive.parameters().tensors()?;
-        let discriminative = discriminative.parameters().tensors()?;
-        let both = prefixed(RECONSTRUCTIVE, reconstructive).chain(prefixed(DISCRIMINATIVE, discriminative));
-        Ok(Some(both.collect()))
+        Self::named(reconstructive, discriminative).map(Some)
     }
 
     fn restore(&mut self, state: &HashMap<String, Tensor>, steps: u64) -> Result<()> {
@@ -270,12 +288,12 @@ impl Recipe for DraemRecipe {
     }
 
     fn batch_detector(&self) -> Result<Box<dyn Detector>> {
+        Ok(Box::new(self.draem()?))
+    }
+
+    fn telling(&self) -> Result<Box<dyn Detector>> {
         let (reconstructive, discriminative) = self.detecting();
-        let (width, height) = self.size;
-        let draem = Draem::new(reconstructive, discriminative, width, height)?.with_reconstructions();
-        Ok(Box::new(match self.settings.flips {
-            Some(flips) => draem.with_flips(flips),
-            None => draem,
-        }))
+        let detector = self.draem()?.telling(reconstructive, discriminative);
+        Ok(over(self.windowing.as_ref(), Box::new(detector)))
     }
 }

@@ -53,6 +53,7 @@ pub mod estimate;
 mod evaluate;
 pub mod experiment;
 pub mod fit;
+mod judge;
 pub mod methods;
 mod product;
 mod profile;
@@ -75,6 +76,7 @@ pub use experiment::{Experiment, MethodSettings, Overrides};
 pub use fit::{
     ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_from, train_with,
 };
+pub use judge::{Judge, Judgement, Marked, REGIONS_SAID};
 pub use methods::{Continuation, Method};
 pub use product::Product;
 pub use profile::Profile;

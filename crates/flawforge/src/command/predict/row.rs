@@ -23,9 +23,6 @@ pub(super) const COLUMNS: [&str; 11] = [
     "error",
 ];
 
-/// Regions that are written of one image, at most: those with the highest scores.
-pub(super) const REGIONS_WRITTEN: usize = 200;
-
 /// What is said of one input. Fields that say nothing are left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

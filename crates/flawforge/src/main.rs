@@ -1,4 +1,4 @@
-//! The `flawforge` command: check, download, select, simulate, train, evaluate, report, predict, export-run.
+//! The `flawforge` command: check, download, select, simulate, train, evaluate, report, predict, export-run, serve.
 //!
 //! Usage errors end with exit code 2, other errors with 1 and one line on standard error. `train` and `predict` end in order at the
 //! first signal, and at once at the second: 130 after INT, 143 after TERM, 129 after HUP.
@@ -38,6 +38,8 @@ enum Command {
     ExportRun(command::export_run::ExportRunArgs),
     /// Score images: write anomaly maps, scores and verdicts
     Predict(command::predict::PredictArgs),
+    /// Answer over HTTP: scores and verdicts of images, a page to drop them on, metrics
+    Serve(command::serve::ServeArgs),
 }
 
 /// The arguments. Every option with a value takes one that begins with a minus, so that a number out of range is told as that.
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Report(args) => command::report::run(&args).map(done),
         Command::ExportRun(args) => command::export_run::run(&args).map(done),
         Command::Predict(args) => command::predict::run(&args),
+        Command::Serve(args) => command::serve::run(args).map(done),
     };
     match outcome {
         Ok(code) => code,

@@ -31,6 +31,11 @@ pub(crate) struct VerdictArgs {
 }
 
 impl VerdictArgs {
+    /// Whether a threshold was given, which makes sense for one run only.
+    pub(crate) fn has_threshold(&self) -> bool {
+        self.threshold.is_some()
+    }
+
     /// The rule: the run's own, changed by the options given.
     pub(crate) fn rule(&self, run: &Run) -> Rule {
         let own = run.rule();

@@ -36,11 +36,23 @@ fn images_are_chosen_scored_and_shown() {
     let broken = at("images").join("broken.png");
     fs::write(&broken, "no image").unwrap();
 
-    let server = Server::start(&[
+    // Thresholds at which there is something to show.
+    let bytes = fs::read(&named).unwrap();
+    let score = {
+        let first = Server::start(&[path(&at("gear"))]);
+        first.post("/v1/runs/gear/score", &bytes).json()["images"][0]["score"]
+            .as_f64()
+            .unwrap()
+    };
+    let (threshold, pixel) = ((score - 1e-6).to_string(), (0.99 * score).to_string());
+    let second = format!("second={}", path(&at("gear")));
+    let server = Server::start(&[path(&at("gear")), &second, "--pixel-threshold", &pixel]);
+    let judging = Server::start(&[
         path(&at("gear")),
-        &format!("second={}", path(&at("gear"))),
-        "--band",
-        "30%",
+        "--threshold",
+        &threshold,
+        "--pixel-threshold",
+        &pixel,
     ]);
     let about = server.get("/v1/runs/gear").json();
     browser.widen(1280, false);
@@ -62,7 +74,6 @@ fn images_are_chosen_scored_and_shown() {
         text.as_str().unwrap().to_owned()
     };
     // What the page says is what the server says.
-    let bytes = fs::read(&named).unwrap();
     let said = server.post("/v1/runs/gear/score", &bytes).json()["images"][0].clone();
     assert_eq!(text("name", &mut browser), "<b>spot & more.png");
     assert_eq!(text("verdict", &mut browser), said["verdict"].as_str().unwrap());
@@ -104,6 +115,13 @@ fn images_are_chosen_scored_and_shown() {
     browser.value("document.querySelectorAll('#results button')[2].click()");
     assert_eq!(text("name", &mut browser), "plain.png");
     browser.value("document.querySelectorAll('#results button')[0].click()");
+
+    // Another server, whose threshold the image reaches.
+    browser.open(&format!("http://{}/", judging.address));
+    browser.until("!document.getElementById('scores').hidden");
+    browser.choose("#file", &[&plain, &broken, &named]);
+    browser.until("document.querySelectorAll('#results li').length === 3 && document.getElementById('verdict').textContent === 'anomalous'");
+    browser.until("document.querySelectorAll('#regions tbody tr').length > 0");
 
     for (width, is_phone) in [(1280, false), (390, true)] {
         browser.widen(width, is_phone);

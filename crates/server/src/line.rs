@@ -73,7 +73,10 @@ impl Line {
                     metrics.took(Stage::Decoding, begun.elapsed());
                     self.seen.put(seen);
                 }
-                Ok(Err((job, fault))) => job.fail(fault),
+                Ok(Err(failed)) => {
+                    let (job, fault) = *failed;
+                    job.fail(fault);
+                }
                 Err(_) => log::error!("decoding an image failed"),
             }
         }
@@ -127,7 +130,10 @@ impl Line {
                     metrics.took(Stage::Judging, begun.elapsed());
                     job.finish(scored);
                 }
-                Ok(Err((job, fault))) => job.fail(fault),
+                Ok(Err(failed)) => {
+                    let (job, fault) = *failed;
+                    job.fail(fault);
+                }
                 Err(_) => log::error!("judging an image failed"),
             }
         }

@@ -10,6 +10,9 @@ use image::{DynamicImage, GrayImage};
 use crate::fault::Fault;
 use crate::job::{Came, Detected, Job, Keeps, Scored, Seen};
 
+/// A job that came to nothing, and why.
+pub(crate) type Failed = Box<(Job, Fault)>;
+
 /// Bytes that a pixel takes until its pictures are answered: three of the image, four of the map, four of its colours, five of the
 /// pictures, and their texts.
 const A_PIXEL: u64 = 20;
@@ -18,14 +21,14 @@ const A_PIXEL: u64 = 20;
 ///
 /// # Errors
 /// What is wrong with it, and the job to say it to.
-pub(crate) fn decode(came: Came, limits: &Limits, most: u64) -> Result<Seen, (Job, Fault)> {
+pub(crate) fn decode(came: Came, limits: &Limits, most: u64) -> Result<Seen, Failed> {
     let Came { mut job, bytes } = came;
     let name = Path::new(&job.name);
     let picture = match read_picture(name, &bytes, limits, &job.served.scale) {
         Ok(picture) => picture,
         Err(fault) => {
             let fault = said(name, &fault);
-            return Err((job, fault));
+            return Err(Box::new((job, fault)));
         }
     };
     drop(bytes);
@@ -37,11 +40,11 @@ pub(crate) fn decode(came: Came, limits: &Limits, most: u64) -> Result<Seen, (Jo
                 "{}x{} pixels are too many for pictures: ask for none",
                 size.0, size.1
             ));
-            return Err((job, fault));
+            return Err(Box::new((job, fault)));
         }
         if !job.held.grow(bytes) {
             let fault = Fault::busy("too many pictures are being made");
-            return Err((job, fault));
+            return Err(Box::new((job, fault)));
         }
     }
     let prepared = job.served.detector.prepare(&picture.image);
@@ -76,7 +79,7 @@ fn said(name: &Path, fault: &DatasetError) -> Fault {
 ///
 /// # Errors
 /// A score that is not a number, a picture that cannot be encoded.
-pub(crate) fn judge(detected: Detected) -> Result<(Job, Scored), (Job, Fault)> {
+pub(crate) fn judge(detected: Detected) -> Result<(Job, Scored), Failed> {
     let Detected { seen, detection } = detected;
     let Seen {
         job,
@@ -87,7 +90,7 @@ pub(crate) fn judge(detected: Detected) -> Result<(Job, Scored), (Job, Fault)> {
     } = seen;
     let judge = &job.served.judge;
     let Some((said, marked)) = judge.judge(&detection, size) else {
-        return Err((job, Fault::no_score()));
+        return Err(Box::new((job, Fault::no_score())));
     };
     warnings.extend(said.doubt);
     let (mut map_png, mut overlay_png) = (None, None);
@@ -110,7 +113,7 @@ pub(crate) fn judge(detected: Detected) -> Result<(Job, Scored), (Job, Fault)> {
         }
         if (job.wanted.map && map_png.is_none()) || (job.wanted.overlay && overlay_png.is_none()) {
             log::error!("a picture of an image cannot be encoded");
-            return Err((job, Fault::internal()));
+            return Err(Box::new((job, Fault::internal())));
         }
     }
     let scored = Scored {

@@ -165,7 +165,7 @@ impl Reply {
         let message = error["message"]
             .as_str()
             .unwrap_or_else(|| panic!("{}", self.text()));
-        for inside in ["/", "::", ".rs", "panicked", "Error"] {
+        for inside in ["/", "::", ".rs", "panicked", "Some(", "Err(", "{"] {
             // Decoders speak of I/O, and of kinds of bodies.
             let message = message
                 .replace("I/O", "")

@@ -186,7 +186,7 @@ function list() {
       words.append(made("span", result.fault, "fault"));
       button.disabled = true;
     }
-    if (by("run").options.length > 1) words.append(made("div", result.run, "soft"));
+    if (by("run").options.length > 1) words.append(made("span", result.run, "soft called"));
     button.append(words);
     item.append(button);
     return item;

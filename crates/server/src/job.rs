@@ -34,7 +34,7 @@ pub(crate) struct Job {
     pub(crate) name: String,
     pub(crate) wanted: Wanted,
     pub(crate) came: Instant,
-    /// What its pictures hold.
+    /// What its pixels hold, and its pictures.
     pub(crate) held: Held,
     /// What the body of its request holds.
     body: Arc<Held>,

@@ -102,7 +102,7 @@ impl Served {
         let run = Run::open(&source.path).map_err(|fault| fault.to_string())?;
         let Prepared { detector, judge } = (source.prepare)(&run)?;
         let (width, height) = detector.input_size();
-        let grey = RgbImage::from_pixel(width, height, image::Rgb([128; 3]));
+        let grey = detector.prepare(&RgbImage::from_pixel(width, height, image::Rgb([128; 3])));
         detector.detect(&[&grey]).map_err(|fault| fault.to_string())?;
         Ok(Self {
             scale: run.pixel_scale(),

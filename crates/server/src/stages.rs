@@ -13,7 +13,9 @@ use crate::job::{Came, Detected, Job, Keeps, Scored, Seen};
 /// A job that came to nothing, and why.
 pub(crate) type Failed = Box<(Job, Fault)>;
 
-/// Bytes that a pixel takes until its pictures are answered: three of the image, four of the map, four of its colours, five of the
+/// Bytes that a pixel of what the network takes holds until it is judged: three, and four of its map.
+const A_PREPARED_PIXEL: u64 = 7;
+/// Bytes that a pixel of the image takes until its pictures are answered: three of the image, four of the map, four of its colours, five of the
 /// pictures, and their texts.
 const A_PIXEL: u64 = 20;
 
@@ -33,21 +35,26 @@ pub(crate) fn decode(came: Came, limits: &Limits, most: u64) -> Result<Seen, Fai
     };
     drop(bytes);
     let size = picture.image.dimensions();
-    if job.wanted.any() {
-        let bytes = u64::from(size.0) * u64::from(size.1) * A_PIXEL;
-        if bytes > most {
-            let fault = Fault::too_many_pixels(format!(
-                "{}x{} pixels are too many for pictures: ask for none",
-                size.0, size.1
-            ));
-            return Err(Box::new((job, fault)));
-        }
-        if !job.held.grow(bytes) {
-            let fault = Fault::busy("too many pictures are being made");
-            return Err(Box::new((job, fault)));
-        }
-    }
     let prepared = job.served.detector.prepare(&picture.image);
+    let pixels = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+    let pictures = if job.wanted.any() {
+        pixels(size) * A_PIXEL
+    } else {
+        0
+    };
+    let bytes = pixels(prepared.dimensions()) * A_PREPARED_PIXEL + pictures;
+    if bytes > most {
+        let advice = if pictures > 0 { "; ask for no picture" } else { "" };
+        let fault = Fault::too_many_pixels(format!(
+            "{}x{} pixels take more memory than there is{advice}",
+            size.0, size.1
+        ));
+        return Err(Box::new((job, fault)));
+    }
+    if !job.held.grow(bytes) {
+        let fault = Fault::busy("too many images are held");
+        return Err(Box::new((job, fault)));
+    }
     // As in the rows of `predict`: in what it is unlike the normal images, and what is doubtful about the file.
     let mut warnings = match &job.served.appearance {
         Some(appearance) => appearance.unlike(&prepared, size),

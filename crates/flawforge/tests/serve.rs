@@ -289,6 +289,8 @@ fn runs_say_their_thresholds_and_the_server_how_it_does() {
     assert_eq!(server.get("/v1/runs/c").code(), "unknown-run");
     assert_eq!(server.post("/v1/runs/c/score", b"x").code(), "unknown-run");
     assert_eq!(server.get("/v1/other").code(), "not-found");
+    assert_eq!(server.get("/v1/runs/%ff").code(), "bad-request");
+    assert_eq!(server.post("/v1/runs/%ff/score", b"x").code(), "bad-request");
     assert_eq!(
         (
             server.get("/health").status,

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use image::Luma;
 use server::{Server, ask, in_parts, png, read, trained};
 use support::{grey, path};
 
@@ -142,6 +143,43 @@ fn bodies_are_limited_in_bytes_pixels_images_and_time() {
 }
 
 #[test]
+fn an_answer_that_nobody_takes_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&[path(&run(dir.path())), "--read-time", "2", "--connections", "2"]);
+    // Noise, which no encoder makes small: more than the buffers of a connection hold.
+    let mut state = 1u32;
+    let noise = image::GrayImage::from_fn(2200, 2200, |_, _| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Luma([(state >> 24) as u8])
+    });
+    let body = png(&noise);
+    let mut deaf = server.connect();
+    let head = format!(
+        "POST {AT}?overlay=png&map=png HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    deaf.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+    let mut first = [0; 15];
+    deaf.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    let held = |reply: &server::Reply| {
+        let text = reply.text();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("flawforge_held_bytes "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    assert!(
+        held(&server.get("/metrics")) > 1 << 20,
+        "the answer waits to be taken"
+    );
+    server.wait_for("/metrics", |reply| held(reply) == 0);
+    let mut rest = Vec::new();
+    let _ = deaf.read_to_end(&mut rest);
+    assert!(rest.len() < body.len() * 5, "it was cut off");
+}
+
+#[test]
 fn damaged_images_get_an_error_or_a_score_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&[path(&run(dir.path()))]);
@@ -199,8 +237,8 @@ fn a_full_queue_sends_away_and_time_runs_out_in_order() {
     let server = Server::start(&[path(&run), "--queue", "2"]);
     let (kind, body) = in_parts(&[("a", &good), ("b", &good), ("c", &good)]);
     let reply = ask(server.address, "POST", AT, &[("content-type", &kind)], &body).unwrap();
-    assert_eq!((reply.status, reply.code()), (503, "busy".to_owned()));
-    assert_eq!(reply.header("retry-after"), Some("1"));
+    // They wait together: more than may wait are never taken.
+    assert_eq!((reply.status, reply.code()), (413, "too-many-images".to_owned()));
     let large = png(&grey(1500, 1500, 0));
     let (done, away) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
@@ -209,7 +247,13 @@ fn a_full_queue_sends_away_and_time_runs_out_in_order() {
                 let reply = server.post(AT, &large);
                 match reply.status {
                     200 => done.fetch_add(1, Ordering::Relaxed),
-                    503 => away.fetch_add(1, Ordering::Relaxed),
+                    503 => {
+                        assert_eq!(
+                            (reply.code().as_str(), reply.header("retry-after")),
+                            ("busy", Some("1"))
+                        );
+                        away.fetch_add(1, Ordering::Relaxed)
+                    }
                     other => panic!("{other}: {}", reply.text()),
                 };
             });

@@ -41,6 +41,10 @@ impl Fault {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", message)
     }
 
+    pub(crate) fn bad_name() -> Self {
+        Self::bad_request("the name of the run is not written in UTF-8")
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{MatchedPath, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
@@ -154,7 +155,11 @@ async fn runs(State(app): State<Arc<App>>) -> Response {
     fresh(&List { runs })
 }
 
-async fn run(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Fault> {
+async fn run(
+    State(app): State<Arc<App>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Fault> {
+    let Path(name) = name.map_err(|_| Fault::bad_name())?;
     let entry = app
         .runs
         .named(&name)

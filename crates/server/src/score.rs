@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
@@ -37,10 +38,11 @@ enum Png {
 /// Scores the images of a request.
 pub(crate) async fn score(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
+    let Path(name) = name.map_err(|_| Fault::bad_name())?;
     let checked = check(&app, &name, &head);
     let (asked, wanted, bare) = match checked {
         Ok(checked) => checked,
@@ -51,7 +53,7 @@ pub(crate) async fn score(
     };
     let (bytes, held) = read(&app, &head.headers, body).await?;
     let Upload { images, parts } =
-        take_apart(&head, asked.name.as_deref(), bytes, app.settings.max_images).await?;
+        take_apart(&head, asked.name.as_deref(), bytes, app.settings.images_at_once()).await?;
     if bare && images.len() > 1 {
         return Err(Fault::bad_request(
             "an answer that is a picture is of one image; several are answered as JSON",

@@ -39,6 +39,13 @@ pub struct Settings {
     pub look: Duration,
 }
 
+impl Settings {
+    /// Most images in a request: they wait together, so the queue must hold them.
+    pub(crate) fn images_at_once(&self) -> usize {
+        self.max_images.min(self.queue).max(1)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -45,7 +45,7 @@ pub(crate) struct ServeArgs {
     /// Most pixels of an image, millions; a side has at most 8192
     #[arg(long, value_name = "MILLIONS", default_value_t = 67.2)]
     max_pixels: f64,
-    /// Most images in a request
+    /// Most images in a request; not more than may wait
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     max_images: u32,
     /// Most images that wait; further ones are answered with 503
@@ -57,7 +57,7 @@ pub(crate) struct ServeArgs {
     /// Most connections; further ones wait
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
-    /// Seconds for a request to come whole: its head, and then its body
+    /// Seconds for the head of a request to come, then for its body, and for a client to take none of its answer
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
     read_time: f64,
     /// Seconds from a whole request to its answer
@@ -120,6 +120,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<()> {
         head_time: Duration::from_secs_f64(args.read_time),
         body_time: Duration::from_secs_f64(args.read_time),
         score_time: Duration::from_secs_f64(args.score_time),
+        write_time: Duration::from_secs_f64(args.read_time),
         grace: Duration::from_secs_f64(args.read_time + args.score_time),
         ..Settings::default()
     };

@@ -7,7 +7,6 @@ use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde::Serialize;
 use serde_json::json;
@@ -115,15 +114,18 @@ pub(crate) fn picture(mut images: Vec<One>, wanted: Wanted) -> Result<Response, 
     Ok(response)
 }
 
+/// Bytes that are handed on together: what is beyond them waits here, and is held, until they are written (proposal).
+const PIECE: usize = 64 << 10;
+
 /// A body that holds what its pictures hold until it is written.
 struct Kept {
-    body: Full<Bytes>,
+    left: Bytes,
     _keeps: Vec<Keeps>,
 }
 
 fn kept(bytes: Vec<u8>, keeps: Vec<Keeps>) -> Response {
     let body = Kept {
-        body: Full::new(bytes.into()),
+        left: bytes.into(),
         _keeps: keeps,
     };
     Body::new(body).into_response()
@@ -135,16 +137,18 @@ impl HttpBody for Kept {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let piece = PIECE.min(self.left.len());
+        let next = (piece > 0).then(|| Ok(Frame::data(self.left.split_to(piece))));
+        Poll::Ready(next)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.left.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        SizeHint::with_exact(self.left.len() as u64)
     }
 }

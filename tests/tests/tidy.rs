@@ -45,6 +45,7 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
         &[
             "flawforge-files",
             "flawforge-onnx",
+            "flawforge-resample",
             "flawforge-masks",
             "flawforge-augment",
             "flawforge-metrics",

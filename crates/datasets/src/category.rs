@@ -1,7 +1,9 @@
 //! A category: every image decoded once, in parallel, at one size, with its ground truth; in memory as far as it may be.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use flawforge_resample::Sizing;
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -94,20 +96,19 @@ impl Category {
             });
         }
         let paths: Vec<&Path> = files.train.iter().map(|file| file.path.as_path()).collect();
-        let (width, height) = loading.image;
-        let held = limits.max_held_bytes / (3 * u64::from(width) * u64::from(height));
+        let room = Room::new(limits.max_held_bytes, loading.image);
         // Those that are not held are handed on once, for the digest of all.
         let make = |place: usize, image: RgbImage, scale: PixelScale| {
             let file: &ImageFile = &files.train[place];
             let (name, size, shown) = (file.name.clone(), image.dimensions(), loading.resized(&image));
-            if (place as u64) < held {
+            if room.takes(place, &shown) {
                 return (TrainImage::of_file(name, size, shown), None);
             }
             let by = loading.by(scale);
             let image = TrainImage::in_file(name, size, file.path.clone(), by, *limits, &shown);
             (image, Some(shown))
         };
-        let mut set = (held < files.train.len() as u64).then(SetLook::default);
+        let mut set = room.may_end_before(files.train.len()).then(SetLook::default);
         let mut digest = SetDigest::default();
         let mut each = |(image, shown): &mut (TrainImage, Option<RgbImage>)| {
             if let Some(set) = &mut set {
@@ -205,6 +206,43 @@ impl Category {
     }
 }
 
+/// How many images may be held.
+struct Room {
+    bytes: u64,
+    /// Images that have room, where all are of one size.
+    images: Option<u64>,
+    /// Bytes of images that are held, where they are not.
+    taken: AtomicU64,
+}
+
+impl Room {
+    fn new(bytes: u64, sizing: Sizing) -> Self {
+        let images = match sizing {
+            Sizing::Exactly((width, height)) => Some(bytes / (3 * u64::from(width) * u64::from(height))),
+            _ => None,
+        };
+        Self {
+            bytes,
+            images,
+            taken: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether the image at a place of the list may be held. Which ones are changes no result.
+    fn takes(&self, place: usize, image: &RgbImage) -> bool {
+        if let Some(images) = self.images {
+            return (place as u64) < images;
+        }
+        let bytes = image.as_raw().len() as u64;
+        self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.bytes
+    }
+
+    /// Whether some of so many images may have no room.
+    fn may_end_before(&self, images: usize) -> bool {
+        self.images.is_none_or(|held| held < images as u64)
+    }
+}
+
 /// All values, or all errors in the order of the files.
 fn all_or_errors<T>(results: Vec<Result<T, DatasetError>>) -> Result<Vec<T>, DatasetError> {
     let mut values = Vec::with_capacity(results.len());
@@ -220,8 +258,10 @@ fn all_or_errors<T>(results: Vec<Result<T, DatasetError>>) -> Result<Vec<T>, Dat
 }
 
 pub(crate) fn check_sizes(loading: &Loading) -> Result<(), DatasetError> {
-    for (width, height) in [loading.image, loading.mask] {
-        check_target(width, height)?;
+    for sizing in [loading.image, loading.mask] {
+        if let Sizing::Exactly((width, height)) = sizing {
+            check_target(width, height)?;
+        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ pub enum DatasetError {
         needed: &'static str,
     },
     /// The folder has none of the layouts of a category.
-    #[error("{}: not a category: no images and no folders such as train, normal, good or ok in it, but {found}", path.display())]
+    #[error("{}: no images of good parts: no image lies in it, and no folder called train, normal, good, ok or the like; it holds {found}", path.display())]
     UnknownLayout {
         /// The folder.
         path: PathBuf,

@@ -24,6 +24,8 @@ pub enum Why {
     MaskOfNormal,
     /// A mask that lies in no folder of a defect type, or belongs to no image.
     StrayMask,
+    /// A ground-truth mask, where images alone are wanted.
+    Mask,
     /// An image that the data set's own split does not name.
     NotInSplit,
     /// A picture that this program wrote.
@@ -101,6 +103,7 @@ impl Inventory {
                 )
             }
             Why::MaskOfNormal => format!("{} of normal images ({places})", counted(images, "mask")),
+            Why::Mask => format!("{} ({places})", counted(images, "ground-truth mask")),
             Why::StrayMask => format!("{} of no image ({places})", counted(images, "mask")),
             Why::NotInSplit => format!(
                 "{} that the split does not name ({places})",

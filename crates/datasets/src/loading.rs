@@ -1,18 +1,18 @@
 //! At which sizes a category is decoded, and by which filter.
 
-use flawforge_resample::{Resampling, Resizing};
+use flawforge_resample::{Resampling, Resizing, Sizing};
 use image::RgbImage;
 
 use crate::PixelScale;
 
-/// Sizes (width, height in pixels) and filter by which a category is decoded. Ground truth has a size of its own, so that
-/// methods whose networks take images of other sizes are scored on the same masks.
+/// Sizes and filter by which a category is decoded. Ground truth has a size of its own, so that methods whose networks take
+/// images of other sizes are scored on the same masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Loading {
     /// Size of the images.
-    pub image: (u32, u32),
+    pub image: Sizing,
     /// Size of the masks, which are always resized by OpenCV's bilinear.
-    pub mask: (u32, u32),
+    pub mask: Sizing,
     /// Filter of the images.
     pub resampling: Resampling,
     /// The scale of files with more than 8 bits, where a run has one already; without, the training images give it.
@@ -23,8 +23,8 @@ impl Loading {
     /// Images and masks of the same size, by OpenCV's bilinear.
     pub fn opencv(width: u32, height: u32) -> Self {
         Self {
-            image: (width, height),
-            mask: (width, height),
+            image: Sizing::Exactly((width, height)),
+            mask: Sizing::Exactly((width, height)),
             resampling: Resampling::OpenCv,
             scale: None,
         }
@@ -33,8 +33,8 @@ impl Loading {
     /// Images as a detector takes them, and masks of this width and height.
     pub fn new(images: Resizing, mask: (u32, u32)) -> Self {
         Self {
-            image: images.size,
-            mask,
+            image: Sizing::Exactly(images.size),
+            mask: Sizing::Exactly(mask),
             resampling: images.resampling,
             scale: None,
         }
@@ -48,17 +48,9 @@ impl Loading {
         }
     }
 
-    /// How the images are brought to their size.
-    pub fn resizing(&self) -> Resizing {
-        Resizing {
-            size: self.image,
-            resampling: self.resampling,
-        }
-    }
-
-    /// An image at the size of the images; aspect ratio ignored.
+    /// An image at the size of the images.
     pub fn resized(&self, image: &RgbImage) -> RgbImage {
-        self.resizing().apply(image)
+        self.resampling.apply(image, self.image.of(image.dimensions()))
     }
 }
 

@@ -105,16 +105,36 @@ pub(crate) fn meaning_of(path: &Path) -> Option<Meaning> {
     meaning(path.file_name()?)
 }
 
-/// A name as text. Bytes that are no UTF-8 are written as `\xNN`, so that two names never become one.
+/// A name as text. Bytes that are no UTF-8, and control characters (a line break would split a row or a line of a log), are written
+/// as `\xNN`; so is a backslash in front of what reads like that, so that two names never become one.
 pub(crate) fn legible(name: &OsStr) -> String {
     let mut text = String::new();
     for chunk in name.as_encoded_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+        let valid = chunk.valid();
+        for (at, letter) in valid.char_indices() {
+            // Where backslashes part folders, they stay.
+            let escape = letter == '\\' && !cfg!(windows) && reads_as_byte(&valid.as_bytes()[at..]);
+            if letter.is_control() || escape {
+                let mut bytes = [0; 4];
+                push_bytes(&mut text, letter.encode_utf8(&mut bytes).as_bytes());
+            } else {
+                text.push(letter);
+            }
         }
+        push_bytes(&mut text, chunk.invalid());
     }
     text
+}
+
+fn push_bytes(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        text.push_str(&format!("\\x{byte:02x}"));
+    }
+}
+
+/// Whether text begins like `\x0a`.
+fn reads_as_byte(text: &[u8]) -> bool {
+    matches!(text, [b'\\', b'x', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
 
 /// A path as text: as [`legible`], with `/` between its parts.
@@ -123,7 +143,7 @@ pub(crate) fn legible_path(path: &Path) -> String {
     parts.join("/")
 }
 
-/// A path as text that tells any two paths apart: what is no UTF-8 is written as `\xNN`.
+/// A path as text in one line that tells any two paths apart: what is no UTF-8, or a control character, is written as `\xNN`.
 ///
 /// ```
 /// assert_eq!(flawforge_datasets::path_text("new/a b.png".as_ref()), "new/a b.png");
@@ -198,5 +218,11 @@ mod tests {
         let names = [b"x\xff".as_slice(), b"x\xfe"].map(|bytes| legible(OsStr::from_bytes(bytes)));
         assert_eq!(names, ["x\\xff", "x\\xfe"]);
         assert_eq!(legible(OsStr::new("ä 部.png")), "ä 部.png");
+        // A line break in a name is no end of a line, and a name that looks like one stays another.
+        let names = ["a\nb\t\u{85}.png", "a\\x0ab.png", "a\\b.png"].map(|name| legible(OsStr::new(name)));
+        assert_eq!(
+            names,
+            ["a\\x0ab\\x09\\xc2\\x85.png", "a\\x5cx0ab.png", "a\\b.png"]
+        );
     }
 }

@@ -102,7 +102,7 @@ fn read(
     let file_size = shown
         .as_ref()
         .map_or(beside.size, |picture| picture.image.dimensions());
-    let size = loading.map_or(file_size, |loading| loading.mask);
+    let size = loading.map_or(file_size, |loading| loading.mask.of(file_size));
     let (picture, truth) = match (shown, truth(&file.masks, &beside, size, limits)) {
         (Ok(picture), Ok(truth)) => (picture, truth),
         (picture, truth) => return Err(DatasetError::both(picture.err(), truth.err())),

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use flawforge_resample::Sizing;
 use rayon::prelude::*;
 
 use crate::category::check_sizes;
@@ -41,6 +42,7 @@ pub struct TestEntry<'a> {
     pub seen: Surveyed,
     /// Of the masks at the size of scoring.
     masks: [u8; 32],
+    mask_size: (u32, u32),
     pixels: Pixels<'a>,
 }
 
@@ -58,6 +60,7 @@ impl<'a> TestEntry<'a> {
             marks: image.marks,
             seen: Surveyed::test(image),
             masks: digest_of(&[image.mask.pixels(), image.mask_half.pixels()]),
+            mask_size: (image.mask.width(), image.mask.height()),
             pixels,
         }
     }
@@ -75,8 +78,6 @@ impl<'a> TestSet<'a> {
         for test in &category.test {
             digest.add(&test.name, &test.image);
         }
-        let first = category.test.first();
-        let (width, height) = first.map_or((0, 0), |test| test.image.dimensions());
         Self {
             name: category.name.clone(),
             files: None,
@@ -87,11 +88,8 @@ impl<'a> TestSet<'a> {
                 .par_iter()
                 .map(|test| TestEntry::new(test, Pixels::Drawn(test)))
                 .collect(),
-            loading: Loading {
-                mask: first.map_or((0, 0), |test| (test.mask.width(), test.mask.height())),
-                scale: Some(category.scale),
-                ..Loading::opencv(width, height)
-            },
+            // Never read again.
+            loading: Loading::opencv(1, 1).by(category.scale),
             limits: Limits::default(),
         }
     }
@@ -103,8 +101,7 @@ impl<'a> TestSet<'a> {
     /// As [`Category::load_tests`].
     pub fn read(files: &'a CategoryFiles, loading: &Loading, limits: &Limits) -> Result<Self, DatasetError> {
         check_sizes(loading)?;
-        let pixels = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
-        let held = limits.max_held_bytes / (3 * pixels(loading.image) + 2 * pixels(loading.mask));
+        let mut room = limits.max_held_bytes;
         let mut entries = Vec::with_capacity(files.test.len());
         let (mut notes, mut errors) = (Vec::new(), Vec::new());
         let mut digest = SetDigest::default();
@@ -124,7 +121,9 @@ impl<'a> TestSet<'a> {
                 notes.extend(found);
                 digest.add(&image.name, &image.image);
                 let mut entry = TestEntry::new(&image, Pixels::InFile(file));
-                if (entries.len() as u64) < held {
+                let bytes = image.image.as_raw().len() + 2 * image.mask.pixels().len();
+                if let Some(left) = room.checked_sub(bytes as u64) {
+                    room = left;
                     entry.pixels = Pixels::Held(Box::new(image), file);
                 }
                 entries.push(entry);
@@ -152,9 +151,18 @@ impl<'a> TestSet<'a> {
         &self.entries
     }
 
-    /// Width and height of the masks in pixels.
-    pub fn scored_at(&self) -> (u32, u32) {
-        self.loading.mask
+    /// Width and height of the masks in pixels; `None` where they differ from image to image.
+    pub fn scored_at(&self) -> Option<(u32, u32)> {
+        let first = self.entries.first()?.mask_size;
+        self.entries
+            .iter()
+            .all(|entry| entry.mask_size == first)
+            .then_some(first)
+    }
+
+    /// Whether images and masks keep the aspect ratio of their files, each at a size of its own.
+    pub fn keeps_aspect(&self) -> bool {
+        !matches!(self.loading.mask, Sizing::Exactly(_))
     }
 
     /// Pixels to score: all images at the size of the masks, or at that of their files.
@@ -162,7 +170,7 @@ impl<'a> TestSet<'a> {
         let pixels = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
         let size = |entry: &TestEntry<'_>| match at_file_size {
             true => entry.seen.size,
-            false => self.loading.mask,
+            false => entry.mask_size,
         };
         self.entries.iter().map(|entry| pixels(size(entry))).sum()
     }

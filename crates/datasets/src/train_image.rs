@@ -93,7 +93,7 @@ impl TrainImage {
     pub fn dimensions(&self) -> (u32, u32) {
         match &self.pixels {
             Pixels::Held(image) => image.dimensions(),
-            Pixels::InFile(file) => file.loading.image,
+            Pixels::InFile(file) => file.loading.image.of(self.size),
         }
     }
 

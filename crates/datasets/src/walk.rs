@@ -5,8 +5,9 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::inventory::{Passed, Why};
-use crate::names::legible_path;
+use crate::inventory::{Inventory, Passed, Why};
+use crate::names::{Meaning, legible_path, meaning_of};
+use crate::pairing::beside;
 use crate::{DatasetError, files, own};
 
 /// An image file.
@@ -219,10 +220,37 @@ impl Folders {
 ///
 /// # Errors
 /// A folder that is missing or cannot be read.
-pub fn image_files(input: &Path) -> Result<(Vec<PathBuf>, crate::Inventory), DatasetError> {
-    let mut inventory = crate::Inventory {
+pub fn image_files(input: &Path) -> Result<(Vec<PathBuf>, Inventory), DatasetError> {
+    found(input, &|_| Step::Enter)
+}
+
+/// As [`image_files`], for images that are to be scored: subfolders of ground-truth masks (`ground_truth`, `masks`), and masks that
+/// lie beside their images (`a_mask.png` beside `a.png`), are passed over too.
+///
+/// # Errors
+/// As [`image_files`].
+pub fn images_to_score(input: &Path) -> Result<(Vec<PathBuf>, Inventory), DatasetError> {
+    let (images, mut inventory) = found(input, &|folder| match meaning_of(folder) {
+        Some(Meaning::Truth) => Step::Pass(Why::Mask),
+        _ => Step::Enter,
+    })?;
+    let masks: BTreeSet<PathBuf> = beside(images.clone())
+        .into_iter()
+        .filter_map(|(_, mask)| mask)
+        .collect();
+    inventory.passed.extend(masks.iter().map(|mask| Passed {
+        path: mask.clone(),
+        why: Why::Mask,
+        images: 1,
+    }));
+    let images = images.into_iter().filter(|image| !masks.contains(image));
+    Ok((images.collect(), inventory))
+}
+
+fn found(input: &Path, step: &dyn Fn(&Path) -> Step) -> Result<(Vec<PathBuf>, Inventory), DatasetError> {
+    let mut inventory = Inventory {
         root: input.to_path_buf(),
-        ..crate::Inventory::default()
+        ..Inventory::default()
     };
     if input.is_file() {
         return Ok((vec![input.to_path_buf()], inventory));
@@ -230,7 +258,7 @@ pub fn image_files(input: &Path) -> Result<(Vec<PathBuf>, crate::Inventory), Dat
     let walk = Walk {
         needed: "images",
         look_inside: true,
-        step: &|_| Step::Enter,
+        step,
     };
     let images = walk.images(input, &mut inventory.passed)?;
     Ok((images, inventory))
@@ -279,6 +307,41 @@ mod tests {
         assert_eq!(passed, expected.map(|(path, why)| (path.to_owned(), why)));
         let missing = image_files(&dir.path().join("none")).expect_err("missing");
         assert!(matches!(missing, DatasetError::MissingFolder { .. }), "{missing}");
+    }
+
+    #[test]
+    fn masks_are_not_scored() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for file in [
+            "train/good/0.png",
+            "test/bad/0.png",
+            "ground_truth/bad/0_mask.png",
+            "ground_truth/bad/1_mask.png",
+            "beside/part0.jpg",
+            "beside/part0_label.bmp",
+            "beside/lone_mask.png",
+        ] {
+            touch(&dir.path().join(file));
+        }
+        let (images, inventory) = images_to_score(dir.path()).expect("read");
+        let below = |path: &PathBuf| legible_path(path.strip_prefix(dir.path()).expect("below"));
+        let images: Vec<String> = images.iter().map(below).collect();
+        // A mask without an image may be an image of that name.
+        let expected = [
+            "beside/lone_mask.png",
+            "beside/part0.jpg",
+            "test/bad/0.png",
+            "train/good/0.png",
+        ];
+        assert_eq!(images, expected);
+        assert_eq!(
+            inventory.line().expect("a line"),
+            "3 ground-truth masks (ground_truth, beside/part0_label.bmp)"
+        );
+        // A folder that is named itself is what is wanted.
+        let (masks, _) = images_to_score(&dir.path().join("ground_truth")).expect("read");
+        assert_eq!(masks.len(), 2);
+        assert_eq!(image_files(dir.path()).expect("read").0.len(), 7);
     }
 
     #[cfg(unix)]

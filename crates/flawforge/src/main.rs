@@ -67,8 +67,11 @@ fn main() -> ExitCode {
     // SAFETY: there is no other thread yet.
     unsafe { flawforge::ops::runtime::one_thread_pool() };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
-        .format_timestamp(None)
-        .format_target(false)
+        .format(|out, record| {
+            let (level, style) = (record.level(), out.default_level_style(record.level()));
+            let said = flawforge::fault::printable_line(&record.args().to_string());
+            writeln!(out, "[{style}{level:<5}{style:#}] {said}")
+        })
         .init();
     let done = |()| ExitCode::SUCCESS;
     let outcome = match parsed().command {
@@ -87,7 +90,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(fault) => {
             // A closed standard error is no reason to panic.
-            let said = flawforge::fault::in_one_line(fault.as_ref());
+            let said = flawforge::fault::printable(&flawforge::fault::in_one_line(fault.as_ref()));
             let _ = writeln!(std::io::stderr(), "error: {said}");
             ExitCode::FAILURE
         }

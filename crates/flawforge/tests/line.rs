@@ -225,6 +225,8 @@ fn regions_are_numbers_masks_and_coco_and_missing_pictures_are_made() {
     assert_eq!(json["annotations"].as_array().unwrap().len(), 3);
     assert_eq!(json["annotations"][2]["image_id"], 3);
     assert_eq!(json["annotations"][2]["bbox"], serde_json::json!([0, 0, 48, 40]));
+    let whole = serde_json::json!({"size": [40, 48], "counts": [0, 48 * 40]});
+    assert_eq!(json["annotations"][2]["segmentation"], whole);
     // A picture that is missing is made again, and its row is not doubled.
     fs::remove_file(out.join("001_overlay.png")).unwrap();
     succeed(&all);
@@ -325,49 +327,6 @@ fn a_signal_ends_a_training_with_a_checkpoint_and_one_process_trains_in_a_folder
     }
 }
 
-#[cfg(unix)]
-#[test]
-fn a_watched_folder_is_scored_until_a_signal() {
-    let dir = tempfile::tempdir().unwrap();
-    let run = trained(dir.path());
-    let at = |name: &str| dir.path().join(name);
-    let (new, out, store) = (at("new"), at("out"), at("store"));
-    parts(&new, 1);
-    parts(&store, 3);
-    let arguments = [
-        "predict",
-        "--watch",
-        path(&new),
-        "--run",
-        path(&run),
-        "--out",
-        path(&out),
-    ];
-    let mut child = spawned(&[&arguments[..], &["--scores-only"]].concat(), &at("err"));
-    let count = || fs::read_to_string(out.join("scores.jsonl")).map_or(0, |text| text.lines().count());
-    wait_for("the first row", || count() == 1);
-    // A second process is told who is there.
-    let said = fault(&["predict", path(&store), "--run", path(&run), "--out", path(&out)]);
-    assert!(said.contains(&format!("process {}", child.id())), "{said}");
-    // Half a file, that is completed later; one under another name first; one that is scored and then renamed.
-    let whole = fs::read(store.join("001.png")).unwrap();
-    fs::write(new.join("half.png"), &whole[..whole.len() / 2]).unwrap();
-    fs::copy(store.join("002.png"), new.join("later.part")).unwrap();
-    std::thread::sleep(Duration::from_secs(3));
-    fs::write(new.join("half.png"), &whole).unwrap();
-    fs::rename(new.join("later.part"), new.join("later.png")).unwrap();
-    fs::rename(new.join("000.png"), new.join("moved.png")).unwrap();
-    wait_for("all rows", || count() == 3);
-    std::thread::sleep(Duration::from_secs(3));
-    send(&child, "-TERM");
-    assert_eq!(child.wait().unwrap().code(), Some(143));
-    let (_, lines) = rows(&out);
-    let mut names: Vec<&str> = lines.iter().map(|row| row["name"].as_str().unwrap()).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["000", "half", "later"]);
-    assert!(lines.iter().all(|row| row["error"].is_null()), "{lines:?}");
-}
-
 #[test]
 fn a_killed_scoring_goes_on_with_every_row_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -397,4 +356,115 @@ fn a_killed_scoring_goes_on_with_every_row_once() {
     for index in 0..120 {
         assert!(out.join(format!("{index:03}_overlay.png")).is_file(), "{index}");
     }
+}
+
+/// Regions of pixels in COCO's order: down the columns.
+#[test]
+fn the_pixels_of_coco_are_those_of_the_mask() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = trained(dir.path());
+    let (new, out, coco) = (
+        dir.path().join("new"),
+        dir.path().join("out"),
+        dir.path().join("coco.json"),
+    );
+    parts(&new, 1);
+    // A threshold in the middle of the scores, so that regions are many and small.
+    let scores = succeed(&[
+        "predict",
+        path(&new),
+        "--run",
+        path(&run),
+        "--json",
+        "--pixel-threshold",
+        "-1",
+    ])
+    .0;
+    let row: serde_json::Value = serde_json::from_str(&scores).unwrap();
+    let threshold = row["regions"][0]["mean"].as_f64().unwrap().to_string();
+    let start = ["predict", path(&new), "--run", path(&run), "--out", path(&out)];
+    succeed(
+        &[
+            &start[..],
+            &["--coco", path(&coco), "--pixel-threshold", &threshold],
+        ]
+        .concat(),
+    );
+    let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&coco).unwrap()).unwrap();
+    let mask = open(&out.join("000_mask.png")).to_luma8();
+    let mut drawn = image::GrayImage::new(48, 40);
+    let annotations = json["annotations"].as_array().unwrap();
+    for annotation in annotations {
+        let (mut at, mut inside, mut area) = (0, false, 0);
+        for length in annotation["segmentation"]["counts"].as_array().unwrap() {
+            let length = length.as_u64().unwrap() as u32;
+            if inside {
+                (at..at + length).for_each(|at| drawn.put_pixel(at / 40, at % 40, Luma([255])));
+                area += u64::from(length);
+            }
+            (at, inside) = (at + length, !inside);
+        }
+        assert_eq!((at, Some(area)), (48 * 40, annotation["area"].as_u64()));
+    }
+    assert!(!annotations.is_empty() && drawn == mask);
+}
+
+#[test]
+fn masks_are_passed_over_and_no_name_splits_a_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = trained(dir.path());
+    let (part, out) = (dir.path().join("part"), dir.path().join("out"));
+    parts(&part.join("test/bad"), 2);
+    parts(&part.join("ground_truth/bad"), 2);
+    fs::rename(
+        part.join("test/bad/000.png"),
+        part.join("test/bad/a\n[INFO ] b.png"),
+    )
+    .unwrap();
+    fs::write(part.join("test/bad/c\n.png"), b"\x89PNG no more").unwrap();
+    let said = flawforge(&["predict", path(&part), "--run", path(&run), "--out", path(&out)]);
+    let err = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(
+        err.contains("3 images; passed over: 2 ground-truth masks (ground_truth)"),
+        "{err}"
+    );
+    assert!(
+        err.contains("/bad/c\\x0a.png: cannot be decoded") && !err.contains("\n[INFO ] b"),
+        "{err}"
+    );
+    let (table, lines) = rows(&out);
+    assert_eq!((table.len(), lines.len()), (3, 3));
+    assert!(
+        table
+            .iter()
+            .any(|row| row.contains("/a\\x0a[INFO ] b.png,48,40,")),
+        "{table:?}"
+    );
+    assert!(out.join("test/bad/a\\x0a[INFO ] b_overlay.png").is_file());
+}
+
+#[test]
+fn pictures_of_a_file_that_changed_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = trained(dir.path());
+    let (new, out) = (dir.path().join("new"), dir.path().join("out"));
+    parts(&new, 2);
+    let arguments = ["predict", path(&new), "--run", path(&run), "--out", path(&out)];
+    succeed(&arguments);
+    let before = fs::read(out.join("000_overlay.png")).unwrap();
+    // Another part under the same name.
+    grey(40, 40, 77).save(new.join("000.png")).unwrap();
+    let (_, err) = succeed(&arguments);
+    let (_, lines) = rows(&out);
+    let name = lines[2]["name"].as_str().unwrap();
+    assert!(name.starts_with("000_") && lines.len() == 3, "{lines:?}");
+    assert!(
+        err.contains("000.png: was scored with another content before; its new pictures are called 000_"),
+        "{err}"
+    );
+    assert_eq!(fs::read(out.join("000_overlay.png")).unwrap(), before);
+    assert_eq!(open(&out.join(format!("{name}_overlay.png"))).width(), 40);
+    // Again: nothing new.
+    succeed(&arguments);
+    assert_eq!(rows(&out).1.len(), 3);
 }

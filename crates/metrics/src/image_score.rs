@@ -33,7 +33,20 @@ const VERDICT_WINDOW: usize = 5;
 /// # Panics
 /// When `scores` does not have `width * height` entries.
 pub fn verdict_score(scores: &[f32], width: usize, height: usize) -> f32 {
-    let window = scaled(VERDICT_WINDOW, width, height);
+    windowed_score(scores, width, height, verdict_score_window(width, height))
+}
+
+/// Side in pixels of the window of [`verdict_score`] on maps of this size, an odd number.
+pub fn verdict_score_window(width: usize, height: usize) -> usize {
+    scaled(VERDICT_WINDOW, width, height)
+}
+
+/// The largest mean of a map over a window of `window`×`window`, of the pixels inside the image alone, in the unit of the map.
+/// `scores` is row-major. An empty map scores 0, a map that contains a NaN scores NaN.
+///
+/// # Panics
+/// When `scores` does not have `width * height` entries, or the window's side is even.
+pub fn windowed_score(scores: &[f32], width: usize, height: usize, window: usize) -> f32 {
     largest_mean(scores, width, height, window, true)
 }
 

@@ -66,6 +66,7 @@ mod promise;
 mod radix;
 mod ranking;
 mod regions;
+mod run_lengths;
 mod sweep;
 pub mod threshold;
 mod truth;
@@ -80,11 +81,13 @@ pub use histogram::Bins;
 pub use image_intervals::ImageIntervals;
 pub use image_score::{
     HIGH_PIXELS, IMAGE_SCORE_WINDOW, high_pixel, image_score, image_score_window, verdict_score,
+    verdict_score_window, windowed_score,
 };
 pub use metric::{Metric, Scores, UnknownMetric};
 pub use pixel_samples::{PixelIntervals, PixelPoint, PixelSamples};
 pub use promise::{Promise, promised_threshold};
 pub use ranking::{auroc, average_precision};
 pub use regions::{Region, Regions};
+pub use run_lengths::RunLengths;
 pub use threshold::best_f1;
 pub use truth::Truth;

@@ -1,5 +1,6 @@
 //! The regions of an anomaly map above a threshold, as numbers.
 
+use crate::RunLengths;
 use crate::components::{join, root};
 
 /// A region: 8-connected pixels whose scores reach a threshold. Places and areas are in pixels of the map.
@@ -25,6 +26,7 @@ pub struct Regions {
     /// Their pixels, a run in a row each.
     runs: Vec<Run>,
     width: usize,
+    height: usize,
 }
 
 /// Neighbours in a row that reach the threshold.
@@ -33,6 +35,8 @@ struct Run {
     row: usize,
     from: usize,
     end: usize,
+    /// Its region's place among those found.
+    region: usize,
 }
 
 impl Regions {
@@ -66,7 +70,12 @@ impl Regions {
                     join(&mut parents, own, other as u32);
                     other += 1;
                 }
-                runs.push(Run { row, from, end: x });
+                runs.push(Run {
+                    row,
+                    from,
+                    end: x,
+                    region: 0,
+                });
             }
             above = begun..runs.len();
         }
@@ -80,24 +89,46 @@ impl Regions {
             let line = &scores[run.row * width + run.from..run.row * width + run.end];
             sums[top].get_or_insert_with(Sum::default).add(run, line);
         }
-        let is_large = |sum: &Sum| sum.area >= min_area;
-        let mut found: Vec<Region> = sums
-            .iter()
-            .flatten()
-            .filter(|sum| is_large(sum))
-            .map(Sum::region)
-            .collect();
+        let large = sums.iter().enumerate().filter_map(|(top, sum)| {
+            let sum = sum.as_ref().filter(|sum| sum.area >= min_area)?;
+            Some((top, sum.region()))
+        });
+        let mut large: Vec<(usize, Region)> = large.collect();
         // The sort is stable: regions of one peak stay in the order of their first pixels.
-        found.sort_by(|a, b| b.peak.total_cmp(&a.peak));
-        let kept = |index: usize, parents: &mut [u32]| {
-            let top = root(parents, index as u32) as usize;
-            sums[top].as_ref().is_some_and(is_large)
+        large.sort_by(|(_, a), (_, b)| b.peak.total_cmp(&a.peak));
+        let mut places = vec![None; sums.len()];
+        for (place, &(top, _)) in large.iter().enumerate() {
+            places[top] = Some(place);
+        }
+        let runs = (0..runs.len()).filter_map(|index| {
+            let region = places[root(&mut parents, index as u32) as usize]?;
+            Some(Run {
+                region,
+                ..runs[index]
+            })
+        });
+        Self {
+            runs: runs.collect(),
+            found: large.into_iter().map(|(_, region)| region).collect(),
+            width,
+            height: scores.len() / width.max(1),
+        }
+    }
+
+    /// The pixels of each of the first `most` regions.
+    pub fn shapes(&self, most: usize) -> Vec<RunLengths> {
+        let mut rows: Vec<Vec<&Run>> = vec![Vec::new(); most.min(self.found.len())];
+        for run in &self.runs {
+            if let Some(rows) = rows.get_mut(run.region) {
+                rows.push(run);
+            }
+        }
+        let shape = |(region, rows): (&Region, Vec<&Run>)| {
+            let [left, _, columns, _] = region.bounds;
+            let rows = rows.into_iter().map(|run| (run.row, run.from, run.end));
+            RunLengths::of_rows((left as usize, columns as usize), rows, (self.width, self.height))
         };
-        let runs = (0..runs.len())
-            .filter(|&index| kept(index, &mut parents))
-            .map(|index| runs[index])
-            .collect();
-        Self { found, runs, width }
+        self.found.iter().zip(rows).map(shape).collect()
     }
 
     /// The pixels of the regions as a mask: 255 in a region, 0 elsewhere; `pixels` is the length of the map.
@@ -205,6 +236,7 @@ mod tests {
             of(&["...", "000"], 1).0,
             Regions {
                 width: 3,
+                height: 2,
                 ..Regions::default()
             }
         );

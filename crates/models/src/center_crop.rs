@@ -2,7 +2,7 @@
 
 use image::{RgbImage, imageops};
 
-use crate::{AnomalyMap, ModelError, View};
+use crate::{AnomalyMap, FieldOfView, ModelError};
 
 /// The centre crop of an image that a network sees, and where its scores go. All sizes are (width, height) in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,10 +55,10 @@ impl CenterCrop {
     }
 
     /// The crop in shares of the image's width and height, unless it is the whole image.
-    pub fn share(&self) -> Option<View> {
+    pub fn share(&self) -> Option<FieldOfView> {
         let (x, y) = self.corner();
         let share = |place: u32, whole: u32| f64::from(place) / f64::from(whole);
-        (self.crop != self.image).then(|| View {
+        (self.crop != self.image).then(|| FieldOfView {
             left: share(x, self.image.0),
             top: share(y, self.image.1),
             right: share(x + self.crop.0, self.image.0),

@@ -7,7 +7,7 @@ use crate::{AnomalyMap, ModelError};
 
 /// A detector's field of view: a part of an image, in shares of its width and height.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct View {
+pub struct FieldOfView {
     /// Left end.
     pub left: f64,
     /// Upper end.
@@ -16,6 +16,15 @@ pub struct View {
     pub right: f64,
     /// Lower end.
     pub bottom: f64,
+}
+
+/// What an anomaly map says of its image as a whole.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ImageScores {
+    /// As [`Detection::score`].
+    pub score: f32,
+    /// As [`Detection::verdict_score`].
+    pub verdict_score: f32,
 }
 
 /// What a detector says of one image.
@@ -47,8 +56,17 @@ pub trait Detector: Send + Sync {
     }
 
     /// The detector's field of view, if it does not see whole images; its maps are 0 elsewhere.
-    fn view(&self) -> Option<View> {
+    fn field_of_view(&self) -> Option<FieldOfView> {
         None
+    }
+
+    /// The image scores of a map that was [joined](crate::joined) of several of this detector's.
+    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+        let largest = map.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        ImageScores {
+            score: largest,
+            verdict_score: largest,
+        }
     }
 
     /// The score that pictures show as fully anomalous, where scores are no probabilities. Nothing but pictures follows it.

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Tensor};
-use flawforge_metrics::{image_score, image_score_window, verdict_score};
+use flawforge_metrics::{
+    image_score, image_score_window, verdict_score, verdict_score_window, windowed_score,
+};
 use flawforge_ops::inference::{self, Activations};
 use flawforge_ops::{Mode, Precision, concat, softmax};
 use flawforge_resample::Resizing;
@@ -13,7 +15,8 @@ use image::RgbImage;
 use crate::detector::check_sizes;
 use crate::prepared::Prepared;
 use crate::{
-    AnomalyMap, Detection, Detector, Discriminative, Flips, ModelError, Reconstructive, bytes_to_tensor,
+    AnomalyMap, Detection, Detector, Discriminative, Flips, ImageScores, ModelError, Reconstructive,
+    bytes_to_tensor,
 };
 
 /// DRAEM's detector: redraw the image, then let the second network mark where image and reconstruction differ.
@@ -220,6 +223,17 @@ struct Inferred {
 impl Detector for Draem {
     fn resizing(&self) -> Resizing {
         Resizing::opencv(self.width, self.height) // DRAEM's code reads images with OpenCV
+    }
+
+    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+        let (width, height) = (map.width as usize, map.height as usize);
+        let seen = (self.width as usize, self.height as usize);
+        let window = image_score_window(seen.0, seen.1);
+        let verdict_window = verdict_score_window(seen.0, seen.1);
+        ImageScores {
+            score: image_score(&map.scores, width, height, window),
+            verdict_score: windowed_score(&map.scores, width, height, verdict_window),
+        }
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {

@@ -1,15 +1,15 @@
 //! The detector of NSA.
 
 use candle_core::{Device, Tensor};
-use flawforge_metrics::verdict_score;
+use flawforge_metrics::{verdict_score, verdict_score_window, windowed_score};
 use flawforge_ops::{Mode, Precision};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
 use crate::detector::check_sizes;
 use crate::{
-    AnomalyMap, CenterCrop, Detection, Detector, ModelError, NsaNetwork, View, bytes_to_tensor,
-    imagenet_normalized,
+    AnomalyMap, CenterCrop, Detection, Detector, FieldOfView, ImageScores, ModelError, NsaNetwork,
+    bytes_to_tensor, imagenet_normalized,
 };
 
 /// NSA's detector: the network's output, unsmoothed, is the map; its **mean** is the image score (NSA's code).
@@ -65,7 +65,7 @@ impl NsaDetector {
         let seen = self.crop.cropped(image);
         let output = self.infer(&bytes_to_tensor(&[&seen], &self.device)?)?;
         let scores: Vec<f32> = output.flatten_all()?.to_vec1()?;
-        let mean = scores.iter().map(|&score| f64::from(score)).sum::<f64>() / scores.len() as f64;
+        let mean = mean(&scores);
         let verdict_score = verdict_score(&scores, seen.width() as usize, seen.height() as usize);
         let whole = self.crop.placed(AnomalyMap {
             width: seen.width(),
@@ -74,11 +74,15 @@ impl NsaDetector {
         })?;
         Ok(Detection {
             map: whole.resized(self.crop.map.0, self.crop.map.1),
-            score: mean as f32,
+            score: mean,
             verdict_score,
             reconstruction: None,
         })
     }
+}
+
+fn mean(scores: &[f32]) -> f32 {
+    (scores.iter().map(|&score| f64::from(score)).sum::<f64>() / scores.len() as f64) as f32
 }
 
 impl Detector for NsaDetector {
@@ -86,8 +90,17 @@ impl Detector for NsaDetector {
         Resizing::antialiased(self.crop.image.0, self.crop.image.1)
     }
 
-    fn view(&self) -> Option<View> {
+    fn field_of_view(&self) -> Option<FieldOfView> {
         self.crop.share()
+    }
+
+    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+        let (width, height) = (map.width as usize, map.height as usize);
+        let window = verdict_score_window(self.crop.crop.0 as usize, self.crop.crop.1 as usize);
+        ImageScores {
+            score: mean(&map.scores),
+            verdict_score: windowed_score(&map.scores, width, height, window),
+        }
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {

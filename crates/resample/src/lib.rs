@@ -7,7 +7,9 @@
 //!
 //! The published results that this project follows were made with OpenCV, whose integer arithmetic no other library
 //! repeats: textures, images and masks pass through here so that they have the same bytes. [`resize`] brings images to
-//! a size, [`Resizing`] says to which and by which filter (OpenCV's, or an antialiased one); [`Rotation`] is the sampling grid of `warpAffine`, from which masks and images are rotated.
+//! a size, [`Resizing`] says to which and by which filter (OpenCV's, or an antialiased one); [`Sizing`] finds the size from that
+//! of the file, [`Windows`] are parts that cover a large image; [`Rotation`] is the sampling grid of `warpAffine`, from which
+//! masks and images are rotated.
 //!
 //! ```
 //! use flawforge_resample::{Rotation, resize};
@@ -25,6 +27,10 @@ mod multiversion;
 pub mod resize;
 mod resizing;
 mod rotation;
+mod sizing;
+mod windows;
 
 pub use resizing::{Resampling, Resizing};
 pub use rotation::{Rotation, SUBPIXELS};
+pub use sizing::{Sizing, frame};
+pub use windows::{Window, Windows};

@@ -43,10 +43,16 @@ impl Resizing {
 
     /// The image at this size.
     pub fn apply(&self, image: &RgbImage) -> RgbImage {
-        let (width, height) = self.size;
-        match self.resampling {
-            Resampling::OpenCv => resize::bilinear_rgb(image, width, height),
-            Resampling::Antialiased => imageops::resize(image, width, height, FilterType::Triangle),
+        self.resampling.apply(image, self.size)
+    }
+}
+
+impl Resampling {
+    /// The image at this width and height.
+    pub fn apply(self, image: &RgbImage, (width, height): (u32, u32)) -> RgbImage {
+        match self {
+            Self::OpenCv => resize::bilinear_rgb(image, width, height),
+            Self::Antialiased => imageops::resize(image, width, height, FilterType::Triangle),
         }
     }
 }

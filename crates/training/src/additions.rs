@@ -54,7 +54,7 @@ pub fn add_normals(run: &Run, category: &Category, place: &str, run_dir: &Path) 
     if run.step() < run.total_steps() {
         return Err(unfit("its training is not finished".to_owned()));
     }
-    check_images(category, run.loading().image).map_err(data_error)?;
+    check_images(category, run.experiment()).map_err(data_error)?;
     let mut header = run.header().clone();
     let mut seen: HashSet<String> = header.data.each.iter().cloned().collect();
     let mut new: Vec<(&TrainImage, String)> = Vec::new();

@@ -99,7 +99,9 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
     starts(experiment, images)?;
     let _precision = experiment.settings.assembly().precision().scope();
     let loading = experiment.loading();
-    let pixels = f64::from(loading.image.0) * f64::from(loading.image.1);
+    // Of a view in windows: as if each image had one.
+    let side = experiment.image_size;
+    let pixels = loading.image.pixels((side, side)) as f64;
     let loaded = images as f64 * 3.0 * pixels;
     let steps = experiment.steps(images);
     let (seconds, bytes, basis) = match &experiment.settings {

@@ -62,6 +62,8 @@ mod run;
 mod run_files;
 mod scorer;
 pub mod settings;
+mod view_proposal;
+mod windowing;
 
 pub use additions::{Added, add_normals};
 pub use decision::{Decision, Found, Rule, Verdict};
@@ -84,3 +86,5 @@ pub use recipe::Recipe;
 pub use run::{Run, Scored};
 pub use run_files::RunFiles;
 pub use scorer::{Measured, Scorer};
+pub use view_proposal::ViewProposal;
+pub use windowing::Windowing;

@@ -7,6 +7,7 @@
 //! RUN/config.toml              the settings, for people
 //! RUN/metrics.jsonl            losses
 //! RUN/skipped.txt              images that could not be read and were left out, if there are any
+//! RUN/unusual.png              the normal images that were least like the others, with maps of what is unusual
 //! RUN/panels/step-000100.png   what the networks saw and said
 //! ```
 //!
@@ -50,6 +51,10 @@ impl RunFiles {
     /// `skipped.txt`.
     pub fn skipped(&self) -> PathBuf {
         self.root.join("skipped.txt")
+    }
+    /// `unusual.png`.
+    pub fn unusual(&self) -> PathBuf {
+        self.root.join("unusual.png")
     }
     /// `panels`.
     pub fn panels(&self) -> PathBuf {

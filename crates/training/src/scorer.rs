@@ -7,7 +7,7 @@ use flawforge_metrics::{
     Bins, Bootstrap, ErrorBound, ImageScores, Interval, Metric, PixelMetrics, PixelPoint, PixelSamples,
     PixelScores, Scores,
 };
-use flawforge_models::{Detection, View};
+use flawforge_models::{Detection, FieldOfView};
 
 use crate::error::Result;
 use crate::settings::{Evaluated, GroundTruth};
@@ -50,7 +50,7 @@ impl Scorer {
     ///
     /// # Errors
     /// When the histograms of bounded memory cannot be made.
-    pub fn new(settings: &Evaluated, view: Option<View>) -> Result<Self> {
+    pub fn new(settings: &Evaluated, view: Option<FieldOfView>) -> Result<Self> {
         let pixels = |rule, part| Pixels::new(rule, part, settings.bounded);
         Ok(Self {
             aupro_limit: settings.aupro_limit,
@@ -200,14 +200,14 @@ const BINS: Bins = Bins::FloatBits(22);
 #[derive(Debug, Clone)]
 struct Pixels {
     rule: GroundTruth,
-    part: Option<View>,
+    part: Option<FieldOfView>,
     scores: PixelScores,
     samples: Option<PixelSamples>,
     anomalous: bool,
 }
 
 impl Pixels {
-    fn new(rule: GroundTruth, part: Option<View>, bounded: bool) -> Result<Self> {
+    fn new(rule: GroundTruth, part: Option<FieldOfView>, bounded: bool) -> Result<Self> {
         Ok(Self {
             rule,
             part,

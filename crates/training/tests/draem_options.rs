@@ -73,6 +73,7 @@ fn states(average: Average, steps: u64) -> (DraemRecipe, Vec<HashMap<String, Ten
     settings.average = Some(average);
     let category = category(7);
     let source = SimulatedBatches {
+        windowing: None,
         images: &category.train,
         pools: vec![Pool {
             images: (0..7).collect(),
@@ -82,7 +83,7 @@ fn states(average: Average, steps: u64) -> (DraemRecipe, Vec<HashMap<String, Ten
         simulation: settings.simulation.simulation(&textures().into()),
         seed: 5,
     };
-    let mut recipe = DraemRecipe::new(&settings, 5, SIDE, &Device::Cpu).unwrap();
+    let mut recipe = DraemRecipe::new(&settings, 5, (SIDE, SIDE), &Device::Cpu).unwrap();
     recipe.expect(steps);
     let states = (0..steps)
         .map(|step| {
@@ -156,9 +157,9 @@ fn detectors_of_a_recipe_and_of_its_file_use_the_average() {
     // Without a step that counts, the weights as they are.
     let mut settings = experiment(Method::Draem, 6).settings.draem().unwrap().clone();
     settings.average = Some(Average::default());
-    let fresh = DraemRecipe::new(&settings, 5, SIDE, &Device::Cpu).unwrap();
+    let fresh = DraemRecipe::new(&settings, 5, (SIDE, SIDE), &Device::Cpu).unwrap();
     settings.average = None;
-    let plain = DraemRecipe::new(&settings, 5, SIDE, &Device::Cpu).unwrap();
+    let plain = DraemRecipe::new(&settings, 5, (SIDE, SIDE), &Device::Cpu).unwrap();
     assert!(map(fresh.detector().unwrap().as_ref()) == map(plain.detector().unwrap().as_ref()));
 
     let dir = tempfile::tempdir().unwrap();

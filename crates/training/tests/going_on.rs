@@ -42,7 +42,7 @@ fn tensors(file: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 fn map(run: &Run) -> Vec<f32> {
-    let side = run.loading().image.0;
+    let side = run.loading().image.of((1, 1)).0;
     let image = category_of(7, side).train[2].image().unwrap().into_owned();
     let detector = run.detector().unwrap();
     detector.detect(&[&image]).unwrap().remove(0).map.scores
@@ -249,7 +249,12 @@ fn a_fault_says_which_images_have_changed() {
     };
     let picture = |shade| image::RgbImage::from_pixel(support::SIDE, support::SIDE, image::Rgb([shade; 3]));
     let more = fault(&|images| images.push(TrainImage::new("more", picture(9))));
-    assert!(more.ends_with("(1 image beside the 7 of before)"), "{more}");
+    assert!(
+        more.contains(
+            "(1 image beside the 7 of before); resume it with its own images; then `train --from RUN"
+        ),
+        "{more}"
+    );
     let fewer = fault(&|images| images.truncate(5));
     assert!(fewer.ends_with("(2 images of 7 missing)"), "{fewer}");
     let other = fault(&|images| images[3] = TrainImage::new("003", picture(7)));
@@ -258,7 +263,48 @@ fn a_fault_says_which_images_have_changed() {
         let pixels = images[0].image().unwrap().into_owned();
         images.push(TrainImage::new("again", pixels));
     });
-    assert!(twice.ends_with("(1 image beside the 7 of before)"), "{twice}");
+    assert!(twice.contains("(1 image beside the 7 of before); "), "{twice}");
     let order = fault(&|images| images.swap(0, 1));
     assert!(order.contains("same pictures have other names"), "{order}");
+}
+
+#[test]
+fn a_fault_says_how_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = experiment(Method::Draem, 4);
+    run(&config, dir.path(), &quiet()).unwrap();
+    let fault = |steps: u64| {
+        let longer = config.clone().with_steps(steps).unwrap();
+        run(&longer, dir.path(), &resumed()).unwrap_err().to_string()
+    };
+    let longer = fault(9);
+    assert!(
+        longer.contains("schedule.length is \"9 steps\", was \"4 steps\"; the run is finished: `--extend 5` trains it longer"),
+        "{longer}"
+    );
+    let shorter = fault(3);
+    assert!(
+        shorter.ends_with("a run becomes no shorter: train a new one"),
+        "{shorter}"
+    );
+    let mut images = category(7);
+    let picture = image::RgbImage::from_pixel(support::SIDE, support::SIDE, image::Rgb([9; 3]));
+    images.train.push(TrainImage::new("more", picture));
+    let more = train(&config, &images, textures(), dir.path(), &resumed())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        more.ends_with("(1 image beside the 7 of before); `train --from RUN DIR --out NEW` goes on with further images, as a new run"),
+        "{more}"
+    );
+    // Another seed is another run: nothing is advised.
+    let other = Experiment {
+        seed: config.seed + 1,
+        ..config.clone()
+    };
+    let other = run(&other, dir.path(), &resumed()).unwrap_err().to_string();
+    assert!(
+        !other.contains("--extend") && !other.contains("--from"),
+        "{other}"
+    );
 }

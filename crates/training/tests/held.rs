@@ -67,7 +67,7 @@ fn what_is_learnt_does_not_depend_on_what_is_held() {
         };
         let all = run(1 << 30, "all");
         assert!(!all.0.is_empty());
-        let (width, height) = config.loading().image;
+        let (width, height) = config.loading().image.of((1, 1));
         for (held, name) in [(0, "none"), (3 * u64::from(3 * width * height), "some")] {
             assert!(run(held, name) == all, "{}, {name} held", config.method);
         }

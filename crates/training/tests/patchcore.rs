@@ -299,7 +299,10 @@ fn strides_and_sizes_are_settings_of_every_network_and_are_named() {
         (group.backbone, group.strides, group.sides) = (network, strides.clone(), sides.clone());
         config.validate().unwrap();
         let largest = sides.iter().copied().max().unwrap_or(64);
-        assert_eq!(config.loading().image, (largest, largest));
+        assert_eq!(
+            config.loading().image,
+            flawforge_datasets::Sizing::Exactly((largest, largest))
+        );
         let mut category = demo_data::category("gear", &config.loading(), 0).unwrap();
         category.train.truncate(6);
         let out = tempfile::tempdir().unwrap();

@@ -46,6 +46,7 @@ fn batches(config: &Settings) -> Vec<Batch> {
     let category = category(8);
     let (x, y) = parity_split(8);
     let source = SimulatedBatches {
+        windowing: None,
         images: &category.train,
         pools: vec![
             Pool {
@@ -68,7 +69,7 @@ fn batches(config: &Settings) -> Vec<Batch> {
 fn after(batch: &Batch, change: impl FnOnce(&mut Settings)) -> HashMap<String, Vec<f32>> {
     let mut config = settings(Method::LinYan);
     change(&mut config);
-    let mut recipe = DraemRecipe::new(&config, SEED, SIDE, &Device::Cpu).unwrap();
+    let mut recipe = DraemRecipe::new(&config, SEED, (SIDE, SIDE), &Device::Cpu).unwrap();
     recipe.step(batch, 1e-3).unwrap();
     state(&recipe)
 }
@@ -180,6 +181,7 @@ fn joint_training_lets_the_focal_loss_train_both_networks() {
     let mut config = settings(Method::Draem);
     let category = category(8);
     let source = SimulatedBatches {
+        windowing: None,
         images: &category.train,
         pools: vec![Pool {
             images: (0..8).collect(),
@@ -192,7 +194,7 @@ fn joint_training_lets_the_focal_loss_train_both_networks() {
     let batch = source.batch(0).unwrap();
     assert_eq!(batch.parts.len(), 1);
     (config.loss.ssim_weight, config.loss.l2_weight) = (0.0, 0.0);
-    let mut recipe = DraemRecipe::new(&config, SEED, SIDE, &Device::Cpu).unwrap();
+    let mut recipe = DraemRecipe::new(&config, SEED, (SIDE, SIDE), &Device::Cpu).unwrap();
     let before = state(&recipe);
     let losses = recipe.step(&batch, 1e-3).unwrap();
     assert_eq!(

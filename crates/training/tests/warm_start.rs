@@ -65,7 +65,7 @@ fn a_run_begins_with_anothers_weights_and_says_what_has_changed() {
         );
         run(&held_out(method), old.path(), &quiet()).unwrap();
         let old = Run::open(old.path()).unwrap();
-        let images = more(old.loading().image.0);
+        let images = more(old.loading().image.of((1, 1)).0);
         let successor = old.successor(&images, Some(5)).unwrap();
         assert_eq!(successor.steps(9), 5);
         assert_eq!(successor.calibration.held_out_names.len(), 2, "{method}");

@@ -35,6 +35,7 @@
 use std::ops::RangeInclusive;
 
 use flawforge_masks::Mask;
+use flawforge_resample::Sizing;
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -50,6 +51,7 @@ mod leather;
 mod picture;
 mod product;
 mod shapes;
+mod sheet;
 mod surface;
 mod weave;
 
@@ -61,6 +63,10 @@ use product::Product;
 /// The categories, in the order in which they are generated and reported.
 pub const CATEGORIES: [&str; 4] = ["connector", "gear", "weave", "leather"];
 
+/// Generated beside them, by name alone: `sheet`, images of 2048×1024 pixels with flaws of 6 to 40 (20 normal ones to train on, 8
+/// and 18 to test on). They are in no table.
+pub const LARGE: [&str; 1] = [sheet::NAME];
+
 /// Normal images to train on, per category.
 pub const TRAIN: usize = 60;
 
@@ -69,6 +75,17 @@ pub const TEST_GOOD: usize = 16;
 
 /// Defective test images per category, spread evenly over its defect types.
 pub const TEST_DEFECTIVE: usize = 24;
+
+/// Side in pixels of a picture's file, where one is thought of.
+const DRAWN: u32 = 256;
+
+/// Width and height of a category's files, where some are thought of: what views that keep scale or aspect ratio begin with.
+pub fn file_size(name: &str) -> (u32, u32) {
+    match name == sheet::NAME {
+        true => sheet::SIZE,
+        false => (DRAWN, DRAWN),
+    }
+}
 
 /// Sizes that can be generated, in pixels a side.
 pub const SIZES: RangeInclusive<u32> = 32..=512;
@@ -82,6 +99,9 @@ pub const SIZES: RangeInclusive<u32> = 32..=512;
 /// # Errors
 /// [`DatasetError::UnknownCategory`], and [`DatasetError::DemoSize`] for a size that is not square or outside [`SIZES`].
 pub fn category(name: &str, loading: &Loading, seed: u64) -> Result<Category, DatasetError> {
+    if name == sheet::NAME {
+        return Ok(sheet::category(loading, seed));
+    }
     let (image, mask) = (side(loading.image)?, side(loading.mask)?);
     let mut category = drawn(name, image, seed)?;
     if mask != image {
@@ -94,7 +114,9 @@ pub fn category(name: &str, loading: &Loading, seed: u64) -> Result<Category, Da
 }
 
 /// The side of a size that can be generated.
-fn side((width, height): (u32, u32)) -> Result<u32, DatasetError> {
+fn side(sizing: Sizing) -> Result<u32, DatasetError> {
+    // The pictures have no size of their own.
+    let (width, height) = sizing.of((DRAWN, DRAWN));
     let known = width == height && SIZES.contains(&width);
     known
         .then_some(width)
@@ -109,7 +131,7 @@ fn drawn(name: &str, size: u32, seed: u64) -> Result<Category, DatasetError> {
         "leather" => Ok(generate::<leather::Leather>(name, size, seed)),
         _ => Err(DatasetError::UnknownCategory {
             name: name.to_owned(),
-            known: CATEGORIES.join(", "),
+            known: [&CATEGORIES[..], &LARGE].concat().join(", "),
         }),
     }
 }

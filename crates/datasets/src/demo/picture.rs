@@ -46,7 +46,7 @@ pub(super) struct Picture {
 }
 
 /// The random stream of one picture and purpose.
-fn stream(seed: u64, category: &str, part: Part, index: usize, purpose: u32) -> ChaCha8Rng {
+pub(super) fn stream(seed: u64, category: &str, part: Part, index: usize, purpose: u32) -> ChaCha8Rng {
     let part = match part {
         Part::Train => 0u32,
         Part::Test => 1,

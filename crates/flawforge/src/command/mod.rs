@@ -17,3 +17,4 @@ pub(crate) mod simulate;
 pub(crate) mod source;
 pub(crate) mod train;
 mod verdicts;
+pub(crate) mod view;

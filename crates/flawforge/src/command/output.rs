@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Result, anyhow};
+use flawforge::fault::without_controls;
 use flawforge::files;
 
 /// Writes to standard output. Whoever has closed it wants no more, which is no fault; another one is told.
@@ -28,11 +29,15 @@ pub(crate) fn still_open(text: &str) -> Result<bool> {
 }
 
 /// A text as a cell of a table: spreadsheets take what begins with `=`, `+`, `-` or `@` for a formula, so an apostrophe goes before
-/// it, which they do not show.
+/// it, which they do not show. Control characters, of which one would end the row, are written as `\xNN`.
 pub(crate) fn cell(text: &str) -> Cow<'_, str> {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => Cow::Owned(format!("'{text}")),
+    let text = match text.contains(char::is_control) {
+        true => Cow::Owned(without_controls(text)),
         false => Cow::Borrowed(text),
+    };
+    match text.starts_with(['=', '+', '-', '@']) {
+        true => Cow::Owned(format!("'{text}")),
+        false => text,
     }
 }
 
@@ -46,6 +51,8 @@ mod tests {
             assert_eq!(cell(text), format!("'{text}"));
         }
         assert_eq!(cell("a=1"), "a=1");
+        assert_eq!(cell("a\nb\r"), "a\\x0ab\\x0d");
+        assert_eq!(cell("=a\n"), "'=a\\x0a");
         assert_eq!(cell(""), "");
     }
 }

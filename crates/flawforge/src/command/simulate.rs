@@ -13,6 +13,7 @@ use flawforge::augment::{
 use flawforge::datasets::{Category, counted};
 use flawforge::pictures::{Cell, ContactSheet, mask_image, write_png};
 use flawforge::training::methods::NormalImages;
+use flawforge::training::settings::View;
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -133,7 +134,7 @@ pub(crate) fn materials(
     category: &Category,
     textures: Arc<dyn TextureSource>,
 ) -> (Materials, Option<Arc<NormalImages>>) {
-    let patches = NormalImages::new(&category.train).map(Arc::new);
+    let patches = NormalImages::new(&category.train, View::Stretch).map(Arc::new);
     let normals = patches.clone().map(|patches| patches as Arc<dyn TextureSource>);
     (Materials { textures, normals }, patches)
 }

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
-use flawforge::datasets::{Category, CategoryFiles, Limits, Loading, Note, Purpose, TestSet, note_lines};
+use flawforge::datasets::{
+    Category, CategoryFiles, Limits, Loading, Note, Purpose, TestSet, demo, note_lines, picture_size,
+};
 use flawforge::source::{Images, SourceError, Textures, real_path, selection_lines};
 use flawforge::training::Product;
+use rayon::prelude::*;
 
 use super::inventory::{say_normals, with_advice};
 
@@ -20,7 +23,7 @@ pub(crate) struct CategoryArgs {
     /// Folder of one category: images, folders such as `normal/` or `ok/` and `defective/` or `ng/`, or a published layout (MVTec AD, VisA, ...)
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Use a generated demo category instead of a folder: connector, gear, weave or leather
+    /// Use a generated demo category instead of a folder: connector, gear, weave, leather, or sheet (large images with small flaws)
     #[arg(long, value_name = "NAME")]
     demo: Option<String>,
 }
@@ -114,6 +117,20 @@ impl CategoryArgs {
         say_normals(&category, files.as_ref(), &skipped);
         say(&category.notes);
         Ok((category, skipped))
+    }
+
+    /// Width and height of the files of the normal images; no pixel is decoded.
+    pub(crate) fn file_sizes(&self) -> Result<Vec<(u32, u32)>> {
+        let limits = Limits::default();
+        let Some(files) = self.images().files(&self.name()?, Purpose::Training)? else {
+            return Ok(vec![demo::file_size(&self.name()?)]);
+        };
+        let sizes = files
+            .train
+            .par_iter()
+            .map(|file| picture_size(&file.path, &limits));
+        // A file that cannot be read is told when it is.
+        Ok(sizes.filter_map(Result::ok).collect())
     }
 
     /// Refuses an output that lies where images of the category are read.

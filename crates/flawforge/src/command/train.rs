@@ -25,6 +25,7 @@ use flawforge::weights;
 use super::signals::Signals;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 use super::verdicts::{odd, said};
+use super::view::AskedView;
 
 /// Options of `train`.
 #[derive(Args, Debug)]
@@ -64,6 +65,10 @@ pub(crate) struct TrainArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    /// How images are seen: `stretch` (the papers' square), `fit` (at the aspect ratio of most of them), `tiles` (in windows, at the
+    /// scale of the files) or `tiles:0.5` (at half that scale) [default: stretch]
+    #[arg(long, value_name = "VIEW")]
+    view: Option<AskedView>,
     /// Memory for pixels of normal images, in MiB; those beyond are decoded whenever they are wanted, which takes time and
     /// changes no result
     #[arg(long, value_name = "MIB", default_value_t = default_memory())]
@@ -78,7 +83,7 @@ pub(crate) struct TrainArgs {
     /// Train the finished run in RUN by N steps more, on the images and textures stored there; the learning rate goes on as that
     /// of the longer training
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all =
-        ["steps", "method", "profile", "config", "backbone", "backbone_init", "seed", "held_out", "precision"])]
+        ["steps", "method", "profile", "view", "config", "backbone", "backbone_init", "seed", "held_out", "precision"])]
     extend: Option<u64>,
 }
 
@@ -177,6 +182,7 @@ impl TrainArgs {
             || self.anomalies.selection.is_some()
             || self.backbone.is_some()
             || self.backbone_init.is_some()
+            || self.view.is_some()
     }
 
     /// The experiment: that of the earlier run, changed by the options given.
@@ -205,16 +211,16 @@ impl TrainArgs {
         }
         let added = self.extend.and_then(|more| Some(earlier?.total_steps() + more));
         if let Some(steps) = self.steps.or(added) {
-            let option = if self.steps.is_some() {
-                "--steps"
-            } else {
-                "--extend"
-            };
-            experiment = experiment.with_steps(steps).map_err(|_| {
-                anyhow!(
-                    "{option} is not for {}: it passes over the images once",
-                    experiment.method
-                )
+            let method = experiment.method;
+            experiment = experiment.with_steps(steps).map_err(|_| match self.steps {
+                Some(_) => {
+                    anyhow!("--steps is not for {method}, which takes one look at each image: leave it out")
+                }
+                None => anyhow!(
+                    "--extend is not for {method}, which takes one look at each image; with further images \
+                     `train --from {} DIR --out NEW` goes on",
+                    self.out.display()
+                ),
             })?;
         }
         if let Some(precision) = self.precision {
@@ -227,6 +233,13 @@ impl TrainArgs {
                     )
                 })?
                 .precision = precision;
+        }
+        if let Some(view) = self.view {
+            experiment.view = view.of(category)?;
+            // Which images are unseen may follow the view.
+            if earlier.is_none() && self.config.is_none() && self.held_out.is_none() {
+                experiment.calibrate_for_use();
+            }
         }
         if earlier.is_none() || self.says_settings() {
             self.give_backbone(&mut experiment)?;
@@ -311,12 +324,16 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     };
     let textures = textures.load(experiment.image_size)?;
     log::info!(
-        "{} on {}: {}, {} at {} px, settings {}",
+        "{} on {}: {}, {} at {} px{}, settings {}",
         experiment.method,
         images.name,
         counted(images.train.len(), "normal image"),
         counted(experiment.steps(images.train.len()) as usize, "step"),
         experiment.image_size,
+        match experiment.view.is_stretch() {
+            true => String::new(),
+            false => format!(" ({})", experiment.view),
+        },
         &experiment.hash()[..12],
     );
     let held = images.train.iter().filter(|image| image.is_held()).count();
@@ -326,6 +343,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
             counted(images.train.len(), "normal image"),
             args.image_memory
         );
+    }
+    let sizes: Vec<(u32, u32)> = images.train.iter().map(|image| image.size).collect();
+    if let Some(proposal) = experiment.propose_view(&sizes).filter(|_| args.view.is_none()) {
+        log::warn!("{proposal}");
     }
     for notice in experiment.notices(images.train.len()) {
         log::warn!("{notice}");
@@ -371,7 +392,7 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
     if let Some(busy) = report.busy {
         log::info!("the device was busy {:.1} % of the time", 100.0 * busy);
     }
-    if report.steps < report.total_steps {
+    if report.steps < report.total_steps || report.stopped {
         return Ok(());
     }
     let Some(calibrated) = &report.calibrated else {
@@ -383,9 +404,13 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
         log::warn!("{warning}");
     }
     log::info!("{}", said(&decision));
+    let picture = RunFiles::new(&args.out).unusual();
+    let shown_by = match picture.exists() {
+        true => format!("{} shows them", picture.display()),
+        false => format!("`flawforge report {out}` shows them"),
+    };
     log::info!(
-        "least like the others of the normal images: {}; is one of them defective, the threshold is too high (`flawforge report {out}` \
-         shows them)",
+        "normal images least like the others: {}; {shown_by}; if one is defective, the threshold is too high: take it out and train again",
         odd(calibrated)
     );
     Ok(())

@@ -70,6 +70,9 @@ impl Images {
             }
             Self::Single(dir) => vec![folder_name(dir)?],
         };
+        if matches!(self, Self::Demo) && !asked.is_empty() {
+            known.extend(demo::LARGE.iter().map(ToString::to_string));
+        }
         for category in asked {
             if !known.contains(category) {
                 return Err(SourceError::UnknownCategory {

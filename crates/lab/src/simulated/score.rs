@@ -112,7 +112,7 @@ pub fn score(
     // Pictures are made once, at the size of the masks; a method that looks at another size has them resized.
     let look = |scorer: &mut Scorer, image: &TestImage| -> Result<()> {
         let resized;
-        let picture = match image.image.dimensions() == loading.image {
+        let picture = match image.image.dimensions() == loading.image.of(image.image.dimensions()) {
             true => &image.image,
             false => {
                 resized = loading.resized(&image.image);

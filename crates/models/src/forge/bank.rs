@@ -12,8 +12,8 @@ use crate::{AnomalyMap, ModelError};
 /// A memory bank at one size of the image, that knows which normal image each of its vectors is of.
 #[derive(Debug, Clone)]
 pub struct SizedBank {
-    /// Side in pixels of the square that images are brought to for the network.
-    pub side: u32,
+    /// Width and height in pixels that images are brought to for the network.
+    pub size: (u32, u32),
     weights: Weights,
     /// Of each vector, the normal image that it is of.
     origins: Vec<u32>,
@@ -25,7 +25,12 @@ impl SizedBank {
     ///
     /// # Errors
     /// No vectors, numbers that are not finite, or another number of origins than of vectors.
-    pub fn new(side: u32, weights: Weights, vectors: &[f32], origins: Vec<u32>) -> Result<Self, ModelError> {
+    pub fn new(
+        size: (u32, u32),
+        weights: Weights,
+        vectors: &[f32],
+        origins: Vec<u32>,
+    ) -> Result<Self, ModelError> {
         let length = vectors.len().checked_div(origins.len()).unwrap_or(0);
         let bank = MemoryBank::new(vectors, length)?;
         if bank.len() != origins.len() {
@@ -35,7 +40,7 @@ impl SizedBank {
             });
         }
         Ok(Self {
-            side,
+            size,
             weights,
             origins,
             bank,
@@ -69,7 +74,7 @@ impl SizedBank {
             });
         }
         Ok(Self {
-            side: self.side,
+            size: self.size,
             weights: self.weights.clone(),
             origins,
             bank,
@@ -134,7 +139,10 @@ impl SizedBank {
         let origins: Vec<f32> = self.origins.iter().map(|&number| number as f32).collect();
         let device = &Device::Cpu;
         Ok(vec![
-            ("side".to_owned(), Tensor::new(&[self.side as f32], device)?),
+            (
+                "size".to_owned(),
+                Tensor::new(&[self.size.0 as f32, self.size.1 as f32], device)?,
+            ),
             (
                 "weights".to_owned(),
                 Tensor::new(self.weights.0.as_slice(), device)?,
@@ -154,13 +162,14 @@ impl SizedBank {
                 name: format!("bank.{name}"),
             })
         };
-        let sides: Vec<f32> = get("side")?.to_vec1()?;
-        let side = *sides.first().ok_or_else(|| ModelError::MissingTensor {
-            name: "bank.side".to_owned(),
-        })?;
+        let size: Vec<f32> = get("size")?.to_vec1()?;
+        let &[width, height] = size.as_slice() else {
+            let name = "bank.size".to_owned();
+            return Err(ModelError::MissingTensor { name });
+        };
         let origins: Vec<f32> = get("origins")?.to_vec1()?;
         Self::new(
-            side as u32,
+            (width as u32, height as u32),
             Weights(get("weights")?.to_vec1()?),
             &get("vectors")?.flatten_all()?.to_vec1::<f32>()?,
             origins.into_iter().map(|number| number as u32).collect(),
@@ -169,8 +178,8 @@ impl SizedBank {
 }
 
 /// A map of patches at the size of scoring: bilinear, then smoothed by a Gaussian of `sigma` pixels.
-pub fn smoothed(map: &AnomalyMap, side: u32, sigma: f64) -> AnomalyMap {
-    gaussian_blur(&map.resized(side, side), sigma)
+pub fn smoothed(map: &AnomalyMap, (width, height): (u32, u32), sigma: f64) -> AnomalyMap {
+    gaussian_blur(&map.resized(width, height), sigma)
 }
 
 #[cfg(test)]
@@ -187,7 +196,7 @@ mod tests {
     }
 
     fn bank() -> SizedBank {
-        SizedBank::new(64, Weights(vec![2.0]), &[2.0, 10.0, 4.0], vec![0, 1, 1]).expect("a bank")
+        SizedBank::new((64, 64), Weights(vec![2.0]), &[2.0, 10.0, 4.0], vec![0, 1, 1]).expect("a bank")
     }
 
     #[test]
@@ -200,7 +209,7 @@ mod tests {
             .expect("measured")
             .expect("others");
         assert_eq!(without.scores, [2.0, 1.0]);
-        let alone = SizedBank::new(64, Weights(vec![1.0]), &[1.0], vec![3]).expect("a bank");
+        let alone = SizedBank::new((64, 64), Weights(vec![1.0]), &[1.0], vec![3]).expect("a bank");
         assert!(
             alone
                 .distances_without(3, &maps(&[1.0]))
@@ -226,7 +235,10 @@ mod tests {
         let bank = bank();
         let tensors: HashMap<String, Tensor> = bank.tensors().expect("tensors").into_iter().collect();
         let again = SizedBank::from_tensors(&tensors).expect("a bank");
-        assert_eq!((again.side, again.len(), &again.origins), (64, 3, &bank.origins));
+        assert_eq!(
+            (again.size, again.len(), &again.origins),
+            ((64, 64), 3, &bank.origins)
+        );
         let there = |bank: &SizedBank| bank.distances(&maps(&[3.0, 4.0])).expect("measured");
         assert_eq!(there(&again), there(&bank));
         let mut less = tensors.clone();
@@ -235,6 +247,6 @@ mod tests {
             SizedBank::from_tensors(&less),
             Err(ModelError::MissingTensor { .. })
         ));
-        assert!(SizedBank::new(64, Weights(vec![1.0]), &[1.0, 2.0, 3.0], vec![0, 1]).is_err());
+        assert!(SizedBank::new((64, 64), Weights(vec![1.0]), &[1.0, 2.0, 3.0], vec![0, 1]).is_err());
     }
 }

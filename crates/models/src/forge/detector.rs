@@ -8,7 +8,7 @@ use image::RgbImage;
 use super::{FeatureMap, Fusion, Head, SizedBank};
 use crate::detector::check_sizes;
 use crate::patchcore::FeatureExtractor;
-use crate::{Detection, Detector, ModelError};
+use crate::{AnomalyMap, Detection, Detector, ImageScores, ModelError};
 
 /// Which of a network's maps the memory banks compare: all but the finest, which the head sees too.
 pub fn compared(maps: &[FeatureMap]) -> &[FeatureMap] {
@@ -21,8 +21,8 @@ pub fn compared(maps: &[FeatureMap]) -> &[FeatureMap] {
 #[derive(Clone)]
 pub struct Forge {
     network: Arc<dyn FeatureExtractor>,
-    /// Side in pixels of the images that are taken.
-    side: u32,
+    /// Width and height in pixels of the images that are taken.
+    size: (u32, u32),
     banks: Vec<SizedBank>,
     head: Option<Head>,
     fusion: Fusion,
@@ -30,13 +30,13 @@ pub struct Forge {
 }
 
 impl Forge {
-    /// A detector of images of `side` pixels a side, by a network that gives its maps at all [strides](crate::patchcore::STRIDES).
+    /// A detector of images of this width and height in pixels, by a network that gives its maps at all [strides](crate::patchcore::STRIDES).
     ///
     /// # Errors
     /// No bank, or another number of them than the fusion knows of.
     pub fn new(
         network: Arc<dyn FeatureExtractor>,
-        side: u32,
+        size: (u32, u32),
         banks: Vec<SizedBank>,
         head: Option<Head>,
         fusion: Fusion,
@@ -49,7 +49,7 @@ impl Forge {
         }
         Ok(Self {
             network,
-            side,
+            size,
             banks,
             head,
             fusion,
@@ -68,7 +68,7 @@ impl Forge {
         let mut distances = Vec::with_capacity(self.banks.len());
         let mut probabilities = None;
         for (place, bank) in self.banks.iter().enumerate() {
-            let maps = seen(self.network.as_ref(), image, bank.side)?;
+            let maps = seen(self.network.as_ref(), image, bank.size)?;
             distances.push(self.fusion.smooth(&bank.distances(compared(&maps))?));
             if let (0, Some(head)) = (place, &self.head) {
                 probabilities = Some(self.fusion.smooth(&head.probabilities(&maps)?));
@@ -87,7 +87,7 @@ impl Forge {
     }
 }
 
-/// What a network sees of an image that is brought to `side` pixels a side, a multiple of 32: its maps at [`STRIDES`], each number
+/// What a network sees of an image that is brought to this width and height, multiples of 32: its maps at [`STRIDES`], each number
 /// the mean of 3×3 places.
 ///
 /// # Errors
@@ -97,10 +97,10 @@ impl Forge {
 pub fn seen(
     network: &dyn FeatureExtractor,
     image: &RgbImage,
-    side: u32,
+    (width, height): (u32, u32),
 ) -> Result<Vec<FeatureMap>, ModelError> {
     let mut maps = Vec::new();
-    for batch in network.features(&[&Resizing::antialiased(side, side).apply(image)])? {
+    for batch in network.features(&[&Resizing::antialiased(width, height).apply(image)])? {
         maps.extend(FeatureMap::all(&batch)?.iter().map(FeatureMap::mean3));
     }
     Ok(maps)
@@ -108,15 +108,23 @@ pub fn seen(
 
 impl Detector for Forge {
     fn resizing(&self) -> Resizing {
-        Resizing::antialiased(self.side, self.side)
+        Resizing::antialiased(self.size.0, self.size.1)
     }
 
     fn full_scale(&self) -> f32 {
         self.full_scale
     }
 
+    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+        let score = self.fusion.score(map);
+        ImageScores {
+            score,
+            verdict_score: score,
+        }
+    }
+
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
-        check_sizes(images, (self.side, self.side))?;
+        check_sizes(images, self.size)?;
         // One at a time: an image alone fills all cores, and memory stays that of one.
         images.iter().map(|image| self.detect_one(image)).collect()
     }

@@ -1,13 +1,15 @@
 //! One map from several: distances at several sizes, and the head's probabilities.
 
+use std::borrow::Borrow;
+
 use super::bank::smoothed;
 use crate::AnomalyMap;
 
 /// What makes one map of several, and one score of a map. All constants come from leave-one-out maps of normal images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fusion {
-    /// Side in pixels of the map.
-    pub side: u32,
+    /// Width and height of the map in pixels.
+    pub size: (u32, u32),
     /// Standard deviation of the Gaussian that smooths every map, in pixels of the map.
     pub sigma: f64,
     /// Mean distance of normal patches at each size: what counts as far there.
@@ -42,10 +44,10 @@ impl Default for Normal {
 
 impl Normal {
     /// Of the numbers of maps; a spread of 1 where all are equal.
-    pub fn of<'a>(maps: impl IntoIterator<Item = &'a AnomalyMap>) -> Self {
+    pub fn of<M: Borrow<AnomalyMap>>(maps: impl IntoIterator<Item = M>) -> Self {
         let (mut count, mut first, mut second) = (0.0, 0.0, 0.0);
         for map in maps {
-            for &score in &map.scores {
+            for &score in &map.borrow().scores {
                 let score = f64::from(score);
                 count += 1.0;
                 first += score;
@@ -75,12 +77,12 @@ impl Normal {
 impl Fusion {
     /// A map at the size of scoring, smoothed.
     pub fn smooth(&self, map: &AnomalyMap) -> AnomalyMap {
-        smoothed(map, self.side, self.sigma)
+        smoothed(map, self.size, self.sigma)
     }
 
     /// The sum of smoothed distances at each size, each in units of the usual one there.
     pub fn sum(&self, distances: &[AnomalyMap]) -> AnomalyMap {
-        let pixels = self.side as usize * self.side as usize;
+        let pixels = self.size.0 as usize * self.size.1 as usize;
         let mut scores = vec![0.0; pixels];
         for (map, &usual) in distances.iter().zip(&self.usual) {
             for (sum, score) in scores.iter_mut().zip(&map.scores) {
@@ -88,8 +90,8 @@ impl Fusion {
             }
         }
         AnomalyMap {
-            width: self.side,
-            height: self.side,
+            width: self.size.0,
+            height: self.size.1,
             scores,
         }
     }
@@ -124,7 +126,7 @@ mod tests {
 
     fn fusion() -> Fusion {
         Fusion {
-            side: 2,
+            size: (2, 2),
             sigma: 0.0,
             usual: vec![2.0, 0.5],
             distances: Normal {
@@ -164,6 +166,6 @@ mod tests {
         let normal = Normal::of([&map([1.0, 3.0, 1.0, 3.0]), &map([1.0, 3.0, 3.0, 1.0])]);
         assert_eq!((normal.mean, normal.spread), (2.0, 1.0));
         assert_eq!(Normal::of([&map([4.0; 4])]).spread, 1.0);
-        assert_eq!(Normal::of([]), Normal::default());
+        assert_eq!(Normal::of([&map([0.0; 4]); 0]), Normal::default());
     }
 }

@@ -10,7 +10,7 @@ use super::extractor::FeatureExtractor;
 use super::memory::MemoryBank;
 use super::scoring::Scoring;
 use crate::detector::check_sizes;
-use crate::{CenterCrop, Detection, Detector, ModelError, View};
+use crate::{CenterCrop, Detection, Detector, FieldOfView, ModelError};
 
 /// A memory bank for one size of the images.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ impl Detector for PatchCore {
         Resizing::antialiased(self.crop.image.0, self.crop.image.1)
     }
 
-    fn view(&self) -> Option<View> {
+    fn field_of_view(&self) -> Option<FieldOfView> {
         self.crop.share()
     }
 

@@ -354,7 +354,7 @@ fn what_the_bank_knows_scores_nothing_and_a_spot_is_found_where_it_is() {
         assert!(x.abs_diff(20) <= 3 && y.abs_diff(12) <= 3, "{x} {y}");
         // The network does not see what lies outside of the crop.
         assert_eq!(map.scores[0], 0.0);
-        let seen = detector.view().unwrap();
+        let seen = detector.field_of_view().unwrap();
         assert_eq!(
             (seen.left, seen.top, seen.right, seen.bottom),
             (0.125, 0.125, 0.875, 0.875)

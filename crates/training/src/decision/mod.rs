@@ -191,10 +191,12 @@ impl Calibrated {
                     .to_owned(),
             );
         } else if 2 * missed > all {
-            warnings.push(format!(
-                "only {} of {all} simulated anomalies are found at the threshold",
-                all - missed
-            ));
+            let found = match all - missed {
+                0 => format!("none of {all} simulated anomalies is"),
+                1 => format!("only 1 of {all} simulated anomalies is"),
+                some => format!("only {some} of {all} simulated anomalies are"),
+            };
+            warnings.push(format!("{found} found at the threshold"));
         }
         Ok(Decision {
             threshold,

@@ -65,7 +65,8 @@ pub struct Evaluation {
     /// How the masks came out at the size of scoring.
     #[serde(default)]
     pub masks: MaskCounts,
-    /// Width and height in pixels that pixels were scored at; `None` where each image was scored at the size of its file.
+    /// Width and height in pixels that pixels were scored at; `None` where each image was scored at a size of its own: that of its
+    /// file, or that of the run's view.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scored_at: Option<(u32, u32)>,
     /// Results in the order of the test images.
@@ -110,7 +111,7 @@ impl Evaluation {
             format!("none of the {} masks marks anything", masks.masks)
         } else {
             let size = self.scored_at.map_or_else(
-                || "at the size of the files".to_owned(),
+                || "at the size of their images".to_owned(),
                 |(width, height)| format!("at {width}x{height}"),
             );
             format!(
@@ -214,7 +215,7 @@ pub fn evaluate_set(
         ..settings.clone()
     };
     let batch = settings.batch.max(1);
-    let mut scorer = Scorer::new(&settings, detector.view())?;
+    let mut scorer = Scorer::new(&settings, detector.field_of_view())?;
     if let Some(bootstrap) = options.intervals {
         scorer = scorer.with_intervals(bootstrap);
     }
@@ -235,7 +236,11 @@ pub fn evaluate_set(
             let began = Instant::now();
             let detections = detector.detect(&pictures)?;
             detect_seconds += began.elapsed().as_secs_f64();
-            for ((entry, test), detection) in chunk.iter().zip(detections) {
+            for ((entry, test), mut detection) in chunk.iter().zip(detections) {
+                if tests.keeps_aspect() {
+                    // A method may look at its images larger than masks are.
+                    detection.map = detection.map.resized(test.mask.width(), test.mask.height());
+                }
                 each(images.len(), test, &detection);
                 images.push(ImageResult {
                     name: test.name.clone(),
@@ -284,7 +289,7 @@ pub fn evaluate_set(
         resampled,
         curve,
         masks,
-        scored_at: (!options.at_file_size).then(|| tests.scored_at()),
+        scored_at: tests.scored_at().filter(|_| !options.at_file_size),
         images,
         detect_seconds,
     })

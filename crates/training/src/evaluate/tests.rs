@@ -5,7 +5,7 @@ use flawforge_metrics::AUPRO_LIMIT;
 
 use super::*;
 use flawforge_masks::Mask;
-use flawforge_models::{AnomalyMap, ModelError, Resizing, View};
+use flawforge_models::{AnomalyMap, FieldOfView, ModelError, Resizing};
 
 use crate::settings::GroundTruth;
 
@@ -134,8 +134,8 @@ fn the_part_looked_at_has_figures_of_its_own() {
         fn resizing(&self) -> Resizing {
             Resizing::opencv(8, 8)
         }
-        fn view(&self) -> Option<View> {
-            Some(View {
+        fn field_of_view(&self) -> Option<FieldOfView> {
+            Some(FieldOfView {
                 left: 0.0,
                 top: 0.0,
                 right: 1.0,

@@ -11,7 +11,8 @@ pub(crate) use overrides::differences;
 use std::sync::Arc;
 
 use flawforge_augment::{Simulation, TextureSource};
-use flawforge_datasets::Category;
+use flawforge_datasets::{Category, Loading};
+use flawforge_resample::Windows;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -20,7 +21,9 @@ use crate::methods::{Continuation, Data, Frame, Method, NormalImages};
 use crate::product::Product;
 use crate::profile::Profile;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
-use crate::settings::{Calibration, Evaluated, Intervals, Length, Schedule, WarmStart};
+use crate::settings::{Calibration, Evaluated, Intervals, Length, Schedule, View, WarmStart};
+use crate::view_proposal::ViewProposal;
+use crate::windowing::Windowing;
 
 /// Counts changes of the code that give other numbers from the same settings. It is part of every hash, so that older cells
 /// run again after such a change.
@@ -48,6 +51,9 @@ pub struct Experiment {
     /// Side in pixels of the square that images are scored at, a multiple of 32; of the two-network methods also the side
     /// of the networks' input.
     pub image_size: u32,
+    /// How images are seen.
+    #[serde(default, skip_serializing_if = "View::is_stretch")]
+    pub view: View,
     /// Scoring.
     pub evaluation: Evaluated,
     /// The decision threshold.
@@ -75,6 +81,7 @@ impl Experiment {
             profile: profile.name.clone(),
             seed,
             image_size: profile.image_size,
+            view: View::default(),
             evaluation: Evaluated::default(),
             calibration: Calibration::default(),
             every: profile.every.clone(),
@@ -107,6 +114,7 @@ impl Experiment {
             );
             return Err(TrainingError::setting("image_size", message));
         }
+        self.view.check()?;
         between("evaluation.batch", self.evaluation.batch as f64, 1.0, 4096.0)?;
         between("evaluation.aupro_limit", self.evaluation.aupro_limit, 1e-6, 1.0)?;
         self.calibration.check()?;
@@ -161,9 +169,40 @@ impl Experiment {
         Ok(longer)
     }
 
-    /// Images as the method wants them, and the size of their ground-truth masks.
-    pub fn loading(&self) -> flawforge_datasets::Loading {
-        self.settings.assembly().loading(self.image_size)
+    /// Images as the method wants them, and the size of their ground-truth masks. Under a [view](Self::view) that keeps the
+    /// aspect ratio masks keep it too.
+    pub fn loading(&self) -> Loading {
+        let loading = self.settings.assembly().loading(self.image_size);
+        match self.windowing() {
+            None => loading,
+            Some(windowing) => Loading {
+                image: windowing.sizing,
+                mask: self.view.sizing(self.image_size),
+                ..loading
+            },
+        }
+    }
+
+    /// Which other view files of these sizes speak for, where the experiment sees every image as a square.
+    pub fn propose_view(&self, files: &[(u32, u32)]) -> Option<ViewProposal> {
+        let (side, _) = self.settings.assembly().seen(self.image_size);
+        ViewProposal::of(files, side).filter(|_| self.view.is_stretch())
+    }
+
+    /// How images of any size are seen; `None` under the papers' square.
+    pub fn windowing(&self) -> Option<Windowing> {
+        let overlap = self.view.overlap()?;
+        let assembly = self.settings.assembly();
+        let (side, seen) = assembly.seen(self.image_size);
+        let frame = self.view.frame(side, assembly.takes_rectangles());
+        let margin = (f64::from(side - seen) / 2.0).round_ties_even() as u32;
+        Some(Windowing {
+            sizing: self.view.sizing(seen),
+            windows: Windows {
+                margin: [margin, margin, side - seen - margin, side - seen - margin],
+                ..Windows::new(frame, overlap)
+            },
+        })
     }
 
     /// How a finished run of it goes on with further normal images.
@@ -174,15 +213,23 @@ impl Experiment {
     /// The method's name at the head of its column in a table, with the settings behind it that make another method of it:
     /// `patchcore (efficientnet-lite0; strides 4, 8)`.
     pub fn column(&self) -> String {
-        match self.settings.assembly().column() {
-            behind if behind.is_empty() => self.method.to_string(),
-            behind => format!("{} ({behind})", self.method),
+        let own = self.settings.assembly().column();
+        let view = (!self.view.is_stretch()).then(|| self.view.to_string());
+        let behind: Vec<String> = Some(own)
+            .filter(|own| !own.is_empty())
+            .into_iter()
+            .chain(view)
+            .collect();
+        match behind.is_empty() {
+            true => self.method.to_string(),
+            false => format!("{} ({})", self.method, behind.join("; ")),
         }
     }
 
     /// Whether the method scores its normal images as if it had not seen them, so that none need be held out for the threshold.
     pub fn leaves_one_out(&self) -> bool {
-        self.settings.assembly().leaves_one_out()
+        let assembly = self.settings.assembly();
+        assembly.leaves_one_out() && (self.view.is_stretch() || assembly.leaves_out_in_windows())
     }
 
     /// Calibrates for [verdicts that count](Calibration::for_use), rather than for a table of metrics.
@@ -196,7 +243,7 @@ impl Experiment {
             category,
             textures,
             pools: Vec::new(),
-            normals: NormalImages::new(&category.train).map(Arc::new),
+            normals: NormalImages::new(&category.train, self.view).map(Arc::new),
         };
         Simulation {
             p_clean: 0.0,
@@ -223,6 +270,7 @@ impl Experiment {
             profile: &self.profile,
             every: &self.every,
             calibrated: self.calibration.images,
+            windowing: self.windowing(),
         }
     }
 

@@ -154,8 +154,15 @@ fn refuse_unweighted_kinds(own: &toml::Table, overrides: &Overrides) -> Result<(
     Ok(())
 }
 
+/// The setting whose parts are those of one kind: given, it takes the place of the whole.
+const WHOLE: &str = "view";
+
 fn merge(base: &mut toml::Table, overrides: toml::Table) {
     for (key, value) in overrides {
+        if key == WHOLE {
+            base.insert(key, value);
+            continue;
+        }
         match (base.get_mut(&key), value) {
             (Some(toml::Value::Table(inner)), toml::Value::Table(changes)) => merge(inner, changes),
             (_, value) => {
@@ -170,6 +177,10 @@ fn known(name: &str, base: &toml::Table, overrides: toml::Table, unknown: &mut V
     let mut kept = toml::Table::new();
     for (key, value) in overrides {
         let inner = dotted(name, &key);
+        if inner == WHOLE {
+            kept.insert(key, value);
+            continue;
+        }
         match (base.get(&key), value) {
             (Some(toml::Value::Table(base)), toml::Value::Table(changes)) => {
                 let changes = known(&inner, base, changes, unknown);

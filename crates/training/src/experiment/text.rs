@@ -8,7 +8,7 @@ use super::{Experiment, MethodSettings};
 use crate::error::{Result, TrainingError};
 use crate::methods::Method;
 use crate::profile::one_line;
-use crate::settings::{Calibration, Evaluated, Intervals, WarmStart};
+use crate::settings::{Calibration, Evaluated, Intervals, View, WarmStart};
 
 /// The fields that every method has, and all others, which its method reads.
 #[derive(Deserialize)]
@@ -19,6 +19,8 @@ pub(super) struct Text {
     profile: String,
     seed: u64,
     image_size: u32,
+    #[serde(default)]
+    view: View,
     evaluation: Evaluated,
     calibration: Calibration,
     every: Intervals,
@@ -41,6 +43,7 @@ impl TryFrom<Text> for Experiment {
             profile: text.profile,
             seed: text.seed,
             image_size: text.image_size,
+            view: text.view,
             evaluation: text.evaluation,
             calibration: text.calibration,
             every: text.every,

@@ -1,15 +1,16 @@
 //! The scores that decision thresholds are found on: of unseen normal images and of simulated anomalies, never of test images.
 
-use flawforge_augment::{Simulation, Stream, to_bytes};
+use flawforge_augment::{Kind, Simulation, Stream, to_bytes};
 use flawforge_datasets::TrainImage;
 use flawforge_metrics::high_pixel;
-use flawforge_models::Detector;
+use flawforge_models::{AnomalyMap, Detector};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::experiment::Experiment;
-use crate::recipe::Unseen;
+use crate::recipe::{Highest, Unseen};
+use crate::windowing::Windowing;
 
 /// Where the scores of normal images come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +79,7 @@ pub(super) struct Normals<'a> {
 /// Tries for each simulated anomaly that is wanted: a simulator may find no place for one.
 const TRIES: usize = 4;
 
-/// Scores normal images and simulated anomalies.
+/// Scores normal images and simulated anomalies; those that are scored here are offered to `highest`.
 ///
 /// Nothing is returned without images.
 pub(super) fn calibrate(
@@ -86,6 +87,7 @@ pub(super) fn calibrate(
     detector: &dyn Detector,
     simulation: &Simulation,
     normals: &Normals<'_>,
+    highest: &mut Highest,
 ) -> Result<Option<Calibrated>> {
     let Normals {
         images,
@@ -100,7 +102,7 @@ pub(super) fn calibrate(
         return Ok(None);
     }
     let mut scores = match unseen.is_empty() {
-        true => normal_scores(experiment, detector, images, &picked)?,
+        true => normal_scores(experiment, detector, images, &picked, highest)?,
         false => Vec::with_capacity(unseen.len()),
     };
     scores.extend(unseen.iter().filter_map(|one| {
@@ -114,12 +116,13 @@ pub(super) fn calibrate(
     Ok((!scores.iter().all(|one| one.kind.is_some())).then_some(Calibrated { origin, scores }))
 }
 
-/// What a detector says of some of the images.
+/// What a detector says of some of the images, which are offered to `highest`.
 pub(super) fn normal_scores(
     experiment: &Experiment,
     detector: &dyn Detector,
     images: &[TrainImage],
     picked: &[usize],
+    highest: &mut Highest,
 ) -> Result<Vec<CalibrationScore>> {
     let mut scores = Vec::with_capacity(picked.len());
     for chunk in picked.chunks(experiment.evaluation.batch.max(1)) {
@@ -128,7 +131,11 @@ pub(super) fn normal_scores(
             let pixels = images[place].image()?.into_owned();
             shown.push((pixels, unscored(&images[place])));
         }
-        scores.extend(scored(detector, shown)?);
+        let detections = scored(detector, shown)?;
+        for (&place, (one, map)) in chunk.iter().zip(detections) {
+            highest.offer(place, one.score, &map);
+            scores.push(one);
+        }
     }
     Ok(scores)
 }
@@ -142,8 +149,11 @@ pub(super) fn anomaly_scores(
     picked: &[usize],
 ) -> Result<Vec<CalibrationScore>> {
     let batch = experiment.evaluation.batch.max(1);
+    let windowing = experiment.windowing();
     let simulation = Simulation {
         p_clean: 0.0,
+        // A turned window does not fit the rest of its image.
+        rotation: simulation.rotation.clone().filter(|_| windowing.is_none()),
         ..simulation.clone()
     };
     let mut scores = Vec::new();
@@ -161,22 +171,71 @@ pub(super) fn anomaly_scores(
             step: u64::MAX,
             index: index as u64,
         };
-        let sample = simulation.sample(normal.image()?.as_ref(), stream);
-        let Some(kind) = sample.kind else { continue };
+        let Some(flawed) = flawed(&simulation, windowing.as_ref(), &*normal.image()?, stream) else {
+            continue;
+        };
         made += 1;
-        let covered = sample.mask.pixels().iter().filter(|&&pixel| pixel != 0).count();
         let one = CalibrationScore {
-            kind: Some(kind.to_string()),
-            share: Some(covered as f32 / sample.mask.pixels().len().max(1) as f32),
+            kind: Some(flawed.kind.to_string()),
+            share: Some(flawed.share),
             ..unscored(normal)
         };
-        shown.push((to_bytes(&sample.image), one));
+        shown.push((flawed.image, one));
         if shown.len() == batch {
-            scores.extend(scored(detector, std::mem::take(&mut shown))?);
+            let detections = scored(detector, std::mem::take(&mut shown))?;
+            scores.extend(detections.map(|(one, _)| one));
         }
     }
-    scores.extend(scored(detector, shown)?);
+    scores.extend(scored(detector, shown)?.map(|(one, _)| one));
     Ok(scores)
+}
+
+/// A normal image with an anomaly.
+struct Flawed {
+    image: RgbImage,
+    kind: Kind,
+    /// The share of the image that the anomaly covers.
+    share: f32,
+}
+
+/// An anomaly on an image; where images are seen in windows, in one of them, so that it has the size of those in training. `None` if
+/// the simulation found no place for one.
+fn flawed(
+    simulation: &Simulation,
+    windowing: Option<&Windowing>,
+    normal: &RgbImage,
+    stream: Stream,
+) -> Option<Flawed> {
+    let Some(windowing) = windowing else {
+        let sample = simulation.sample(normal, stream);
+        let pixels = sample.mask.pixels();
+        let covered = pixels.iter().filter(|&&pixel| pixel != 0).count();
+        return Some(Flawed {
+            kind: sample.kind?,
+            share: covered as f32 / pixels.len().max(1) as f32,
+            image: to_bytes(&sample.image),
+        });
+    };
+    let window = windowing.drawn(normal.dimensions(), stream);
+    let sample = simulation.sample(&windowing.windows.cut(normal, window), stream);
+    let kind = sample.kind?;
+    let (part, mut image, mut covered) = (to_bytes(&sample.image), normal.clone(), 0);
+    for (x, y, &pixel) in part.enumerate_pixels() {
+        let place = (window.x + i64::from(x), window.y + i64::from(y));
+        let inside = |at: i64, length: u32| u32::try_from(at).ok().filter(|&at| at < length);
+        let (Some(column), Some(row)) = (inside(place.0, image.width()), inside(place.1, image.height()))
+        else {
+            continue;
+        };
+        image.put_pixel(column, row, pixel);
+        covered += usize::from(sample.mask.get(x, y));
+    }
+    // What lies in the mirrored surroundings alone is not in the image.
+    (covered > 0).then(|| Flawed {
+        kind,
+        share: covered as f32 / (image.width() as f32 * image.height() as f32),
+        image,
+    })
 }
 
 fn unscored(normal: &TrainImage) -> CalibrationScore {
@@ -189,17 +248,20 @@ fn unscored(normal: &TrainImage) -> CalibrationScore {
     }
 }
 
-/// The same with what the detector says of each image.
+/// The same with what the detector says of each image, and its map.
 fn scored(
     detector: &dyn Detector,
     shown: Vec<(RgbImage, CalibrationScore)>,
-) -> Result<impl Iterator<Item = CalibrationScore>> {
+) -> Result<impl Iterator<Item = (CalibrationScore, AnomalyMap)>> {
     let images: Vec<&RgbImage> = shown.iter().map(|(image, _)| image).collect();
     let detections = detector.detect(&images)?;
     let pairs = shown.into_iter().zip(detections);
-    Ok(pairs.map(|((_, one), detection)| CalibrationScore {
-        score: detection.verdict_score,
-        pixel: high_pixel(&detection.map.scores),
-        ..one
+    Ok(pairs.map(|((_, one), detection)| {
+        let one = CalibrationScore {
+            score: detection.verdict_score,
+            pixel: high_pixel(&detection.map.scores),
+            ..one
+        };
+        (one, detection.map)
     }))
 }

@@ -62,6 +62,14 @@ impl DataDigests {
         found
     }
 
+    /// Whether `now` has all the images and some more, and differs in nothing else.
+    fn is_part_of(&self, now: &Self) -> bool {
+        self.textures == now.textures
+            && self.scale == now.scale
+            && self.each.len() < now.each.len()
+            && beyond(&self.each, &now.each) == 0
+    }
+
     /// How the images differ, as far as digests tell.
     fn other_images(&self, now: &Self) -> String {
         if self.each.is_empty() {
@@ -211,7 +219,7 @@ impl Header {
             fault,
         };
         if !saved.additions.is_empty() {
-            let why = "images were added to it after its training, which cannot be resumed";
+            let why = "images were added to it after its training, which cannot be resumed; `train --from RUN` adds further ones";
             return Err(fault(why.to_owned()));
         }
         if saved.detects_only {
@@ -236,13 +244,7 @@ impl Header {
             if let Some(predecessor) = &mut saved.predecessor {
                 predecessor.after = None;
             }
-            for place in LENGTHS {
-                if let (Some(now), Some(then)) =
-                    (self.settings.pointer(place), saved.settings.pointer_mut(place))
-                {
-                    then.clone_from(now);
-                }
-            }
+            take_lengths(&mut saved.settings, &self.settings);
         }
         let mut found = differences(&self.settings, &saved.settings);
         found.extend(saved.data.differences(&self.data));
@@ -253,7 +255,8 @@ impl Header {
             ));
         }
         if !found.is_empty() {
-            return Err(fault(found.join(", ")));
+            let advice = self.advice(&saved).map(|advice| format!("; {advice}"));
+            return Err(fault(found.join(", ") + &advice.unwrap_or_default()));
         }
         recipe
             .restore(&tensors, saved.step)
@@ -273,6 +276,46 @@ impl Header {
             self.interval = Interval::default();
         }
         Ok(())
+    }
+}
+
+impl Header {
+    /// How a run that was `saved` goes on towards this one, where it does in another way than by being resumed.
+    fn advice(&self, saved: &Self) -> Option<String> {
+        let mut settings = saved.settings.clone();
+        take_lengths(&mut settings, &self.settings);
+        if !differences(&self.settings, &settings).is_empty() {
+            return None;
+        }
+        let finished = saved.step == saved.total_steps;
+        let more = self.total_steps.saturating_sub(saved.total_steps);
+        if saved.data.differences(&self.data).is_empty() {
+            return Some(match (finished, more) {
+                (true, 0) => "a run becomes no shorter: train a new one".to_owned(),
+                (true, more) => format!("the run is finished: `--extend {more}` trains it longer"),
+                (false, 0) => "resume it with its own length, or train a new one".to_owned(),
+                (false, more) => {
+                    format!("resume it with its own length; `--extend {more}` then trains it longer")
+                }
+            });
+        }
+        saved.data.is_part_of(&self.data).then(|| {
+            let first = if finished {
+                ""
+            } else {
+                "resume it with its own images; then "
+            };
+            format!("{first}`train --from RUN DIR --out NEW` goes on with further images, as a new run")
+        })
+    }
+}
+
+/// Gives settings the length that others have.
+fn take_lengths(settings: &mut serde_json::Value, others: &serde_json::Value) {
+    for place in LENGTHS {
+        if let (Some(other), Some(own)) = (others.pointer(place), settings.pointer_mut(place)) {
+            own.clone_from(other);
+        }
     }
 }
 

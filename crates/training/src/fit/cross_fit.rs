@@ -14,7 +14,7 @@ use super::session::check_finite;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
 use crate::methods::{Checked, Data};
-use crate::recipe::{Recipe, Unseen, decoded};
+use crate::recipe::{Highest, Recipe, Unseen, decoded};
 
 /// What a cross-fitting needs to know of the training that it stands beside.
 pub(super) struct CrossFit<'a> {
@@ -28,14 +28,14 @@ pub(super) struct CrossFit<'a> {
 }
 
 impl CrossFit<'_> {
-    /// The scores of all images, in `folds` parts. Nothing where the images without a part do not suffice for a training.
+    /// The scores of all images, in `folds` parts; the images are offered to `highest`. Nothing where the images without a part do not suffice for a training.
     ///
     /// A short training ends with a detector that has learnt less than the whole one, so its normal images score a little higher:
     /// a threshold on these scores keeps its promise, and may miss a little more.
     ///
     /// # Errors
     /// As those of a training.
-    pub(super) fn scores(&self, folds: usize) -> Result<Option<Vec<Unseen>>> {
+    pub(super) fn scores(&self, folds: usize, highest: &mut Highest) -> Result<Option<Vec<Unseen>>> {
         let images = &self.data.category.train;
         let mut order: Vec<usize> = (0..images.len()).collect();
         order.shuffle(&mut Stream::of_run(self.experiment.seed).rng("folds"));
@@ -60,6 +60,7 @@ impl CrossFit<'_> {
                 let pictures = decoded(&pictures)?;
                 let pictures: Vec<&RgbImage> = pictures.iter().map(AsRef::as_ref).collect();
                 for (&place, detection) in chunk.iter().zip(detector.detect(&pictures)?) {
+                    highest.offer(place, detection.verdict_score, &detection.map);
                     scores.push(Unseen {
                         place,
                         score: detection.verdict_score,

@@ -16,6 +16,7 @@ mod prefetch;
 mod progress;
 mod saving;
 mod session;
+mod unusual;
 mod warm_start;
 
 pub use calibrate::{Calibrated, CalibrationScore, Origin};
@@ -40,11 +41,12 @@ use candle_core::Device;
 use flawforge_augment::TextureSource;
 use flawforge_datasets::Category;
 
+use crate::decision::Rule;
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
 use crate::methods::{Checked, Data, NormalImages};
-use crate::recipe::{BatchSource, Recipe, Unseen};
+use crate::recipe::{BatchSource, Highest, Recipe, Unseen};
 use crate::run::Run;
 use crate::run_files::RunFiles;
 use crate::settings::Split;
@@ -184,7 +186,7 @@ fn train_after(
         let message = format!("the experiment is about {}", experiment.category);
         return Err(data_error(message));
     }
-    check_images(category, experiment.loading().image).map_err(data_error)?;
+    check_images(category, experiment).map_err(data_error)?;
     let split = experiment.calibration.split(category.train.len());
     let (kept, held_out) = hold_out_of(category, experiment).map_err(data_error)?;
     let trained_on = kept.clone();
@@ -192,7 +194,7 @@ fn train_after(
         category,
         pools: method.pools(kept).map_err(data_error)?,
         textures,
-        normals: NormalImages::new(&category.train).map(Arc::new),
+        normals: NormalImages::new(&category.train, experiment.view).map(Arc::new),
     };
     let identity = digests(category, data.textures.as_ref(), experiment.image_size)?;
     let device = &options.device;
@@ -257,6 +259,12 @@ fn train_after(
                 Some(Unseen { place, ..*one })
             })
             .collect();
+        let mut highest = Highest::default();
+        for (place, score, map) in recipe.unseen_maps().into_iter().flat_map(Highest::iter) {
+            if let (Some(&place), true) = (trained_on.get(place), held_out.is_empty()) {
+                highest.offer(place, score, map);
+            }
+        }
         let mut origin = match unseen.is_empty() {
             true => Origin::Trained,
             false => Origin::LeftOut,
@@ -273,7 +281,7 @@ fn train_after(
                 progress: &options.progress,
                 is_stopped: &|| options.is_stopped(),
             };
-            if let Some(scores) = cross_fit.scores(folds)? {
+            if let Some(scores) = cross_fit.scores(folds, &mut highest)? {
                 (origin, unseen) = (Origin::CrossFitted, scores);
             }
         }
@@ -287,9 +295,20 @@ fn train_after(
                 origin,
                 unseen: &unseen,
             },
+            &mut highest,
         )?;
         if let Some(normals) = &data.normals {
             normals.check()?;
+        }
+        if let Some(calibrated) = &calibrated {
+            let (path, rule) = (
+                RunFiles::new(run_dir).unusual(),
+                Rule::of(&experiment.calibration),
+            );
+            // A picture for people is no reason to lose a training.
+            if let Err(fault) = unusual::write(&path, &category.train, &highest, calibrated, &rule) {
+                log::warn!("{}: {fault}", path.display());
+            }
         }
         Ok(calibrated)
     };

@@ -1,7 +1,7 @@
 //! What the loop is told about a run, and checks of the data before the first step.
 
 use flawforge_augment::{Stream, TextureSource};
-use flawforge_datasets::{Appearance, Category};
+use flawforge_datasets::{Appearance, Category, Sizing};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde_json::Value;
@@ -38,13 +38,13 @@ impl RunPlan {
 }
 
 /// Whether there are training images, and all images have the size that the method wants; or what is wrong.
-pub(crate) fn check_images(
-    category: &Category,
-    (width, height): (u32, u32),
-) -> std::result::Result<(), String> {
+pub(crate) fn check_images(category: &Category, experiment: &Experiment) -> std::result::Result<(), String> {
     if category.train.is_empty() {
         return Err("has no normal images to train on".to_owned());
     }
+    let Sizing::Exactly((width, height)) = experiment.loading().image else {
+        return Ok(());
+    };
     let train = category
         .train
         .iter()

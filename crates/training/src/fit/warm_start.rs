@@ -11,7 +11,7 @@ use super::calibrate::{anomaly_scores, normal_scores};
 use super::plan::hold_out;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
-use crate::recipe::Recipe;
+use crate::recipe::{Highest, Recipe};
 use crate::run::Run;
 use crate::settings::{Split, WarmStart};
 
@@ -252,12 +252,19 @@ impl Compared<'_> {
                 .collect()
         };
         let frozen = places(&predecessor.frozen);
-        let normal = normal_scores(self.experiment, detector, images, &frozen)?;
+        let normal = normal_scores(
+            self.experiment,
+            detector,
+            images,
+            &frozen,
+            &mut Highest::default(),
+        )?;
         let simulated = match frozen.is_empty() {
             true => Vec::new(),
             false => anomaly_scores(self.experiment, detector, self.simulation, images, &frozen)?,
         };
-        let added = normal_scores(self.experiment, detector, images, &places(&predecessor.new))?;
+        let new = places(&predecessor.new);
+        let added = normal_scores(self.experiment, detector, images, &new, &mut Highest::default())?;
         let above =
             |scores: &[super::CalibrationScore]| scores.iter().filter(|one| one.score >= threshold).count();
         Ok(Some(Shares {

@@ -39,6 +39,7 @@ use flawforge_ops::Precision;
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::{Intervals, Schedule};
+use crate::windowing::Windowing;
 
 methods! {
     /// DRAEM (Zavrtanik et al., ICCV 2021): transparent anomalies, rotated normals, joint training.
@@ -67,6 +68,16 @@ pub(crate) struct Frame<'a> {
     pub(crate) every: &'a Intervals,
     /// Normal images whose scores are wanted for thresholds, at most.
     pub(crate) calibrated: usize,
+    /// How images of any size are seen; without, every image is a square as [`Assembly::loading`] wants it.
+    pub(crate) windowing: Option<Windowing>,
+}
+
+impl Frame<'_> {
+    /// Width and height of what is seen at once, by a method whose squares have `side` pixels.
+    pub(crate) fn size(&self, side: u32) -> (u32, u32) {
+        self.windowing
+            .map_or((side, side), |windowing| windowing.windows.frame)
+    }
 }
 
 /// How a finished run goes on with further normal images: what `flawforge train --from` does.
@@ -94,6 +105,15 @@ pub(crate) trait Assembly {
     /// Images as the method wants them, scored on masks of `side` pixels.
     fn loading(&self, side: u32) -> Loading;
 
+    /// Sides in pixels of the square images that the method takes, and of their central part that it sees, where images are
+    /// scored at `side`.
+    fn seen(&self, side: u32) -> (u32, u32);
+
+    /// Whether it sees rectangles as well as squares.
+    fn takes_rectangles(&self) -> bool {
+        false
+    }
+
     /// Precision of the convolutions.
     fn precision(&self) -> Precision {
         Precision::default()
@@ -118,6 +138,11 @@ pub(crate) trait Assembly {
 
     /// Whether the method scores each of its normal images as if it had not seen it, so that none need be held out.
     fn leaves_one_out(&self) -> bool {
+        false
+    }
+
+    /// Whether that holds for images that it sees in windows.
+    fn leaves_out_in_windows(&self) -> bool {
         false
     }
 

@@ -7,8 +7,11 @@ use flawforge_datasets::{DatasetError, TrainImage, resize};
 use image::RgbImage;
 use rand::{Rng, RngCore};
 
+use flawforge_resample::Windows;
+
 use crate::error::Result;
 use crate::recipe::{Batch, BatchSource};
+use crate::settings::View;
 
 /// Normal images, drawn uniformly with replacement; the same textures as a [`TextureBank`](flawforge_augment::TextureBank) of
 /// them gives. Images that are not held are decoded when they are drawn.
@@ -18,14 +21,17 @@ use crate::recipe::{Batch, BatchSource};
 #[derive(Debug)]
 pub struct NormalImages {
     images: Vec<TrainImage>,
+    view: View,
     fault: Mutex<Option<DatasetError>>,
 }
 
 impl NormalImages {
-    /// A source of these images; `None` without any. Pixels are shared, not copied.
-    pub fn new(images: &[TrainImage]) -> Option<Self> {
+    /// A source of these images; `None` without any. Pixels are shared, not copied. Under a view other than the papers' square a
+    /// texture is a window anywhere over an image.
+    pub fn new(images: &[TrainImage], view: View) -> Option<Self> {
         (!images.is_empty()).then(|| Self {
             images: images.to_vec(),
+            view,
             fault: Mutex::default(),
         })
     }
@@ -44,6 +50,11 @@ impl TextureSource for NormalImages {
     fn texture_into(&self, width: u32, height: u32, texture: &mut RgbImage, rng: &mut dyn RngCore) {
         let image = &self.images[rng.random_range(0..self.images.len())];
         match image.image() {
+            Ok(image) if !self.view.is_stretch() => {
+                let windows = Windows::new((width, height), 0.0);
+                let window = windows.anywhere(image.dimensions(), (rng.random(), rng.random()));
+                *texture = windows.cut(&image, window);
+            }
             Ok(image) if image.dimensions() == (width, height) => texture.clone_from(image.as_ref()),
             Ok(image) => *texture = resize::bilinear_rgb(&image, width, height),
             Err(fault) => {
@@ -85,7 +96,7 @@ mod tests {
             })
         };
         let images: Vec<TrainImage> = (0..7).map(|seed| TrainImage::new("", picture(seed))).collect();
-        let own = NormalImages::new(&images).unwrap();
+        let own = NormalImages::new(&images, View::Stretch).unwrap();
         let bank = TextureBank::new((0..7).map(picture).collect()).unwrap();
         for (width, height) in [(12, 9), (5, 7), (30, 20)] {
             for index in 0..20 {
@@ -98,6 +109,6 @@ mod tests {
                 assert_eq!(drawn(&own), drawn(&bank));
             }
         }
-        assert!(own.check().is_ok() && NormalImages::new(&[]).is_none());
+        assert!(own.check().is_ok() && NormalImages::new(&[], View::Stretch).is_none());
     }
 }

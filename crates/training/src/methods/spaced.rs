@@ -19,6 +19,11 @@ impl<T> Spaced<T> {
         }
     }
 
+    /// Makes room for no more than so many from now on, at least 2.
+    pub(crate) fn limit(&mut self, most: usize) {
+        self.most = self.most.min(most.max(2));
+    }
+
     /// Adds the next thing.
     pub(crate) fn push(&mut self, thing: T) {
         let number = self.seen;
@@ -27,7 +32,7 @@ impl<T> Spaced<T> {
             return;
         }
         self.kept.push((number, thing));
-        if self.kept.len() > self.most {
+        while self.kept.len() > self.most {
             self.every *= 2;
             let every = self.every;
             self.kept.retain(|(number, _)| number.is_multiple_of(every));

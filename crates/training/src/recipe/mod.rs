@@ -1,8 +1,10 @@
 //! What a method must say about its training; the loop does the rest.
 
 mod batch;
+mod highest;
 
 pub use batch::{Batch, BatchSource, Part, Pool, decoded, drawn};
+pub use highest::Highest;
 
 use std::collections::HashMap;
 
@@ -121,6 +123,11 @@ pub trait Recipe {
     /// Normal images that were trained on, each as the detector would have seen it had it not been. `None` for methods that
     /// cannot tell.
     fn unseen_scores(&self) -> Option<&[Unseen]> {
+        None
+    }
+
+    /// The maps of those of them that score highest, in the session that made them alone: they are not kept in checkpoints.
+    fn unseen_maps(&self) -> Option<&Highest> {
         None
     }
 

@@ -4,10 +4,12 @@ mod calibration;
 mod groups;
 pub(crate) mod ranges;
 mod schedule;
+mod view;
 mod warm_start;
 
 pub use calibration::Calibration;
 pub(crate) use calibration::Split;
 pub use groups::{Adam, Batches, Draw, Evaluated, GroundTruth, Intervals};
 pub use schedule::{Decay, Length, Schedule};
+pub use view::View;
 pub use warm_start::WarmStart;

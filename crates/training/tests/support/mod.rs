@@ -102,6 +102,6 @@ pub fn quiet() -> TrainOptions {
 }
 
 pub fn run(experiment: &Experiment, run_dir: &Path, options: &TrainOptions) -> Result<TrainReport> {
-    let side = experiment.loading().image.0;
+    let side = experiment.loading().image.of((1, 1)).0;
     train(experiment, &category_of(7, side), textures(), run_dir, options)
 }

@@ -191,7 +191,7 @@ fn masks(evaluation: &Evaluation) -> String {
     }
     let size = match evaluation.scored_at {
         Some((width, height)) => format!("at {width}x{height}"),
-        None => "at the size of the files".to_owned(),
+        None => "at the size of its image".to_owned(),
     };
     format!(
         "masks: {}, of which {} mark nothing (left out of the pixel metrics), {} mark more than half, {} have no pixel left \

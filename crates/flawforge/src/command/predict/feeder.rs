@@ -1,6 +1,5 @@
 //! The first stage: which inputs are scored, in which order, and which of them have their row already.
 
-use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::PathBuf;
@@ -10,9 +9,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::UNIX_EPOCH;
 
 use super::inputs::{Input, Inputs, Places, from_stdin, picture_name, why};
-use super::ledger::{Found, Known};
+use super::ledger::{Known, Owner};
 use super::pictures::Pictures;
-use super::row::{Row, hash};
+use super::row::Row;
+use super::seen::{Named, Seen};
 use super::stages::Decoded;
 use super::watch::Watch;
 
@@ -47,21 +47,24 @@ pub(super) struct Feeder {
     pub(super) out: Option<PathBuf>,
     pub(super) pictures: Pictures,
     pub(super) stop: Arc<AtomicBool>,
-    /// Rows that are there; `None` for those of this call.
-    rows: HashMap<u64, Option<Known>>,
-    names: HashMap<u64, u64>,
+    seen: Seen,
+    /// Files that had changed since their row was written.
+    changed: usize,
     places: Places,
     number: u64,
     jobs: SyncSender<(Job, SyncSender<Decoded>)>,
     slots: SyncSender<Slot>,
 }
 
+/// Files that have changed and are named on standard error; the rows name all.
+const CHANGES_SAID: usize = 20;
+
 /// Nobody takes any more.
 pub(super) struct Ended;
 
 impl Feeder {
     pub(super) fn new(
-        found: Found,
+        seen: Seen,
         jobs: SyncSender<(Job, SyncSender<Decoded>)>,
         slots: SyncSender<Slot>,
         settings: String,
@@ -74,12 +77,8 @@ impl Feeder {
             out,
             pictures,
             stop,
-            rows: found
-                .rows
-                .into_iter()
-                .map(|(key, known)| (key, Some(known)))
-                .collect(),
-            names: found.names,
+            seen,
+            changed: 0,
             places: Places::default(),
             number: 0,
             jobs,
@@ -130,8 +129,8 @@ impl Feeder {
     }
 
     /// A row whose input is to be tried again as if it had not been seen.
-    pub(super) fn forget(&mut self, key: u64) {
-        self.rows.remove(&key);
+    pub(super) fn forget(&mut self, key: u64, name: &str) {
+        self.seen.forget(key, name);
     }
 
     /// Gives out one input, waiting for room.
@@ -152,28 +151,22 @@ impl Feeder {
             }
             Err(fault) => Some(why(&fault)),
         };
-        let key = row.key();
-        let earlier = match self.rows.get(&key) {
+        let (key, owner) = (row.key(), Owner::of(&row));
+        let earlier = match self.seen.row(key) {
             None => None,
             Some(None) => return self.slots.send(Slot::Twice).map_err(|_| Ended),
             Some(Some(known)) if known.error.is_none() && self.has_pictures(known) => {
-                let slot = Slot::Known(row.image, known.clone());
-                self.rows.insert(key, None);
-                return self.slots.send(slot).map_err(|_| Ended);
+                let known = known.clone();
+                self.seen.add(key, &known.name, owner);
+                return self.slots.send(Slot::Known(row.image, known)).map_err(|_| Ended);
             }
             Some(Some(known)) => Some(known.clone()),
         };
-        self.rows.insert(key, None);
-        let image = hash(&row.image);
         row.name = match &earlier {
             Some(known) => known.name.to_string(),
-            None => picture_name(&input, &row.image, |name| {
-                self.names
-                    .get(&hash(&name.to_lowercase()))
-                    .is_some_and(|&other| other != image)
-            }),
+            None => self.name(&input, owner),
         };
-        self.names.insert(hash(&row.name.to_lowercase()), image);
+        self.seen.add(key, &row.name, owner);
         let job = Job {
             number: self.number,
             input,
@@ -188,6 +181,33 @@ impl Feeder {
             .send(Slot::Work(job.number, receiver))
             .map_err(|_| Ended)?;
         self.jobs.send((job, sender)).map_err(|_| Ended)
+    }
+
+    /// What its pictures are called; those of another file, or of this one before it changed, stay as they are.
+    fn name(&mut self, input: &Input, owner: Owner) -> String {
+        let mut was_there = false;
+        let name = picture_name(input, owner.content, |name| {
+            let has_pictures = || {
+                let out = self.out.as_deref();
+                out.is_some_and(|out| super::pictures::last_of(out, name).is_file())
+            };
+            let named = self.seen.named(name, owner, has_pictures);
+            was_there |= named == Named::Earlier;
+            named
+        });
+        if was_there && self.out.is_some() && self.pictures != Pictures::None {
+            self.changed += 1;
+            if self.changed <= CHANGES_SAID {
+                log::info!(
+                    "{}: was scored with another content before; its new pictures are called {name}",
+                    input.path.display()
+                );
+            }
+            if self.changed == CHANGES_SAID {
+                log::info!("more files like these are named in the rows alone");
+            }
+        }
+        name
     }
 
     /// Whether an image that has its row has the pictures too that are wanted of it.

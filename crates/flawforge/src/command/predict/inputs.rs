@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use flawforge::datasets::{counted, image_files, is_own_picture, path_text};
+use flawforge::datasets::{counted, images_to_score, is_own_picture, path_text};
 use flawforge::files;
 use flawforge::source::real_path;
+
+use super::seen::Named;
 
 /// One file to score.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +93,7 @@ impl Inputs {
             });
             return Ok(());
         }
-        let (images, inventory) = image_files(path)?;
+        let (images, inventory) = images_to_score(path)?;
         let passed = inventory.line();
         match (images.is_empty(), &passed) {
             (false, None) => {}
@@ -201,14 +203,15 @@ impl Places {
 /// The longest name of a picture, in bytes: `_overlay.png` and a number find room behind it in 255.
 const LONGEST: usize = 200;
 
-/// What the pictures of an image are called: its path below the folder that was named, without its ending. `taken` says whether
-/// another image has a name already; then the ending, and after that a number made from the path, are added.
-pub(super) fn picture_name(input: &Input, image: &str, mut taken: impl FnMut(&str) -> bool) -> String {
+/// What the pictures of an image are called: its path below the folder that was named, without its ending. `named` says whose a name
+/// is; where it is another file's, the ending is added; where that is taken too, or the name is of this very file before it changed, a
+/// number made from `content`.
+pub(super) fn picture_name(input: &Input, content: u64, mut named: impl FnMut(&str) -> Named) -> String {
     let below = match &input.root {
         Some(root) => input.path.strip_prefix(root).unwrap_or(&input.path),
         None => Path::new(input.path.file_name().unwrap_or(OsStr::new("image"))),
     };
-    let digest = format!("{:016x}", super::row::hash(&image));
+    let digest = format!("{content:016x}");
     let plain = path_text(&below.with_extension(""));
     let plain = match plain.split('/').all(|part| part.len() <= LONGEST) {
         true => plain,
@@ -219,10 +222,14 @@ pub(super) fn picture_name(input: &Input, image: &str, mut taken: impl FnMut(&st
     };
     let ending = below.extension().unwrap_or_default().to_string_lossy();
     let with_ending = format!("{plain}_{ending}");
-    [plain.clone(), with_ending]
-        .into_iter()
-        .find(|name| !taken(name))
-        .unwrap_or_else(|| format!("{plain}_{}", &digest[..8]))
+    for name in [&plain, &with_ending] {
+        match named(name) {
+            Named::Free => return name.clone(),
+            Named::Other => {}
+            Named::Earlier => break,
+        }
+    }
+    format!("{plain}_{}", &digest[..8])
 }
 
 /// A part of a path that fits into a file's name.
@@ -268,7 +275,11 @@ mod tests {
                 root: root.map(|root| Path::new(root).into()),
                 watched: false,
             };
-            let name = picture_name(&input, path, |name| names.contains(name));
+            let content = super::super::row::hash(&path);
+            let name = picture_name(&input, content, |name| match names.contains(name) {
+                true => Named::Other,
+                false => Named::Free,
+            });
             names.insert(name.clone());
             name
         };

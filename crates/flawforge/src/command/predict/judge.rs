@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use flawforge::models::Detection;
-use flawforge::training::{Decision, Marked, Run, Verdict};
+use flawforge::training::{Decision, Marked, REGIONS_SAID, Run, Verdict};
 use sha2::{Digest, Sha256};
 
-use super::row::Row;
+use super::row::{Found, Row};
 
 /// The judge of a run, and what tells it from others.
 #[derive(Debug)]
@@ -76,7 +76,13 @@ impl Judge {
         row.verdict = said.verdict.map_or("", Verdict::name).to_owned();
         row.warnings.extend(said.doubt);
         row.regions_found = said.regions_found;
-        row.regions = said.regions;
+        if let Some(marked) = &marked {
+            let shapes = marked.regions.shapes(REGIONS_SAID);
+            let written = said.regions.iter().zip(&shapes);
+            row.regions = written
+                .map(|(region, shape)| Found::new(*region, shape))
+                .collect();
+        }
         marked
     }
 }

@@ -38,13 +38,29 @@ impl Known {
     }
 }
 
+/// To whom a name of pictures belongs: hashes of the image's path, and of its path, size and time of change together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) image: u64,
+    pub(super) content: u64,
+}
+
+impl Owner {
+    pub(super) fn of(row: &Row) -> Self {
+        Self {
+            image: hash(&row.image),
+            content: hash(&(&row.image, row.bytes, row.modified)),
+        }
+    }
+}
+
 /// What was found in a folder of results.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Rows by their [key](Row::key).
     pub(super) rows: HashMap<u64, Known>,
-    /// Which image a name of pictures belongs to: a hash of the name in small letters, and one of the image.
-    pub(super) names: HashMap<u64, u64>,
+    /// To whom a name of pictures belongs, by a hash of the name in small letters.
+    pub(super) names: HashMap<u64, Owner>,
     /// Rows of other runs or settings.
     pub(super) others: usize,
 }
@@ -67,9 +83,10 @@ impl Ledger {
         let mut compared = Compared::begin(&table)?;
         let whole = each(&lines, &mut |row| {
             compared.next(&row.csv()?)?;
-            found
-                .names
-                .insert(hash(&row.name.to_lowercase()), hash(&row.image));
+            // What could not be read has no pictures.
+            if row.error.is_empty() {
+                found.names.insert(hash(&row.name.to_lowercase()), Owner::of(row));
+            }
             match row.settings == settings {
                 true => drop(found.rows.insert(row.key(), Known::of(row))),
                 false => found.others += 1,

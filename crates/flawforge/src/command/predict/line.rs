@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::Result;
-use flawforge::datasets::Note;
+use flawforge::datasets::{Note, path_text};
 use flawforge::models::{Detection, Detector};
 use flawforge::training::Marked;
 use image::RgbImage;
@@ -172,10 +172,13 @@ impl Line {
     ) -> Result<bool> {
         let Decoded { job, seen } = one;
         if !row.error.is_empty() {
-            if job.input.watched && self.unfinished.put_off(&job.input.path, row.key()) {
+            if job.input.watched && self.unfinished.put_off(&job.input.path, row.key(), &row.name) {
                 return Ok(true);
             }
             self.say_fault(&job.input.path, &row.error);
+        }
+        if job.input.watched {
+            self.unfinished.done(&job.input.path);
         }
         let known = Known::of(&row);
         // A row that says the same is there already: the input was tried again, or its pictures were missing.
@@ -234,7 +237,7 @@ impl Line {
 
     /// One image in words.
     fn tell(&mut self, path: &Path, at_once: bool, row: &Row, painted: bool) -> Result<()> {
-        let mut words = format!("{}: score {:.4}", path.display(), row.score.unwrap_or_default());
+        let mut words = format!("{}: score {:.4}", path_text(path), row.score.unwrap_or_default());
         if !row.verdict.is_empty() {
             let verdict = if row.verdict == "look" {
                 "to look at"

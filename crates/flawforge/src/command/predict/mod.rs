@@ -17,6 +17,7 @@ mod line;
 mod pictures;
 mod progress;
 mod row;
+mod seen;
 mod stages;
 mod summary;
 mod watch;
@@ -47,6 +48,7 @@ use ledger::{Found, Ledger};
 use line::{End, Line};
 use pictures::{Painters, Pictures, Style};
 use progress::Progress;
+use seen::{REMEMBERED, Seen};
 use stages::{Eyes, decode};
 use summary::Summary;
 use watch::{Unfinished, Watch};
@@ -74,6 +76,9 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "FILE")]
     list: Vec<PathBuf>,
     /// Score what is in this folder and what comes into it, until a signal; half-written files are waited for
+    ///
+    /// A file that changes, or is replaced by another of its name, gets another row and pictures of another name. So that memory does
+    /// not grow for ever, the last 500,000 files are remembered beside those in the folder.
     #[arg(long, value_name = "DIR")]
     watch: Option<PathBuf>,
     /// Write each row as a line of JSON to standard output
@@ -214,7 +219,7 @@ fn start(
     let known = inputs.known.len();
     let total = (!inputs.stdin && watch.is_none()).then_some(known);
     let feeder = Feeder::new(
-        found,
+        Seen::new(found, watch.is_some().then_some(REMEMBERED)),
         job_sender,
         slot_sender,
         judge.settings.clone(),
@@ -265,6 +270,7 @@ fn finish(args: &PredictArgs, line: Line, end: Result<End>, signals: &Signals) -
         progress,
         notes,
         told,
+        unfinished,
         ..
     } = line;
     let pace = progress.pace();
@@ -281,6 +287,12 @@ fn finish(args: &PredictArgs, line: Line, end: Result<End>, signals: &Signals) -
             counted(computed, "image"),
             seconds,
             computed as f64 / seconds.max(1e-9)
+        );
+    }
+    if let Some(left) = unfinished.said() {
+        log::warn!(
+            "{left}; the next call takes {}",
+            if left.starts_with("1 ") { "it" } else { "them" }
         );
     }
     let end = end?;
@@ -303,9 +315,9 @@ fn finish(args: &PredictArgs, line: Line, end: Result<End>, signals: &Signals) -
     }
     match end {
         End::Stopped => {
-            let goes_on = match (&args.out, &args.watch) {
-                (Some(_), None) => "; the same command goes on where it was",
-                _ => "",
+            let goes_on = match &args.out {
+                Some(_) => "; the same command goes on where it was",
+                None => "",
             };
             log::info!(
                 "stopped by a signal after {}{goes_on}",

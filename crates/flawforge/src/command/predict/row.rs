@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use flawforge::metrics::Region;
+use flawforge::metrics::{Region, RunLengths};
 use serde::{Deserialize, Serialize};
 
 use super::super::output::cell;
@@ -22,6 +22,25 @@ pub(super) const COLUMNS: [&str; 11] = [
     "regions",
     "error",
 ];
+
+/// A region with its pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Found {
+    #[serde(flatten)]
+    pub(super) region: Region,
+    /// Its pixels in the image, in COCO's compressed run lengths; empty in rows of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) rle: String,
+}
+
+impl Found {
+    pub(super) fn new(region: Region, shape: &RunLengths) -> Self {
+        Self {
+            region,
+            rle: shape.compressed(),
+        }
+    }
+}
 
 /// What is said of one input. Fields that say nothing are left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -55,7 +74,7 @@ pub(super) struct Row {
     pub(super) regions_found: Option<usize>,
     /// The first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) regions: Vec<Region>,
+    pub(super) regions: Vec<Found>,
     /// Why there is no score.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) error: String,
@@ -158,18 +177,23 @@ mod tests {
             verdict: "anomalous".to_owned(),
             warnings: vec!["=dark".to_owned(), "small".to_owned()],
             regions_found: Some(1),
-            regions: vec![Region {
-                bounds: [1, 2, 3, 4],
-                area: 7,
-                peak: 0.75,
-                mean: 0.5,
+            regions: vec![Found {
+                region: Region {
+                    bounds: [1, 2, 3, 4],
+                    area: 7,
+                    peak: 0.75,
+                    mean: 0.5,
+                },
+                rle: "91".to_owned(),
             }],
             name: "a".to_owned(),
             ..Row::default()
         };
         let json = row.json().unwrap();
         assert!(
-            json.contains("\"regions\":[{\"box\":[1,2,3,4],\"area\":7,\"peak\":0.75,\"mean\":0.5}]"),
+            json.contains(
+                "\"regions\":[{\"box\":[1,2,3,4],\"area\":7,\"peak\":0.75,\"mean\":0.5,\"rle\":\"91\"}]"
+            ),
             "{json}"
         );
         let back: Row = serde_json::from_str(&json).unwrap();

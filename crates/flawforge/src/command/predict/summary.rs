@@ -4,6 +4,9 @@ use flawforge::datasets::counted;
 
 use super::ledger::Known;
 
+/// Scores that are kept to tell whether all have shifted: 4 MB.
+const SCORES_KEPT: usize = 1_000_000;
+
 /// Counts of verdicts.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
@@ -18,8 +21,10 @@ pub(super) struct Summary {
     /// Inputs that were named more than once.
     twice: usize,
     worst: Option<(f32, String)>,
-    /// All scores: four bytes an image.
+    /// The scores of the last images.
     pub(super) scores: Vec<f32>,
+    /// How many scores there were.
+    scored: usize,
     /// Images that were scored now and are unlike the normal ones, and in what the first is.
     unlike: usize,
     first_unlike: String,
@@ -39,7 +44,13 @@ impl Summary {
             "normal" => self.normal += 1,
             _ => self.unjudged += 1,
         }
-        self.scores.extend(row.score.filter(|score| !score.is_nan()));
+        if let Some(score) = row.score.filter(|score| !score.is_nan()) {
+            match self.scores.get_mut(self.scored % SCORES_KEPT) {
+                Some(oldest) => *oldest = score,
+                None => self.scores.push(score),
+            }
+            self.scored += 1;
+        }
         if let Some(score) = row.score
             && self.worst.as_ref().is_none_or(|(worst, _)| score > *worst)
         {
@@ -115,6 +126,17 @@ mod tests {
             score: Some(score),
             error: None,
         }
+    }
+
+    #[test]
+    fn the_last_scores_are_kept() {
+        let mut summary = Summary::default();
+        (0..SCORES_KEPT + 2).for_each(|at| summary.add("a.png", &known("normal", at as f32), false));
+        assert_eq!(summary.scores.len(), SCORES_KEPT);
+        assert_eq!(
+            summary.scores[..3],
+            [SCORES_KEPT as f32, SCORES_KEPT as f32 + 1.0, 2.0]
+        );
     }
 
     #[test]

@@ -78,6 +78,13 @@ pub(super) fn histograms(
         "{}<text class=\"mid\" x=\"14\" y=\"{middle}\" transform=\"rotate(-90 14 {middle})\">images</text>",
         label_below(bottom, label)
     );
+    // Through the bars alone, so that headings can be read.
+    let through = |x: f64| -> String {
+        let bases = (1..=rows.len()).map(|row| TOP + ROW * row as f64);
+        bases
+            .map(|base| format!("M{x:.1} {}V{base}", base - ROW + HEADING))
+            .collect()
+    };
     for (at, (class, value, label)) in marks.iter().enumerate() {
         let (x, y) = (
             LEFT + axis.position(*value) * inner,
@@ -85,8 +92,9 @@ pub(super) fn histograms(
         );
         let _ = write!(
             text,
-            "<path class=\"mark {class}\" d=\"M{x:.1} {TOP}V{bottom}\"/><path class=\"mark {class}\" d=\"M{LEFT} {:.1}h22\"/>\
+            "<path class=\"mark {class}\" d=\"{}\"/><path class=\"mark {class}\" d=\"M{LEFT} {:.1}h22\"/>\
              <text x=\"{}\" y=\"{y:.1}\">{}</text>",
+            through(x),
             y - 4.0,
             LEFT + 30.0,
             escaped(label)
@@ -95,8 +103,9 @@ pub(super) fn histograms(
     // Where the slider of the page draws its line.
     let _ = write!(
         text,
-        "<path class=\"mark chosen\" id=\"chosen\" d=\"M0 {TOP}V{bottom}\" data-left=\"{LEFT}\" data-width=\"{inner}\" \
-         visibility=\"hidden\"/></svg>"
+        "<path class=\"mark chosen\" id=\"chosen\" d=\"{}\" data-left=\"{LEFT}\" data-width=\"{inner}\" \
+         visibility=\"hidden\"/></svg>",
+        through(0.0)
     );
     text
 }
@@ -122,6 +131,6 @@ mod tests {
             &[("threshold", 0.5, "at 0.5".to_owned())],
         );
         assert_eq!(svg.matches("<rect").count(), 2);
-        assert!(svg.contains("M251.0 12V86"), "{svg}");
+        assert!(svg.contains("M251.0 34V86"), "{svg}");
     }
 }

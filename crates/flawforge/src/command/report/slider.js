@@ -1,7 +1,7 @@
-// Counts scores against a threshold of the reader's choice. The page is complete without it.
+// Counts scores against a threshold of the reader's choice, in 32 bits as the program does. The page is complete without it.
 function counts(scores, threshold) {
   let above = 0;
-  for (const score of scores) if (score >= threshold) above += 1;
+  for (const score of scores) if (Math.fround(score) >= Math.fround(threshold)) above += 1;
   return { below: scores.length - above, above };
 }
 function thresholdAt(axis, position) {
@@ -30,9 +30,9 @@ function start() {
     line.setAttribute("visibility", "visible");
   };
   slider.addEventListener("input", () => {
-    const threshold = thresholdAt(page.axis, slider.value / slider.max);
-    number.value = threshold.toPrecision(5);
-    show(threshold);
+    // What is counted is what is written, so that it can be given to --threshold.
+    number.value = thresholdAt(page.axis, slider.value / slider.max).toPrecision(5);
+    show(Number(number.value));
   });
   number.addEventListener("input", () => {
     const threshold = parseFloat(number.value);

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::evidence::Evidence;
 use flawforge::files;
+use flawforge::training::ViewProposal;
 use image::RgbImage;
 
 use super::output::print;
@@ -79,6 +80,19 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
         log::info!("{}: look at this page before training", path.display());
     }
     log::info!("{}: {}", category.name, describe(&proposal.selection));
+    let sizes: Vec<(u32, u32)> = category.train.iter().map(|image| image.size).collect();
+    match ViewProposal::of(&sizes, args.size) {
+        Some(view) => log::info!(
+            "{}: at {} px {view} (an option of `train`)",
+            category.name,
+            args.size
+        ),
+        None => log::info!(
+            "{}: the square view is as good as another at {} px",
+            category.name,
+            args.size
+        ),
+    }
     match &args.out {
         Some(path) => log::info!("{}: {}", path.display(), proposal.selection.reason),
         None => print(&toml)?,

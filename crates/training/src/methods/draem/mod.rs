@@ -28,6 +28,14 @@ impl Assembly for Settings {
         Loading::opencv(side, side)
     }
 
+    fn seen(&self, side: u32) -> (u32, u32) {
+        (side, side)
+    }
+
+    fn takes_rectangles(&self) -> bool {
+        true
+    }
+
     fn precision(&self) -> Precision {
         self.precision
     }
@@ -65,7 +73,8 @@ impl Assembly for Settings {
     }
 
     fn recipe(&self, frame: &Frame<'_>, device: &Device) -> Result<Box<dyn Recipe>> {
-        let recipe = DraemRecipe::new(self, frame.seed, frame.image_size, device)?;
+        let recipe = DraemRecipe::new(self, frame.seed, frame.size(frame.image_size), device)?
+            .in_windows(frame.windowing);
         Ok(Box::new(recipe))
     }
 
@@ -76,6 +85,7 @@ impl Assembly for Settings {
             draw: self.batch.draw,
             simulation: self.calibration(data),
             seed: frame.seed,
+            windowing: frame.windowing,
         })
     }
 

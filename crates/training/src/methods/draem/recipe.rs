@@ -15,6 +15,7 @@ use super::average::Averaged;
 use super::settings::{NormMode, Settings, Split};
 use crate::error::{Result, TrainingError};
 use crate::recipe::{Batch, Losses, Part, Recipe, below, prefixed};
+use crate::windowing::{Windowing, over};
 
 const RECONSTRUCTIVE: &str = "reconstructive";
 const DISCRIMINATIVE: &str = "discriminative";
@@ -24,7 +25,9 @@ const AVERAGE: &str = "average";
 /// Both networks and their optimizer.
 pub struct DraemRecipe {
     settings: Settings,
-    side: u32,
+    /// Width and height in pixels of what the networks see.
+    size: (u32, u32),
+    windowing: Option<Windowing>,
     device: Device,
     reconstructive: Reconstructive,
     /// The same weights, without gradients.
@@ -37,11 +40,11 @@ pub struct DraemRecipe {
 }
 
 impl DraemRecipe {
-    /// Networks with the initial weights of a seed, for images of `side` pixels.
+    /// Networks with the initial weights of a seed, for images of this width and height in pixels, multiples of 32.
     ///
     /// # Errors
     /// If a tensor cannot be allocated.
-    pub fn new(settings: &Settings, seed: u64, side: u32, device: &Device) -> Result<Self> {
+    pub fn new(settings: &Settings, seed: u64, size: (u32, u32), device: &Device) -> Result<Self> {
         let stream = Stream::of_run(seed);
         let reconstructive = Reconstructive::new(
             settings.networks.reconstructive_width,
@@ -65,7 +68,8 @@ impl DraemRecipe {
         let adam = Adam::new(variables, settings.adam.at(settings.schedule.learning_rate))?;
         Ok(Self {
             settings: settings.clone(),
-            side,
+            size,
+            windowing: None,
             device: device.clone(),
             frozen: reconstructive.frozen()?,
             reconstructive,
@@ -74,6 +78,13 @@ impl DraemRecipe {
             average: settings.average.map(Averaged::new),
             unread: Vec::new(),
         })
+    }
+
+    /// The same, seeing images of any size in windows.
+    #[must_use]
+    pub fn in_windows(mut self, windowing: Option<Windowing>) -> Self {
+        self.windowing = windowing;
+        self
     }
 
     fn reconstruction_losses(&self, part: &Part) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
@@ -115,13 +126,13 @@ impl DraemRecipe {
     }
 
     fn masks(&self, part: &Part) -> Result<Tensor> {
-        let side = self.side as usize;
+        let (width, height) = (self.size.0 as usize, self.size.1 as usize);
         let values: Vec<f32> = part
             .samples
             .iter()
             .flat_map(|sample| sample.mask.pixels().iter().map(|&set| f32::from(set)))
             .collect();
-        Ok(upload(values, (part.samples.len(), side, side), &self.device)?)
+        Ok(upload(values, (part.samples.len(), height, width), &self.device)?)
     }
 
     /// `(reconstruction of Y, input Y)` of split training (method.md 3.5).
@@ -255,8 +266,13 @@ impl Recipe for DraemRecipe {
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
+        Ok(over(self.windowing.as_ref(), self.batch_detector()?))
+    }
+
+    fn batch_detector(&self) -> Result<Box<dyn Detector>> {
         let (reconstructive, discriminative) = self.detecting();
-        let draem = Draem::new(reconstructive, discriminative, self.side, self.side)?.with_reconstructions();
+        let (width, height) = self.size;
+        let draem = Draem::new(reconstructive, discriminative, width, height)?.with_reconstructions();
         Ok(Box::new(match self.settings.flips {
             Some(flips) => draem.with_flips(flips),
             None => draem,

@@ -6,6 +6,7 @@ use flawforge_datasets::TrainImage;
 use crate::error::Result;
 use crate::methods::one_pass::unchanged;
 use crate::recipe::{Batch, BatchSource, Part};
+use crate::windowing::{Windowing, shown};
 
 /// First the unchanged images in order, then simulated anomalies on images in the same order.
 pub(super) struct ForgeBatches<'a> {
@@ -18,6 +19,7 @@ pub(super) struct ForgeBatches<'a> {
     pub(super) simulated: usize,
     pub(super) simulation: Simulation,
     pub(super) seed: u64,
+    pub(super) windowing: Option<Windowing>,
 }
 
 /// Steps for `images` normal images and `simulated` anomalies.
@@ -50,8 +52,8 @@ impl BatchSource for ForgeBatches<'_> {
                     index: index as u64,
                 };
                 part.names.push(image.name.clone());
-                part.samples
-                    .push(self.simulation.sample(&*image.image()?, stream));
+                let image = shown(self.windowing.as_ref(), image.image()?, stream);
+                part.samples.push(self.simulation.sample(&image, stream));
             }
         }
         Ok(Batch {

@@ -15,24 +15,24 @@ use crate::error::Result;
 /// twice the number asked for.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    side: u32,
+    size: (u32, u32),
     wanted: usize,
     spread: Spread,
     /// Patches of an image, at most.
     share: usize,
-    /// Of each image the numbers of its patches, in random order, not weighted yet.
-    images: Vec<Vec<f32>>,
+    /// Of each image, or each window of one, its number and the numbers of its patches, in random order, not weighted yet.
+    parts: Vec<(u32, Vec<f32>)>,
     channels: Vec<usize>,
 }
 
 impl Candidates {
-    pub(super) fn new(side: u32, wanted: usize) -> Self {
+    pub(super) fn new(size: (u32, u32), wanted: usize) -> Self {
         Self {
-            side,
+            size,
             wanted,
             spread: Spread::default(),
             share: wanted,
-            images: Vec::new(),
+            parts: Vec::new(),
             channels: Vec::new(),
         }
     }
@@ -44,44 +44,44 @@ impl Candidates {
     fn stream(&self, seed: u64, index: usize) -> Stream {
         Stream {
             seed,
-            step: u64::from(self.side),
+            step: u64::from(self.size.0),
             index: index as u64,
         }
     }
 
-    /// Adds the maps of the next normal image, those that are compared.
-    pub(super) fn add(&mut self, maps: &[FeatureMap], seed: u64) -> Result<()> {
+    /// Adds the maps of the next part of normal image `number`, those that are compared.
+    pub(super) fn add(&mut self, number: u32, maps: &[FeatureMap], seed: u64) -> Result<()> {
         self.spread.add(maps);
         self.channels = maps.iter().map(|map| map.channels).collect();
         let all = Weights(vec![1.0; maps.len()]).patches(maps)?;
         let (places, length) = (all.width * all.height, self.length());
-        let mut rng = self.stream(seed, self.images.len()).rng("candidates");
+        let mut rng = self.stream(seed, self.parts.len()).rng("candidates");
         let chosen = index::sample(&mut rng, places, self.share.min(places));
         let mut kept = Vec::with_capacity(chosen.len() * length);
         for place in chosen {
             kept.extend_from_slice(&all.vectors[place * length..][..length]);
         }
-        self.images.push(kept);
+        self.parts.push((number, kept));
         while self.count() > 2 * self.wanted && self.share > 1 {
             self.share = self.share.min(places) / 2;
-            for image in &mut self.images {
-                image.truncate(self.share.max(1) * length);
-                image.shrink_to_fit();
+            for (_, part) in &mut self.parts {
+                part.truncate(self.share.max(1) * length);
+                part.shrink_to_fit();
             }
         }
         Ok(())
     }
 
     fn count(&self) -> usize {
-        self.images.iter().map(Vec::len).sum::<usize>() / self.length().max(1)
+        self.parts.iter().map(|(_, part)| part.len()).sum::<usize>() / self.length().max(1)
     }
 
     /// The bank: of the candidates those that cover all others best.
     pub(super) fn bank(self, settings: &Group, seed: u64, device: &Device) -> Result<SizedBank> {
         let length = self.length();
-        let mut places: Vec<(u32, usize)> = Vec::with_capacity(self.count());
-        for (number, image) in self.images.iter().enumerate() {
-            places.extend((0..image.len() / length.max(1)).map(|place| (number as u32, place)));
+        let mut places: Vec<(usize, usize)> = Vec::with_capacity(self.count());
+        for (index, (_, part)) in self.parts.iter().enumerate() {
+            places.extend((0..part.len() / length.max(1)).map(|place| (index, place)));
         }
         let mut rng = self.stream(seed, usize::MAX).rng("bank");
         if places.len() > self.wanted {
@@ -91,8 +91,8 @@ impl Candidates {
         }
         let weights = self.spread.weights();
         let mut vectors = Vec::with_capacity(places.len() * length);
-        for &(number, place) in &places {
-            vectors.extend_from_slice(&self.images[number as usize][place * length..][..length]);
+        for &(part, place) in &places {
+            vectors.extend_from_slice(&self.parts[part].1[place * length..][..length]);
         }
         weights.apply(&mut vectors, &self.channels);
         let coreset = Coreset {
@@ -106,8 +106,11 @@ impl Candidates {
         for &index in &chosen {
             kept.extend_from_slice(&vectors[index * length..][..length]);
         }
-        let origins = chosen.iter().map(|&index| places[index].0).collect();
-        Ok(SizedBank::new(self.side, weights, &kept, origins)?)
+        let origins = chosen
+            .iter()
+            .map(|&index| self.parts[places[index].0].0)
+            .collect();
+        Ok(SizedBank::new(self.size, weights, &kept, origins)?)
     }
 }
 
@@ -125,13 +128,13 @@ mod tests {
                 .map(|place| (number * 100 + place + level * 7) as f32)
                 .collect(),
         };
-        let mut candidates = Candidates::new(64, 20);
+        let mut candidates = Candidates::new((64, 64), 20);
         for number in 0..16 {
             let maps: Vec<FeatureMap> = (0..3).map(|level| map(number, level)).collect();
-            candidates.add(&maps, 5).expect("added");
+            candidates.add(number as u32, &maps, 5).expect("added");
             assert!(candidates.count() <= 40, "{}", candidates.count());
         }
-        assert!(candidates.images.iter().all(|image| !image.is_empty()));
+        assert!(candidates.parts.iter().all(|(_, part)| !part.is_empty()));
         assert_eq!(candidates.channels, [1, 1, 1]);
     }
 }

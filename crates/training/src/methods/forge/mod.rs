@@ -2,8 +2,10 @@
 
 mod batches;
 mod collected;
+mod left_out;
 mod recipe;
 mod settings;
+mod shares;
 
 pub use recipe::ForgeRecipe;
 pub use settings::{Budget, Group, HeadSettings, Settings};
@@ -34,6 +36,15 @@ impl Assembly for Settings {
         Loading::new(Resizing::antialiased(largest, largest), (side, side))
     }
 
+    fn seen(&self, side: u32) -> (u32, u32) {
+        let largest = self.forge.sides.iter().copied().max().unwrap_or(side);
+        (largest, largest)
+    }
+
+    fn takes_rectangles(&self) -> bool {
+        true
+    }
+
     fn steps(&self, images: usize) -> u64 {
         batches::steps(images, self.forge.head.simulated, self.forge.batch)
     }
@@ -49,7 +60,7 @@ impl Assembly for Settings {
     }
 
     fn recipe(&self, frame: &Frame<'_>, device: &Device) -> Result<Box<dyn Recipe>> {
-        let recipe = ForgeRecipe::new(self, frame.seed, frame.image_size, device)?;
+        let recipe = ForgeRecipe::new(self, frame, device)?;
         Ok(Box::new(recipe))
     }
 
@@ -63,10 +74,15 @@ impl Assembly for Settings {
             simulated: self.forge.head.simulated,
             simulation,
             seed: frame.seed,
+            windowing: frame.windowing,
         })
     }
 
     fn leaves_one_out(&self) -> bool {
+        true
+    }
+
+    fn leaves_out_in_windows(&self) -> bool {
         true
     }
 

@@ -6,25 +6,29 @@ use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
 use flawforge_datasets::TrainImage;
 use flawforge_masks::Mask;
-use flawforge_metrics::high_pixel;
 use flawforge_models::forge::{
     FeatureMap, Forge, Fusion, Head, HeadTraining, Normal, Places, SizedBank, Spread, compared, seen,
 };
 use flawforge_models::patchcore::STRIDES;
-use flawforge_models::{AnomalyMap, Detector, ModelError};
+use flawforge_models::{Detector, ModelError};
+use flawforge_resample::Window;
 use image::RgbImage;
 use rand::Rng;
 use rand::seq::index;
 use rayon::prelude::*;
 
 use super::collected::Candidates;
+use super::left_out::{Kept, LeftOut, Sizes, Told};
 use super::settings::{Group, Settings};
+use super::shares::shares;
 use crate::error::Result;
+use crate::methods::Frame;
 use crate::methods::additions::{Additions, Extra, Known};
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::spaced::Spaced;
 use crate::methods::unseen;
-use crate::recipe::{Batch, Learned, Losses, Recipe, Unseen, below};
+use crate::recipe::{Batch, Highest, Learned, Losses, Recipe, Unseen, below};
+use crate::windowing::{Windowing, cut, over, parts, places};
 
 const BANK: &str = "bank";
 const HEAD: &str = "head";
@@ -37,9 +41,6 @@ const SIGMA_SIDE: f64 = 256.0;
 /// How far beyond all normal images pictures show a patch as fully anomalous.
 const BEYOND: f32 = 3.0;
 
-/// The maps of an image at each size; of all but the first those that are compared alone.
-type Sizes = Vec<Vec<FeatureMap>>;
-
 /// A simulated anomaly: the maps of the image, and the mask.
 struct Simulated {
     maps: Vec<FeatureMap>,
@@ -50,16 +51,29 @@ struct Simulated {
 pub struct ForgeRecipe {
     settings: Group,
     seed: u64,
-    /// Side of the maps.
+    /// Width and height of what is seen at once, at each of [`Group::sides`].
+    sizes: Vec<(u32, u32)>,
+    /// Width and height of the maps.
+    map: (u32, u32),
+    /// Side in pixels of the squares of that area.
     side: u32,
+    windowing: Option<Windowing>,
     device: Device,
     network: Frozen,
     candidates: Vec<Candidates>,
     spread: Spread,
-    left_out: Spaced<Sizes>,
+    /// Images that came so far.
+    seen: u32,
+    left_out: Spaced<Kept>,
     simulated: Vec<Simulated>,
     made: Option<Made>,
 }
+
+/// What of an image or a window is seen at a time, on all threads together.
+const AT_ONCE: usize = 16;
+/// Bytes of images, about and at most, that are kept to be compared with all others, and the fewest images (proposal).
+const LEFT_OUT_BYTES: usize = 512 << 20;
+const FEWEST_LEFT_OUT: usize = 16;
 
 /// What detects in the end.
 #[derive(Clone)]
@@ -70,6 +84,8 @@ struct Made {
     full_scale: f32,
     /// Normal images as if they had not been seen.
     unseen: Vec<Unseen>,
+    /// The maps of the highest of them, in the session that made them.
+    maps: Highest,
 }
 
 impl ForgeRecipe {
@@ -77,8 +93,14 @@ impl ForgeRecipe {
     ///
     /// # Errors
     /// A failed allocation.
-    pub fn new(settings: &Settings, seed: u64, side: u32, device: &Device) -> Result<Self> {
+    pub(crate) fn new(settings: &Settings, frame: &Frame<'_>, device: &Device) -> Result<Self> {
         let group = settings.forge.clone();
+        let largest = group.sides.iter().copied().max().unwrap_or(frame.image_size);
+        let sizes: Vec<(u32, u32)> = group
+            .sides
+            .iter()
+            .map(|&side| reduced(frame.size(largest), side, largest))
+            .collect();
         let wanted = Wanted {
             group: "forge",
             backbone: group.backbone,
@@ -87,14 +109,18 @@ impl ForgeRecipe {
             given: &settings.given,
             strides: &STRIDES,
         };
-        let candidates = |&side: &u32| Candidates::new(side, group.candidates);
+        let candidates = |&size: &(u32, u32)| Candidates::new(size, group.candidates);
         Ok(Self {
-            network: Frozen::new(&wanted, seed, device)?,
-            candidates: group.sides.iter().map(candidates).collect(),
+            network: Frozen::new(&wanted, frame.seed, device)?,
+            candidates: sizes.iter().map(candidates).collect(),
+            sizes,
+            map: reduced(frame.size(largest), frame.image_size, largest),
+            side: frame.image_size,
+            windowing: frame.windowing,
+            seen: 0,
             left_out: Spaced::new(group.left_out),
             settings: group,
-            seed,
-            side,
+            seed: frame.seed,
             device: device.clone(),
             spread: Spread::default(),
             simulated: Vec::new(),
@@ -104,9 +130,9 @@ impl ForgeRecipe {
 
     /// The maps of an image at each size.
     fn sizes(&self, image: &RgbImage) -> Result<Sizes> {
-        let mut sizes = Vec::with_capacity(self.settings.sides.len());
-        for &side in &self.settings.sides {
-            let maps = seen(self.network.network().as_ref(), image, side)?;
+        let mut sizes = Vec::with_capacity(self.sizes.len());
+        for &size in &self.sizes {
+            let maps = seen(self.network.network().as_ref(), image, size)?;
             sizes.push(if sizes.is_empty() {
                 maps
             } else {
@@ -114,6 +140,45 @@ impl ForgeRecipe {
             });
         }
         Ok(sizes)
+    }
+
+    /// Takes the next normal images.
+    fn collect(&mut self, images: Vec<RgbImage>) -> Result<()> {
+        let windowing = self.windowing;
+        let of = |(place, image): (usize, &RgbImage)| {
+            let places = places(windowing.as_ref(), image.dimensions());
+            places.into_iter().map(move |window| (place, window))
+        };
+        let all: Vec<(usize, Option<Window>)> = images.iter().enumerate().flat_map(of).collect();
+        for some in all.chunks(AT_ONCE) {
+            let seen = some.par_iter().map(|&(place, window)| {
+                let part = cut(windowing.as_ref(), &images[place], window);
+                self.sizes(&part)
+            });
+            let seen: Vec<Sizes> = seen.collect::<Result<_>>()?;
+            for (&(place, _), sizes) in some.iter().zip(seen) {
+                if let Some(maps) = sizes.first() {
+                    self.spread.add(maps);
+                }
+                let number = self.seen + place as u32;
+                for (size, (candidates, maps)) in self.candidates.iter_mut().zip(&sizes).enumerate() {
+                    let maps = if size == 0 { compared(maps) } else { maps };
+                    candidates.add(number, maps, self.seed)?;
+                }
+                if windowing.is_none() {
+                    self.left_out.push(Kept::Seen(sizes));
+                }
+            }
+        }
+        self.seen += images.len() as u32;
+        if windowing.is_some() {
+            for image in images {
+                let most = LEFT_OUT_BYTES / image.as_raw().len().max(1);
+                self.left_out.limit(most.max(FEWEST_LEFT_OUT));
+                self.left_out.push(Kept::Shown(image));
+            }
+        }
+        Ok(())
     }
 
     fn made(&self) -> Result<&Made> {
@@ -124,10 +189,11 @@ impl ForgeRecipe {
     }
 
     fn detector_with(&self, made: &Made, banks: Vec<SizedBank>) -> Result<Box<dyn Detector>> {
-        let largest = self.settings.sides.iter().copied().max().unwrap_or(self.side);
+        let largest = self.sizes.iter().copied().max().unwrap_or(self.map);
         let (head, fusion) = (made.head.clone(), made.fusion.clone());
         let detector = Forge::new(self.network.network().clone(), largest, banks, head, fusion)?;
-        Ok(Box::new(detector.with_full_scale(made.full_scale)))
+        let detector = Box::new(detector.with_full_scale(made.full_scale));
+        Ok(over(self.windowing.as_ref(), detector))
     }
 
     /// The smoothing of maps, in pixels of these maps.
@@ -140,7 +206,7 @@ impl ForgeRecipe {
     }
 
     /// The head, if there are anomalies to learn from.
-    fn head(&self, normal: &[(usize, Sizes)]) -> Result<Option<Head>> {
+    fn head(&self, normal: &[(usize, Kept)]) -> Result<Option<Head>> {
         let settings = &self.settings.head;
         let standard = self.spread.standard();
         let length = standard.mean.len();
@@ -178,7 +244,8 @@ impl ForgeRecipe {
         if anomalous.targets.is_empty() {
             return Ok(None);
         }
-        for (_, sizes) in normal {
+        for (number, kept) in normal {
+            let sizes = kept.part(*number, self.windowing.as_ref(), &|image| self.sizes(image))?;
             let Some(maps) = sizes.first() else { continue };
             let features = standard.features(maps)?;
             let places = features.len() / length;
@@ -209,7 +276,7 @@ impl ForgeRecipe {
         let head = self.head(&normal)?;
         self.simulated = Vec::new();
         let mut fusion = Fusion {
-            side: self.side,
+            size: self.map,
             sigma: self.sigma(),
             usual: vec![1.0; banks.len()],
             distances: Normal::default(),
@@ -217,80 +284,26 @@ impl ForgeRecipe {
             head_weight: self.settings.head.weight,
             mean_share: self.settings.mean_share,
         };
-        // Each normal image as if it had not been seen.
-        let unseen: Vec<Option<(Vec<AnomalyMap>, Option<AnomalyMap>)>> = normal
-            .par_iter()
-            .map(|(number, sizes)| {
-                let mut distances = Vec::with_capacity(banks.len());
-                for (place, (bank, maps)) in banks.iter().zip(sizes).enumerate() {
-                    let maps = if place == 0 { compared(maps) } else { maps };
-                    match bank.distances_without(*number as u32, maps)? {
-                        Some(map) => distances.push(fusion.smooth(&map)),
-                        None => return Ok(None),
-                    }
-                }
-                let seen = match (&head, sizes.first()) {
-                    (Some(head), Some(maps)) => Some(fusion.smooth(&head.probabilities(maps)?)),
-                    _ => None,
-                };
-                Ok(Some((distances, seen)))
-            })
-            .collect::<std::result::Result<_, ModelError>>()?;
-        for (place, usual) in fusion.usual.iter_mut().enumerate() {
-            let maps = unseen.iter().flatten().map(|(distances, _)| &distances[place]);
-            let mean = Normal::of(maps).mean;
-            *usual = if mean > 0.0 { mean } else { 1.0 };
-        }
-        let sums: Vec<Option<AnomalyMap>> = unseen
-            .par_iter()
-            .map(|views| views.as_ref().map(|(distances, _)| fusion.sum(distances)))
-            .collect();
-        fusion.distances = Normal::of(sums.iter().flatten());
-        fusion.head = Normal::of(unseen.iter().flatten().filter_map(|(_, seen)| seen.as_ref()));
-        let mut scores = Vec::with_capacity(normal.len());
-        let mut largest = 0f32;
-        for (((number, _), sum), views) in normal.iter().zip(&sums).zip(&unseen) {
-            let (Some(sum), Some((_, seen))) = (sum, views) else {
-                continue;
-            };
-            let map = fusion.fused(sum, seen.as_ref());
-            largest = map.scores.iter().copied().fold(largest, f32::max);
-            scores.push(Unseen {
-                place: *number,
-                score: fusion.score(&map),
-                pixel: high_pixel(&map.scores),
-            });
-        }
+        let left_out = LeftOut {
+            banks: &banks,
+            head: head.as_ref(),
+            windowing: self.windowing.as_ref(),
+            see: &|image| self.sizes(image),
+        };
+        let Told {
+            unseen,
+            maps,
+            largest,
+        } = left_out.measure(&normal, &mut fusion)?;
         Ok(Made {
             banks,
             head,
             fusion,
             full_scale: if largest > 0.0 { BEYOND * largest } else { 1.0 },
-            unseen: scores,
+            unseen,
+            maps,
         })
     }
-}
-
-/// The share of marked pixels at each place of a grid of `width`×`height`.
-fn shares(mask: &Mask, width: usize, height: usize) -> Vec<f32> {
-    let range = |place: usize, places: usize, pixels: usize| {
-        let from = place * pixels / places;
-        from..((place + 1) * pixels).div_ceil(places).max(from + 1).min(pixels)
-    };
-    let mut shares = Vec::with_capacity(width * height);
-    for y in 0..height {
-        let rows = range(y, height, mask.height() as usize);
-        for x in 0..width {
-            let columns = range(x, width, mask.width() as usize);
-            let marked = rows
-                .clone()
-                .flat_map(|row| columns.clone().map(move |column| (column, row)))
-                .filter(|&(column, row)| mask.get(column as u32, row as u32))
-                .count();
-            shares.push(marked as f32 / (rows.len() * columns.len()).max(1) as f32);
-        }
-    }
-    shares
 }
 
 impl Recipe for ForgeRecipe {
@@ -300,37 +313,19 @@ impl Recipe for ForgeRecipe {
 
     fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<Losses> {
         for part in &batch.parts {
-            let all: Vec<Sizes> = part
-                .samples
-                .par_iter()
-                .map(|sample| {
-                    let image = to_bytes(&sample.image);
-                    match sample.kind {
-                        None => self.sizes(&image),
-                        Some(_) => {
-                            let side = self.settings.sides.first().copied().unwrap_or(self.side);
-                            Ok(vec![seen(self.network.network().as_ref(), &image, side)?])
-                        }
-                    }
+            let normals = part.samples.iter().filter(|sample| sample.kind.is_none());
+            self.collect(normals.map(|sample| to_bytes(&sample.image)).collect())?;
+            let anomalies = part.samples.par_iter().filter(|sample| sample.kind.is_some());
+            let size = self.sizes.first().copied().unwrap_or(self.map);
+            let network = self.network.network();
+            let simulated = anomalies.map(|sample| {
+                Ok(Simulated {
+                    maps: seen(network.as_ref(), &to_bytes(&sample.image), size)?,
+                    mask: sample.mask.clone(),
                 })
-                .collect::<Result<_>>()?;
-            for (sample, mut sizes) in part.samples.iter().zip(all) {
-                if sample.kind.is_some() {
-                    self.simulated.extend(sizes.pop().map(|maps| Simulated {
-                        maps,
-                        mask: sample.mask.clone(),
-                    }));
-                    continue;
-                }
-                if let Some(maps) = sizes.first() {
-                    self.spread.add(maps);
-                }
-                for (place, (candidates, maps)) in self.candidates.iter_mut().zip(&sizes).enumerate() {
-                    let maps = if place == 0 { compared(maps) } else { maps };
-                    candidates.add(maps, self.seed)?;
-                }
-                self.left_out.push(sizes);
-            }
+            });
+            let simulated: Vec<Simulated> = simulated.collect::<Result<_>>()?;
+            self.simulated.extend(simulated);
         }
         Ok(Vec::new())
     }
@@ -407,7 +402,7 @@ impl Recipe for ForgeRecipe {
                 false => Some(Head::from_tensors(&head)?),
             },
             fusion: Fusion {
-                side: self.side,
+                size: self.map,
                 sigma: self.sigma(),
                 usual: get(format!("{FUSION}.usual"))?.to_vec1()?,
                 distances: Normal { mean, spread },
@@ -420,6 +415,7 @@ impl Recipe for ForgeRecipe {
             },
             full_scale,
             unseen: unseen::restored(state)?,
+            maps: Highest::default(),
         });
         Ok(())
     }
@@ -432,6 +428,10 @@ impl Recipe for ForgeRecipe {
 
     fn unseen_scores(&self) -> Option<&[Unseen]> {
         self.made.as_ref().map(|made| made.unseen.as_slice())
+    }
+
+    fn unseen_maps(&self) -> Option<&Highest> {
+        self.made.as_ref().map(|made| &made.maps)
     }
 
     fn add_normals(&mut self, images: &[&TrainImage], first: u32) -> Result<Option<Learned>> {
@@ -449,9 +449,14 @@ impl Recipe for ForgeRecipe {
             known: known.collect(),
             patches: &|image| {
                 let network = self.network.network().as_ref();
+                let parts = parts(self.windowing.as_ref(), image);
                 let sizes = made.banks.iter().map(|bank| {
-                    let maps = seen(network, image, bank.side)?;
-                    Ok(bank.patches(compared(&maps))?.vectors)
+                    let mut vectors = Vec::new();
+                    for part in &parts {
+                        let maps = seen(network, part, bank.size)?;
+                        vectors.extend(bank.patches(compared(&maps))?.vectors);
+                    }
+                    Ok(vectors)
                 });
                 sizes.collect()
             },
@@ -472,6 +477,16 @@ impl Recipe for ForgeRecipe {
     }
 }
 
+/// What is seen at once, `frame` pixels of images whose side is `largest`, where images of `side` pixels are wanted: in multiples of
+/// 32, as networks take it.
+fn reduced(frame: (u32, u32), side: u32, largest: u32) -> (u32, u32) {
+    let reduced = |length: u32| {
+        let length = f64::from(length) * f64::from(side) / f64::from(largest.max(1));
+        ((length / 32.0).round().max(1.0) * 32.0) as u32
+    };
+    (reduced(frame.0), reduced(frame.1))
+}
+
 /// The banks with further vectors at each size.
 fn larger(banks: &[SizedBank], extra: &[Extra]) -> Result<Vec<SizedBank>> {
     let larger = banks
@@ -479,17 +494,4 @@ fn larger(banks: &[SizedBank], extra: &[Extra]) -> Result<Vec<SizedBank>> {
         .zip(extra)
         .map(|(bank, (vectors, origins))| bank.with(vectors, origins));
     Ok(larger.collect::<std::result::Result<_, ModelError>>()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_of_the_pixels_of_a_place() {
-        let mask = Mask::from_fn(6, 4, |x, y| x < 3 && y < 2);
-        assert_eq!(shares(&mask, 3, 2), [1.0, 0.5, 0.0, 0.0, 0.0, 0.0]);
-        // Finer than the mask, every place has its pixel.
-        assert_eq!(shares(&Mask::from_fn(1, 1, |_, _| true), 2, 2), [1.0; 4]);
-    }
 }

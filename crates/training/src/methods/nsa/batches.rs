@@ -10,6 +10,7 @@ use super::preparation::prepare;
 use crate::error::{Result, TrainingError};
 use crate::recipe::{Batch, BatchSource, Part, Pool, drawn};
 use crate::settings::Draw;
+use crate::windowing::{Windowing, shown};
 
 /// Batches of NSA.
 pub(crate) struct NsaBatches<'a> {
@@ -22,6 +23,7 @@ pub(crate) struct NsaBatches<'a> {
     pub(crate) side: u32,
     pub(crate) max_degrees: f64,
     pub(crate) seed: u64,
+    pub(crate) windowing: Option<Windowing>,
 }
 
 impl NsaBatches<'_> {
@@ -29,7 +31,7 @@ impl NsaBatches<'_> {
     fn sample(&self, index: usize, stream: Stream) -> Result<(Sample, Vec<f32>)> {
         let prepared = |index: usize, purpose: &str| {
             let mut rng = stream.rng(purpose);
-            let image = self.images[index].image()?;
+            let image = shown(self.windowing.as_ref(), self.images[index].image()?, stream);
             let prepared = prepare(self.preparation, &image, self.side, self.max_degrees, &mut rng);
             Ok::<_, TrainingError>(prepared)
         };

@@ -35,6 +35,11 @@ impl Assembly for Settings {
         loading(self.nsa.constants.preparation, side)
     }
 
+    fn seen(&self, side: u32) -> (u32, u32) {
+        let crop = crop(self.nsa.constants.preparation, side);
+        (crop.image.0, crop.crop.0)
+    }
+
     fn schedule(&self) -> Option<&Schedule> {
         Some(&self.schedule)
     }
@@ -51,12 +56,7 @@ impl Assembly for Settings {
     }
 
     fn recipe(&self, frame: &Frame<'_>, device: &Device) -> Result<Box<dyn Recipe>> {
-        Ok(Box::new(NsaRecipe::new(
-            self,
-            frame.seed,
-            frame.image_size,
-            device,
-        )?))
+        Ok(Box::new(NsaRecipe::new(self, frame, device)?))
     }
 
     fn batches<'a>(&self, frame: &Frame<'_>, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
@@ -73,6 +73,7 @@ impl Assembly for Settings {
             side: crop(preparation, frame.image_size).crop.0,
             max_degrees: self.nsa.max_degrees,
             seed: frame.seed,
+            windowing: frame.windowing,
         })
     }
 

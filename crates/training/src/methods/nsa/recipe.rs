@@ -13,7 +13,9 @@ use image::Rgb32FImage;
 use super::Settings;
 use super::preparation::crop;
 use crate::error::{Result, TrainingError};
+use crate::methods::Frame;
 use crate::recipe::{Batch, Losses, Recipe, below, prefixed};
+use crate::windowing::{Windowing, over};
 
 const NETWORK: &str = "network";
 const OPTIMIZER: &str = "adam";
@@ -24,25 +26,27 @@ pub struct NsaRecipe {
     adam: Adam,
     label: LabelKind,
     crop: CenterCrop,
+    windowing: Option<Windowing>,
     device: Device,
     /// Losses on a GPU that nobody has read yet, a step each.
     unread: Vec<(&'static str, Tensor)>,
 }
 
 impl NsaRecipe {
-    /// A network with the initial weights of a seed, for images that are scored at `side` pixels.
+    /// A network with the initial weights of the experiment's seed, for its images.
     ///
     /// # Errors
     /// A failed allocation.
-    pub fn new(settings: &Settings, seed: u64, side: u32, device: &Device) -> Result<Self> {
-        let mut random = Stream::of_run(seed).rng("weights nsa");
+    pub(crate) fn new(settings: &Settings, frame: &Frame<'_>, device: &Device) -> Result<Self> {
+        let mut random = Stream::of_run(frame.seed).rng("weights nsa");
         let network = NsaNetwork::new(settings.nsa.width, &mut random, device)?;
         let optimizer = settings.adam.at(settings.schedule.learning_rate);
         Ok(Self {
             adam: Adam::new(network.parameters().trainable(), optimizer)?,
             network,
             label: settings.nsa.label,
-            crop: crop(settings.nsa.constants.preparation, side),
+            crop: crop(settings.nsa.constants.preparation, frame.image_size),
+            windowing: frame.windowing,
             device: device.clone(),
             unread: Vec::new(),
         })
@@ -126,7 +130,8 @@ impl Recipe for NsaRecipe {
     }
 
     fn detector(&self) -> Result<Box<dyn Detector>> {
-        Ok(Box::new(NsaDetector::new(&self.network, self.crop)?))
+        let detector = NsaDetector::new(&self.network, self.crop)?;
+        Ok(over(self.windowing.as_ref(), Box::new(detector)))
     }
 
     fn batch_detector(&self) -> Result<Box<dyn Detector>> {

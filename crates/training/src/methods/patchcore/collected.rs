@@ -14,10 +14,11 @@ pub(super) struct Collected {
     length: usize,
     /// Patches in a row, and rows.
     grid: (usize, usize),
-    images: u32,
+    /// Of each image, or each window of one, the number of the image.
+    groups: Vec<u32>,
     /// Vectors, image after image.
     pub(super) vectors: Vec<f32>,
-    /// Of each vector, the number of its image.
+    /// Of each vector, which of the images or windows it is of.
     origins: Vec<u32>,
     /// Images with all their patches, where not all of all are kept.
     whole: Spaced<Vec<f32>>,
@@ -36,7 +37,7 @@ impl Collected {
         Self {
             length,
             grid: (0, 0),
-            images: 0,
+            groups: Vec::new(),
             vectors: Vec::new(),
             origins: Vec::new(),
             whole: Spaced::new(whole),
@@ -54,20 +55,22 @@ impl Collected {
         self.thinned
     }
 
-    /// Adds all patches of the next images.
-    pub(super) fn add(&mut self, images: Vec<Patches>) {
-        for patches in images {
+    /// Adds all patches of the next images or windows, whose images have these numbers.
+    pub(super) fn add(&mut self, images: Vec<Patches>, groups: &[u32]) {
+        for (patches, &group) in images.into_iter().zip(groups) {
             self.grid = (patches.width, patches.height);
             self.vectors.extend_from_slice(&patches.vectors);
-            self.origins.resize(self.vectors.len() / self.length, self.images);
-            self.images += 1;
+            self.origins
+                .resize(self.vectors.len() / self.length, self.groups.len() as u32);
+            self.groups.push(group);
         }
     }
 
-    /// Adds a share of the patches of the next images.
+    /// Adds a share of the patches of the next images or windows, whose images have these numbers.
     pub(super) fn thin(
         &mut self,
         images: Vec<Patches>,
+        groups: &[u32],
         thinning: Thinning,
         coreset: Coreset,
         rng: &mut impl Rng,
@@ -76,12 +79,12 @@ impl Collected {
         self.thinned = true;
         let length = self.length;
         let (mut block, mut origins) = (Vec::new(), Vec::new());
-        for patches in images {
+        for (patches, &group) in images.into_iter().zip(groups) {
             self.grid = (patches.width, patches.height);
             block.extend_from_slice(&patches.vectors);
-            origins.resize(block.len() / length, self.images);
+            origins.resize(block.len() / length, self.groups.len() as u32);
             self.whole.push(patches.vectors);
-            self.images += 1;
+            self.groups.push(group);
         }
         for index in thinning.thin(&block, length, coreset, rng, device)? {
             self.vectors.extend_from_slice(&block[index * length..][..length]);
@@ -100,14 +103,22 @@ impl Collected {
         }
         Ok(Chosen {
             bank: MemoryBank::new(&kept, length)?.on(device)?,
-            origins: chosen.iter().map(|&index| self.origins[index]).collect(),
+            origins: chosen
+                .iter()
+                .map(|&index| self.group(self.origins[index]))
+                .collect(),
         })
     }
 
-    /// The numbers of the images whose patches are all here.
+    /// The number of the image that one of the images or windows is of.
+    pub(super) fn group(&self, number: u32) -> u32 {
+        self.groups.get(number as usize).copied().unwrap_or(number)
+    }
+
+    /// The images or windows whose patches are all here.
     pub(super) fn numbers(&self) -> Vec<u32> {
         match self.thinned {
-            false => (0..self.images).collect(),
+            false => (0..self.groups.len() as u32).collect(),
             true => self
                 .whole
                 .kept()
@@ -153,8 +164,8 @@ mod tests {
     #[test]
     fn vectors_know_their_images_and_images_their_vectors() {
         let mut all = Collected::new(2, 9);
-        all.add(vec![image(0), image(1)]);
-        all.add(vec![image(2)]);
+        all.add(vec![image(0), image(1)], &[0, 1]);
+        all.add(vec![image(2)], &[2]);
         assert_eq!((all.len(), all.numbers()), (6, vec![0, 1, 2]));
         assert_eq!((all.image(2), all.image(3)), (Some(image(2)), None));
         let coreset = Coreset {
@@ -175,8 +186,15 @@ mod tests {
         for number in 0..3 {
             let mut random = room::stream(1, number, 0);
             let images = vec![image(2 * number as usize), image(2 * number as usize + 1)];
-            some.thin(images, thinning, coreset, &mut random, &Device::Cpu)
-                .unwrap();
+            some.thin(
+                images,
+                &[2 * number as u32, 2 * number as u32 + 1],
+                thinning,
+                coreset,
+                &mut random,
+                &Device::Cpu,
+            )
+            .unwrap();
         }
         assert_eq!((some.len(), some.numbers()), (6, vec![0, 1, 2, 3, 4, 5]));
         assert_eq!(some.image(5), Some(image(5)));

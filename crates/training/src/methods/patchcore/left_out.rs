@@ -1,5 +1,7 @@
 //! Each normal image compared with the patches of all others: what is usual, and what the detector would say had it not seen it.
 
+use std::sync::Mutex;
+
 use flawforge_metrics::high_pixel;
 use flawforge_models::CenterCrop;
 use flawforge_models::patchcore::{Compared, Scoring};
@@ -7,7 +9,7 @@ use rayon::prelude::*;
 
 use super::collected::{Chosen, Collected};
 use crate::error::Result;
-use crate::recipe::Unseen;
+use crate::recipe::{Highest, Unseen};
 
 /// Images, at least and at most, that are compared with all others (proposal): the fewest tell what is usual.
 const LEFT_OUT: (usize, usize) = (16, 256);
@@ -28,9 +30,20 @@ pub(super) struct LeftOut<'a> {
     pub(super) count: usize,
 }
 
+/// What the comparison says.
+#[derive(Debug, PartialEq, Default)]
+pub(super) struct Measured {
+    /// What counts as far at each size.
+    pub(super) usual: Vec<f32>,
+    /// The scores of the images.
+    pub(super) unseen: Vec<Unseen>,
+    /// The maps of the highest of them.
+    pub(super) maps: Highest,
+}
+
 impl LeftOut<'_> {
-    /// What counts as far at each size, and the scores of the images, as far as there are others to compare them with.
-    pub(super) fn measure(&self) -> Result<(Vec<f32>, Vec<Unseen>)> {
+    /// Compares the images, as far as there are others to compare them with.
+    pub(super) fn measure(&self) -> Result<Measured> {
         let numbers = self.collected.first().map(Collected::numbers).unwrap_or_default();
         let count = self.count.min(numbers.len());
         let compared = (0..count)
@@ -44,24 +57,30 @@ impl LeftOut<'_> {
         let usual: Vec<f32> = (0..self.chosen.len())
             .map(|size| mean(compared.iter().map(|(_, sizes)| &sizes[size])))
             .collect();
+        let maps = Mutex::new(Highest::default());
         let unseen = compared.into_par_iter().map(|(number, sizes)| {
             let sizes: Vec<(Compared, f32)> = sizes.into_iter().zip(usual.iter().copied()).collect();
             let detection = self.scoring.detection(&sizes, &self.crop)?;
-            Ok(Unseen {
+            let one = Unseen {
                 place: number as usize,
                 score: detection.verdict_score,
                 pixel: high_pixel(&detection.map.scores),
-            })
+            };
+            if let Ok(mut maps) = maps.lock() {
+                maps.offer(one.place, one.score, &detection.map);
+            }
+            Ok(one)
         });
         let unseen = unseen.collect::<Result<_>>()?;
-        Ok((usual, unseen))
+        let maps = maps.into_inner().unwrap_or_default();
+        Ok(Measured { usual, unseen, maps })
     }
 
     /// An image at every size; `None` if no bank has vectors of others.
     fn compared(&self, number: u32) -> Result<Option<Vec<Compared>>> {
         let mut sizes = Vec::with_capacity(self.chosen.len());
         for (collected, chosen) in self.collected.iter().zip(self.chosen) {
-            let others = chosen.bank.without(number, &chosen.origins)?;
+            let others = chosen.bank.without(collected.group(number), &chosen.origins)?;
             let (Some(patches), Some(others)) = (collected.image(number), others) else {
                 return Ok(None);
             };
@@ -106,7 +125,7 @@ mod tests {
     /// The bank and its images, chosen of five images.
     fn chosen(ratio: f64) -> (Collected, Chosen) {
         let mut collected = Collected::new(LENGTH, 1);
-        collected.add((0..5).map(image).collect());
+        collected.add((0..5).map(image).collect(), &[0, 1, 2, 3, 4]);
         let coreset = Coreset {
             ratio,
             projection: None,
@@ -141,8 +160,10 @@ mod tests {
                 crop,
                 count: 256,
             };
-            let (usual, unseen) = left_out.measure().unwrap();
+            let Measured { usual, unseen, maps } = left_out.measure().unwrap();
             assert_eq!(unseen.len(), 5);
+            let highest = unseen.iter().map(|one| one.score).fold(0.0, f32::max);
+            assert_eq!((maps.iter().count(), maps.iter().next().unwrap().1), (5, highest));
             let mut sum = 0.0;
             for one in &unseen {
                 let bank = others(&left_out.chosen[0], one.place as u32);
@@ -172,7 +193,7 @@ mod tests {
             crop,
             count: 256,
         };
-        let (usual, unseen) = left_out.measure().unwrap();
+        let Measured { usual, unseen, .. } = left_out.measure().unwrap();
         assert!(usual[0] > usual[1], "fewer vectors are farther: {usual:?}");
         for found in &unseen {
             let one = |size: usize| {
@@ -188,7 +209,7 @@ mod tests {
     #[test]
     fn one_image_has_no_others() {
         let mut collected = Collected::new(LENGTH, 1);
-        collected.add(vec![image(0)]);
+        collected.add(vec![image(0)], &[0]);
         let coreset = Coreset::default();
         let chosen = collected
             .choose(coreset, &mut room::stream(1, 0, 0), &Device::Cpu)
@@ -200,6 +221,10 @@ mod tests {
             crop: CenterCrop::whole(40, 32),
             count: 256,
         };
-        assert_eq!(left_out.measure().unwrap(), (vec![1.0], Vec::new()));
+        let nothing = Measured {
+            usual: vec![1.0],
+            ..Measured::default()
+        };
+        assert_eq!(left_out.measure().unwrap(), nothing);
     }
 }

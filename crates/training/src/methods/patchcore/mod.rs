@@ -37,6 +37,11 @@ impl Assembly for Settings {
         Loading::new(Resizing::antialiased(whole, whole), (side, side))
     }
 
+    fn seen(&self, side: u32) -> (u32, u32) {
+        let crop = self.patchcore.center(side);
+        (crop.image.0, crop.crop.0)
+    }
+
     /// One pass over the images.
     fn steps(&self, images: usize) -> u64 {
         images.div_ceil(self.patchcore.batch.max(1)) as u64

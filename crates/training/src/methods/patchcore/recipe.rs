@@ -10,7 +10,7 @@ use flawforge_models::{CenterCrop, Detector};
 use image::RgbImage;
 
 use super::collected::{Chosen, Collected};
-use super::left_out::{LeftOut, left_out};
+use super::left_out::{LeftOut, Measured, left_out};
 use super::room::{self, bank_share};
 use super::settings::{Group, Settings};
 use crate::error::{Result, TrainingError};
@@ -18,7 +18,8 @@ use crate::methods::Frame;
 use crate::methods::additions::{Additions, Extra, Known};
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::unseen;
-use crate::recipe::{Batch, Learned, Losses, Recipe, Unseen};
+use crate::recipe::{Batch, Highest, Learned, Losses, Recipe, Unseen};
+use crate::windowing::{Windowing, over, parts};
 
 const BANK: &str = "bank";
 const USUAL: &str = "usual";
@@ -38,6 +39,7 @@ pub struct PatchCoreRecipe {
     settings: Group,
     seed: u64,
     crop: CenterCrop,
+    windowing: Option<Windowing>,
     device: Device,
     network: Frozen,
     /// The patches at each size.
@@ -45,6 +47,10 @@ pub struct PatchCoreRecipe {
     made: Option<Made>,
     /// Images of the whole training, at most.
     images: usize,
+    /// Windows over an image, at most, among those that came so far.
+    windows: usize,
+    /// Images that came so far.
+    seen: u32,
     /// Images that are compared with the others, at most.
     left_out: usize,
 }
@@ -54,6 +60,8 @@ struct Made {
     banks: Vec<SizeBank>,
     full_scale: f32,
     unseen: Vec<Unseen>,
+    /// The maps of the highest of them, in the session that made them.
+    maps: Highest,
 }
 
 impl PatchCoreRecipe {
@@ -80,11 +88,14 @@ impl PatchCoreRecipe {
                 .map(|_| Collected::new(group.embedding, whole))
                 .collect(),
             crop: group.center(side),
+            windowing: frame.windowing,
+            windows: 1,
             settings: group,
             seed,
             device: device.clone(),
             made: None,
             images: 0,
+            seen: 0,
             left_out: left_out(frame.calibrated),
         })
     }
@@ -122,7 +133,7 @@ impl PatchCoreRecipe {
     fn choose(&self, size: usize, collected: &Collected) -> Result<Chosen> {
         let mut coreset = self.coreset();
         if collected.is_thinned() {
-            let all = self.images * self.settings.places()[size];
+            let all = self.images * self.windows * self.settings.places()[size];
             coreset.ratio = bank_share(collected.len(), all, coreset.ratio);
         }
         let stream = Stream {
@@ -148,28 +159,34 @@ impl Recipe for PatchCoreRecipe {
     }
 
     fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<Losses> {
-        let thinning = self
-            .settings
-            .thinning(self.images, self.settings.places().iter().sum());
         let (embedding, coreset) = (self.embedding(), self.coreset());
         for part in &batch.parts {
             if part.samples.is_empty() {
                 continue;
             }
-            let images: Vec<RgbImage> = part
-                .samples
-                .iter()
-                .map(|sample| self.crop.cropped(&to_bytes(&sample.normal)))
-                .collect();
+            let (mut images, mut groups) = (Vec::new(), Vec::new());
+            for sample in &part.samples {
+                let whole = to_bytes(&sample.normal);
+                let windows = parts(self.windowing.as_ref(), &whole);
+                self.windows = self.windows.max(windows.len());
+                groups.extend(windows.iter().map(|_| self.seen));
+                images.extend(windows.iter().map(|window| self.crop.cropped(window)));
+                self.seen += 1;
+            }
             let images: Vec<&RgbImage> = images.iter().collect();
+            // By the images that came so far: how many windows the others need is not known yet.
+            let windows = self.images.saturating_mul(self.windows);
+            let thinning = self
+                .settings
+                .thinning(windows, self.settings.places().iter().sum());
             let sides = self.settings.sides();
             for (size, (collected, side)) in self.collected.iter_mut().zip(sides).enumerate() {
                 let patches = patches(self.network.network().as_ref(), embedding, &images, side)?;
                 match thinning {
-                    None => collected.add(patches),
+                    None => collected.add(patches, &groups),
                     Some(thinning) => {
                         let mut random = room::stream(self.seed, batch.step, size);
-                        collected.thin(patches, thinning, coreset, &mut random, &self.device)?;
+                        collected.thin(patches, &groups, thinning, coreset, &mut random, &self.device)?;
                     }
                 }
             }
@@ -191,7 +208,7 @@ impl Recipe for PatchCoreRecipe {
             crop: self.crop,
             count: self.left_out,
         };
-        let (usual, unseen) = left_out.measure()?;
+        let Measured { usual, unseen, maps } = left_out.measure()?;
         let full_scale = match (chosen.as_slice(), collected.as_slice()) {
             ([chosen], [collected]) => self.measure_scale(&chosen.bank, &collected.vectors)?,
             _ => full_scale(unseen.iter().map(|one| one.score).fold(0.0, f32::max)),
@@ -205,7 +222,15 @@ impl Recipe for PatchCoreRecipe {
         self.made = Some(Made {
             banks: banks.collect(),
             full_scale,
-            unseen,
+            // Of windows no image is put together.
+            unseen: match self.windowing {
+                None => unseen,
+                Some(_) => Vec::new(),
+            },
+            maps: match self.windowing {
+                None => maps,
+                Some(_) => Highest::default(),
+            },
         });
         Ok(())
     }
@@ -259,6 +284,7 @@ impl Recipe for PatchCoreRecipe {
             banks,
             full_scale: scale.first().copied().unwrap_or(1.0),
             unseen: unseen::restored(state)?,
+            maps: Highest::default(),
         });
         Ok(())
     }
@@ -272,6 +298,10 @@ impl Recipe for PatchCoreRecipe {
         self.made.as_ref().map(|made| made.unseen.as_slice())
     }
 
+    fn unseen_maps(&self) -> Option<&Highest> {
+        self.made.as_ref().map(|made| &made.maps)
+    }
+
     fn add_normals(&mut self, images: &[&TrainImage], first: u32) -> Result<Option<Learned>> {
         let made = self.made.as_ref().ok_or_else(|| missing(BANK))?;
         let known = made.banks.iter().map(|one| Known {
@@ -282,10 +312,14 @@ impl Recipe for PatchCoreRecipe {
         let additions = Additions {
             known: known.collect(),
             patches: &|image| {
-                let image = self.crop.cropped(image);
+                let images: Vec<RgbImage> = parts(self.windowing.as_ref(), image)
+                    .iter()
+                    .map(|part| self.crop.cropped(part))
+                    .collect();
+                let images: Vec<&RgbImage> = images.iter().collect();
                 let network = self.network.network().as_ref();
                 let sizes = self.settings.sides().into_iter().map(|side| {
-                    let patches = patches(network, self.embedding(), &[&image], side)?;
+                    let patches = patches(network, self.embedding(), &images, side)?;
                     Ok(patches.into_iter().flat_map(|one| one.vectors).collect())
                 });
                 sizes.collect()
@@ -319,6 +353,7 @@ impl PatchCoreRecipe {
         larger.collect()
     }
 
+    /// A detector of what is seen at once, in windows where there are any.
     fn detector_with(&self, made: &Made, banks: Vec<SizeBank>) -> Result<Box<dyn Detector>> {
         let detector = PatchCore::with_banks(
             self.network.network().clone(),
@@ -327,7 +362,8 @@ impl PatchCoreRecipe {
             self.crop,
             self.settings.scoring(),
         )?;
-        Ok(Box::new(detector.with_full_scale(made.full_scale)))
+        let detector = Box::new(detector.with_full_scale(made.full_scale));
+        Ok(over(self.windowing.as_ref(), detector))
     }
 }
 

@@ -1,0 +1,287 @@
+//! A detector of images of any size, by one that sees them in windows.
+
+use flawforge_resample::{Resizing, Sizing, Window, Windows};
+use image::RgbImage;
+
+use crate::{AnomalyMap, Detection, Detector, FieldOfView, ImageScores, ModelError};
+
+/// Windows that the inner detector is given at once: enough for a batch, few in memory (proposal).
+const AT_ONCE: usize = 8;
+
+/// A detector that looks at an image in windows, and joins their maps without seams.
+///
+/// Images are brought to a size by a [`Sizing`], which may differ from image to image, and covered by windows of the size that
+/// the inner detector takes. Where windows overlap, each counts by its distance from its own end. Beyond the border the image is
+/// mirrored; what is found there is dropped. The image scores are [those](Detector::image_scores) of the joined map, so that a
+/// threshold must come from whole images too. Beside one image's pixels and map, memory is that of a few windows.
+pub struct Windowed {
+    inner: Box<dyn Detector>,
+    sizing: Sizing,
+    windows: Windows,
+}
+
+impl Windowed {
+    /// A detector of images at the sizes of `sizing`, by one of windows, which overlap by this share of their sides. What the
+    /// inner detector does not [see](Detector::field_of_view) of a window is surroundings.
+    pub fn new(inner: Box<dyn Detector>, sizing: Sizing, overlap: f64) -> Self {
+        let frame = inner.input_size();
+        let margin = inner.field_of_view().map_or([0; 4], |view| {
+            let pixels = |share: f64, side: u32| (share * f64::from(side)).round() as u32;
+            [
+                pixels(view.left, frame.0),
+                pixels(view.top, frame.1),
+                pixels(1.0 - view.right, frame.0),
+                pixels(1.0 - view.bottom, frame.1),
+            ]
+        });
+        Self {
+            inner,
+            sizing,
+            windows: Windows {
+                margin,
+                ..Windows::new(frame, overlap)
+            },
+        }
+    }
+
+    fn detect_one(&self, image: &RgbImage) -> Result<Detection, ModelError> {
+        let size = image.dimensions();
+        let mut joining = Joining::new(&self.windows, size);
+        for places in self.windows.over(size).chunks(AT_ONCE) {
+            let cuts: Vec<RgbImage> = places
+                .iter()
+                .map(|&place| self.windows.cut(image, place))
+                .collect();
+            let detections = self.inner.detect(&cuts.iter().collect::<Vec<_>>())?;
+            for (&place, detection) in places.iter().zip(&detections) {
+                joining.add(place, &detection.map);
+            }
+        }
+        let map = joining.finish();
+        let ImageScores { score, verdict_score } = self.inner.image_scores(&map);
+        Ok(Detection {
+            map,
+            score,
+            verdict_score,
+            reconstruction: None,
+        })
+    }
+}
+
+/// One map of an image of `size` from the maps of the windows that [cover](Windows::over) it. Maps of windows may have any size;
+/// they are brought to that of the window.
+pub fn joined<'a>(
+    windows: &Windows,
+    size: (u32, u32),
+    maps: impl IntoIterator<Item = (Window, &'a AnomalyMap)>,
+) -> AnomalyMap {
+    let mut joining = Joining::new(windows, size);
+    for (place, map) in maps {
+        joining.add(place, map);
+    }
+    joining.finish()
+}
+
+/// A map on its way: the sums of what the windows say, each pixel by the window's weight there.
+struct Joining<'a> {
+    windows: &'a Windows,
+    size: (u32, u32),
+    across: Vec<f32>,
+    down: Vec<f32>,
+    sums: Vec<f32>,
+}
+
+impl<'a> Joining<'a> {
+    fn new(windows: &'a Windows, size: (u32, u32)) -> Self {
+        let covered = windows.covered();
+        Self {
+            windows,
+            size,
+            across: Windows::weights(covered.0, windows.overlap),
+            down: Windows::weights(covered.1, windows.overlap),
+            sums: vec![0.0; size.0 as usize * size.1 as usize],
+        }
+    }
+
+    /// For each pixel of a line of the image that a window covers: its place there, and the place in the window.
+    fn inside(start: i64, margin: u32, covered: usize, length: u32) -> impl Iterator<Item = (usize, usize)> {
+        let first = start + i64::from(margin);
+        (0..covered).filter_map(move |place| {
+            let at = first + place as i64;
+            (0..i64::from(length))
+                .contains(&at)
+                .then_some((at as usize, place))
+        })
+    }
+
+    fn add(&mut self, window: Window, map: &AnomalyMap) {
+        let (width, height) = self.windows.frame;
+        let map = map.resized(width, height);
+        let [left, top, ..] = self.windows.margin;
+        for (y, row) in Self::inside(window.y, top, self.down.len(), self.size.1) {
+            let scores = &map.scores[(row + top as usize) * width as usize + left as usize..];
+            let sums = &mut self.sums[y * self.size.0 as usize..][..self.size.0 as usize];
+            for (x, column) in Self::inside(window.x, left, self.across.len(), self.size.0) {
+                sums[x] += self.down[row] * self.across[column] * scores[column];
+            }
+        }
+    }
+
+    fn finish(mut self) -> AnomalyMap {
+        // The windows stand in rows and columns, so that the weights of a pixel are a product of those of its row and column.
+        let (width, height) = self.size;
+        let places = self.windows.over(self.size);
+        let [left, top, ..] = self.windows.margin;
+        let weights = |starts: &mut Vec<i64>, margin: u32, weights: &[f32], length: u32| {
+            starts.sort_unstable();
+            starts.dedup();
+            let mut sums = vec![0f32; length as usize];
+            for &start in starts.iter() {
+                for (at, place) in Self::inside(start, margin, weights.len(), length) {
+                    sums[at] += weights[place];
+                }
+            }
+            sums
+        };
+        let mut columns: Vec<i64> = places.iter().map(|window| window.x).collect();
+        let mut rows: Vec<i64> = places.iter().map(|window| window.y).collect();
+        let across = weights(&mut columns, left, &self.across, width);
+        let down = weights(&mut rows, top, &self.down, height);
+        for (sums, down) in self.sums.chunks_exact_mut(width.max(1) as usize).zip(&down) {
+            for (sum, across) in sums.iter_mut().zip(&across) {
+                *sum /= across * down;
+            }
+        }
+        AnomalyMap {
+            width,
+            height,
+            scores: self.sums,
+        }
+    }
+}
+
+impl Detector for Windowed {
+    /// That of a window.
+    fn resizing(&self) -> Resizing {
+        self.inner.resizing()
+    }
+
+    fn full_scale(&self) -> f32 {
+        self.inner.full_scale()
+    }
+
+    /// All of it: windows cover the image with what their detector sees of them.
+    fn field_of_view(&self) -> Option<FieldOfView> {
+        None
+    }
+
+    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+        self.inner.image_scores(map)
+    }
+
+    fn prepare(&self, image: &RgbImage) -> RgbImage {
+        let resampling = self.inner.resizing().resampling;
+        resampling.apply(image, self.sizing.of(image.dimensions()))
+    }
+
+    /// Images of any size.
+    fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
+        images.iter().map(|image| self.detect_one(image)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A detector whose map is the red channel.
+    struct Red {
+        side: u32,
+        view: Option<FieldOfView>,
+    }
+
+    impl Detector for Red {
+        fn resizing(&self) -> Resizing {
+            Resizing::antialiased(self.side, self.side)
+        }
+
+        fn field_of_view(&self) -> Option<FieldOfView> {
+            self.view
+        }
+
+        fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
+            crate::detector::check_sizes(images, self.input_size())?;
+            let red = |image: &&RgbImage| AnomalyMap {
+                width: image.width(),
+                height: image.height(),
+                scores: image.pixels().map(|pixel| f32::from(pixel[0])).collect(),
+            };
+            Ok(images
+                .iter()
+                .map(red)
+                .map(|map| Detection {
+                    score: -1.0,
+                    verdict_score: -1.0,
+                    map,
+                    reconstruction: None,
+                })
+                .collect())
+        }
+    }
+
+    fn windowed(view: Option<FieldOfView>, sizing: Sizing) -> Windowed {
+        Windowed::new(Box::new(Red { side: 32, view }), sizing, 0.25)
+    }
+
+    fn image(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| image::Rgb([(x * 2 + y * 3) as u8, 0, 0]))
+    }
+
+    #[test]
+    fn a_joined_map_says_what_each_window_says() {
+        let all = FieldOfView {
+            left: 0.0,
+            top: 0.0,
+            right: 1.0,
+            bottom: 1.0,
+        };
+        let part = FieldOfView {
+            left: 0.125,
+            top: 0.25,
+            right: 0.875,
+            bottom: 0.75,
+        };
+        for view in [None, Some(all), Some(part)] {
+            let detector = windowed(view, Sizing::Scaled(1.0));
+            for (width, height) in [(75, 41), (32, 32), (33, 20), (5, 50), (1, 1)] {
+                let image = image(width, height);
+                let found = detector.detect(&[&image]).unwrap().remove(0);
+                assert_eq!((found.map.width, found.map.height), (width, height));
+                for (pixel, score) in image.pixels().zip(&found.map.scores) {
+                    assert!(
+                        (f32::from(pixel[0]) - score).abs() < 1e-3,
+                        "{width}x{height} {pixel:?} {score}"
+                    );
+                }
+                let largest = image.pixels().map(|pixel| pixel[0]).max().unwrap();
+                assert!((found.verdict_score - f32::from(largest)).abs() < 1e-3);
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_that_fits_one_window_gets_its_map() {
+        let image = image(32, 32);
+        let found = windowed(None, Sizing::Scaled(1.0)).detect(&[&image]).unwrap();
+        let alone = Red { side: 32, view: None }.detect(&[&image]).unwrap();
+        assert_eq!(found[0].map, alone[0].map);
+    }
+
+    #[test]
+    fn images_keep_their_aspect_and_maps_their_size() {
+        let detector = windowed(None, Sizing::Scaled(0.5));
+        assert_eq!(detector.prepare(&image(90, 40)).dimensions(), (45, 20));
+        let found = detector.inspect(&[&image(90, 40)]).unwrap();
+        assert_eq!((found[0].map.width, found[0].map.height), (90, 40));
+    }
+}

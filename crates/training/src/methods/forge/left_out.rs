@@ -1,0 +1,198 @@
+//! Normal images as the detector would have seen them had they not been trained on: what is usual, and their scores.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use flawforge_metrics::high_pixel;
+use flawforge_models::forge::{FeatureMap, Fusion, Head, Normal, SizedBank, compared};
+use flawforge_models::{AnomalyMap, joined};
+use image::RgbImage;
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::recipe::{Highest, Unseen};
+use crate::windowing::{Windowing, parts};
+
+/// Windows, at most, whose maps tell what is usual (proposal).
+const TELLING: usize = 256;
+
+/// What the network sees of an image at each size: its maps, of all sizes but the first those that are compared alone.
+pub(super) type Sizes = Vec<Vec<FeatureMap>>;
+
+/// A normal image that is compared with all others in the end.
+pub(super) enum Kept {
+    /// What the network saw of it.
+    Seen(Sizes),
+    /// Its pixels: what the network sees of many windows would be too much to keep, and is computed again.
+    Shown(RgbImage),
+}
+
+impl Kept {
+    /// What the network sees of a part of it, the same for the same number.
+    pub(super) fn part(
+        &self,
+        number: usize,
+        windowing: Option<&Windowing>,
+        see: &See<'_>,
+    ) -> Result<Cow<'_, Sizes>> {
+        Ok(match self {
+            Self::Seen(sizes) => Cow::Borrowed(sizes),
+            Self::Shown(image) => {
+                let parts = parts(windowing, image);
+                // Not the same window of every image.
+                Cow::Owned(see(&parts[number * 7 % parts.len()])?)
+            }
+        })
+    }
+}
+
+/// What the network sees of an image at each size.
+pub(super) type See<'a> = dyn Fn(&RgbImage) -> Result<Sizes> + Sync + 'a;
+
+/// Distances at each size, and the head's probabilities, of what is seen at once; not smoothed.
+struct Grids {
+    distances: Vec<AnomalyMap>,
+    probabilities: Option<AnomalyMap>,
+}
+
+/// The same, smoothed at the size of maps.
+struct Smooth {
+    distances: Vec<AnomalyMap>,
+    probabilities: Option<AnomalyMap>,
+}
+
+/// The detector's parts, and how images are seen.
+pub(super) struct LeftOut<'a> {
+    pub(super) banks: &'a [SizedBank],
+    pub(super) head: Option<&'a Head>,
+    pub(super) windowing: Option<&'a Windowing>,
+    pub(super) see: &'a See<'a>,
+}
+
+/// What the images tell.
+pub(super) struct Told {
+    /// The scores of the images.
+    pub(super) unseen: Vec<Unseen>,
+    /// The maps of those that score highest.
+    pub(super) maps: Highest,
+    /// The largest score of a pixel.
+    pub(super) largest: f32,
+}
+
+impl LeftOut<'_> {
+    /// Compares each image with the vectors of the others, and completes the fusion by what is usual.
+    pub(super) fn measure(&self, normal: &[(usize, Kept)], fusion: &mut Fusion) -> Result<Told> {
+        let grids: Vec<Vec<Grids>> = normal
+            .par_iter()
+            .map(|(number, kept)| self.grids(*number as u32, kept))
+            .collect::<Result<_>>()?;
+        let all: Vec<&Grids> = grids.iter().flatten().collect();
+        let count = all.len().min(TELLING);
+        let smoothing = &*fusion;
+        let telling: Vec<Smooth> = (0..count)
+            .into_par_iter()
+            .map(|place| smooth(smoothing, all[place * all.len() / count]))
+            .collect();
+        for place in 0..fusion.usual.len() {
+            let mean = Normal::of(telling.iter().map(|one| &one.distances[place])).mean;
+            fusion.usual[place] = if mean > 0.0 { mean } else { 1.0 };
+        }
+        let summed = &*fusion;
+        let sums: Vec<AnomalyMap> = telling.par_iter().map(|one| summed.sum(&one.distances)).collect();
+        fusion.distances = Normal::of(&sums);
+        fusion.head = Normal::of(telling.iter().filter_map(|one| one.probabilities.as_ref()));
+        let fused = &*fusion;
+        let map = |grids: &Grids| {
+            let one = smooth(fused, grids);
+            fused.fused(&fused.sum(&one.distances), one.probabilities.as_ref())
+        };
+        let maps: Vec<Option<AnomalyMap>> = match self.windowing {
+            // Every image is one of those that tell.
+            None if all.len() == count => telling
+                .par_iter()
+                .zip(&sums)
+                .map(|(one, sum)| Some(fused.fused(sum, one.probabilities.as_ref())))
+                .collect(),
+            _ => Vec::new(),
+        };
+        let mut whole = maps.into_iter();
+        let mut scored = Vec::with_capacity(normal.len());
+        for ((number, kept), grids) in normal.iter().zip(&grids) {
+            if !grids.is_empty() {
+                scored.push((*number, kept, grids, whole.next().flatten()));
+            }
+        }
+        let highest = Mutex::new(Highest::default());
+        let scores: Vec<(Unseen, f32)> = scored
+            .into_par_iter()
+            .map(|(place, kept, grids, whole)| {
+                let map = match (whole, kept, self.windowing) {
+                    (Some(map), _, _) => map,
+                    (None, Kept::Shown(image), Some(windowing)) => {
+                        let maps: Vec<AnomalyMap> = grids.iter().map(map).collect();
+                        let places = windowing.windows.over(image.dimensions());
+                        joined(
+                            &windowing.windows,
+                            image.dimensions(),
+                            places.into_iter().zip(&maps),
+                        )
+                    }
+                    (None, ..) => map(&grids[0]),
+                };
+                let one = Unseen {
+                    place,
+                    score: fused.score(&map),
+                    pixel: high_pixel(&map.scores),
+                };
+                // What is kept does not depend on who comes first.
+                highest
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .offer(one.place, one.score, &map);
+                (one, map.scores.iter().copied().fold(0.0, f32::max))
+            })
+            .collect();
+        Ok(Told {
+            largest: scores.iter().map(|(_, largest)| *largest).fold(0.0, f32::max),
+            unseen: scores.into_iter().map(|(one, _)| one).collect(),
+            maps: highest.into_inner().unwrap_or_else(PoisonError::into_inner),
+        })
+    }
+
+    /// Of each part of an image that is seen at once; none where the banks hold no others.
+    fn grids(&self, number: u32, kept: &Kept) -> Result<Vec<Grids>> {
+        let of = |sizes: &Sizes| -> Result<Option<Grids>> {
+            let mut distances = Vec::with_capacity(self.banks.len());
+            for (place, (bank, maps)) in self.banks.iter().zip(sizes).enumerate() {
+                let maps = if place == 0 { compared(maps) } else { maps };
+                match bank.distances_without(number, maps)? {
+                    Some(map) => distances.push(map),
+                    None => return Ok(None),
+                }
+            }
+            let probabilities = match (self.head, sizes.first()) {
+                (Some(head), Some(maps)) => Some(head.probabilities(maps)?),
+                _ => None,
+            };
+            Ok(Some(Grids {
+                distances,
+                probabilities,
+            }))
+        };
+        let grids: Vec<Option<Grids>> = match kept {
+            Kept::Seen(sizes) => vec![of(sizes)?],
+            Kept::Shown(image) => parts(self.windowing, image)
+                .par_iter()
+                .map(|part| of(&(self.see)(part)?))
+                .collect::<Result<_>>()?,
+        };
+        Ok(grids.into_iter().flatten().collect())
+    }
+}
+
+fn smooth(fusion: &Fusion, grids: &Grids) -> Smooth {
+    Smooth {
+        distances: grids.distances.iter().map(|map| fusion.smooth(map)).collect(),
+        probabilities: grids.probabilities.as_ref().map(|map| fusion.smooth(map)),
+    }
+}

@@ -1,0 +1,194 @@
+//! How an image is seen: squeezed to a square, at its aspect ratio, or in windows at a stated scale.
+
+use std::fmt;
+
+use flawforge_resample::{Sizing, frame};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::settings::ranges::between;
+
+/// How an image is seen. Of the views other than [`Stretch`](Self::Stretch) all constants are proposals.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum View {
+    /// The square of the papers: every image as a whole, its aspect ratio ignored.
+    #[default]
+    Stretch,
+    /// Every image as a whole where it has about this aspect ratio, which is kept; another one in windows of that shape.
+    Fit {
+        /// Width and height that the aspect ratio is taken from, in any unit: those of most normal images.
+        aspect: (u32, u32),
+        /// The least share of a window's side that it has in common with the next one.
+        #[serde(default = "overlap")]
+        overlap: f64,
+    },
+    /// Windows of the method's own size, on images at a scale.
+    Tiles {
+        /// Pixels of an image for one of its file.
+        #[serde(default = "native")]
+        scale: f64,
+        /// The least share of a window's side that it has in common with the next one.
+        #[serde(default = "overlap")]
+        overlap: f64,
+    },
+}
+
+/// A quarter: a flaw of that size is seen by some window as a whole.
+fn overlap() -> f64 {
+    0.25
+}
+
+fn native() -> f64 {
+    1.0
+}
+
+impl View {
+    /// Images at the aspect ratio of most of those with these file sizes; `None` without any.
+    pub fn fitting(sizes: &[(u32, u32)]) -> Option<Self> {
+        let mut sizes = sizes.to_vec();
+        let share = |&(width, height): &(u32, u32)| f64::from(width) / f64::from(height.max(1));
+        sizes.sort_by(|a, b| share(a).total_cmp(&share(b)));
+        Some(Self::Fit {
+            aspect: *sizes.get(sizes.len() / 2)?,
+            overlap: overlap(),
+        })
+    }
+
+    /// Windows at this scale.
+    pub fn tiles(scale: f64) -> Self {
+        Self::Tiles {
+            scale,
+            overlap: overlap(),
+        }
+    }
+
+    /// Whether it is the papers' square.
+    pub fn is_stretch(&self) -> bool {
+        *self == Self::Stretch
+    }
+
+    /// Checks the ranges.
+    pub(crate) fn check(&self) -> Result<()> {
+        let overlaps = match *self {
+            Self::Stretch => return Ok(()),
+            Self::Fit { aspect, overlap } => {
+                between("view.aspect", aspect.0.into(), 1.0, 1e6)?;
+                between("view.aspect", aspect.1.into(), 1.0, 1e6)?;
+                let (width, height) = (f64::from(aspect.0), f64::from(aspect.1));
+                between(
+                    "view.aspect (as a ratio)",
+                    (width / height).max(height / width),
+                    1.0,
+                    64.0,
+                )?;
+                overlap
+            }
+            Self::Tiles { scale, overlap } => {
+                between("view.scale", scale, 1e-3, 8.0)?;
+                overlap
+            }
+        };
+        between("view.overlap", overlaps, 0.0, 0.75)
+    }
+
+    /// Width and height of what a method sees at once, which takes squares of `side` pixels, or `rectangles` of that area too.
+    pub(crate) fn frame(&self, side: u32, rectangles: bool) -> (u32, u32) {
+        match *self {
+            Self::Fit { aspect, .. } if rectangles => frame(side, aspect),
+            _ => (side, side),
+        }
+    }
+
+    /// The size that images are held at for a method whose squares have `side` pixels.
+    pub(crate) fn sizing(&self, side: u32) -> Sizing {
+        match *self {
+            Self::Stretch => Sizing::Exactly((side, side)),
+            Self::Fit { aspect, .. } => Sizing::Within(frame(side, aspect)),
+            Self::Tiles { scale, .. } => Sizing::Scaled(scale),
+        }
+    }
+
+    /// The least overlap of windows; `None` where there are none.
+    pub(crate) fn overlap(&self) -> Option<f64> {
+        match *self {
+            Self::Stretch => None,
+            Self::Fit { overlap, .. } | Self::Tiles { overlap, .. } => Some(overlap),
+        }
+    }
+}
+
+impl fmt::Display for View {
+    /// `stretch`, `fit 1000:200`, `tiles`, `tiles at 0.5`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Stretch => f.write_str("stretch"),
+            Self::Fit { aspect, .. } => write!(f, "fit {}:{}", aspect.0, aspect.1),
+            Self::Tiles { scale, .. } if scale == 1.0 => f.write_str("tiles"),
+            Self::Tiles { scale, .. } => write!(f, "tiles at {scale}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_aspect_is_that_of_the_image_in_the_middle() {
+        let sizes = [(100, 400), (300, 200), (310, 200), (305, 200), (900, 100)];
+        let view = View::fitting(&sizes).unwrap();
+        assert_eq!(view.to_string(), "fit 305:200");
+        assert_eq!(view.frame(256, true), (320, 224));
+        assert_eq!(view.frame(256, false), (256, 256));
+        assert!(View::fitting(&[]).is_none());
+    }
+
+    #[test]
+    fn a_view_is_its_text() {
+        for (view, text) in [
+            (View::Stretch, "kind = \"stretch\"\n"),
+            (
+                View::tiles(0.5),
+                "kind = \"tiles\"\nscale = 0.5\noverlap = 0.25\n",
+            ),
+            (
+                View::fitting(&[(1000, 200)]).unwrap(),
+                "kind = \"fit\"\naspect = [1000, 200]\noverlap = 0.25\n",
+            ),
+        ] {
+            assert_eq!(toml::to_string(&view).unwrap(), text);
+            assert_eq!(toml::from_str::<View>(text).unwrap(), view);
+        }
+        assert_eq!(
+            toml::from_str::<View>("kind = \"tiles\"").unwrap(),
+            View::tiles(1.0)
+        );
+        assert!(toml::from_str::<View>("kind = \"tiles\"\nsize = 3").is_err());
+    }
+
+    #[test]
+    fn ranges_are_checked() {
+        assert!(View::tiles(1.0).check().is_ok() && View::Stretch.check().is_ok());
+        for wrong in [
+            View::tiles(0.0),
+            View::tiles(f64::NAN),
+            View::Tiles {
+                scale: 1.0,
+                overlap: 0.9,
+            },
+            View::Fit {
+                aspect: (1, 0),
+                overlap: 0.25,
+            },
+            View::Fit {
+                aspect: (1000, 1),
+                overlap: 0.25,
+            },
+        ] {
+            let message = wrong.check().unwrap_err().to_string();
+            assert!(message.contains("view."), "{message}");
+        }
+    }
+}

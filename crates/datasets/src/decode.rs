@@ -37,6 +37,26 @@ pub fn load_picture(path: &Path, limits: &Limits, scale: &PixelScale) -> Result<
     picture(path, decode(path, limits)?, scale)
 }
 
+/// [`load_picture`] of a file whose bytes are there already; its name is for errors and notes.
+///
+/// # Errors
+/// As [`load_picture`].
+pub fn read_picture(
+    name: &Path,
+    bytes: &[u8],
+    limits: &Limits,
+    scale: &PixelScale,
+) -> Result<Picture, DatasetError> {
+    if bytes.len() as u64 > limits.max_file_bytes {
+        return Err(DatasetError::FileTooLarge {
+            path: name.to_path_buf(),
+            bytes: bytes.len() as u64,
+            max_file_bytes: limits.max_file_bytes,
+        });
+    }
+    picture(name, decode_bytes(name, bytes, limits)?, scale)
+}
+
 /// [`load_picture`] at the default scale, which keeps the upper byte of 16-bit values as OpenCV does, and without notes.
 /// Images for a run are read by the run's own scale.
 ///
@@ -130,7 +150,7 @@ fn undecodable(path: &Path, reason: &dyn std::fmt::Display) -> DatasetError {
 /// What a decoder may not exceed. The widest pixel is four 32-bit channels; decoders that need room beside it are refused only
 /// beyond twice that of 16 bits.
 pub(crate) fn most_bytes(limits: &Limits) -> u64 {
-    let max_pixels = u64::from(limits.max_side) * u64::from(limits.max_side);
+    let max_pixels = (u64::from(limits.max_side) * u64::from(limits.max_side)).min(limits.max_pixels);
     max_pixels.saturating_mul(16).saturating_add(1 << 24)
 }
 
@@ -158,6 +178,14 @@ pub(crate) fn decode_bytes(path: &Path, bytes: &[u8], limits: &Limits) -> Result
                 width,
                 height,
                 max_side: limits.max_side,
+            });
+        }
+        if u64::from(width) * u64::from(height) > limits.max_pixels {
+            return Err(DatasetError::TooManyPixels {
+                path: path.to_path_buf(),
+                width,
+                height,
+                max_pixels: limits.max_pixels,
             });
         }
         if width == 0 || height == 0 {

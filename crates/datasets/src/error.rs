@@ -140,6 +140,18 @@ pub enum DatasetError {
         /// The limit in pixels.
         max_side: u32,
     },
+    /// Width times height is over [`crate::Limits::max_pixels`].
+    #[error("{}: too large: {width}x{height} pixels, the limit is {max_pixels} in all", path.display())]
+    TooManyPixels {
+        /// The file.
+        path: PathBuf,
+        /// Width in pixels, from the header.
+        width: u32,
+        /// Height in pixels, from the header.
+        height: u32,
+        /// The limit in pixels.
+        max_pixels: u64,
+    },
     /// The file is longer than [`crate::Limits::max_file_bytes`].
     #[error("{}: too large: {bytes} bytes, the limit is {max_file_bytes}", path.display())]
     FileTooLarge {

@@ -72,7 +72,7 @@ mod walk;
 
 pub use appearance::Appearance;
 pub use category::Category;
-pub use decode::{Picture, load_gray, load_picture, load_rgb, picture_size};
+pub use decode::{Picture, load_gray, load_picture, load_rgb, picture_size, read_picture};
 pub use discover::{CategoryFiles, Purpose, TestFile, categories, is_category, read_folders};
 pub use error::DatasetError;
 pub use flawforge_resample::{Resampling, Resizing, Sizing, resize};

@@ -1,13 +1,16 @@
 //! How large an image file may be, and how much is held of many: promises that are kept before any pixel is allocated.
 
-/// Limits on one image file, and on what is held of many. The first two are checked before pixels are allocated: the bytes when
-/// the file is opened, the sides when its header has been read.
+/// Limits on one image file, and on what is held of many. The first three are checked before pixels are allocated: the bytes when
+/// the file is opened, sides and pixels when its header has been read.
 ///
-/// Memory in use while loading is at most about `threads · (max_side² · 16 + max_file_bytes)` above what is returned.
+/// Memory in use while loading is at most about `threads · (pixels · 16 + max_file_bytes)` above what is returned, `pixels` being
+/// the lesser of `max_side²` and `max_pixels`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest width and height in pixels. Default 8192 (proposal).
     pub max_side: u32,
+    /// Most pixels, width times height. Default: as many as `max_side` allows.
+    pub max_pixels: u64,
     /// Largest file in bytes. Default 256 MiB (proposal).
     pub max_file_bytes: u64,
     /// Pixels of training images that are held in memory, at most, in bytes: 3 a pixel at the size that a method asks for. The
@@ -20,6 +23,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_side: 8192,
+            max_pixels: u64::MAX,
             max_file_bytes: 256 << 20,
             max_held_bytes: 256 << 20,
         }

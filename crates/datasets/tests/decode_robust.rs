@@ -286,6 +286,15 @@ fn limits_hold_before_pixels_are_allocated() {
         ..Limits::default()
     };
     assert!(load_gray(&small, &limits).is_ok(), "the limit itself is allowed");
+    let limits = Limits {
+        max_pixels: 59,
+        ..Limits::default()
+    };
+    let error = load_gray(&small, &limits).expect_err("too many").to_string();
+    assert!(
+        error.ends_with("small.png: too large: 20x3 pixels, the limit is 59 in all"),
+        "{error}"
+    );
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

@@ -14,6 +14,7 @@
 //! | [`source`] | which images, textures and selection does a command take? | [`source::Images`] |
 //! | [`weights`] | where do pretrained networks come from? | [`weights::Published`] |
 //! | [`pictures`] | what does that look like? | [`pictures::HeatMapSheet`] |
+//! | [`server`] | who asks over a network? | [`server::serve`] |
 //!
 //! From a folder of normal images to verdicts, with any method:
 //!
@@ -70,4 +71,5 @@ pub use flawforge_models as models;
 pub use flawforge_onnx as onnx;
 pub use flawforge_ops as ops;
 pub use flawforge_pictures as pictures;
+pub use flawforge_server as server;
 pub use flawforge_training as training;

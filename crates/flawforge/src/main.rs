@@ -1,4 +1,4 @@
-//! The `flawforge` command: check, download, select, simulate, train, evaluate, report, predict, export, export-run, import.
+//! The `flawforge` command: check, download, select, simulate, train, evaluate, report, predict, serve, export, export-run, import.
 //!
 //! Usage errors end with exit code 2, other errors with 1 and one line on standard error. `train` and `predict` end in order at the
 //! first signal, and at once at the second: 130 after INT, 143 after TERM, 129 after HUP.
@@ -42,6 +42,8 @@ enum Command {
     Import(command::import::ImportArgs),
     /// Score images: write anomaly maps, scores and verdicts
     Predict(command::predict::PredictArgs),
+    /// Answer over HTTP: scores and verdicts of images, a page to drop them on, metrics
+    Serve(command::serve::ServeArgs),
 }
 
 /// The arguments. Every option with a value takes one that begins with a minus, so that a number out of range is told as that.
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         Command::ExportRun(args) => command::export_run::run(&args).map(done),
         Command::Import(args) => command::import::run(&args).map(done),
         Command::Predict(args) => command::predict::run(&args),
+        Command::Serve(args) => command::serve::run(args).map(done),
     };
     match outcome {
         Ok(code) => code,

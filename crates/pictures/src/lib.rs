@@ -27,9 +27,11 @@
 //! assert!(picture.width() > 4 * 64 && picture.height() > 48);
 //! ```
 
+pub mod axis;
 mod contact_sheet;
 mod heat_map;
 mod heat_map_sheet;
+mod map_pictures;
 mod outline;
 mod png;
 mod text;
@@ -39,6 +41,7 @@ mod training_grid;
 pub use contact_sheet::{Cell, ContactSheet};
 pub use heat_map::{HeatMap, Scale, heat_color};
 pub use heat_map_sheet::HeatMapSheet;
+pub use map_pictures::MapPictures;
 pub use outline::{contour, mask_image, outline, unit_image};
 pub use png::{encode_png, write_png};
 pub use text::{draw_text, text_size, wrap};

@@ -54,6 +54,7 @@ mod evaluate;
 pub mod experiment;
 pub mod fit;
 mod graph;
+mod judge;
 pub mod methods;
 mod product;
 mod profile;
@@ -80,6 +81,7 @@ pub use fit::{
     ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_from, train_with,
 };
 pub use graph::{GraphPrecision, GraphVerdicts};
+pub use judge::{Judge, Judgement, Marked, REGIONS_SAID};
 pub use methods::{Continuation, Method};
 pub use product::Product;
 pub use profile::Profile;

@@ -13,6 +13,7 @@
 pub mod alternate;
 pub mod augment;
 pub mod efficientnet;
+pub mod http;
 pub mod patchcore;
 pub mod process;
 pub mod rows;
@@ -54,6 +55,8 @@ enum What {
     Efficientnet(efficientnet::EfficientNetArgs),
     /// PatchCore's coreset and search, beside torch and FAISS
     Patchcore(patchcore::PatchCoreArgs),
+    /// Requests a second of `flawforge serve`, beside FastAPI and onnxruntime
+    Serve(http::HttpArgs),
     /// Training steps and inference of the networks, beside PyTorch and onnxruntime
     Torch(torch::TorchArgs),
 }
@@ -67,6 +70,7 @@ pub fn run(args: CompareArgs) -> Result<()> {
         What::Augment(args) => augment::run(&args),
         What::Efficientnet(args) => efficientnet::run(&args),
         What::Patchcore(args) => patchcore::run(&args),
+        What::Serve(args) => http::run(&args),
         What::Torch(args) => torch::run(&args),
     }
 }

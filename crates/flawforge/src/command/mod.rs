@@ -13,6 +13,7 @@ pub(crate) mod output;
 pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod select;
+pub(crate) mod serve;
 pub(crate) mod signals;
 pub(crate) mod simulate;
 pub(crate) mod source;

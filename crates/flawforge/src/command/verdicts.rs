@@ -36,6 +36,11 @@ impl VerdictArgs {
         self.threshold
     }
 
+    /// Whether a threshold was given, which makes sense for one run only.
+    pub(crate) fn has_threshold(&self) -> bool {
+        self.threshold.is_some()
+    }
+
     /// The rule: the run's own, changed by the options given.
     pub(crate) fn rule(&self, run: &Run) -> Rule {
         let own = run.rule();

@@ -166,6 +166,6 @@ mod tests {
         let normal = Normal::of([&map([1.0, 3.0, 1.0, 3.0]), &map([1.0, 3.0, 3.0, 1.0])]);
         assert_eq!((normal.mean, normal.spread), (2.0, 1.0));
         assert_eq!(Normal::of([&map([4.0; 4])]).spread, 1.0);
-        assert_eq!(Normal::of([&map([0.0; 4]); 0]), Normal::default());
+        assert_eq!(Normal::of(Vec::<AnomalyMap>::new()), Normal::default());
     }
 }

@@ -48,7 +48,10 @@ impl Forge {
         let images = match size == self.size {
             true => images,
             false => {
-                let from = (graph.i64(i64::from(self.size.1)), graph.i64(i64::from(self.size.0)));
+                let from = (
+                    graph.i64(i64::from(self.size.1)),
+                    graph.i64(i64::from(self.size.0)),
+                );
                 brought(graph, images, from, Resizing::antialiased(width, height))
             }
         };

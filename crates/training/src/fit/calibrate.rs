@@ -155,7 +155,7 @@ pub(super) fn anomaly_scores(
     let simulation = Simulation {
         p_clean: 0.0,
         // A turned window does not fit the rest of its image.
-        rotation: simulation.rotation.clone().filter(|_| windowing.is_none()),
+        rotation: simulation.rotation.filter(|_| windowing.is_none()),
         ..simulation.clone()
     };
     let mut scores = Vec::new();

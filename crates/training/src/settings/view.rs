@@ -125,7 +125,7 @@ impl fmt::Display for View {
         match *self {
             Self::Stretch => f.write_str("stretch"),
             Self::Fit { aspect, .. } => write!(f, "fit {}:{}", aspect.0, aspect.1),
-            Self::Tiles { scale, .. } if scale == 1.0 => f.write_str("tiles"),
+            Self::Tiles { scale: 1.0, .. } => f.write_str("tiles"),
             Self::Tiles { scale, .. } => write!(f, "tiles at {scale}"),
         }
     }

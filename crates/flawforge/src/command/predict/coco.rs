@@ -8,11 +8,12 @@ use anyhow::{Context, Result};
 use flawforge::datasets::counted;
 use flawforge::files;
 use flawforge::metrics::RunLengths;
+use flawforge::training::REGIONS_SAID;
 use serde_json::json;
 
 use super::super::source::make_folder;
 use super::ledger::{LINES, each};
-use super::row::{Found, REGIONS_WRITTEN, hash};
+use super::row::{Found, hash};
 
 /// Writes a COCO file of the rows in a folder of results that belong to these settings; of an image that changed, the last row
 /// counts. Boxes, areas and run lengths are in pixels of the image; each annotation has its highest score.
@@ -86,7 +87,7 @@ pub(super) fn write(path: &Path, out: &Path, settings: &str) -> Result<()> {
     );
     if beyond > 0 {
         log::warn!(
-            "{}: lacks {}: of each image the {REGIONS_WRITTEN} with the highest scores are there (--min-area passes over small ones)",
+            "{}: lacks {}: of each image the {REGIONS_SAID} with the highest scores are there (--min-area passes over small ones)",
             path.display(),
             counted(beyond, "region")
         );

@@ -9,13 +9,14 @@ use std::time::Duration;
 use anyhow::Result;
 use flawforge::datasets::{Note, path_text};
 use flawforge::models::{Detection, Detector};
+use flawforge::training::Marked;
 use image::RgbImage;
 use rayon::prelude::*;
 
 use super::super::output::still_open;
 use super::super::signals::Signals;
 use super::feeder::Slot;
-use super::judge::{Judge, Marked};
+use super::judge::Judge;
 use super::ledger::{Known, Ledger};
 use super::pictures::{Painted, Painters, Pictures, last_of};
 use super::progress::Progress;

@@ -207,7 +207,7 @@ fn start(
             &Style {
                 out: out.clone(),
                 full: detector.full_scale(),
-                pixel_threshold: judge.pixel_threshold,
+                pixel_threshold: judge.pixel_threshold(),
             },
         )?),
     };
@@ -255,7 +255,7 @@ fn start(
 
 /// Whether the scores lie elsewhere than those of the run's own normal images.
 fn drift(run: &Run, line: &Line) -> Result<Option<Drift>> {
-    let (Some(calibrated), Some(threshold)) = (run.calibrated(), line.judge.threshold) else {
+    let (Some(calibrated), Some(threshold)) = (run.calibrated(), line.judge.threshold()) else {
         return Ok(None);
     };
     Ok(calibrated.drift(threshold, &line.summary.scores)?)

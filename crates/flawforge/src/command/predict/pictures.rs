@@ -9,17 +9,12 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use flawforge::files;
 use flawforge::models::AnomalyMap;
-use flawforge::pictures::{HeatMap, Scale, ThresholdScale, contour, encode_png};
-use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
+use flawforge::pictures::{MapPictures, encode_png};
+use flawforge::training::Marked;
+use image::{DynamicImage, GrayImage, RgbImage};
 
 use super::super::source::make_folder;
 use super::budget::Held;
-use super::judge::Marked;
-
-/// How much of the image the overlay hides where the score is highest.
-const OPACITY: f32 = 0.7;
-/// The contour at the pixel threshold: no colour of a heat map is like it.
-const CONTOUR: Rgb<u8> = Rgb([0, 255, 255]);
 
 /// Of which images pictures are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -183,36 +178,18 @@ impl Style {
             let bytes = encode_png(&picture)?;
             Ok(files::write_unsynced(&file(&self.out, &name, suffix), &bytes)?)
         };
-        let deep = |score: &f32| ((score / self.full).clamp(0.0, 1.0) * 65535.0).round() as u16;
-        let gray: ImageBuffer<Luma<u16>, Vec<u16>> =
-            ImageBuffer::from_raw(width, height, map.scores.iter().map(deep).collect())
-                .context("the map has another size than the image")?;
-        put("_map.png", DynamicImage::ImageLuma16(gray))?;
-        let (scores, scale) = match self.pixel_threshold {
-            Some(threshold) => {
-                let scale = ThresholdScale::new(threshold, self.full);
-                (scale.positions(&map.scores), Scale::UNIT)
-            }
-            None => (
-                map.scores,
-                Scale {
-                    low: 0.0,
-                    high: self.full,
-                },
+        let pictures = MapPictures::new(map, self.full, self.pixel_threshold);
+        put("_map.png", DynamicImage::ImageLuma16(pictures.deep()))?;
+        put("_heat.png", DynamicImage::ImageRgb8(pictures.colors()))?;
+        let mask = match mask {
+            Some(mask) => Some(
+                GrayImage::from_raw(width, height, mask)
+                    .context("the mask has another size than the image")?,
             ),
+            None => None,
         };
-        let heat = HeatMap {
-            scores: &scores,
-            width,
-            height,
-            scale,
-        };
-        put("_heat.png", DynamicImage::ImageRgb8(heat.colors()))?;
-        let mut overlay = heat.over(&image, OPACITY);
+        let overlay = pictures.over(&image, mask.as_ref());
         if let Some(mask) = mask {
-            contour(&mut overlay, &mask, CONTOUR);
-            let mask = GrayImage::from_raw(width, height, mask)
-                .context("the mask has another size than the image")?;
             put("_mask.png", DynamicImage::ImageLuma8(mask))?;
         }
         put("_overlay.png", DynamicImage::ImageRgb8(overlay))

@@ -23,9 +23,6 @@ pub(super) const COLUMNS: [&str; 11] = [
     "error",
 ];
 
-/// Regions that are written of one image, at most: those with the highest scores.
-pub(super) const REGIONS_WRITTEN: usize = 200;
-
 /// A region with its pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Found {

@@ -1,6 +1,5 @@
 //! `flawforge report`: one page on a run: what was trained on what, what is promised, how it does on test images, with pictures.
 
-mod axis;
 mod charts;
 mod facts;
 mod gallery;
@@ -20,6 +19,7 @@ use askama::Template;
 use clap::Args;
 use flawforge::files;
 use flawforge::ops::Precision;
+use flawforge::pictures::axis;
 use flawforge::training::Run;
 use flawforge::training::fit::{Line, read_journal};
 

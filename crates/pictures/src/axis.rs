@@ -5,23 +5,25 @@ const TICKS: f64 = 5.0;
 
 /// How values lie along an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Axis {
-    pub(super) low: f64,
-    pub(super) high: f64,
+pub struct Axis {
+    /// The value at its beginning.
+    pub low: f64,
+    /// The value at its end.
+    pub high: f64,
     /// Whether equal ratios, and not differences, are equal lengths.
-    pub(super) log: bool,
+    pub log: bool,
 }
 
 impl Axis {
     /// From 0 to 1.
-    pub(super) const UNIT: Self = Self {
+    pub const UNIT: Self = Self {
         low: 0.0,
         high: 1.0,
         log: false,
     };
 
     /// An axis for values; by ratios where the largest is more than `spread` times what is usual, and all are above 0.
-    pub(super) fn of(values: &[f64], usual: f64, spread: f64) -> Self {
+    pub fn of(values: &[f64], usual: f64, spread: f64) -> Self {
         let finite = || values.iter().copied().filter(|value| value.is_finite());
         let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
             (low.min(value), high.max(value))
@@ -49,7 +51,7 @@ impl Axis {
     }
 
     /// Where a value lies, 0 to 1.
-    pub(super) fn position(&self, value: f64) -> f64 {
+    pub fn position(&self, value: f64) -> f64 {
         let place = match self.log {
             true => (value.max(self.low) / self.low).ln() / (self.high / self.low).ln(),
             false => (value - self.low) / (self.high - self.low),
@@ -57,7 +59,8 @@ impl Axis {
         place.clamp(0.0, 1.0)
     }
 
-    pub(super) fn ticks(&self) -> Vec<f64> {
+    /// Round values to be written along it.
+    pub fn ticks(&self) -> Vec<f64> {
         if self.log {
             let decades = (self.high / self.low).log10();
             let step = (decades / TICKS).ceil().max(1.0) as i32;
@@ -86,7 +89,7 @@ impl Axis {
 }
 
 /// A number in few digits.
-pub(super) fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         "0".to_owned()

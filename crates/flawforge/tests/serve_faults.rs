@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -281,6 +282,7 @@ fn a_full_queue_sends_away_and_time_runs_out_in_order() {
 
 #[test]
 fn many_connections_are_served_and_more_wait() {
+    let _alone = CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&[path(&run(dir.path())), "--connections", "300"]);
     let good = png(&grey(40, 40, 0));
@@ -322,8 +324,21 @@ fn many_connections_are_served_and_more_wait() {
     );
 }
 
+/// Held by tests that open many connections: together they would have more than a process may have open.
+static CONNECTIONS: Mutex<()> = Mutex::new(());
+
+/// Ends the load of a test whatever ends the test.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_signal_under_load_ends_it_when_all_is_answered() {
+    let _alone = CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let run = run(dir.path());
     for signal in ["TERM", "INT"] {
@@ -344,6 +359,7 @@ fn a_signal_under_load_ends_it_when_all_is_answered() {
         );
         late.write_all(head.as_bytes()).unwrap();
         thread::scope(|scope| {
+            let load = Over(&over);
             for _ in 0..16 {
                 scope.spawn(|| {
                     while !over.load(Ordering::Relaxed) {
@@ -381,7 +397,7 @@ fn a_signal_under_load_ends_it_when_all_is_answered() {
             late.write_all(&body).unwrap();
             assert_eq!(read(&mut late).unwrap().status, 200);
             let status = server.ended();
-            over.store(true, Ordering::Relaxed);
+            drop(load);
             assert_eq!(status.code(), Some(0), "{}", server.log());
         });
         let (whole, away) = (whole.into_inner(), away.into_inner());

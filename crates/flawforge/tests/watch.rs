@@ -108,6 +108,8 @@ fn a_watched_folder_is_scored_until_a_signal() {
     fs::rename(new.join("000.png"), new.join("moved.png")).unwrap();
     wait_for("all rows", || count() == 3);
     // Another file takes the place of one that is scored; one stays half.
+    // Pictures come after their rows.
+    wait_for("its picture", || out.join("half_overlay.png").is_file());
     let before = fs::read(out.join("half_overlay.png")).unwrap();
     let mut other = image::open(store.join("001.png")).unwrap().to_luma8();
     other.put_pixel(3, 3, Luma([255]));

@@ -1,8 +1,10 @@
 //! A detector of images of any size, by one that sees them in windows.
 
+use flawforge_onnx::{Graph, Value};
 use flawforge_resample::{Resizing, Sizing, Window, Windows};
 use image::RgbImage;
 
+use crate::export::Outputs;
 use crate::{AnomalyMap, Detection, Detector, FieldOfView, ImageScores, ModelError};
 
 /// Windows that the inner detector is given at once: enough for a batch, few in memory (proposal).
@@ -184,6 +186,13 @@ impl Detector for Windowed {
         resampling.apply(image, self.sizing.of(image.dimensions()))
     }
 
+    fn graph(&self, _: &mut Graph, _: Value) -> Result<Outputs, ModelError> {
+        Err(ModelError::NotExportable {
+            reason: "it sees images in windows (a view other than `stretch`), which no graph tells yet"
+                .to_owned(),
+        })
+    }
+
     /// Images of any size.
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
         images.iter().map(|image| self.detect_one(image)).collect()
@@ -275,6 +284,18 @@ mod tests {
         let found = windowed(None, Sizing::Scaled(1.0)).detect(&[&image]).unwrap();
         let alone = Red { side: 32, view: None }.detect(&[&image]).unwrap();
         assert_eq!(found[0].map, alone[0].map);
+    }
+
+    #[test]
+    fn windows_are_not_told_as_a_graph_of_one_of_them() {
+        let mut graph = Graph::new("windows");
+        let images = graph.input("images", flawforge_onnx::Element::U8, &[]);
+        let error = windowed(None, Sizing::Scaled(1.0)).graph(&mut graph, images);
+        assert!(
+            error
+                .err()
+                .is_some_and(|error| error.to_string().contains("windows"))
+        );
     }
 
     #[test]

@@ -183,7 +183,7 @@ fn a_wrong_name_or_size_is_told_in_one_line() {
         .to_string();
     assert_eq!(
         name,
-        "unknown category \"bolt\": there are connector, gear, weave, leather"
+        "unknown category \"bolt\": there are connector, gear, weave, leather, sheet"
     );
     for size in [0, 31, 513] {
         let told = category("gear", &square(size), 0)

@@ -107,14 +107,10 @@ fn in_file(path: &Path, category: &str) -> Result<Selection, SourceError> {
         return Ok(selections.get_or_default(category).clone());
     }
     let known: Vec<String> = tables.keys().map(|name| format!("[{name}]")).collect();
-    let known = if known.is_empty() {
-        "nothing".to_owned()
-    } else {
-        known.join(", ")
-    };
-    Err(error(format!(
-        "has neither [{category}] nor [default], but {known}"
-    )))
+    Err(error(match known.is_empty() {
+        true => format!("is empty: it needs [{category}] or [default]"),
+        false => format!("has neither [{category}] nor [default], but {}", known.join(", ")),
+    }))
 }
 
 /// What a parser says, after the number of the line. Its own text draws the place over several lines.
@@ -207,15 +203,13 @@ mod tests {
             assert_eq!(found.origin, Origin::File(file.clone()), "{name}");
             assert!(!found.selection.enables(Kind::Transparent), "{name}");
         }
-        for (text, known) in [(entry("wood"), "[wood]"), (String::new(), "nothing")] {
+        for (text, fault) in [
+            (entry("wood"), "has neither [leather] nor [default], but [wood]"),
+            (String::new(), "is empty: it needs [leather] or [default]"),
+        ] {
             fs::write(&file, text).unwrap();
             let said = leather.selection("leather", Some(&file)).unwrap_err().to_string();
-            assert!(
-                said.ends_with(&format!(
-                    "own.toml: has neither [leather] nor [default], but {known}"
-                )),
-                "{said}"
-            );
+            assert!(said.ends_with(&format!("own.toml: {fault}")), "{said}");
         }
     }
 

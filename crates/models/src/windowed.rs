@@ -96,11 +96,16 @@ struct Joining<'a> {
 impl<'a> Joining<'a> {
     fn new(windows: &'a Windows, size: (u32, u32)) -> Self {
         let covered = windows.covered();
+        // A window alone says what it says, to the last digit.
+        let weights = |covered: u32, length: u32| match covered >= length {
+            true => vec![1.0; covered as usize],
+            false => Windows::weights(covered, windows.overlap),
+        };
         Self {
             windows,
             size,
-            across: Windows::weights(covered.0, windows.overlap),
-            down: Windows::weights(covered.1, windows.overlap),
+            across: weights(covered.0, size.0),
+            down: weights(covered.1, size.1),
             sums: vec![0.0; size.0 as usize * size.1 as usize],
         }
     }

@@ -140,7 +140,7 @@ mod tests {
         let sizes = [(100, 400), (300, 200), (310, 200), (305, 200), (900, 100)];
         let view = View::fitting(&sizes).unwrap();
         assert_eq!(view.to_string(), "fit 305:200");
-        assert_eq!(view.frame(256, true), (320, 224));
+        assert_eq!(view.frame(256, true), (288, 192));
         assert_eq!(view.frame(256, false), (256, 256));
         assert!(View::fitting(&[]).is_none());
     }

@@ -17,7 +17,8 @@
 //! let bytes = graph.to_bytes()?;
 //!
 //! let model = flawforge_onnx::proto::decode(&bytes)?;
-//! assert_eq!(model.graph.unwrap().node.len(), 4);
+//! // Input and output have nodes of their own.
+//! assert_eq!(model.graph.unwrap().node.len(), 5);
 //! # Ok::<(), flawforge_onnx::GraphError>(())
 //! ```
 //!

@@ -73,8 +73,8 @@ pub(crate) struct TrainArgs {
     /// changes no result
     #[arg(long, value_name = "MIB", default_value_t = default_memory())]
     image_memory: u64,
-    /// Go on from this finished run with further normal images, as a new run: forge and patchcore add them to their memory banks, in
-    /// seconds; the others train on all of them, beginning with the run's weights, for 300 steps or --steps
+    /// Go on from this finished run with further normal images, as a new run: forge and patchcore add them to their memory
+    /// banks, without a training; the others train on all of them, beginning with the run's weights, for 300 steps or --steps
     #[arg(long, value_name = "RUN")]
     from: Option<PathBuf>,
     /// Continue the run in RUN from its last checkpoint, with the settings, images and textures stored there
@@ -194,12 +194,20 @@ impl TrainArgs {
                 let profile = self.profile.as_deref().unwrap_or(default_profile(method));
                 let profile = Profile::builtin(profile)?;
                 let product = self.anomalies.product(category)?;
-                let mut experiment = Experiment::new(method, &profile, &product, 0)?;
+                let overrides = self.config.as_deref().map(Overrides::read).transpose()?;
+                let view = self.view.map(|view| view.of(category)).transpose()?;
+                let changed = |experiment: Experiment| -> Result<Experiment> {
+                    let mut experiment = match &overrides {
+                        Some(overrides) => experiment.with(overrides)?,
+                        None => experiment,
+                    };
+                    experiment.view = view.unwrap_or(experiment.view);
+                    Ok(experiment)
+                };
+                let mut experiment = changed(Experiment::new(method, &profile, &product, 0)?)?;
+                // Which images are unseen follows the view; what the file says of the calibration stays.
                 experiment.calibrate_for_use();
-                match &self.config {
-                    Some(path) => experiment.with(&Overrides::read(path)?)?,
-                    None => experiment,
-                }
+                changed(experiment)?
             }
         };
         if let Some(seed) = self.seed {
@@ -233,13 +241,6 @@ impl TrainArgs {
                     )
                 })?
                 .precision = precision;
-        }
-        if let Some(view) = self.view {
-            experiment.view = view.of(category)?;
-            // Which images are unseen may follow the view.
-            if earlier.is_none() && self.config.is_none() && self.held_out.is_none() {
-                experiment.calibrate_for_use();
-            }
         }
         if earlier.is_none() || self.says_settings() {
             self.give_backbone(&mut experiment)?;

@@ -12,12 +12,14 @@ use flawforge::datasets::demo;
 use flawforge::source::DEMO_SEED;
 use std::path::Path;
 
-/// Writes the generated demo data as image files in MVTec layout.
+/// Writes generated data as image files in MVTec layout: these categories, or those of the demo where none is named.
 ///
 /// # Errors
-/// When the folder cannot be written.
-pub fn demo_data(out: &Path, size: u32) -> Result<()> {
-    demo::export(out, size, DEMO_SEED)?;
-    println!("{}: {}", out.display(), demo::CATEGORIES.join(", "));
+/// An unknown category; when the folder cannot be written.
+pub fn demo_data(out: &Path, categories: &[String], size: u32) -> Result<()> {
+    let named: Vec<&str> = categories.iter().map(String::as_str).collect();
+    let names = if named.is_empty() { &demo::CATEGORIES[..] } else { &named };
+    demo::export(out, names, size, DEMO_SEED)?;
+    println!("{}: {}", out.display(), names.join(", "));
     Ok(())
 }

@@ -49,6 +49,9 @@ enum Command {
         /// Folder to write into
         #[arg(long, value_name = "DIR", default_value = "out/demo-data")]
         out: PathBuf,
+        /// A category, `sheet` (2048x1024 pixels) among them; may be given several times [default: all but `sheet`]
+        #[arg(long = "category", value_name = "NAME")]
+        categories: Vec<String>,
         /// Side of the images, pixels
         #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..=512))]
         size: u32,
@@ -75,7 +78,11 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(args),
         #[cfg(unix)]
         Command::CudaToolchain(args) => xtask::cuda_toolchain::run(&args),
-        Command::DemoData { out, size } => demo_data(&out, size),
+        Command::DemoData {
+            out,
+            categories,
+            size,
+        } => demo_data(&out, &categories, size),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,14 +4,14 @@
 /// the file is opened, sides and pixels when its header has been read.
 ///
 /// Memory in use while loading is at most about `threads · (pixels · 16 + max_file_bytes)` above what is returned, `pixels` being
-/// the lesser of `max_side²` and `max_pixels`.
+/// the lesser of `max_side²` and `max_pixels`; for 8-bit files `pixels · 6`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest width and height in pixels. Default 8192 (proposal).
+    /// Largest width and height in pixels. Default 65,536 (proposal): line-scan images are long.
     pub max_side: u32,
-    /// Most pixels, width times height. Default: as many as `max_side` allows.
+    /// Most pixels, width times height. Default 268,435,456 (proposal): 16384×16384.
     pub max_pixels: u64,
-    /// Largest file in bytes. Default 256 MiB (proposal).
+    /// Largest file in bytes. Default 1 GiB (proposal).
     pub max_file_bytes: u64,
     /// Pixels of training images that are held in memory, at most, in bytes: 3 a pixel at the size that a method asks for. The
     /// first images are held; those beyond are decoded again whenever they are wanted, which changes no result. Default 256 MiB
@@ -22,9 +22,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_side: 8192,
-            max_pixels: u64::MAX,
-            max_file_bytes: 256 << 20,
+            max_side: 65_536,
+            max_pixels: 1 << 28,
+            max_file_bytes: 1 << 30,
             max_held_bytes: 256 << 20,
         }
     }

@@ -23,26 +23,13 @@ pub struct Windowed {
 }
 
 impl Windowed {
-    /// A detector of images at the sizes of `sizing`, by one of windows, which overlap by this share of their sides. What the
-    /// inner detector does not [see](Detector::field_of_view) of a window is surroundings.
-    pub fn new(inner: Box<dyn Detector>, sizing: Sizing, overlap: f64) -> Self {
-        let frame = inner.input_size();
-        let margin = inner.field_of_view().map_or([0; 4], |view| {
-            let pixels = |share: f64, side: u32| (share * f64::from(side)).round() as u32;
-            [
-                pixels(view.left, frame.0),
-                pixels(view.top, frame.1),
-                pixels(1.0 - view.right, frame.0),
-                pixels(1.0 - view.bottom, frame.1),
-            ]
-        });
+    /// A detector of images at the sizes of `sizing`, by one of these windows: their frame is what it takes, and what it does not
+    /// [see](Detector::field_of_view) of that is their margin.
+    pub fn new(inner: Box<dyn Detector>, sizing: Sizing, windows: Windows) -> Self {
         Self {
             inner,
             sizing,
-            windows: Windows {
-                margin,
-                ..Windows::new(frame, overlap)
-            },
+            windows,
         }
     }
 
@@ -211,16 +198,11 @@ mod tests {
     /// A detector whose map is the red channel.
     struct Red {
         side: u32,
-        view: Option<FieldOfView>,
     }
 
     impl Detector for Red {
         fn resizing(&self) -> Resizing {
             Resizing::antialiased(self.side, self.side)
-        }
-
-        fn field_of_view(&self) -> Option<FieldOfView> {
-            self.view
         }
 
         fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
@@ -243,8 +225,13 @@ mod tests {
         }
     }
 
-    fn windowed(view: Option<FieldOfView>, sizing: Sizing) -> Windowed {
-        Windowed::new(Box::new(Red { side: 32, view }), sizing, 0.25)
+    fn windowed(margin: [u32; 4], grid: u32, sizing: Sizing) -> Windowed {
+        let windows = Windows {
+            margin,
+            grid,
+            ..Windows::new((32, 32), 0.25)
+        };
+        Windowed::new(Box::new(Red { side: 32 }), sizing, windows)
     }
 
     fn image(width: u32, height: u32) -> RgbImage {
@@ -253,20 +240,8 @@ mod tests {
 
     #[test]
     fn a_joined_map_says_what_each_window_says() {
-        let all = FieldOfView {
-            left: 0.0,
-            top: 0.0,
-            right: 1.0,
-            bottom: 1.0,
-        };
-        let part = FieldOfView {
-            left: 0.125,
-            top: 0.25,
-            right: 0.875,
-            bottom: 0.75,
-        };
-        for view in [None, Some(all), Some(part)] {
-            let detector = windowed(view, Sizing::Scaled(1.0));
+        for (margin, grid) in [([0; 4], 1), ([4, 8, 4, 8], 1), ([0; 4], 8), ([2, 3, 4, 5], 5)] {
+            let detector = windowed(margin, grid, Sizing::Scaled(1.0));
             for (width, height) in [(75, 41), (32, 32), (33, 20), (5, 50), (1, 1)] {
                 let image = image(width, height);
                 let found = detector.detect(&[&image]).unwrap().remove(0);
@@ -286,8 +261,8 @@ mod tests {
     #[test]
     fn an_image_that_fits_one_window_gets_its_map() {
         let image = image(32, 32);
-        let found = windowed(None, Sizing::Scaled(1.0)).detect(&[&image]).unwrap();
-        let alone = Red { side: 32, view: None }.detect(&[&image]).unwrap();
+        let found = windowed([0; 4], 1, Sizing::Scaled(1.0)).detect(&[&image]).unwrap();
+        let alone = Red { side: 32 }.detect(&[&image]).unwrap();
         assert_eq!(found[0].map, alone[0].map);
     }
 
@@ -295,7 +270,7 @@ mod tests {
     fn windows_are_not_told_as_a_graph_of_one_of_them() {
         let mut graph = Graph::new("windows");
         let images = graph.input("images", flawforge_onnx::Element::U8, &[]);
-        let error = windowed(None, Sizing::Scaled(1.0)).graph(&mut graph, images);
+        let error = windowed([0; 4], 1, Sizing::Scaled(1.0)).graph(&mut graph, images);
         assert!(
             error
                 .err()
@@ -305,7 +280,7 @@ mod tests {
 
     #[test]
     fn images_keep_their_aspect_and_maps_their_size() {
-        let detector = windowed(None, Sizing::Scaled(0.5));
+        let detector = windowed([0; 4], 1, Sizing::Scaled(0.5));
         assert_eq!(detector.prepare(&image(90, 40)).dimensions(), (45, 20));
         let found = detector.inspect(&[&image(90, 40)]).unwrap();
         assert_eq!((found[0].map.width, found[0].map.height), (90, 40));

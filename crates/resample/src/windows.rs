@@ -10,6 +10,8 @@ use image::RgbImage;
 /// let windows = Windows::new((256, 256), 0.25);
 /// let starts: Vec<i64> = windows.over((600, 256)).iter().map(|window| window.x).collect();
 /// assert_eq!(starts, [0, 172, 344]);
+/// let starts: Vec<i64> = windows.on_grid(32).over((600, 256)).iter().map(|window| window.x).collect();
+/// assert_eq!(starts, [0, 160, 352]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Windows {
@@ -20,6 +22,9 @@ pub struct Windows {
     /// Pixels at the left, top, right and bottom of a window that are surroundings alone: the rest of the windows covers the
     /// image.
     pub margin: [u32; 4],
+    /// What windows cover begins at multiples of so many pixels, at least 1. A network that halves its image n times sees the
+    /// same in two windows that lie a multiple of 2^n pixels apart.
+    pub grid: u32,
 }
 
 /// What a window's end counts where no other window is: beside others, nothing.
@@ -41,7 +46,14 @@ impl Windows {
             frame,
             overlap,
             margin: [0; 4],
+            grid: 1,
         }
+    }
+
+    /// The same windows, beginning at multiples of so many pixels.
+    #[must_use]
+    pub fn on_grid(self, grid: u32) -> Self {
+        Self { grid, ..self }
     }
 
     /// Width and height of what a window covers, without its surroundings.
@@ -54,13 +66,31 @@ impl Windows {
     }
 
     /// The windows that cover an image of this width and height, row by row. An image that is smaller than what a window covers
-    /// has one, with the image in its middle.
+    /// has one, with the image in its middle. On a [grid](Self::grid) the last ones may stand over the right and lower border.
     pub fn over(&self, size: (u32, u32)) -> Vec<Window> {
         let covered = self.covered();
-        let columns = starts(size.0, covered.0, self.overlap, self.margin[0]);
-        let rows = starts(size.1, covered.1, self.overlap, self.margin[1]);
+        let columns = self.starts(size.0, covered.0, self.margin[0]);
+        let rows = self.starts(size.1, covered.1, self.margin[1]);
         let place = |y: i64| columns.iter().map(move |&x| Window { x, y });
         rows.into_iter().flat_map(place).collect()
+    }
+
+    /// Where windows begin that cover `length` pixels, evenly spread.
+    fn starts(&self, length: u32, covered: u32, margin: u32) -> Vec<i64> {
+        let (length, covered, margin) = (i64::from(length), i64::from(covered), i64::from(margin));
+        let room = length - covered;
+        if room <= 0 {
+            return vec![room.div_euclid(2) - margin];
+        }
+        // All in units of the grid.
+        let grid = i64::from(self.grid.max(1));
+        let room = (room + grid - 1) / grid;
+        let step = (covered as f64 * (1.0 - self.overlap) / grid as f64)
+            .floor()
+            .max(1.0);
+        let steps = (room as f64 / step).ceil() as i64;
+        let start = |place: i64| room * place / steps * grid - margin;
+        (0..=steps).map(start).collect()
     }
 
     /// A window anywhere over an image of this size: `share` tells where in each direction, from 0 to below 1.
@@ -117,18 +147,6 @@ impl Windows {
     }
 }
 
-/// Where windows begin that cover `length` pixels, evenly spread, with at least this share in common.
-fn starts(length: u32, covered: u32, overlap: f64, margin: u32) -> Vec<i64> {
-    let (length, covered, margin) = (i64::from(length), i64::from(covered), i64::from(margin));
-    let room = length - covered;
-    if room <= 0 {
-        return vec![room.div_euclid(2) - margin];
-    }
-    let step = (covered as f64 * (1.0 - overlap)).floor().max(1.0);
-    let steps = (room as f64 / step).ceil() as i64;
-    (0..=steps).map(|place| room * place / steps - margin).collect()
-}
-
 /// The pixel that stands for the one at `place` of `length`, where the image goes on as in a mirror.
 fn mirrored(place: i64, length: u32) -> usize {
     let last = i64::from(length) - 1;
@@ -157,7 +175,8 @@ mod tests {
             (4096, 224, 0.1),
             (256, 256, 0.3),
         ] {
-            let starts = starts(length, covered, overlap, 0);
+            let windows = Windows::new((covered, covered), overlap);
+            let starts = windows.starts(length, covered, 0);
             assert_eq!(
                 (starts[0], starts[starts.len() - 1]),
                 (0, i64::from(length - covered))
@@ -171,6 +190,30 @@ mod tests {
             }
         }
         assert_eq!(Windows::new((64, 32), 0.0).over((128, 64)).len(), 4);
+    }
+
+    #[test]
+    fn on_a_grid_windows_cover_every_pixel_too() {
+        for (length, covered, overlap, grid) in [
+            (600, 256, 0.25, 32),
+            (257, 256, 0.5, 32),
+            (2048, 384, 0.375, 48),
+            (4096, 224, 0.1, 100),
+            (300, 64, 0.9, 32),
+        ] {
+            let windows = Windows::new((covered, covered), overlap).on_grid(grid);
+            let starts = windows.starts(length, covered, 0);
+            assert!(starts.iter().all(|start| start % i64::from(grid) == 0), "{starts:?}");
+            let end = starts[starts.len() - 1] + i64::from(covered);
+            assert!(
+                starts[0] == 0 && (0..i64::from(grid)).contains(&(end - i64::from(length))),
+                "{starts:?}"
+            );
+            let most = (f64::from(covered) * (1.0 - overlap)) as i64;
+            for pair in starts.windows(2) {
+                assert!(pair[1] - pair[0] <= most.max(i64::from(grid)), "{starts:?}");
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct Settings {
     pub token: Option<Token>,
     /// Largest body of a request in bytes. Default 64 MiB.
     pub max_body: u64,
-    /// Most pixels of an image. Default 67,108,864 (8192 x 8192); a side has at most 8192 in any case.
+    /// Most pixels of an image. Default 67,108,864 (8192 x 8192); a side has at most 65,536 in any case.
     pub max_pixels: u64,
     /// Most images in a request. Default 32.
     pub max_images: usize,

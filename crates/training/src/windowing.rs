@@ -26,8 +26,30 @@ impl Windowing {
 
     /// A detector of whole images by one of windows.
     pub(crate) fn over(&self, detector: Box<dyn Detector>) -> Box<dyn Detector> {
-        Box::new(Windowed::new(detector, self.sizing, self.windows.overlap))
+        Box::new(Windowed::new(detector, self.sizing, self.windows))
     }
+}
+
+/// Pixels of halvings: networks halve an image five times at most.
+const HALVINGS: u32 = 32;
+
+/// Pixels by which a window may be moved so that a network finds the same in it, moved, where it sees the window, `largest` pixels
+/// a side, at each of `sides`, one number for `stride` pixels of these. That of five halvings where it would be more than an eighth of
+/// the window.
+pub(crate) fn step(stride: u32, largest: u32, sides: &[u32]) -> u32 {
+    let step = sides.iter().fold(1, |step, &side| {
+        let pixels = stride * largest;
+        lcm(step, pixels / gcd(pixels, side.max(1)))
+    });
+    if step > largest / 8 { HALVINGS } else { step }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn lcm(a: u32, b: u32) -> u32 {
+    a / gcd(a, b).max(1) * b
 }
 
 /// What a training sample is made on: the whole image, or a window anywhere over it.
@@ -79,4 +101,17 @@ pub(crate) fn parts<'a>(windowing: Option<&Windowing>, image: &'a RgbImage) -> V
         .into_iter()
         .map(|place| cut(windowing, image, place))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_whole_pixels_at_every_size() {
+        assert_eq!(step(16, 384, &[256, 384]), 48);
+        assert_eq!(step(16, 256, &[256]), 16);
+        assert_eq!(step(32, 256, &[256]), 32);
+        assert_eq!(step(16, 320, &[224, 320]), HALVINGS);
+    }
 }

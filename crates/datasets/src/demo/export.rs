@@ -6,10 +6,10 @@ use std::path::Path;
 use image::{DynamicImage, ImageFormat};
 use rayon::prelude::*;
 
-use super::{CATEGORIES, category};
+use super::{LARGE, category, file_size};
 use crate::{Category, DatasetError, GOOD, Loading};
 
-/// Writes all categories below `dir` as PNG files that [`crate::CategoryFiles::discover`] reads back to the same pixels:
+/// Writes categories below `dir` as PNG files, those of [`LARGE`] at their [file size](file_size), that [`crate::CategoryFiles::discover`] reads back to the same pixels:
 ///
 /// ```text
 /// DIR/gear/train/good/000.png
@@ -21,11 +21,15 @@ use crate::{Category, DatasetError, GOOD, Loading};
 /// place of a folder of that name if there is one.
 ///
 /// # Errors
-/// [`DatasetError::DemoSize`], and [`DatasetError::Io`] for whatever cannot be written.
-pub fn export(dir: &Path, size: u32, seed: u64) -> Result<(), DatasetError> {
+/// [`DatasetError::UnknownCategory`], [`DatasetError::DemoSize`], and [`DatasetError::Io`] for whatever cannot be written.
+pub fn export(dir: &Path, names: &[&str], size: u32, seed: u64) -> Result<(), DatasetError> {
     fs::create_dir_all(dir).map_err(|e| DatasetError::io(dir, e))?;
-    for name in CATEGORIES {
-        let generated = category(name, &Loading::opencv(size, size), seed)?;
+    for &name in names {
+        let (width, height) = match LARGE.contains(&name) {
+            true => file_size(name),
+            false => (size, size),
+        };
+        let generated = category(name, &Loading::opencv(width, height), seed)?;
         let staging = tempfile::Builder::new()
             .prefix(".demo-")
             .tempdir_in(dir)

@@ -150,9 +150,9 @@ fn a_defect_changes_the_picture_inside_its_mask_and_nowhere_else() {
 fn exported_files_read_back_to_the_same_pixels() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     // A second export takes the place of the first and leaves nothing of it.
-    export(dir.path(), 32, 1).expect("export");
+    export(dir.path(), &CATEGORIES, 32, 1).expect("export");
     std::fs::write(dir.path().join("gear/test/good/stale.png"), b"stale").expect("write");
-    export(dir.path(), 36, 2).expect("export again");
+    export(dir.path(), &CATEGORIES, 36, 2).expect("export again");
     let mut expected = CATEGORIES.map(str::to_owned).to_vec();
     expected.sort();
     assert_eq!(crate::categories(dir.path()).expect("categories"), expected);

@@ -42,7 +42,7 @@ pub(crate) struct ServeArgs {
     /// Largest body of a request, MiB
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=4096))]
     max_body: u64,
-    /// Most pixels of an image, millions; a side has at most 8192
+    /// Most pixels of an image, millions; a side has at most 65,536
     #[arg(long, value_name = "MILLIONS", default_value_t = 67.2)]
     max_pixels: f64,
     /// Most images in a request; not more than may wait

@@ -200,6 +200,7 @@ impl Experiment {
             sizing: self.view.sizing(seen),
             windows: Windows {
                 margin: [margin, margin, side - seen - margin, side - seen - margin],
+                grid: assembly.step(self.image_size),
                 ..Windows::new(frame, overlap)
             },
         })

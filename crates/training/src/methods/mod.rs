@@ -39,7 +39,7 @@ use flawforge_ops::Precision;
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::{Intervals, Schedule};
-use crate::windowing::Windowing;
+use crate::windowing::{Windowing, step};
 
 methods! {
     /// DRAEM (Zavrtanik et al., ICCV 2021): transparent anomalies, rotated normals, joint training.
@@ -108,6 +108,12 @@ pub(crate) trait Assembly {
     /// Sides in pixels of the square images that the method takes, and of their central part that it sees, where images are
     /// scored at `side`.
     fn seen(&self, side: u32) -> (u32, u32);
+
+    /// Pixels by which what it sees at once may be moved, and its map moves with it, borders aside.
+    fn step(&self, side: u32) -> u32 {
+        let (_, seen) = self.seen(side);
+        step(32, seen, &[seen])
+    }
 
     /// Whether it sees rectangles as well as squares.
     fn takes_rectangles(&self) -> bool {

@@ -35,9 +35,9 @@ pub enum View {
     },
 }
 
-/// A quarter: a flaw of that size is seen by some window as a whole.
+/// Three eighths: an eighth of a window at each of its ends counts for nothing, where a network sees what is beyond as nothing.
 fn overlap() -> f64 {
-    0.25
+    0.375
 }
 
 fn native() -> f64 {
@@ -151,11 +151,11 @@ mod tests {
             (View::Stretch, "kind = \"stretch\"\n"),
             (
                 View::tiles(0.5),
-                "kind = \"tiles\"\nscale = 0.5\noverlap = 0.25\n",
+                "kind = \"tiles\"\nscale = 0.5\noverlap = 0.375\n",
             ),
             (
                 View::fitting(&[(1000, 200)]).unwrap(),
-                "kind = \"fit\"\naspect = [1000, 200]\noverlap = 0.25\n",
+                "kind = \"fit\"\naspect = [1000, 200]\noverlap = 0.375\n",
             ),
         ] {
             assert_eq!(toml::to_string(&view).unwrap(), text);

@@ -13,12 +13,14 @@ pub use settings::{Budget, Group, HeadSettings, Settings};
 use candle_core::Device;
 use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, Resizing};
+use flawforge_models::patchcore::STRIDES;
 
 use super::backbone::BackboneWeights;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
+use crate::windowing::step;
 use batches::ForgeBatches;
 
 impl Assembly for Settings {
@@ -39,6 +41,12 @@ impl Assembly for Settings {
     fn seen(&self, side: u32) -> (u32, u32) {
         let largest = self.forge.sides.iter().copied().max().unwrap_or(side);
         (largest, largest)
+    }
+
+    fn step(&self, side: u32) -> u32 {
+        let (largest, _) = self.seen(side);
+        let stride = STRIDES.iter().copied().max().unwrap_or(1);
+        step(stride as u32, largest, &self.forge.sides)
     }
 
     fn takes_rectangles(&self) -> bool {

@@ -20,6 +20,7 @@ use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
+use crate::windowing::step;
 use batches::PlainBatches;
 
 impl Assembly for Settings {
@@ -40,6 +41,12 @@ impl Assembly for Settings {
     fn seen(&self, side: u32) -> (u32, u32) {
         let crop = self.patchcore.center(side);
         (crop.image.0, crop.crop.0)
+    }
+
+    fn step(&self, side: u32) -> u32 {
+        let (_, seen) = self.seen(side);
+        let stride = self.patchcore.strides.iter().copied().max().unwrap_or(1);
+        step(stride as u32, seen, &self.patchcore.sides())
     }
 
     /// One pass over the images.

@@ -27,6 +27,7 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
             "flawforge-files",
             "flawforge-onnx",
             "flawforge-resample",
+            "flawforge-masks",
             "flawforge-ops",
             "flawforge-metrics",
         ],

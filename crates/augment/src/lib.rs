@@ -122,6 +122,7 @@
 mod any_image;
 mod kind;
 mod parameters;
+mod photometric;
 mod pixels;
 mod rotation;
 mod selection;
@@ -139,11 +140,12 @@ pub use any_image::{AnyImage, Gray32FImage, ImageError, MIN_SIDE, simulate_any};
 pub use flawforge_masks::{AspectLaw, Mask, MaskError, MaskGenerator, Perlin, Rectangle, Scar, Stream};
 pub use kind::{CustomNameError, Kind, UnknownKind};
 pub use parameters::{Parameters, Value};
+pub use photometric::Photometric;
 pub use pixels::{to_bytes, to_float};
 pub use rotation::{Fill, RotateNormals, rotate};
 pub use selection::{Answer, Selection, SelectionError, Selections, Source, evidence};
 pub use settings::{Constants, KindSettings, Materials, SettingsError, SimulationSettings};
-pub use simulation::{Choice, OnFailure, Sample, Simulation};
+pub use simulation::{Choice, OnFailure, Sample, Simulation, keep_inside};
 pub use simulators::{
     AnomalySimulator, Axis, Background, Chance, ColorChange, ColorJitter, CutOut, CutPaste, Distortion,
     Erased, ForeignPatch, ForeignPatchSettings, Gamma, Grey, LabelKind, Logistic, NearDistribution, Nsa,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::mem::take;
 use std::sync::Arc;
 
-use flawforge_masks::{Mask, Stream};
+use flawforge_masks::{Mask, OUTSIDE, Stream};
 use image::{Rgb32FImage, RgbImage};
 use rand::{Rng, RngCore};
 use rayon::prelude::*;
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::pixels::{copy, to_float_into};
 use crate::rotation::Turned;
 use crate::{
-    AnomalySimulator, Kind, Parameters, RotateNormals, Selection, Simulated, SimulationSettings,
+    AnomalySimulator, Kind, Parameters, Photometric, RotateNormals, Selection, Simulated, SimulationSettings,
     TextureSource,
 };
 
@@ -61,9 +61,16 @@ pub struct Simulation {
     pub p_clean: f32,
     /// Rotation of normal images, before anything else; `None`: never.
     pub rotation: Option<RotateNormals>,
+    /// Light and focus of normal images, after their rotation; `None`: as they are.
+    pub light: Option<Photometric>,
     /// Otherwise one of these is drawn by weight (proposal: equal weights, never stacked).
     pub choices: Vec<Choice>,
+    /// Whether images tell their region of interest ([`flawforge_masks::inside`]): anomalies lie in it alone.
+    pub inside: bool,
 }
+
+/// How often an anomaly is tried that lies outside of the region of interest (proposal).
+const TRIES: usize = 8;
 
 impl Simulation {
     /// DRAEM's simulation: [`SimulationSettings::draem`].
@@ -93,7 +100,18 @@ impl Simulation {
             let Scratch { rotated, turned, .. } = &mut scratch;
             rotation.apply_into(normal, rotated, turned, &mut stream.rng("rotation"))
         });
-        let normal = if rotated { &scratch.rotated } else { normal };
+        let Scratch {
+            rotated: turned,
+            lit,
+            left,
+            purpose,
+            ..
+        } = &mut scratch;
+        let normal = if rotated { turned } else { normal };
+        let is_lit = self
+            .light
+            .is_some_and(|light| light.apply_into(normal, lit, self.inside, &mut stream.rng("light")));
+        let normal = if is_lit { lit } else { normal };
         to_float_into(normal, &mut sample.normal);
         let clean = stream.rng("clean").random::<f32>() < self.p_clean;
         let mut made = Simulated {
@@ -102,7 +120,13 @@ impl Simulation {
             kind: Kind::Other,
             parameters: take(&mut sample.parameters),
         };
-        if !clean && self.simulate(normal, &mut made, stream, &mut scratch.left, &mut scratch.purpose) {
+        let tries = if self.inside { TRIES } else { 1 };
+        let anomalous = !clean
+            && (0..tries).any(|attempt| {
+                self.simulate(normal, &mut made, (stream, attempt), left, purpose)
+                    && (!self.inside || keep_inside(normal, &mut made.image, &mut made.mask))
+            });
+        if anomalous {
             sample.kind = Some(made.kind);
         } else {
             sample.kind = None;
@@ -139,17 +163,27 @@ impl Simulation {
         &self,
         normal: &RgbImage,
         made: &mut Simulated,
-        stream: Stream,
+        (stream, attempt): (Stream, usize),
         left: &mut Vec<usize>,
         purpose: &mut String,
     ) -> bool {
-        let mut rng = stream.rng("choice");
+        let again = |purpose: &mut String| {
+            if attempt > 0 {
+                // Writing to a string cannot fail.
+                let _ = write!(purpose, "@{attempt}");
+            }
+        };
+        purpose.clear();
+        purpose.push_str("choice");
+        again(purpose);
+        let mut rng = stream.rng(purpose);
         left.clear();
         left.extend((0..self.choices.len()).filter(|&index| self.choices[index].weight > 0.0));
         while !left.is_empty() {
             let index = left.swap_remove(self.draw(left, &mut rng));
             let choice = &self.choices[index];
             self.write_purpose(index, purpose);
+            again(purpose);
             let success = choice
                 .simulator
                 .simulate_into(normal, made, &mut stream.rng(purpose));
@@ -191,11 +225,28 @@ impl Simulation {
     }
 }
 
+/// Makes pixels normal again that lie outside of the region of interest that a normal image [tells](flawforge_masks::inside): in
+/// the image made of it, and in the mask. `false` if nothing of the anomaly is left.
+pub fn keep_inside(normal: &RgbImage, image: &mut Rgb32FImage, mask: &mut Mask) -> bool {
+    let pairs = image.pixels_mut().zip(normal.pixels());
+    for (pixel, before) in pairs.filter(|(_, before)| **before == OUTSIDE) {
+        pixel.0 = before.0.map(|level| f32::from(level) / 255.0);
+    }
+    let mut places = normal.pixels();
+    mask.change_rows(|_, row| {
+        for (pixel, before) in row.iter_mut().zip(&mut places) {
+            *pixel &= u8::from(*before != OUTSIDE);
+        }
+    });
+    !mask.is_empty()
+}
+
 /// Memory that a thread keeps from one sample to the next.
 #[derive(Default)]
 struct Scratch {
     rotated: RgbImage,
     turned: Turned,
+    lit: RgbImage,
     left: Vec<usize>,
     purpose: String,
 }

@@ -57,6 +57,8 @@ fn batch(simulator: Arc<dyn AnomalySimulator>) -> u64 {
             weight: 1.0,
             on_failure: OnFailure::Clean,
         }],
+        light: None,
+        inside: false,
     };
     let images: Vec<RgbImage> = (0..12).map(|k| normal(96, 72, 5 * k)).collect();
     let streams: Vec<Stream> = (0..12)

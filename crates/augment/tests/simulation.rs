@@ -157,6 +157,8 @@ fn a_simulator_that_fails_is_replaced() {
             choice(never.clone(), OnFailure::Another),
             choice(Arc::new(covering), OnFailure::Clean),
         ],
+        light: None,
+        inside: false,
     };
     let image = surface(32, 32, 1);
     let kinds = |simulation: &Simulation| -> Vec<Option<Kind>> {
@@ -259,6 +261,8 @@ fn no_two_choices_draw_the_same_numbers() {
             p_clean: 0.0,
             rotation: None,
             choices,
+            light: None,
+            inside: false,
         };
         let sample = simulation.sample(&surface(32, 32, 0), streams(1)[0]);
         sample.parameters.number("number").unwrap()

@@ -44,12 +44,12 @@ pub(crate) fn load_alike<T: Send>(
     paths: &[&Path],
     fixed: Option<PixelScale>,
     limits: &Limits,
-    make: impl Fn(usize, RgbImage, PixelScale) -> T + Sync,
+    make: impl Fn(usize, RgbImage, PixelScale) -> Result<T, DatasetError> + Sync,
     each: &mut dyn FnMut(&mut T),
 ) -> Alike<T> {
     let read = |place: usize, decoded, scale: &PixelScale| {
         let read = picture(paths[place], decoded, scale)?;
-        Ok((make(place, read.image, *scale), read.notes))
+        Ok((make(place, read.image, *scale)?, read.notes))
     };
     let mut seen: Vec<Result<Seen<T>, DatasetError>> = Vec::with_capacity(paths.len());
     // In chunks, so that `each` comes soon after `make`.

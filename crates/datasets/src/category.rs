@@ -50,7 +50,10 @@ impl Category {
             ..PixelScale::default()
         };
         let scale = normals.as_ref().map_or(any, |normals| normals.scale);
-        let (normals, tests) = match (normals, Self::load_tests(files, &loading.by(scale), limits)) {
+        let (normals, tests) = match (
+            normals,
+            Self::load_tests(files, &loading.clone().by(scale), limits),
+        ) {
             (Ok(normals), Ok(tests)) => (normals, tests),
             (normals, tests) => return Err(DatasetError::both(normals.err(), tests.err())),
         };
@@ -100,13 +103,14 @@ impl Category {
         // Those that are not held are handed on once, for the digest of all.
         let make = |place: usize, image: RgbImage, scale: PixelScale| {
             let file: &ImageFile = &files.train[place];
-            let (name, size, shown) = (file.name.clone(), image.dimensions(), loading.resized(&image));
+            let (name, size) = (file.name.clone(), image.dimensions());
+            let shown = loading.shown(&image, Some(&file.path), limits)?;
             if room.takes(place, &shown) {
-                return (TrainImage::of_file(name, size, shown), None);
+                return Ok((TrainImage::of_file(name, size, shown), None));
             }
-            let by = loading.by(scale);
+            let by = loading.clone().by(scale);
             let image = TrainImage::in_file(name, size, file.path.clone(), by, *limits, &shown);
-            (image, Some(shown))
+            Ok((image, Some(shown)))
         };
         let mut set = room.may_end_before(files.train.len()).then(SetLook::default);
         let mut digest = SetDigest::default();

@@ -128,6 +128,14 @@ pub enum DatasetError {
         /// Its value farthest from 0 to 1.
         value: f32,
     },
+    /// A region of interest that cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Region {
+        /// Its file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Width or height is over [`crate::Limits::max_side`].
     #[error("{}: too large: {width}x{height} pixels, the limit is {max_side} a side", path.display())]
     TooLarge {

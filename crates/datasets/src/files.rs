@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::DatasetError;
+use crate::{DatasetError, REGION_FILE};
 
 /// File name endings that count as images, compared without case.
 const ENDINGS: [&str; 12] = [
@@ -24,6 +24,9 @@ pub(crate) fn is_hidden(path: &Path) -> bool {
 }
 
 pub(crate) fn is_image(path: &Path) -> bool {
+    if path.file_name().is_some_and(|name| name == REGION_FILE) {
+        return false;
+    }
     path.extension()
         .and_then(|e| e.to_str())
         .is_some_and(|e| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(e)))

@@ -1,13 +1,15 @@
 //! At which sizes a category is decoded, and by which filter.
 
+use std::path::Path;
+
 use flawforge_resample::{Resampling, Resizing, Sizing};
 use image::RgbImage;
 
-use crate::PixelScale;
+use crate::{DatasetError, Limits, PixelScale, RegionOfInterest};
 
 /// Sizes and filter by which a category is decoded. Ground truth has a size of its own, so that methods whose networks take
 /// images of other sizes are scored on the same masks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Loading {
     /// Size of the images.
     pub image: Sizing,
@@ -17,6 +19,8 @@ pub struct Loading {
     pub resampling: Resampling,
     /// The scale of files with more than 8 bits, where a run has one already; without, the training images give it.
     pub scale: Option<PixelScale>,
+    /// What of the images is looked at, if not all: the rest is [painted](flawforge_masks::paint_outside).
+    pub region: Option<RegionOfInterest>,
 }
 
 impl Loading {
@@ -27,6 +31,7 @@ impl Loading {
             mask: Sizing::Exactly((width, height)),
             resampling: Resampling::OpenCv,
             scale: None,
+            region: None,
         }
     }
 
@@ -37,6 +42,7 @@ impl Loading {
             mask: Sizing::Exactly(mask),
             resampling: images.resampling,
             scale: None,
+            region: None,
         }
     }
 
@@ -48,9 +54,27 @@ impl Loading {
         }
     }
 
-    /// An image at the size of the images.
-    pub fn resized(&self, image: &RgbImage) -> RgbImage {
+    /// An image at the size of the images, all of it.
+    pub(crate) fn resized(&self, image: &RgbImage) -> RgbImage {
         self.resampling.apply(image, self.image.of(image.dimensions()))
+    }
+
+    /// An image of this file, if it comes from one, at the size of the images; what lies outside of their region is painted.
+    ///
+    /// # Errors
+    /// As [`RegionOfInterest::of`].
+    pub fn shown(
+        &self,
+        image: &RgbImage,
+        file: Option<&Path>,
+        limits: &Limits,
+    ) -> Result<RgbImage, DatasetError> {
+        let size = image.dimensions();
+        let mut shown = self.resized(image);
+        if let Some(region) = &self.region {
+            region.paint(&mut shown, file, size, limits)?;
+        }
+        Ok(shown)
     }
 }
 

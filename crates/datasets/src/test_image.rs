@@ -9,7 +9,7 @@ use crate::decode::{decode, picture};
 use crate::layout::GOOD;
 use crate::note::Note;
 use crate::truth::{Beside, Marks, truth};
-use crate::{DatasetError, Limits, Loading, PixelScale, TestFile};
+use crate::{DatasetError, Limits, Loading, PixelScale, RegionOfInterest, TestFile};
 
 /// A test image with its ground truth.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct TestImage {
     pub marks: Option<Marks>,
     /// Width and height of the image's file in pixels, upright.
     pub file_size: (u32, u32),
+    /// What of the image is looked at, at the size of the masks; `None` where that is all of it. Nothing else is anomalous, nor counts.
+    pub inside: Option<Mask>,
 }
 
 impl TestImage {
@@ -44,6 +46,7 @@ impl TestImage {
             mask,
             marks,
             file_size,
+            inside: None,
         }
     }
 
@@ -57,16 +60,22 @@ impl TestImage {
         loading: &Loading,
         limits: &Limits,
     ) -> Result<(Self, Vec<Note>), DatasetError> {
-        read(file, Some(loading), loading.scale.unwrap_or_default(), limits)
+        let scale = loading.scale.unwrap_or_default();
+        read(file, Some(loading), loading.region.as_ref(), scale, limits)
     }
 
     /// Reads a test image and its masks at their own size, for scores at the resolution of the files. Deep values are read by
-    /// `scale`.
+    /// `scale`; of a `region` of interest pixels outside count for nothing, and the image shows them.
     ///
     /// # Errors
     /// As [`Category::load`](crate::Category::load), of one image.
-    pub fn at_file_size(file: &TestFile, scale: PixelScale, limits: &Limits) -> Result<Self, DatasetError> {
-        Ok(read(file, None, scale, limits)?.0)
+    pub fn at_file_size(
+        file: &TestFile,
+        scale: PixelScale,
+        region: Option<&RegionOfInterest>,
+        limits: &Limits,
+    ) -> Result<Self, DatasetError> {
+        Ok(read(file, None, region, scale, limits)?.0)
     }
 
     /// Whether the image shows a defect.
@@ -85,6 +94,7 @@ impl TestImage {
 fn read(
     file: &TestFile,
     loading: Option<&Loading>,
+    region: Option<&RegionOfInterest>,
     scale: PixelScale,
     limits: &Limits,
 ) -> Result<(TestImage, Vec<Note>), DatasetError> {
@@ -108,24 +118,39 @@ fn read(
         (picture, truth) => return Err(DatasetError::both(picture.err(), truth.err())),
     };
     let mut notes = picture.notes;
-    let (mask, mask_half, marks) = match truth {
+    let inside = match region {
+        Some(region) => Some(
+            region
+                .of(Some(&file.path), file_size, limits)?
+                .scaled(size.0, size.1),
+        ),
+        None => None,
+    };
+    let (mut mask, mut mask_half, marks) = match truth {
         None => (Mask::empty(size.0, size.1), Mask::empty(size.0, size.1), None),
         Some(truth) => {
             notes.extend(truth.notes);
             (truth.mask, truth.mask_half, Some(truth.marks))
         }
     };
+    for mask in [&mut mask, &mut mask_half] {
+        if let Some(inside) = &inside {
+            // Both have the size of scoring.
+            *mask = mask.intersection(inside).unwrap_or_default();
+        }
+    }
     let image = TestImage {
         name: format!("{}/{}", file.defect, file.name),
         defect: file.defect.clone(),
         image: match loading {
-            Some(loading) => loading.resized(&picture.image),
+            Some(loading) => loading.shown(&picture.image, Some(&file.path), limits)?,
             None => picture.image,
         },
         mask,
         mask_half,
         marks,
         file_size,
+        inside,
     };
     Ok((image, notes))
 }

@@ -138,7 +138,7 @@ impl<'a> TestSet<'a> {
                 notes,
                 digest: digest.finish(),
                 entries,
-                loading: *loading,
+                loading: loading.clone(),
                 limits: *limits,
             }),
             (listed, read) => Err(DatasetError::both(listed.err(), read.err())),
@@ -198,10 +198,11 @@ impl<'a> TestSet<'a> {
             Pixels::Held(_, file) | Pixels::InFile(file) => file,
         };
         let scale = self.loading.scale.unwrap_or_default();
-        let image = TestImage::at_file_size(file, scale, &self.limits)?;
+        let image = TestImage::at_file_size(file, scale, self.loading.region.as_ref(), &self.limits)?;
         // At their own size all regions of a mask have pixels.
         let of_file = |marks: Option<Marks>| marks.map(|marks| (marks.marked, marks.pixels, marks.regions));
-        let same = Look::of(&self.loading.resized(&image.image)) == entry.seen.look;
+        let shown = self.loading.shown(&image.image, Some(&file.path), &self.limits)?;
+        let same = Look::of(&shown) == entry.seen.look;
         let path = file.path.clone();
         match same && of_file(image.marks) == of_file(entry.marks) {
             true => Ok(Some(image)),

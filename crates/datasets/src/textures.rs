@@ -92,7 +92,7 @@ fn load(
     limits: &Limits,
 ) -> Result<Vec<RgbImage>, DatasetError> {
     let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-    let make = |_, image: RgbImage, _| resize::bilinear_rgb(&image, width, height);
+    let make = |_, image: RgbImage, _| Ok(resize::bilinear_rgb(&image, width, height));
     load_alike(&paths, None, limits, make, &mut |_| ()).whole()
 }
 

@@ -78,7 +78,9 @@ impl TrainImage {
             Pixels::InFile(file) => {
                 let scale = file.loading.scale.unwrap_or_default();
                 let picture = load_picture(&file.path, &file.limits, &scale)?;
-                let image = file.loading.resized(&picture.image);
+                let image = file
+                    .loading
+                    .shown(&picture.image, Some(&file.path), &file.limits)?;
                 match Look::of(&image).digest == file.look.digest {
                     true => Ok(Cow::Owned(image)),
                     false => Err(DatasetError::Changed {

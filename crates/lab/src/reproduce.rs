@@ -314,11 +314,12 @@ fn run_waiting(
     for &place in waiting {
         let cell = &cells[place];
         let common = cell.set.as_ref().map(|_| plan.common_loading());
-        for loading in [Some(cell.loading), common].into_iter().flatten() {
+        for loading in [Some(cell.loading.clone()), common].into_iter().flatten() {
             if let Entry::Vacant(entry) = images.entry((cell.category, loading)) {
+                let loading = &entry.key().1;
                 let loaded = plan
                     .data
-                    .load_to_score(&plan.categories[cell.category], &loading)?;
+                    .load_to_score(&plan.categories[cell.category], loading)?;
                 for (_, line) in note_lines(&loaded.notes) {
                     if said.insert(line.clone()) {
                         eprintln!("note: {line}");
@@ -337,7 +338,7 @@ fn run_waiting(
             planned,
             dir: planned.key.dir(&plan.out),
             category: images
-                .get(&(planned.category, planned.loading))
+                .get(&(planned.category, planned.loading.clone()))
                 .context("images of a waiting cell")?,
             common: images.get(&(planned.category, plan.common_loading())),
             textures: textures.clone(),

@@ -210,6 +210,22 @@ impl Mask {
         })
     }
 
+    /// The mask at another size: each pixel is the nearest one.
+    #[must_use]
+    pub fn scaled(&self, width: u32, height: u32) -> Self {
+        if (self.width, self.height) == (width, height) {
+            return self.clone();
+        }
+        let nearest = |place: u32, from: u32, to: u32| {
+            let middle = (f64::from(place) + 0.5) * f64::from(from) / f64::from(to);
+            (middle as u32).min(from.saturating_sub(1))
+        };
+        let columns: Vec<u32> = (0..width).map(|x| nearest(x, self.width, width)).collect();
+        Self::from_fn(width, height, |x, y| {
+            self.get(columns[x as usize], nearest(y, self.height, height))
+        })
+    }
+
     /// The pixels, for code of this crate that writes 0 and 1 only.
     pub(crate) fn binary_mut(&mut self) -> &mut [u8] {
         &mut self.pixels

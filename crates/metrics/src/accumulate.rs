@@ -190,10 +190,21 @@ impl PixelScores {
             .then(|| components(mask, width));
         self.components += found.as_ref().map_or(0, |found| found.count);
         let sizes = found.map(|found| found.sizes);
+        let counted = || {
+            scores
+                .iter()
+                .zip(mask)
+                .map(|(score, truth)| (score, truth.counts()))
+        };
         match (&mut self.store, sizes) {
-            (Store::Exact { normal, .. }, None) => normal.extend(scores.iter().map(|score| key(*score))),
+            (Store::Exact { normal, .. }, None) => {
+                normal.extend(counted().filter(|one| one.1).map(|(score, _)| key(*score)));
+            }
             (Store::Exact { normal, anomalous }, Some(sizes)) => {
-                for (score, size) in scores.iter().zip(sizes) {
+                for ((score, counts), size) in counted().zip(sizes) {
+                    if !counts {
+                        continue;
+                    }
                     if size == 0 {
                         normal.push(key(*score));
                     } else {
@@ -201,12 +212,10 @@ impl PixelScores {
                     }
                 }
             }
-            (Store::Bounded(histogram), None) => scores.iter().for_each(|score| histogram.add(*score, 0)),
-            (Store::Bounded(histogram), Some(sizes)) => {
-                scores
-                    .iter()
-                    .zip(sizes)
-                    .for_each(|(score, size)| histogram.add(*score, size));
+            (Store::Bounded(histogram), sizes) => {
+                for (at, (score, _)) in counted().enumerate().filter(|(_, one)| one.1) {
+                    histogram.add(*score, sizes.as_ref().map_or(0, |sizes| sizes[at]));
+                }
             }
         }
         Ok(())

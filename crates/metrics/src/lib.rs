@@ -90,4 +90,4 @@ pub use ranking::{auroc, average_precision};
 pub use regions::{Region, Regions};
 pub use run_lengths::RunLengths;
 pub use threshold::best_f1;
-pub use truth::Truth;
+pub use truth::{PixelTruth, Truth};

@@ -63,6 +63,9 @@ impl ImageBins {
             .then(|| components(mask, width));
         let (mut normal, mut marked) = (Vec::new(), Vec::new());
         for (at, &score) in scores.iter().enumerate() {
+            if !mask[at].counts() {
+                continue;
+            }
             let bin = bin(score, digits);
             match found.as_ref().map_or(0, |found| found.sizes[at]) {
                 0 => normal.push(bin),

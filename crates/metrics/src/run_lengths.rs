@@ -1,5 +1,7 @@
 //! The pixels of a region as COCO writes them: lengths of runs down the columns.
 
+use crate::Truth;
+
 /// The pixels of a region of an image: the lengths of runs down its columns, from the left column to the right one, by turns outside
 /// and inside of the region. The first is outside, and may be 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,6 +47,42 @@ impl RunLengths {
             lengths.push((width * height - done) as u32);
         }
         Self(lengths)
+    }
+
+    /// Of the anomalous pixels of a mask, row-major, `width` pixels wide.
+    pub fn of_mask<T: Truth>(mask: &[T], width: usize) -> Self {
+        let height = mask.len() / width.max(1);
+        let down = (0..width).flat_map(|x| (0..height).map(move |y| mask[y * width + x].is_anomalous()));
+        let mut lengths = vec![0];
+        let mut inside = false;
+        for pixel in down {
+            if pixel != inside {
+                lengths.push(0);
+                inside = pixel;
+            }
+            if let Some(last) = lengths.last_mut() {
+                *last += 1;
+            }
+        }
+        Self(lengths)
+    }
+
+    /// Whether each pixel of an image of this size is inside, row-major; `None` where the runs are not those of as many pixels.
+    pub fn pixels(&self, width: usize, height: usize) -> Option<Vec<bool>> {
+        let all: u64 = self.0.iter().map(|&length| u64::from(length)).sum();
+        if all != width as u64 * height as u64 {
+            return None;
+        }
+        let mut pixels = vec![false; width * height];
+        let mut at = 0;
+        for (place, &length) in self.0.iter().enumerate() {
+            let end = at + length as usize;
+            if place % 2 == 1 {
+                (at..end).for_each(|at| pixels[at % height * width + at / height] = true);
+            }
+            at = end;
+        }
+        Some(pixels)
     }
 
     /// The lengths: what COCO calls an uncompressed RLE.
@@ -147,6 +185,17 @@ mod tests {
             r"0001N100000001N100000001N100000001N1000000000001N10000000000000Tg5",
         );
         assert_eq!(star, expected);
+    }
+
+    #[test]
+    fn a_mask_comes_back() {
+        let mask = [0u8, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1, 1];
+        let runs = RunLengths::of_mask(&mask, 4);
+        assert_eq!(runs.lengths(), [1, 1, 1, 1, 2, 1, 1, 2, 1, 1]);
+        let back = runs.pixels(4, 3).unwrap();
+        assert!(back.iter().zip(mask).all(|(&inside, byte)| inside == (byte == 1)));
+        assert!(runs.pixels(4, 4).is_none());
+        assert_eq!(RunLengths::of_mask(&[1u8; 6], 2).lengths(), [0, 6]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use flawforge_datasets::{Appearance, PixelScale};
 use flawforge_models::Detector;
+use flawforge_training::settings::Region;
 use flawforge_training::{Judge, Run};
 use image::RgbImage;
 
@@ -100,6 +101,11 @@ impl Served {
     /// What is wrong, in one line.
     pub(crate) fn open(source: &Source) -> Result<Self, String> {
         let run = Run::open(&source.path).map_err(|fault| fault.to_string())?;
+        if run.experiment().region == Region::EachImage {
+            return Err(
+                "each image of it has a region of interest of its own, which no request tells".to_owned(),
+            );
+        }
         let Prepared { detector, judge } = (source.prepare)(&run)?;
         let (width, height) = detector.input_size();
         let grey = detector.prepare(&RgbImage::from_pixel(width, height, image::Rgb([128; 3])));

@@ -83,7 +83,7 @@ impl Run {
     pub fn onnx(&self, verdicts: Option<&GraphVerdicts>, precision: GraphPrecision) -> Result<Vec<u8>> {
         let detector = {
             let _precision = Precision::F32.scope();
-            self.recipe()?.telling()?
+            self.experiment().looking_inside(self.recipe()?.telling()?)
         };
         let element = match precision {
             GraphPrecision::F32 => Element::F32,

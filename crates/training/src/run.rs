@@ -139,6 +139,7 @@ impl Run {
         }
         let _precision = precision.scope();
         let detector = self.recipe()?.detector();
+        let detector = detector.map(|detector| self.experiment.looking_inside(detector));
         detector.map_err(|error| TrainingError::checkpoint(&self.file, error.to_string()))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flawforge_datasets::TestImage;
 use flawforge_metrics::{
     Bins, Bootstrap, ErrorBound, ImageScores, Interval, Metric, PixelMetrics, PixelPoint, PixelSamples,
-    PixelScores, Scores,
+    PixelScores, PixelTruth, Scores, Truth,
 };
 use flawforge_models::{Detection, FieldOfView};
 
@@ -196,6 +196,15 @@ fn bounds(error: &ErrorBound) -> [f64; 3] {
 /// The histograms of bounded memory: for scores of any range, 128 MiB each, a relative resolution of 1/8192 (proposal).
 const BINS: Bins = Bins::FloatBits(22);
 
+/// The truth about a pixel with this mark, which may lie outside of the region of interest.
+fn truth((&marked, &inside): (&u8, &u8)) -> PixelTruth {
+    match (inside != 0, marked != 0) {
+        (false, _) => PixelTruth::Outside,
+        (true, true) => PixelTruth::Anomalous,
+        (true, false) => PixelTruth::Normal,
+    }
+}
+
 /// Pixel scores by one rule for the ground truth, of whole images or of a part of each.
 #[derive(Debug, Clone)]
 struct Pixels {
@@ -220,6 +229,21 @@ impl Pixels {
         })
     }
 
+    /// The pixels of an image with their truths.
+    fn add<T: Truth>(&mut self, test: &TestImage, detection: &Detection, truth: &[T]) -> Result<()> {
+        let (scores, width, height) = (
+            &detection.map.scores,
+            detection.map.width as usize,
+            detection.map.height as usize,
+        );
+        self.anomalous |= truth.iter().any(|truth| truth.is_anomalous());
+        self.scores.push(scores, truth, width, height)?;
+        if let Some(samples) = &mut self.samples {
+            samples.push(scores, truth, width, height, test.is_defective())?;
+        }
+        Ok(())
+    }
+
     fn push(&mut self, test: &TestImage, detection: &Detection) -> Result<()> {
         let mask = match self.rule {
             GroundTruth::Full => &test.mask,
@@ -227,13 +251,14 @@ impl Pixels {
         };
         let (width, height) = (detection.map.width as usize, detection.map.height as usize);
         let Some(view) = self.part else {
-            self.anomalous |= !mask.is_empty();
-            let (scores, mask) = (&detection.map.scores, mask.pixels());
-            self.scores.push(scores, mask, width, height)?;
-            if let Some(samples) = &mut self.samples {
-                samples.push(scores, mask, width, height, test.is_defective())?;
-            }
-            return Ok(());
+            return match &test.inside {
+                None => self.add(test, detection, mask.pixels()),
+                Some(inside) => {
+                    let pairs = mask.pixels().iter().zip(inside.pixels());
+                    let truth: Vec<PixelTruth> = pairs.map(truth).collect();
+                    self.add(test, detection, &truth)
+                }
+            };
         };
         let place = |share: f64, length: usize| (share * length as f64).round() as usize;
         let columns = place(view.left, width)..place(view.right, width).min(width);
@@ -242,9 +267,12 @@ impl Pixels {
         for row in rows.clone() {
             let part = row * width + columns.start..row * width + columns.end;
             scores.extend_from_slice(&detection.map.scores[part.clone()]);
-            truth.extend_from_slice(&mask.pixels()[part]);
+            let inside = test.inside.as_ref().map(|inside| &inside.pixels()[part.clone()]);
+            let marks = mask.pixels()[part].iter().enumerate();
+            truth
+                .extend(marks.map(|(at, mark)| self::truth((mark, inside.map_or(&1, |inside| &inside[at])))));
         }
-        self.anomalous |= truth.iter().any(|&set| set != 0);
+        self.anomalous |= truth.iter().any(|truth| truth.is_anomalous());
         self.scores.push(&scores, &truth, columns.len(), rows.len())?;
         Ok(())
     }

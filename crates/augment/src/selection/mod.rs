@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use selections::{SelectionError, Selections};
 
-use crate::{Fill, Kind};
+use crate::{Fill, Kind, Photometric};
 
 /// Which kinds of simulated anomaly count as defects in a category, and whether its normal images may be rotated:
 /// the outcome of Lin & Yan's selection strategy (fig. 1).
@@ -30,6 +30,7 @@ use crate::{Fill, Kind};
 /// cut_paste = true
 /// rotate_normals = false
 /// fill = "edge"
+/// light = { brightness = [0.95, 1.05], blur = 0.5 }
 /// weights = { near_distribution = 2.0 }
 /// reason = "fixed pose; bent pins are defects"
 /// ```
@@ -50,6 +51,8 @@ pub struct Selection {
     /// An irregular surface: any part of the image is as good as another, whatever its orientation. NSA prepares the images
     /// of such a category in another way ([`Preparation::Texture`](crate::Preparation::Texture)).
     pub texture: bool,
+    /// How light and focus of normal images may vary, as normal ones; not at all by default, as in both papers.
+    pub light: Option<Photometric>,
     /// Why, for people.
     pub reason: String,
 }
@@ -105,6 +108,7 @@ impl Selection {
             fill: Fill::Black,
             grey: false,
             texture: false,
+            light: None,
             reason: String::new(),
         }
     }

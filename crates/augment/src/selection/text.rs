@@ -8,7 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Answer, Selection, Source};
-use crate::Kind;
+use crate::{Kind, Photometric};
 
 /// An answer in its file form: `true`, or `{ on = true, source = "proposal" }`.
 #[derive(Serialize)]
@@ -116,7 +116,15 @@ fn key(kind: Kind) -> String {
 }
 
 /// The keys that are no kinds.
-const OTHERS: [&str; 6] = ["rotate_normals", "fill", "grey", "texture", "weights", "reason"];
+const OTHERS: [&str; 7] = [
+    "rotate_normals",
+    "fill",
+    "grey",
+    "texture",
+    "light",
+    "weights",
+    "reason",
+];
 
 impl Serialize for Selection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -143,6 +151,9 @@ impl Serialize for Selection {
             if on {
                 map.serialize_entry(key, &on)?;
             }
+        }
+        if let Some(light) = &self.light {
+            map.serialize_entry("light", light)?;
         }
         if !weights.is_empty() {
             map.serialize_entry("weights", &weights)?;
@@ -181,6 +192,13 @@ impl<'de> Visitor<'de> for Reader {
                 "fill" => selection.fill = map.next_value()?,
                 "grey" => selection.grey = map.next_value()?,
                 "texture" => selection.texture = map.next_value()?,
+                "light" => {
+                    let light: Photometric = map.next_value()?;
+                    light
+                        .check()
+                        .map_err(|fault| A::Error::custom(fault.within("light")))?;
+                    selection.light = Some(light);
+                }
                 "weights" => weights = map.next_value()?,
                 "reason" => selection.reason = map.next_value()?,
                 _ => {
@@ -243,6 +261,7 @@ mod tests {
             rotate_normals = { on = true, source = "proposal" }
             fill = "reflect"
             texture = true
+            light = { brightness = [0.9, 1.1], noise = 2.5 }
             weights = { near_distribution = 2.5, opaque = 3.0, transparent = 1.0, foreign_patch = 1 }
             reason = "why not"
             "#,
@@ -265,6 +284,11 @@ mod tests {
         assert_eq!(
             (selection.fill, selection.texture, selection.grey),
             (Fill::Reflect, true, false)
+        );
+        let light = selection.light.unwrap();
+        assert_eq!(
+            (light.brightness, light.noise, light.gamma),
+            ([0.9, 1.1], 2.5, [1.0; 2])
         );
         assert_eq!(selection.rotate_source, Some(Source::Proposal));
         written_and_read(&selection);

@@ -15,7 +15,7 @@ pub(crate) use check::{POSITIVE, number, pair, perlin, positive_up_to, rectangle
 pub use constants::Constants;
 pub(crate) use constants::KindConstants;
 
-use crate::{Choice, Grey, Kind, RotateNormals, Selection, Simulation, TextureSource};
+use crate::{Choice, Grey, Kind, Photometric, RotateNormals, Selection, Simulation, TextureSource};
 
 /// Everything that a [`Simulation`] is made of beside images: which kinds it draws how often, and every constant of their
 /// simulators.
@@ -51,6 +51,9 @@ pub struct SimulationSettings {
     /// Rotation of normal images, before anything else; `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotateNormals>,
+    /// Light and focus of normal images, after their rotation; `None`: as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub light: Option<Photometric>,
     /// Whether anomalies of foreign colors lose them, because normal images have none.
     #[serde(default)]
     pub grey: bool,
@@ -113,6 +116,7 @@ impl SimulationSettings {
                 fill: selection.fill,
                 ..RotateNormals::default()
             }),
+            light: selection.light,
             grey: selection.grey,
             kinds: kinds.collect(),
         }
@@ -127,6 +131,9 @@ impl SimulationSettings {
         number("clean_probability", self.clean_probability, 0.0..=1.0)?;
         if let Some(rotation) = &self.rotation {
             rotation.check().map_err(|error| error.within("rotation"))?;
+        }
+        if let Some(light) = &self.light {
+            light.check().map_err(|error| error.within("light"))?;
         }
         for (kind, settings) in &self.kinds {
             let checked = number("weight", settings.weight, 0.0..).and_then(|()| {
@@ -158,6 +165,7 @@ impl SimulationSettings {
         Simulation {
             p_clean: self.clean_probability as f32,
             rotation: self.rotation,
+            light: self.light,
             choices: choices
                 .map(|(kind, settings)| {
                     let simulator = settings.constants.simulator(materials);
@@ -172,6 +180,7 @@ impl SimulationSettings {
                     }
                 })
                 .collect(),
+            inside: false,
         }
     }
 }

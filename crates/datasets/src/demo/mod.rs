@@ -39,7 +39,7 @@ use flawforge_resample::Sizing;
 use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::{Category, DatasetError, GOOD, Loading, TestImage, TrainImage};
+use crate::{Category, DatasetError, GOOD, Limits, Loading, RegionOfInterest, TestImage, TrainImage};
 
 mod camera;
 mod canvas;
@@ -99,9 +99,18 @@ pub const SIZES: RangeInclusive<u32> = 32..=512;
 /// # Errors
 /// [`DatasetError::UnknownCategory`], and [`DatasetError::DemoSize`] for a size that is not square or outside [`SIZES`].
 pub fn category(name: &str, loading: &Loading, seed: u64) -> Result<Category, DatasetError> {
-    if name == sheet::NAME {
-        return Ok(sheet::category(loading, seed));
+    let mut category = match name == sheet::NAME {
+        true => sheet::category(loading, seed),
+        false => of_one_size(name, loading, seed)?,
+    };
+    if let Some(region) = &loading.region {
+        look_inside(&mut category, region)?;
     }
+    Ok(category)
+}
+
+/// A category whose pictures are drawn at the size asked for.
+fn of_one_size(name: &str, loading: &Loading, seed: u64) -> Result<Category, DatasetError> {
     let (image, mask) = (side(loading.image)?, side(loading.mask)?);
     let mut category = drawn(name, image, seed)?;
     if mask != image {
@@ -111,6 +120,26 @@ pub fn category(name: &str, loading: &Loading, seed: u64) -> Result<Category, Da
         }
     }
     Ok(category)
+}
+
+/// Leaves a region of all images to look at.
+fn look_inside(category: &mut Category, region: &RegionOfInterest) -> Result<(), DatasetError> {
+    let limits = Limits::default();
+    for train in &mut category.train {
+        let mut image = train.image()?.into_owned();
+        region.paint(&mut image, None, train.size, &limits)?;
+        *train = TrainImage::of_file(train.name.clone(), train.size, image);
+    }
+    for test in &mut category.test {
+        region.paint(&mut test.image, None, test.file_size, &limits)?;
+        let inside = region.of(None, test.file_size, &limits)?;
+        let inside = inside.scaled(test.mask.width(), test.mask.height());
+        for mask in [&mut test.mask, &mut test.mask_half] {
+            *mask = mask.intersection(&inside).unwrap_or_default();
+        }
+        test.inside = Some(inside);
+    }
+    Ok(())
 }
 
 /// The side of a size that can be generated.

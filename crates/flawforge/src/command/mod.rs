@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod inventory;
 pub(crate) mod output;
 pub(crate) mod predict;
+mod region;
 pub(crate) mod report;
 pub(crate) mod select;
 pub(crate) mod serve;

@@ -17,6 +17,7 @@ use flawforge::training::settings::View;
 use image::RgbImage;
 use rayon::prelude::*;
 
+use super::region::RegionArgs;
 use super::source::{AnomalyArgs, NormalArgs, describe, make_folder, shown_kinds};
 
 /// Draws until something is visible, at most.
@@ -29,6 +30,8 @@ pub(crate) struct SimulateArgs {
     normals: NormalArgs,
     #[command(flatten)]
     anomalies: AnomalyArgs,
+    #[command(flatten)]
+    region: RegionArgs,
     /// Samples for each kind
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=64))]
     count: u32,
@@ -58,7 +61,9 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     args.normals.category.check_output(&args.out)?;
     args.anomalies.textures.check_output(&args.out)?;
     let selection = args.anomalies.selection(&args.normals.category)?;
-    let category = args.normals.load(args.size)?;
+    let region = args.region.of(&args.normals.category)?;
+    let inside = region.is_some();
+    let category = args.normals.load(args.size, region)?;
     let (materials, patches) = materials(&category, args.anomalies.textures(args.size)?);
     let columns: Vec<String> = (1..=args.count).map(|number| number.to_string()).collect();
     let mut sheet = ContactSheet::new(&columns);
@@ -67,7 +72,10 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     let count = args.count as usize;
     let normals = spaced(&category, count)?;
     for kind in shown_kinds(&selection) {
-        let simulation = only(kind, &selection, &materials);
+        let simulation = Simulation {
+            inside,
+            ..only(kind, &selection, &materials)
+        };
         rows(
             &mut sheet,
             &simulation,

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
 use flawforge::datasets::{
-    Category, CategoryFiles, Limits, Loading, Note, Purpose, TestSet, demo, note_lines, picture_size,
+    Category, CategoryFiles, Limits, Loading, Note, Purpose, RegionOfInterest, TestSet, demo, note_lines,
+    picture_size,
 };
 use flawforge::source::{Images, SourceError, Textures, real_path, selection_lines};
 use flawforge::training::Product;
@@ -65,6 +66,11 @@ impl CategoryArgs {
                 demo: None,
             },
         }
+    }
+
+    /// The folder, if it is one.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.dir.as_deref()
     }
 
     /// Where the images come from.
@@ -168,9 +174,12 @@ pub(crate) struct NormalArgs {
 }
 
 impl NormalArgs {
-    /// The normal images at `side`×`side` pixels.
-    pub(crate) fn load(&self, side: u32) -> Result<Category> {
-        let loading = Loading::opencv(side, side);
+    /// The normal images at `side`×`side` pixels, a region of them if there is one.
+    pub(crate) fn load(&self, side: u32, region: Option<RegionOfInterest>) -> Result<Category> {
+        let loading = Loading {
+            region,
+            ..Loading::opencv(side, side)
+        };
         // All are looked at together, so all are held.
         let limits = Limits {
             max_held_bytes: u64::MAX,

@@ -16,12 +16,14 @@ use flawforge::ops::Precision;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
 use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
+use flawforge::training::settings::Region;
 use flawforge::training::{
     Experiment, Method, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport, gpu_available,
     train,
 };
 use flawforge::weights;
 
+use super::region::RegionArgs;
 use super::signals::Signals;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 use super::verdicts::{odd, said};
@@ -69,6 +71,8 @@ pub(crate) struct TrainArgs {
     /// scale of the files) or `tiles:0.5` (at half that scale) [default: stretch]
     #[arg(long, value_name = "VIEW")]
     view: Option<AskedView>,
+    #[command(flatten)]
+    region: RegionArgs,
     /// Memory for pixels of normal images, in MiB; those beyond are decoded whenever they are wanted, which takes time and
     /// changes no result
     #[arg(long, value_name = "MIB", default_value_t = default_memory())]
@@ -183,6 +187,7 @@ impl TrainArgs {
             || self.backbone.is_some()
             || self.backbone_init.is_some()
             || self.view.is_some()
+            || self.region.is_named()
     }
 
     /// The experiment: that of the earlier run, changed by the options given.
@@ -196,12 +201,16 @@ impl TrainArgs {
                 let product = self.anomalies.product(category)?;
                 let overrides = self.config.as_deref().map(Overrides::read).transpose()?;
                 let view = self.view.map(|view| view.of(category)).transpose()?;
+                let region = self.region.of(category)?.as_ref().map(Region::of);
                 let changed = |experiment: Experiment| -> Result<Experiment> {
                     let mut experiment = match &overrides {
                         Some(overrides) => experiment.with(overrides)?,
                         None => experiment,
                     };
                     experiment.view = view.unwrap_or(experiment.view);
+                    if let Some(region) = &region {
+                        experiment.region.clone_from(region);
+                    }
                     Ok(experiment)
                 };
                 let mut experiment = changed(Experiment::new(method, &profile, &product, 0)?)?;
@@ -311,7 +320,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
         max_held_bytes: args.image_memory.saturating_mul(1 << 20),
         ..Limits::default()
     };
-    let (images, skipped) = category.load_normals(&experiment.loading(), skip_bad, &limits)?;
+    let loading = args.region.complete(experiment.loading(), &experiment.region)?;
+    let (images, skipped) = category.load_normals(&loading, skip_bad, &limits)?;
     let options = TrainOptions {
         resume: args.resume,
         stop: Some(signals.flag()),

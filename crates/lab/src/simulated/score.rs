@@ -4,7 +4,7 @@ use super::set::{KINDS, SetSettings, SimulatedSet};
 use crate::cell::{CellKey, Provenance};
 use anyhow::{Context, Result, bail};
 use flawforge::augment::Kind;
-use flawforge::datasets::{Loading, TestImage};
+use flawforge::datasets::{Limits, Loading, TestImage};
 use flawforge::files;
 use flawforge::metrics::Scores;
 use flawforge::models::Detector;
@@ -115,7 +115,7 @@ pub fn score(
         let picture = match image.image.dimensions() == loading.image.of(image.image.dimensions()) {
             true => &image.image,
             false => {
-                resized = loading.resized(&image.image);
+                resized = loading.shown(&image.image, None, &Limits::default())?;
                 &resized
             }
         };

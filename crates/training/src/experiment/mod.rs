@@ -11,7 +11,8 @@ pub(crate) use overrides::differences;
 use std::sync::Arc;
 
 use flawforge_augment::{Simulation, TextureSource};
-use flawforge_datasets::{Category, Loading};
+use flawforge_datasets::{Category, Loading, RegionOfInterest};
+use flawforge_models::{Detector, Inside};
 use flawforge_resample::Windows;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -21,7 +22,7 @@ use crate::methods::{Continuation, Data, Frame, Method, NormalImages};
 use crate::product::Product;
 use crate::profile::Profile;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
-use crate::settings::{Calibration, Evaluated, Intervals, Length, Schedule, View, WarmStart};
+use crate::settings::{Calibration, Evaluated, Intervals, Length, Region, Schedule, View, WarmStart};
 use crate::view_proposal::ViewProposal;
 use crate::windowing::Windowing;
 
@@ -54,6 +55,9 @@ pub struct Experiment {
     /// How images are seen.
     #[serde(default, skip_serializing_if = "View::is_stretch")]
     pub view: View,
+    /// What of them is looked at.
+    #[serde(default, skip_serializing_if = "Region::is_all")]
+    pub region: Region,
     /// Scoring.
     pub evaluation: Evaluated,
     /// The decision threshold.
@@ -82,6 +86,7 @@ impl Experiment {
             seed,
             image_size: profile.image_size,
             view: View::default(),
+            region: Region::default(),
             evaluation: Evaluated::default(),
             calibration: Calibration::default(),
             every: profile.every.clone(),
@@ -115,6 +120,7 @@ impl Experiment {
             return Err(TrainingError::setting("image_size", message));
         }
         self.view.check()?;
+        self.region.check()?;
         between("evaluation.batch", self.evaluation.batch as f64, 1.0, 4096.0)?;
         between("evaluation.aupro_limit", self.evaluation.aupro_limit, 1e-6, 1.0)?;
         self.calibration.check()?;
@@ -172,7 +178,8 @@ impl Experiment {
     /// Images as the method wants them, and the size of their ground-truth masks. Under a [view](Self::view) that keeps the
     /// aspect ratio masks keep it too.
     pub fn loading(&self) -> Loading {
-        let loading = self.settings.assembly().loading(self.image_size);
+        let mut loading = self.settings.assembly().loading(self.image_size);
+        loading.region = self.region.mask().map(RegionOfInterest::Fixed);
         match self.windowing() {
             None => loading,
             Some(windowing) => Loading {
@@ -180,6 +187,14 @@ impl Experiment {
                 mask: self.view.sizing(self.image_size),
                 ..loading
             },
+        }
+    }
+
+    /// A detector that looks at the experiment's region of interest alone, by one of whole images.
+    pub(crate) fn looking_inside(&self, detector: Box<dyn Detector>) -> Box<dyn Detector> {
+        match self.region.is_all() {
+            true => detector,
+            false => Box::new(Inside::new(detector, self.region.mask())),
         }
     }
 
@@ -230,7 +245,8 @@ impl Experiment {
     /// Whether the method scores its normal images as if it had not seen them, so that none need be held out for the threshold.
     pub fn leaves_one_out(&self) -> bool {
         let assembly = self.settings.assembly();
-        assembly.leaves_one_out() && (self.view.is_stretch() || assembly.leaves_out_in_windows())
+        let whole = self.view.is_stretch() && self.region.is_all();
+        assembly.leaves_one_out() && (whole || assembly.leaves_out_in_parts())
     }
 
     /// Calibrates for [verdicts that count](Calibration::for_use), rather than for a table of metrics.
@@ -245,6 +261,7 @@ impl Experiment {
             textures,
             pools: Vec::new(),
             normals: NormalImages::new(&category.train, self.view).map(Arc::new),
+            inside: !self.region.is_all(),
         };
         Simulation {
             p_clean: 0.0,
@@ -272,6 +289,7 @@ impl Experiment {
             every: &self.every,
             calibrated: self.calibration.images,
             windowing: self.windowing(),
+            inside: !self.region.is_all(),
         }
     }
 

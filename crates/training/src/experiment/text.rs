@@ -8,7 +8,7 @@ use super::{Experiment, MethodSettings};
 use crate::error::{Result, TrainingError};
 use crate::methods::Method;
 use crate::profile::one_line;
-use crate::settings::{Calibration, Evaluated, Intervals, View, WarmStart};
+use crate::settings::{Calibration, Evaluated, Intervals, Region, View, WarmStart};
 
 /// The fields that every method has, and all others, which its method reads.
 #[derive(Deserialize)]
@@ -21,6 +21,8 @@ pub(super) struct Text {
     image_size: u32,
     #[serde(default)]
     view: View,
+    #[serde(default)]
+    region: Region,
     evaluation: Evaluated,
     calibration: Calibration,
     every: Intervals,
@@ -44,6 +46,7 @@ impl TryFrom<Text> for Experiment {
             seed: text.seed,
             image_size: text.image_size,
             view: text.view,
+            region: text.region,
             evaluation: text.evaluation,
             calibration: text.calibration,
             every: text.every,

@@ -54,7 +54,7 @@ impl CrossFit<'_> {
             let Some(recipe) = self.trained(chosen(false), fold, folds)? else {
                 return Ok(None);
             };
-            let detector = recipe.detector()?;
+            let detector = self.experiment.looking_inside(recipe.detector()?);
             for chunk in chosen(true).chunks(self.experiment.evaluation.batch.max(1)) {
                 let pictures = chunk.iter().map(|&place| &images[place]).collect::<Vec<_>>();
                 let pictures = decoded(&pictures)?;
@@ -85,6 +85,7 @@ impl CrossFit<'_> {
             pools,
             textures: self.data.textures.clone(),
             normals: self.data.normals.clone(),
+            inside: self.data.inside,
         };
         let batches = Checked {
             batches: method.batches(&frame, &data),

@@ -195,6 +195,7 @@ fn train_after(
         pools: method.pools(kept).map_err(data_error)?,
         textures,
         normals: NormalImages::new(&category.train, experiment.view).map(Arc::new),
+        inside: !experiment.region.is_all(),
     };
     let identity = digests(category, data.textures.as_ref(), experiment.image_size)?;
     let device = &options.device;
@@ -287,7 +288,7 @@ fn train_after(
         }
         let calibrated = calibrate(
             experiment,
-            recipe.detector()?.as_ref(),
+            experiment.looking_inside(recipe.detector()?).as_ref(),
             &method.calibration(&data),
             &Normals {
                 images: &category.train,

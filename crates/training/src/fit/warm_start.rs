@@ -236,7 +236,8 @@ impl Compared<'_> {
 
     /// What the detector of a recipe calls anomalous.
     pub(super) fn after(&self, recipe: &dyn Recipe, predecessor: &Predecessor) -> Result<Option<Shares>> {
-        self.shares(recipe.detector()?.as_ref(), predecessor)
+        let detector = self.experiment.looking_inside(recipe.detector()?);
+        self.shares(detector.as_ref(), predecessor)
     }
 
     fn shares(&self, detector: &dyn Detector, predecessor: &Predecessor) -> Result<Option<Shares>> {

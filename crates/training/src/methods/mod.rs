@@ -70,6 +70,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) calibrated: usize,
     /// How images of any size are seen; without, every image is a square as [`Assembly::loading`] wants it.
     pub(crate) windowing: Option<Windowing>,
+    /// Whether images tell a region of interest.
+    pub(crate) inside: bool,
 }
 
 impl Frame<'_> {
@@ -147,8 +149,8 @@ pub(crate) trait Assembly {
         false
     }
 
-    /// Whether that holds for images that it sees in windows.
-    fn leaves_out_in_windows(&self) -> bool {
+    /// Whether that holds for images that it sees in windows, or a region of.
+    fn leaves_out_in_parts(&self) -> bool {
         false
     }
 
@@ -184,6 +186,8 @@ pub(crate) struct Data<'a> {
     pub(crate) pools: Vec<Pool>,
     /// All normal images, to take patches from.
     pub(crate) normals: Option<Arc<NormalImages>>,
+    /// Whether images tell a region of interest.
+    pub(crate) inside: bool,
 }
 
 impl Data<'_> {
@@ -192,10 +196,13 @@ impl Data<'_> {
     pub(crate) fn simulation(&self, settings: &SimulationSettings) -> Simulation {
         let takes = |kind: &Kind| matches!(kind, Kind::Nsa | Kind::ForeignPatch);
         let normals = settings.kinds.keys().any(takes).then(|| self.normals()).flatten();
-        settings.simulation(&Materials {
-            textures: self.textures.clone(),
-            normals,
-        })
+        Simulation {
+            inside: self.inside,
+            ..settings.simulation(&Materials {
+                textures: self.textures.clone(),
+                normals,
+            })
+        }
     }
 
     /// The category's normal images as a source of patches.

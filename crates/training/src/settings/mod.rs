@@ -3,6 +3,7 @@
 mod calibration;
 mod groups;
 pub(crate) mod ranges;
+mod region;
 mod schedule;
 mod view;
 mod warm_start;
@@ -10,6 +11,7 @@ mod warm_start;
 pub use calibration::Calibration;
 pub(crate) use calibration::Split;
 pub use groups::{Adam, Batches, Draw, Evaluated, GroundTruth, Intervals};
+pub use region::Region;
 pub use schedule::{Decay, Length, Schedule};
 pub use view::View;
 pub use warm_start::WarmStart;

@@ -28,6 +28,7 @@
 
 mod bending;
 mod direction;
+mod foreground;
 mod plane;
 mod proposal;
 mod registration;
@@ -39,12 +40,13 @@ use thiserror::Error;
 
 pub use bending::Bending;
 pub use direction::Direction;
+pub use foreground::foreground;
 pub use proposal::{
     Band, Finding, LIKENESS, LOST, Measure, Proposal, REPETITION, Reading, SHARPNESS, VISIBLE,
 };
 pub use registration::Similarity;
 
-use crate::is_grey;
+use crate::{Photometric, is_grey};
 use plane::Plane;
 
 /// Largest number of images that are measured, evenly spaced among those given (proposal).
@@ -67,6 +69,8 @@ pub struct Evidence {
     pub bending: Bending,
     /// Whether no image has colours.
     pub grey: bool,
+    /// How far light and focus differ among them.
+    pub light: Photometric,
 }
 
 /// Images from which nothing can be measured.
@@ -119,6 +123,7 @@ impl Evidence {
             repetition: repetition::repetition(&large),
             bending: bending::bending(&chosen, 0),
             grey: chosen.iter().all(|image| is_grey(image)),
+            light: Photometric::measured(&chosen),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{Evidence, Similarity};
-use crate::{Answer, Fill, Kind, Selection, Source};
+use crate::{Answer, Fill, Kind, Photometric, Selection, Source};
 
 /// Where a measure says one thing, and where the other; between the two it says neither.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -120,6 +120,9 @@ pub struct Proposal {
     pub positions: Finding,
     /// Whether bending shows at all.
     pub bending: Measure,
+    /// How far light and focus differ among the normal images. It is no part of the selection: a person who expects them to drift
+    /// takes it in.
+    pub light: Photometric,
 }
 
 impl Evidence {
@@ -222,6 +225,7 @@ impl Evidence {
             grey: self.grey,
             // Neither places nor directions are fixed: no part of the image differs from another.
             texture: positions.fixed == Some(false) && rotate_normals,
+            light: None,
             reason: self.reason(&orientation, &positions),
         };
         Proposal {
@@ -229,6 +233,7 @@ impl Evidence {
             orientation,
             positions,
             bending,
+            light: self.light,
         }
     }
 
@@ -287,6 +292,11 @@ impl Proposal {
                 let _ = writeln!(text, "{key} = true");
             }
         }
+        let light = toml::Value::try_from(chosen.light.unwrap_or(self.light));
+        if let Ok(light) = light {
+            let off = if chosen.light.is_some() { "" } else { "# " };
+            let _ = writeln!(text, "{off}light = {light}");
+        }
         let _ = writeln!(text, "reason = {}", quoted(&chosen.reason));
         text
     }
@@ -323,6 +333,7 @@ mod tests {
             repetition,
             bending,
             grey: false,
+            light: Photometric::default(),
         }
     }
 
@@ -393,6 +404,10 @@ mod tests {
         for name in ["bracket", "my \"new\" parts", "größe.2"] {
             let read = Selections::from_toml(&proposal.to_toml(name)).unwrap();
             assert_eq!(read.get(name), Some(&proposal.selection));
+            // A person who takes the measured light in.
+            let taken = proposal.to_toml(name).replace("# light", "light");
+            let read = Selections::from_toml(&taken).unwrap();
+            assert_eq!(read.get(name).and_then(|one| one.light), Some(proposal.light));
         }
     }
 }

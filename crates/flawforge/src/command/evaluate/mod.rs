@@ -20,6 +20,7 @@ use text::Figures;
 use super::facts::{EVALUATION, Facts, HEAT_MAPS, SCORES, Written, move_results};
 use super::inventory::say_tests;
 use super::output::{cell, print};
+use super::region::RegionArgs;
 use super::source::{CategoryArgs, make_folder, say};
 use super::verdicts::VerdictArgs;
 
@@ -37,6 +38,8 @@ pub(crate) struct EvaluateArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    #[command(flatten)]
+    region: RegionArgs,
     #[command(flatten)]
     verdicts: VerdictArgs,
     /// Score pixels at the resolution of the files instead of the network's, where thin defects may vanish
@@ -71,8 +74,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     if let Err(fault) = &writable {
         log::warn!("{}", flawforge::fault::in_one_line(fault.as_ref()));
     }
-    let source = args.category.tests(&run.loading())?;
-    let mut tests = source.read(&run.loading())?;
+    let loading = args.region.loading(&run)?;
+    let source = args.category.tests(&loading)?;
+    let mut tests = source.read(&loading)?;
     if args.at_file_size {
         tests.notes.retain(|note| !note.remark.is_about_size());
     }

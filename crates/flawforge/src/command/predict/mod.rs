@@ -37,6 +37,7 @@ use flawforge::ops::Precision;
 use flawforge::training::{Drift, Run};
 
 use super::output::print;
+use super::region::RegionArgs;
 use super::signals::Signals;
 use super::source::make_folder;
 use super::verdicts::VerdictArgs;
@@ -99,6 +100,8 @@ pub(crate) struct PredictArgs {
     /// COCO file for the regions of all images in --out
     #[arg(long, value_name = "FILE", requires = "out")]
     coco: Option<PathBuf>,
+    #[command(flatten)]
+    region: RegionArgs,
     #[command(flatten)]
     verdicts: VerdictArgs,
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
@@ -195,6 +198,7 @@ fn start(
         detector: Arc::clone(&detector),
         scale: run.pixel_scale(),
         appearance: run.appearance().cloned(),
+        region: args.region.loading(&run)?.region,
         keeps_images: pictures != Pictures::None,
         budget: Budget::default(),
         wanted: Arc::default(),

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use flawforge::datasets::{Appearance, Limits, Note, PixelScale, load_picture};
+use flawforge::datasets::{Appearance, Limits, Note, PixelScale, RegionOfInterest, load_picture};
 use flawforge::models::Detector;
 use image::RgbImage;
 
@@ -42,6 +42,8 @@ pub(super) struct Eyes {
     pub(super) detector: Arc<dyn Detector>,
     pub(super) scale: PixelScale,
     pub(super) appearance: Option<Appearance>,
+    /// What of the images is looked at, if not all.
+    pub(super) region: Option<RegionOfInterest>,
     pub(super) keeps_images: bool,
     pub(super) budget: Budget,
     /// The number of the job that the network waits for: it is decoded even if there is no room.
@@ -108,7 +110,19 @@ impl Eyes {
             Err(_) => return Err("cannot be decoded: the decoder failed".to_owned()),
         };
         let size = picture.image.dimensions();
-        let prepared = self.detector.prepare(&picture.image);
+        let mut picture = picture;
+        let mut prepared = self.detector.prepare(&picture.image);
+        if let Some(region) = &self.region {
+            let paint = |image: &mut RgbImage| {
+                let painted = region.paint(image, Some(path), size, &Limits::default());
+                painted.map_err(|fault| fault.to_string())
+            };
+            paint(&mut prepared)?;
+            if self.keeps_images {
+                // Pictures show it grey.
+                paint(&mut picture.image)?;
+            }
+        }
         let unlike = match &self.appearance {
             Some(appearance) => appearance.unlike(&prepared, size),
             None => Vec::new(),

@@ -12,6 +12,7 @@ use flawforge::training::{Decision, Run};
 
 use super::gallery::{Look, reduced};
 use crate::command::html::{escaped, mask, photograph};
+use crate::command::region::RegionArgs;
 use crate::command::simulate::{Shown, spaced, visible};
 use crate::command::source::{CategoryArgs, TextureArgs};
 
@@ -50,7 +51,8 @@ pub(super) fn normals(
 fn read(run: &Run, detector: &dyn Detector, decision: Option<&Decision>, look: Look) -> Result<Normals> {
     let places = run.places().context("the run does not say where they are")?;
     let place = CategoryArgs::at(&places.images);
-    let (mut category, _) = place.load_normals(&run.loading(), true, &Limits::default())?;
+    let (mut category, _) =
+        place.load_normals(&RegionArgs::default().loading(run)?, true, &Limits::default())?;
     let known: BTreeSet<&str> = run.data().each.iter().map(String::as_str).collect();
     let mut kept = Vec::with_capacity(category.train.len());
     for image in std::mem::take(&mut category.train) {

@@ -9,6 +9,7 @@ use super::gallery::{Extreme, Look};
 use crate::command::evaluate::trained_on;
 use crate::command::facts::Sorts;
 use crate::command::inventory::say_tests;
+use crate::command::region::RegionArgs;
 use crate::command::source::{CategoryArgs, say};
 
 /// Pictures of each sort.
@@ -41,8 +42,9 @@ pub(super) fn test(
     category: &CategoryArgs,
     look: Look,
 ) -> Result<Tested> {
-    let source = category.tests(&run.loading())?;
-    let tests = source.read(&run.loading())?;
+    let loading = RegionArgs::default().loading(run)?;
+    let source = category.tests(&loading)?;
+    let tests = source.read(&loading)?;
     say(&tests.notes);
     let trained = trained_on(run, &tests);
     say_tests(&tests, &trained);

@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use flawforge::augment::evidence::Evidence;
+use flawforge::augment::evidence::{Evidence, foreground};
 use flawforge::files;
+use flawforge::pictures::{mask_image, write_png};
 use flawforge::training::ViewProposal;
 use image::RgbImage;
 
 use super::output::print;
+use super::region::RegionArgs;
 use super::simulate::materials;
 use super::source::{NormalArgs, TextureArgs, describe, make_folder};
 use page::Page;
@@ -26,10 +28,15 @@ pub(crate) struct SelectArgs {
     #[command(flatten)]
     normals: NormalArgs,
     #[command(flatten)]
+    region: RegionArgs,
+    #[command(flatten)]
     textures: TextureArgs,
     /// Selection file to write, for `--selection` of `simulate` and `train` [default: print it]
     #[arg(long, value_name = "FILE.toml")]
     out: Option<PathBuf>,
+    /// Mask to write (PNG) of where the parts are, for `--roi` of `train`, where they stand before an even ground
+    #[arg(long, value_name = "FILE.png")]
+    roi_out: Option<PathBuf>,
     /// HTML page to write: measurements, and samples of every kind
     #[arg(long, value_name = "FILE.html")]
     page: Option<PathBuf>,
@@ -46,11 +53,13 @@ pub(crate) struct SelectArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &SelectArgs) -> Result<()> {
-    for output in [&args.out, &args.page].into_iter().flatten() {
+    for output in [&args.out, &args.page, &args.roi_out].into_iter().flatten() {
         args.normals.category.check_output(output)?;
         args.textures.check_output(output)?;
     }
-    let category = args.normals.load(args.size)?;
+    let region = args.region.of(&args.normals.category)?;
+    let is_part = region.is_some();
+    let category = args.normals.load(args.size, region)?;
     let textures = args.textures.load(args.size)?;
     let images = category.train.iter().map(|normal| normal.image());
     let images: Vec<Cow<'_, RgbImage>> = images.collect::<Result<_, _>>()?;
@@ -93,9 +102,42 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
             args.size
         ),
     }
+    if !is_part {
+        propose_region(&normals, &category.name, args.roi_out.as_deref())?;
+    }
     match &args.out {
         Some(path) => log::info!("{}: {}", path.display(), proposal.selection.reason),
         None => print(&toml)?,
+    }
+    Ok(())
+}
+
+/// Says where parts are that leave much of their images empty, and writes it where that was asked for.
+fn propose_region(normals: &[&RgbImage], name: &str, out: Option<&Path>) -> Result<()> {
+    let Some(region) = foreground(normals) else {
+        return match out {
+            Some(path) => bail!(
+                "{}: not written: no even ground shows between the parts and the border of the images",
+                path.display()
+            ),
+            None => Ok(()),
+        };
+    };
+    let share = 100.0 * region.coverage();
+    match out {
+        Some(path) => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                make_folder(folder)?;
+            }
+            write_png(path, &mask_image(&region.to_luma8()))?;
+            log::info!(
+                "{name}: parts lie on {share:.0} % of the image; look at {}, then `train --roi` with it",
+                path.display()
+            );
+        }
+        None => log::info!(
+            "{name}: parts lie on {share:.0} % of the image before an even ground; `--roi-out FILE.png` writes where, for `train --roi`"
+        ),
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
         max_held_bytes: args.image_memory.saturating_mul(1 << 20),
         ..Limits::default()
     };
-    let (images, _) = category.load_normals(&run.loading(), args.normals.skip_bad, &limits)?;
+    let (images, _) = category.load_normals(&args.region.loading(run)?, args.normals.skip_bad, &limits)?;
     let added = add_normals(run, &images, &category.place(), &args.out)?;
     log::info!(
         "{}: {} {} added to {}, {} known; the memory banks have {} more",
@@ -118,8 +118,8 @@ fn begin(args: &TrainArgs, from: &Path, run: &Run) -> Result<ExitCode> {
         max_held_bytes: args.image_memory.saturating_mul(1 << 20),
         ..Limits::default()
     };
-    let load =
-        |category: &CategoryArgs| category.load_normals(&run.loading(), args.normals.skip_bad, &limits);
+    let loading = args.region.loading(run)?;
+    let load = |category: &CategoryArgs| category.load_normals(&loading, args.normals.skip_bad, &limits);
     let (added, mut skipped) = load(category)?;
     let (images, place) = match own.as_ref().map(|own| (own, load(own))) {
         Some((own, Ok((images, bad)))) => {

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
+use flawforge_masks::Mask;
 use flawforge_metrics::high_pixel;
 use flawforge_models::forge::{FeatureMap, Fusion, Head, Normal, SizedBank, compared};
-use flawforge_models::{AnomalyMap, joined};
+use flawforge_models::{AnomalyMap, joined, quiet_outside};
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -20,14 +21,21 @@ const TELLING: usize = 256;
 pub(super) type Sizes = Vec<Vec<FeatureMap>>;
 
 /// A normal image that is compared with all others in the end.
-pub(super) enum Kept {
+pub(super) struct Kept {
+    pub(super) image: KeptImage,
+    /// Its region of interest, if that is not all of it.
+    pub(super) inside: Option<Mask>,
+}
+
+/// What is kept of it.
+pub(super) enum KeptImage {
     /// What the network saw of it.
     Seen(Sizes),
     /// Its pixels: what the network sees of many windows would be too much to keep, and is computed again.
     Shown(RgbImage),
 }
 
-impl Kept {
+impl KeptImage {
     /// What the network sees of a part of it, the same for the same number.
     pub(super) fn part(
         &self,
@@ -126,9 +134,9 @@ impl LeftOut<'_> {
         let scores: Vec<(Unseen, f32)> = scored
             .into_par_iter()
             .map(|(place, kept, grids, whole)| {
-                let map = match (whole, kept, self.windowing) {
+                let mut map = match (whole, &kept.image, self.windowing) {
                     (Some(map), _, _) => map,
-                    (None, Kept::Shown(image), Some(windowing)) => {
+                    (None, KeptImage::Shown(image), Some(windowing)) => {
                         let maps: Vec<AnomalyMap> = grids.iter().map(map).collect();
                         let places = windowing.windows.over(image.dimensions());
                         joined(
@@ -139,6 +147,9 @@ impl LeftOut<'_> {
                     }
                     (None, ..) => map(&grids[0]),
                 };
+                if let Some(inside) = &kept.inside {
+                    quiet_outside(&mut map, inside);
+                }
                 let one = Unseen {
                     place,
                     score: fused.score(&map),
@@ -179,9 +190,9 @@ impl LeftOut<'_> {
                 probabilities,
             }))
         };
-        let grids: Vec<Option<Grids>> = match kept {
-            Kept::Seen(sizes) => vec![of(sizes)?],
-            Kept::Shown(image) => parts(self.windowing, image)
+        let grids: Vec<Option<Grids>> = match &kept.image {
+            KeptImage::Seen(sizes) => vec![of(sizes)?],
+            KeptImage::Shown(image) => parts(self.windowing, image)
                 .par_iter()
                 .map(|part| of(&(self.see)(part)?))
                 .collect::<Result<_>>()?,

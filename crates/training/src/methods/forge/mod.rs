@@ -90,7 +90,7 @@ impl Assembly for Settings {
         true
     }
 
-    fn leaves_out_in_windows(&self) -> bool {
+    fn leaves_out_in_parts(&self) -> bool {
         true
     }
 

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
 use flawforge_datasets::TrainImage;
-use flawforge_masks::Mask;
+use flawforge_masks::{Mask, inside};
 use flawforge_models::forge::{
     FeatureMap, Forge, Fusion, Head, HeadTraining, Normal, Places, SizedBank, Spread, compared, seen,
 };
 use flawforge_models::patchcore::STRIDES;
-use flawforge_models::{Detector, ModelError};
+use flawforge_models::{Detector, Inside, ModelError};
 use flawforge_resample::Window;
 use image::RgbImage;
 use rand::Rng;
@@ -18,7 +18,7 @@ use rand::seq::index;
 use rayon::prelude::*;
 
 use super::collected::Candidates;
-use super::left_out::{Kept, LeftOut, Sizes, Told};
+use super::left_out::{Kept, KeptImage, LeftOut, Sizes, Told};
 use super::settings::{Group, Settings};
 use super::shares::shares;
 use crate::error::Result;
@@ -58,6 +58,8 @@ pub struct ForgeRecipe {
     /// Side in pixels of the squares of that area.
     side: u32,
     windowing: Option<Windowing>,
+    /// Whether images tell a region of interest.
+    inside: bool,
     device: Device,
     network: Frozen,
     candidates: Vec<Candidates>,
@@ -117,6 +119,7 @@ impl ForgeRecipe {
             map: reduced(frame.size(largest), frame.image_size, largest),
             side: frame.image_size,
             windowing: frame.windowing,
+            inside: frame.inside,
             seen: 0,
             left_out: Spaced::new(group.left_out),
             settings: group,
@@ -140,6 +143,11 @@ impl ForgeRecipe {
             });
         }
         Ok(sizes)
+    }
+
+    /// The region of interest of an image, if that is not all of it.
+    fn region(&self, image: &RgbImage) -> Option<Mask> {
+        self.inside.then(|| inside(image)).flatten()
     }
 
     /// Takes the next normal images.
@@ -166,7 +174,10 @@ impl ForgeRecipe {
                     candidates.add(number, maps, self.seed)?;
                 }
                 if windowing.is_none() {
-                    self.left_out.push(Kept::Seen(sizes));
+                    self.left_out.push(Kept {
+                        inside: self.region(&images[place]),
+                        image: KeptImage::Seen(sizes),
+                    });
                 }
             }
         }
@@ -175,7 +186,10 @@ impl ForgeRecipe {
             for image in images {
                 let most = LEFT_OUT_BYTES / image.as_raw().len().max(1);
                 self.left_out.limit(most.max(FEWEST_LEFT_OUT));
-                self.left_out.push(Kept::Shown(image));
+                self.left_out.push(Kept {
+                    inside: self.region(&image),
+                    image: KeptImage::Shown(image),
+                });
             }
         }
         Ok(())
@@ -245,7 +259,9 @@ impl ForgeRecipe {
             return Ok(None);
         }
         for (number, kept) in normal {
-            let sizes = kept.part(*number, self.windowing.as_ref(), &|image| self.sizes(image))?;
+            let sizes = kept
+                .image
+                .part(*number, self.windowing.as_ref(), &|image| self.sizes(image))?;
             let Some(maps) = sizes.first() else { continue };
             let features = standard.features(maps)?;
             let places = features.len() / length;
@@ -460,7 +476,13 @@ impl Recipe for ForgeRecipe {
                 });
                 sizes.collect()
             },
-            detector: &|extra| self.detector_with(made, larger(&made.banks, extra)?),
+            detector: &|extra| {
+                let detector = self.detector_with(made, larger(&made.banks, extra)?)?;
+                Ok(match self.inside {
+                    true => Box::new(Inside::new(detector, None)),
+                    false => detector,
+                })
+            },
         };
         let (extra, unseen) = additions.choose(images, first)?;
         let banks = larger(&made.banks, &extra)?;

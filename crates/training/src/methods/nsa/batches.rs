@@ -1,8 +1,8 @@
 //! NSA's batches: random parts of normal images with patches of others blended in.
 
-use flawforge_augment::{Kind, Nsa, Parameters, Preparation, Sample, Stream, to_float};
+use flawforge_augment::{Kind, Nsa, Parameters, Preparation, Sample, Stream, keep_inside, to_float};
 use flawforge_datasets::TrainImage;
-use flawforge_masks::Mask;
+use flawforge_masks::{Mask, OUTSIDE};
 use rand::Rng;
 use rayon::prelude::*;
 
@@ -24,6 +24,8 @@ pub(crate) struct NsaBatches<'a> {
     pub(crate) max_degrees: f64,
     pub(crate) seed: u64,
     pub(crate) windowing: Option<Windowing>,
+    /// Whether images tell a region of interest, in which alone patches are blended.
+    pub(crate) inside: bool,
 }
 
 impl NsaBatches<'_> {
@@ -53,30 +55,42 @@ impl NsaBatches<'_> {
         let source = prepared(source, "nsa source")?;
         let target = to_float(&normal);
         let (width, height) = normal.dimensions();
-        Ok(
-            match self.simulator.blend(&normal, &source, &mut stream.rng("nsa")) {
-                Some(made) => (
-                    Sample {
-                        normal: target,
-                        image: to_float(&made.image),
-                        mask: made.mask,
-                        kind: Some(Kind::Nsa),
-                        parameters: made.parameters,
-                    },
-                    made.label,
-                ),
-                None => (
-                    Sample {
-                        image: target.clone(),
-                        normal: target,
-                        mask: Mask::empty(width, height),
-                        kind: None,
-                        parameters: Parameters::new(),
-                    },
-                    vec![0.0; width as usize * height as usize],
-                ),
-            },
-        )
+        let made = self.simulator.blend(&normal, &source, &mut stream.rng("nsa"));
+        let kept = made.and_then(|mut made| {
+            let mut image = to_float(&made.image);
+            if self.inside && !keep_inside(&normal, &mut image, &mut made.mask) {
+                return None;
+            }
+            if self.inside {
+                let pairs = made.label.iter_mut().zip(normal.pixels());
+                pairs
+                    .filter(|(_, pixel)| **pixel == OUTSIDE)
+                    .for_each(|(label, _)| *label = 0.0);
+            }
+            Some((image, made))
+        });
+        Ok(match kept {
+            Some((image, made)) => (
+                Sample {
+                    normal: target,
+                    image,
+                    mask: made.mask,
+                    kind: Some(Kind::Nsa),
+                    parameters: made.parameters,
+                },
+                made.label,
+            ),
+            None => (
+                Sample {
+                    image: target.clone(),
+                    normal: target,
+                    mask: Mask::empty(width, height),
+                    kind: None,
+                    parameters: Parameters::new(),
+                },
+                vec![0.0; width as usize * height as usize],
+            ),
+        })
     }
 }
 

@@ -74,6 +74,7 @@ impl Assembly for Settings {
             max_degrees: self.nsa.max_degrees,
             seed: frame.seed,
             windowing: frame.windowing,
+            inside: frame.inside,
         })
     }
 
@@ -94,6 +95,8 @@ impl Assembly for Settings {
                 weight: 1.0,
                 on_failure: OnFailure::Clean,
             }],
+            light: None,
+            inside: data.inside,
         }
     }
 

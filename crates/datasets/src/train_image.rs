@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use flawforge_resample::Resizing;
 use image::RgbImage;
 
 use crate::decode::load_picture;
@@ -24,6 +25,7 @@ pub struct TrainImage {
 enum Pixels {
     Held(Arc<RgbImage>),
     InFile(Arc<InFile>),
+    Small(Arc<(TrainImage, Resizing)>),
 }
 
 /// What is known of an image whose pixels are not held.
@@ -66,6 +68,14 @@ impl TrainImage {
         Self { name, size, pixels }
     }
 
+    /// The same image at another size, made whenever it is wanted; what tells it from others is the same.
+    pub fn made_small(&self, resizing: Resizing) -> Self {
+        Self {
+            pixels: Pixels::Small(Arc::new((self.clone(), resizing))),
+            ..self.clone()
+        }
+    }
+
     /// The image, RGB, at the size that it was loaded at: the pixels in memory, or those of its file, which is decoded anew at
     /// each call.
     ///
@@ -75,6 +85,7 @@ impl TrainImage {
     pub fn image(&self) -> Result<Cow<'_, RgbImage>, DatasetError> {
         match &self.pixels {
             Pixels::Held(image) => Ok(Cow::Borrowed(image)),
+            Pixels::Small(small) => Ok(Cow::Owned(small.1.apply(&*small.0.image()?))),
             Pixels::InFile(file) => {
                 let scale = file.loading.scale.unwrap_or_default();
                 let picture = load_picture(&file.path, &file.limits, &scale)?;
@@ -95,6 +106,7 @@ impl TrainImage {
     pub fn dimensions(&self) -> (u32, u32) {
         match &self.pixels {
             Pixels::Held(image) => image.dimensions(),
+            Pixels::Small(small) => small.1.size,
             Pixels::InFile(file) => file.loading.image.of(self.size),
         }
     }
@@ -103,6 +115,7 @@ impl TrainImage {
     pub fn look(&self) -> Look {
         match &self.pixels {
             Pixels::Held(image) => Look::of(image),
+            Pixels::Small(small) => small.0.look(),
             Pixels::InFile(file) => file.look.clone(),
         }
     }

@@ -377,7 +377,8 @@ fn regions_and_masks_that_vanish_are_counted() {
     assert_eq!(counts, expected);
     // At the size of the file nothing vanishes.
     let files = flawforge_datasets::CategoryFiles::discover(folder.dir.path()).expect("found");
-    let own = TestImage::at_file_size(&files.test[0], category.scale, None, &Limits::default()).expect("loaded");
+    let own =
+        TestImage::at_file_size(&files.test[0], category.scale, None, &Limits::default()).expect("loaded");
     assert_eq!(
         own.mask.count(),
         thin.pixels().filter(|pixel| pixel[0] == 255).count()

@@ -64,6 +64,7 @@ pub mod pytorch;
 mod reconstructive;
 mod residual;
 mod resnet;
+mod two_scales;
 mod windowed;
 
 pub use anomaly_map::AnomalyMap;
@@ -83,4 +84,5 @@ pub use nsa_detector::NsaDetector;
 pub use parameters::{ParameterSpec, Parameters, Role};
 pub use reconstructive::Reconstructive;
 pub use resnet::{IMAGENET_MEAN, IMAGENET_STD, ResNet, ResNetKind, STAGES, imagenet_normalized};
+pub use two_scales::{TwoScales, UsualScores};
 pub use windowed::{Windowed, joined};

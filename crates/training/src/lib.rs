@@ -64,6 +64,7 @@ mod run;
 mod run_files;
 mod scorer;
 pub mod settings;
+mod two_scales;
 mod view_proposal;
 mod windowing;
 

@@ -161,8 +161,7 @@ impl Run {
     /// The recipe with the weights of the checkpoint.
     pub(crate) fn recipe(&self) -> Result<Box<dyn Recipe>> {
         let recipe = || {
-            let method = self.experiment.settings.assembly();
-            let mut recipe = method.recipe(&self.experiment.frame(), &self.device)?;
+            let mut recipe = self.experiment.recipe(&self.device)?;
             recipe.restore_weights(&self.tensors)?;
             Ok(recipe)
         };

@@ -68,7 +68,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
     /// How images are seen: `stretch` (the papers' square), `fit` (at the aspect ratio of most of them), `tiles` (in windows, at the
-    /// scale of the files) or `tiles:0.5` (at half that scale) [default: stretch]
+    /// scale of the files; `tiles:0.5`: at half that scale) or `two-scales` (in windows, and as a whole) [default: stretch]
     #[arg(long, value_name = "VIEW")]
     view: Option<AskedView>,
     #[command(flatten)]

@@ -10,10 +10,11 @@ pub(crate) use overrides::differences;
 
 use std::sync::Arc;
 
+use candle_core::Device;
 use flawforge_augment::{Simulation, TextureSource};
 use flawforge_datasets::{Category, Loading, RegionOfInterest};
 use flawforge_models::{Detector, Inside};
-use flawforge_resample::Windows;
+use flawforge_resample::{Resizing, Sizing, Windows};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -21,8 +22,10 @@ use crate::error::{Result, TrainingError};
 use crate::methods::{Continuation, Data, Frame, Method, NormalImages};
 use crate::product::Product;
 use crate::profile::Profile;
+use crate::recipe::{BatchSource, Recipe};
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between};
 use crate::settings::{Calibration, Evaluated, Intervals, Length, Region, Schedule, View, WarmStart};
+use crate::two_scales::{TwoScaleBatches, TwoScaleRecipe, made_small};
 use crate::view_proposal::ViewProposal;
 use crate::windowing::Windowing;
 
@@ -223,7 +226,10 @@ impl Experiment {
 
     /// How a finished run of it goes on with further normal images.
     pub fn continuation(&self) -> Continuation {
-        self.settings.assembly().continuation()
+        match self.view.is_two_scales() {
+            true => Continuation::None,
+            false => self.settings.assembly().continuation(),
+        }
     }
 
     /// The method's name at the head of its column in a table, with the settings behind it that make another method of it:
@@ -246,7 +252,7 @@ impl Experiment {
     pub fn leaves_one_out(&self) -> bool {
         let assembly = self.settings.assembly();
         let whole = self.view.is_stretch() && self.region.is_all();
-        assembly.leaves_one_out() && (whole || assembly.leaves_out_in_parts())
+        assembly.leaves_one_out() && (whole || assembly.leaves_out_in_parts()) && !self.view.is_two_scales()
     }
 
     /// Calibrates for [verdicts that count](Calibration::for_use), rather than for a table of metrics.
@@ -278,6 +284,56 @@ impl Experiment {
     /// training took.
     pub fn deviations(&self, steps: u64) -> Vec<String> {
         self.settings.assembly().deviations(&self.frame(), steps)
+    }
+
+    /// The recipe with its initial weights: that of the method, or of two of them where images are seen at two scales.
+    pub(crate) fn recipe(&self, device: &Device) -> Result<Box<dyn Recipe>> {
+        let recipe = |frame: Frame<'_>| self.settings.assembly().recipe(&frame, device);
+        let tiles = recipe(self.frame())?;
+        Ok(match self.view.is_two_scales() {
+            true => Box::new(TwoScaleRecipe::new(recipe(self.frame_of_whole())?, tiles)),
+            false => tiles,
+        })
+    }
+
+    /// The normal images as a whole, made small, where they are seen so beside windows.
+    pub(crate) fn made_small(&self, category: &Category) -> Option<Category> {
+        let whole = self.settings.assembly().loading(self.image_size);
+        let Sizing::Exactly(size) = whole.image else {
+            return None;
+        };
+        let resizing = Resizing {
+            size,
+            resampling: whole.resampling,
+        };
+        self.view.is_two_scales().then(|| made_small(category, resizing))
+    }
+
+    /// The batches of a run; `small`: its images [made small](Self::made_small).
+    pub(crate) fn batches<'a>(
+        &self,
+        data: &Data<'a>,
+        small: Option<&'a Category>,
+    ) -> Box<dyn BatchSource + 'a> {
+        let assembly = self.settings.assembly();
+        let tiles = assembly.batches(&self.frame(), data);
+        let Some(small) = small else { return tiles };
+        let data = Data {
+            category: small,
+            textures: data.textures.clone(),
+            pools: data.pools.clone(),
+            normals: NormalImages::new(&small.train, View::Stretch).map(Arc::new),
+            inside: data.inside,
+        };
+        let whole = assembly.batches(&self.frame_of_whole(), &data);
+        Box::new(TwoScaleBatches { whole, tiles })
+    }
+
+    fn frame_of_whole(&self) -> Frame<'_> {
+        Frame {
+            windowing: None,
+            ..self.frame()
+        }
     }
 
     /// What a method is told of the experiment beside its own settings.

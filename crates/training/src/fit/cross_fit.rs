@@ -76,7 +76,7 @@ impl CrossFit<'_> {
     /// A recipe after a short training on some of the images.
     fn trained(&self, kept: Vec<usize>, fold: usize, folds: usize) -> Result<Option<Box<dyn Recipe>>> {
         let method = self.experiment.settings.assembly();
-        let frame = self.experiment.frame();
+        let small = self.experiment.made_small(self.data.category);
         let Ok(pools) = method.pools(kept) else {
             return Ok(None);
         };
@@ -88,7 +88,7 @@ impl CrossFit<'_> {
             inside: self.data.inside,
         };
         let batches = Checked {
-            batches: method.batches(&frame, &data),
+            batches: self.experiment.batches(&data, small.as_ref()),
             normals: data.normals.clone(),
         };
         // Not those of a warm start: these trainings begin with initial weights.
@@ -99,7 +99,7 @@ impl CrossFit<'_> {
             schedule: method.schedule().cloned(),
             ..self.plan.clone()
         };
-        let mut recipe = method.recipe(&frame, self.device)?;
+        let mut recipe = self.experiment.recipe(self.device)?;
         recipe.expect(plan.steps);
         recipe.begin()?;
         let label = format!("cross-fitting {} of {folds}", fold + 1);

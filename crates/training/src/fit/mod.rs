@@ -205,9 +205,10 @@ fn train_after(
         return Err(TrainingError::setting("precision", message));
     }
     let _precision = precision.scope();
-    let mut recipe = method.recipe(&experiment.frame(), device)?;
+    let mut recipe = experiment.recipe(device)?;
+    let small = experiment.made_small(category);
     let batches = Checked {
-        batches: method.batches(&experiment.frame(), &data),
+        batches: experiment.batches(&data, small.as_ref()),
         normals: data.normals.clone(),
     };
     let plan = RunPlan {

@@ -32,12 +32,19 @@ pub enum View {
         /// The least share of a window's side that it has in common with the next one.
         #[serde(default = "overlap")]
         overlap: f64,
+        /// Whether the image is seen as a whole too, in the papers' square: a product may need both.
+        #[serde(default, skip_serializing_if = "is_false")]
+        whole: bool,
     },
 }
 
 /// Three eighths: an eighth of a window at each of its ends counts for nothing, where a network sees what is beyond as nothing.
 fn overlap() -> f64 {
     0.375
+}
+
+fn is_false(whole: &bool) -> bool {
+    !whole
 }
 
 fn native() -> f64 {
@@ -61,7 +68,22 @@ impl View {
         Self::Tiles {
             scale,
             overlap: overlap(),
+            whole: false,
         }
+    }
+
+    /// Windows at this scale, and the image as a whole.
+    pub fn two_scales(scale: f64) -> Self {
+        Self::Tiles {
+            scale,
+            overlap: overlap(),
+            whole: true,
+        }
+    }
+
+    /// Whether images are seen in windows and as a whole.
+    pub(crate) fn is_two_scales(&self) -> bool {
+        matches!(self, Self::Tiles { whole: true, .. })
     }
 
     /// Whether it is the papers' square.
@@ -85,7 +107,7 @@ impl View {
                 )?;
                 overlap
             }
-            Self::Tiles { scale, overlap } => {
+            Self::Tiles { scale, overlap, .. } => {
                 between("view.scale", scale, 1e-3, 8.0)?;
                 overlap
             }
@@ -120,13 +142,18 @@ impl View {
 }
 
 impl fmt::Display for View {
-    /// `stretch`, `fit 1000:200`, `tiles`, `tiles at 0.5`.
+    /// `stretch`, `fit 1000:200`, `tiles`, `tiles at 0.5`, `tiles and whole`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Stretch => f.write_str("stretch"),
             Self::Fit { aspect, .. } => write!(f, "fit {}:{}", aspect.0, aspect.1),
-            Self::Tiles { scale: 1.0, .. } => f.write_str("tiles"),
-            Self::Tiles { scale, .. } => write!(f, "tiles at {scale}"),
+            Self::Tiles { scale, whole, .. } => {
+                f.write_str("tiles")?;
+                if scale != 1.0 {
+                    write!(f, " at {scale}")?;
+                }
+                f.write_str(if whole { " and whole" } else { "" })
+            }
         }
     }
 }
@@ -154,6 +181,10 @@ mod tests {
                 "kind = \"tiles\"\nscale = 0.5\noverlap = 0.375\n",
             ),
             (
+                View::two_scales(0.5),
+                "kind = \"tiles\"\nscale = 0.5\noverlap = 0.375\nwhole = true\n",
+            ),
+            (
                 View::fitting(&[(1000, 200)]).unwrap(),
                 "kind = \"fit\"\naspect = [1000, 200]\noverlap = 0.375\n",
             ),
@@ -177,6 +208,7 @@ mod tests {
             View::Tiles {
                 scale: 1.0,
                 overlap: 0.9,
+                whole: false,
             },
             View::Fit {
                 aspect: (1, 0),

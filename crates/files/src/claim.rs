@@ -229,7 +229,7 @@ impl Claim {
                 None
             }
             Ok(Some(seen)) => Some(seen.who()),
-            Ok(None) => Some("nobody".to_owned()),
+            Ok(None) => Some("nobody (its lock was removed)".to_owned()),
             // A server that does not answer proves nothing.
             Err(_) => None,
         }

@@ -81,7 +81,10 @@ fn done(dir: &Path, line: &Line) -> Result<Option<(CellResult, Option<SimulatedR
 fn failure(out: &Path, cell: &str) -> Option<String> {
     let text = fs::read_to_string(note_of(out, cell)).ok()?;
     Some(match serde_json::from_str::<Failure>(&text) {
-        Ok(Failure { reason, who }) => format!("{reason} ({who})"),
+        Ok(Failure { reason, who }) => {
+            let own = format!("{cell}: ");
+            format!("{} ({who})", reason.strip_prefix(&own).unwrap_or(&reason))
+        }
         Err(_) => "its note of failure cannot be read".to_owned(),
     })
 }

@@ -56,7 +56,7 @@ wait_for() {
         sleep 0.2
     done
     echo "slurm: $what does not answer; logs are in $dir" >&2
-    tail -n 5 "$dir"/*.log >&2
+    tail -n 5 "$dir"/*.log "$dir"/*.err >&2
     return 1
 }
 
@@ -72,7 +72,8 @@ start() {
     chmod 755 "$dir"
     mkdir "$dir/state" "$dir/spool"
     local host user
-    host=$(hostname -s)
+    host=$(uname -n)
+    host=${host%%.*}
     user=$(id -un)
     (umask 077 && head -c 1024 /dev/urandom >"$dir/munge.key")
     # A socket's path may have about 100 characters, a folder of tests is often longer.
@@ -119,8 +120,10 @@ NodeName=$host NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 State=UNKNOWN
 PartitionName=test Nodes=$host Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 CONF
     export SLURM_CONF=$dir/slurm.conf
-    slurmctld -f "$SLURM_CONF" -D >>"$dir/slurmctld.log" 2>&1 &
-    slurmd -f "$SLURM_CONF" -D >>"$dir/slurmd.log" 2>&1 &
+    slurmctld -f "$SLURM_CONF" -D >"$dir/slurmctld.err" 2>&1 &
+    echo $! >"$dir/slurmctld.started"
+    slurmd -f "$SLURM_CONF" -D >"$dir/slurmd.err" 2>&1 &
+    echo $! >"$dir/slurmd.started"
     if ! wait_for slurmctld scontrol ping || ! wait_for "the node" idle; then
         stop
         return 1
@@ -130,9 +133,9 @@ CONF
 
 stop() {
     local name pid
-    for name in slurmd slurmctld munged; do
-        [ -s "$dir/$name.pid" ] || continue
-        pid=$(cat "$dir/$name.pid")
+    for name in slurmd.started slurmctld.started munged.pid; do
+        [ -s "$dir/$name" ] || continue
+        pid=$(cat "$dir/$name")
         kill "$pid" 2>/dev/null || continue
         for _ in $(seq 100); do
             kill -0 "$pid" 2>/dev/null || break
@@ -141,7 +144,7 @@ stop() {
         kill -KILL "$pid" 2>/dev/null || true
     done
     [ ! -s "$dir/munge.folder" ] || rm -rf "$(cat "$dir/munge.folder")"
-    rm -f "$dir/slurm.conf" "$dir/munge.folder" "$dir"/*.pid
+    rm -f "$dir/slurm.conf" "$dir/munge.folder" "$dir"/*.pid "$dir"/*.started
     rm -rf "$dir/state" "$dir/spool"
 }
 

@@ -20,8 +20,13 @@ fn xtask(arguments: &[&str]) -> Command {
 fn with_options(what: &[&str], out: &Path, more: &[&str]) -> Output {
     let mut command = xtask(what);
     command.arg("--downloads").arg(out.join("downloads"));
-    command.arg("--out").arg(out).args(["--profile", "smoke", "--categories", "gear"]);
-    command.args(["--methods", "draem,lin-yan", "--no-times"]).args(more);
+    command
+        .arg("--out")
+        .arg(out)
+        .args(["--profile", "smoke", "--categories", "gear"]);
+    command
+        .args(["--methods", "draem,lin-yan", "--no-times"])
+        .args(more);
     command.output().unwrap()
 }
 
@@ -30,7 +35,10 @@ fn plan(out: &Path, more: &[&str]) -> Output {
 }
 
 fn sweep(what: &str, out: &Path, more: &[&str]) -> Output {
-    xtask(&["sweep", what, "--out", out.to_str().unwrap()]).args(more).output().unwrap()
+    xtask(&["sweep", what, "--out", out.to_str().unwrap()])
+        .args(more)
+        .output()
+        .unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -53,7 +61,10 @@ fn refused(output: &Output) -> String {
 
 #[cfg(unix)]
 fn kill(process: u32, signal: &str) {
-    let sent = Command::new("kill").args(["-s", signal, &process.to_string()]).status().unwrap();
+    let sent = Command::new("kill")
+        .args(["-s", signal, &process.to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success());
 }
 
@@ -63,10 +74,17 @@ fn a_stopped_cell_goes_on_and_the_tables_are_those_of_the_local_pool() {
     let dir = tempfile::tempdir().unwrap();
     let (out, local) = (dir.path().join("out"), dir.path().join("local"));
     let settings = dir.path().join("settings.toml");
-    fs::write(&settings, "[schedule]\nlength = \"40 steps\"\n[every]\ncheckpoint = 5\npanel = 0\n").unwrap();
+    fs::write(
+        &settings,
+        "[schedule]\nlength = \"40 steps\"\n[every]\ncheckpoint = 5\npanel = 0\n",
+    )
+    .unwrap();
     let config = ["--config", settings.to_str().unwrap()];
     let said = stderr(&plan(&out, &config));
-    assert!(said.contains("2 cells (0 finished)") && said.contains("longest cell"), "{said}");
+    assert!(
+        said.contains("2 cells (0 finished)") && said.contains("longest cell"),
+        "{said}"
+    );
     let manifest = fs::read_to_string(out.join("sweep/manifest.jsonl")).unwrap();
     for (index, (line, name)) in manifest.lines().zip(CELLS).enumerate() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -90,11 +108,19 @@ fn a_stopped_cell_goes_on_and_the_tables_are_those_of_the_local_pool() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let status = good(sweep("status", &out, &[]));
-    assert!(status.contains("0 done, 1 running, 1 missing, 0 failed"), "{status}");
-    assert!(status.contains(&format!("process {} on ", child.id())), "{status}");
+    assert!(
+        status.contains("0 done, 1 running, 1 missing, 0 failed"),
+        "{status}"
+    );
+    assert!(
+        status.contains(&format!("process {} on ", child.id())),
+        "{status}"
+    );
     assert!(status.contains("--array=1\n"), "{status}");
     kill(child.id(), "USR1");
-    let _ = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+    let _ = Command::new("kill")
+        .args(["-s", "TERM", &child.id().to_string()])
+        .status();
     assert_eq!(child.wait().unwrap().code(), Some(75));
     assert!(!cell.join("result.json").exists() && !cell.join(".lock").exists());
     let status = good(sweep("status", &out, &[]));
@@ -110,7 +136,10 @@ fn a_stopped_cell_goes_on_and_the_tables_are_those_of_the_local_pool() {
     }
     let status = good(sweep("status", &out, &[]));
     assert_eq!(status.lines().count(), 1, "{status}");
-    assert!(status.contains("2 done, 0 running, 0 missing, 0 failed"), "{status}");
+    assert!(
+        status.contains("2 done, 0 running, 0 missing, 0 failed"),
+        "{status}"
+    );
     let printed = good(sweep("tables", &out, &[]));
     assert!(!printed.contains("seconds"), "{printed}");
     good(with_options(&["reproduce-table3"], &local, &config));
@@ -125,17 +154,26 @@ fn what_is_not_the_plan_is_refused_and_failures_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let missing = refused(&sweep("status", &out, &[]));
-    assert!(missing.contains("plan.json: no such file; `sweep plan"), "{missing}");
+    assert!(
+        missing.contains("plan.json: no such file; `sweep plan"),
+        "{missing}"
+    );
     let shard = refused(&plan(&out, &["--shard", "0/2"]));
     assert!(shard.contains("--shard"), "{shard}");
 
     let settings = dir.path().join("settings.toml");
     fs::write(&settings, "[schedule]\nlength = \"2 steps\"\n").unwrap();
-    good(plan(&out, &["--config", settings.to_str().unwrap(), "--no-estimate"]));
+    good(plan(
+        &out,
+        &["--config", settings.to_str().unwrap(), "--no-estimate"],
+    ));
     for (arguments, expected) in [
         (&[][..], "--index is missing"),
         (&["--index", "2"], "they go from 0 to 1"),
-        (&["--index", "0", "--plan", "0123456789ab"], "plan 0123456789ab was asked for"),
+        (
+            &["--index", "0", "--plan", "0123456789ab"],
+            "plan 0123456789ab was asked for",
+        ),
     ] {
         let said = refused(&sweep("cell", &out, arguments));
         assert!(said.contains(expected), "{said}");
@@ -145,10 +183,19 @@ fn what_is_not_the_plan_is_refused_and_failures_are_told() {
     // Settings of today are not those that were planned.
     fs::write(&settings, "[schedule]\nlength = \"3 steps\"\n").unwrap();
     let said = refused(&sweep("cell", &out, &["--index", "0"]));
-    assert!(said.contains("draem-gear-s0: not the cell that was planned"), "{said}");
+    assert!(
+        said.contains("draem-gear-s0: not the cell that was planned"),
+        "{said}"
+    );
     let status = good(sweep("status", &out, &[]));
-    assert!(status.contains("0 done, 0 running, 1 missing, 1 failed"), "{status}");
-    assert!(status.contains("failed 0 draem-gear-s0: not the cell"), "{status}");
+    assert!(
+        status.contains("0 done, 0 running, 1 missing, 1 failed"),
+        "{status}"
+    );
+    assert!(
+        status.contains("failed 0 draem-gear-s0: not the cell"),
+        "{status}"
+    );
     assert!(status.contains("--array=0-1\n"), "{status}");
     // Once it is done, the failure is forgotten.
     fs::write(&settings, "[schedule]\nlength = \"2 steps\"\n").unwrap();
@@ -156,8 +203,15 @@ fn what_is_not_the_plan_is_refused_and_failures_are_told() {
     let again = sweep("cell", &out, &["--index", "0"]);
     assert!(stderr(&again).contains("finished before"), "{}", stderr(&again));
     let status = good(sweep("status", &out, &[]));
-    assert!(status.contains("1 done, 0 running, 1 missing, 0 failed"), "{status}");
+    assert!(
+        status.contains("1 done, 0 running, 1 missing, 0 failed"),
+        "{status}"
+    );
     let tables = sweep("tables", &out, &[]);
-    assert!(refused(&tables).contains("1 of 2 cells are not done"), "{}", stderr(&tables));
+    assert!(
+        refused(&tables).contains("1 of 2 cells are not done"),
+        "{}",
+        stderr(&tables)
+    );
     assert!(out.join("table3.md").exists());
 }

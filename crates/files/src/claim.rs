@@ -104,8 +104,7 @@ impl Seen {
 
     /// Whether somebody holds it.
     pub(crate) fn is_held(&self, path: &Path, lease: Lease) -> bool {
-        self.known(path)
-            .unwrap_or_else(|| self.age(path) < lease.stale)
+        self.known(path).unwrap_or_else(|| self.age(path) < lease.stale)
     }
 
     fn token(&self) -> &str {

@@ -63,7 +63,17 @@ impl Holder {
         let who = lines.next()?.to_owned();
         let (fields, host) = lines.next()?.split_once(" host ")?;
         let fields: Vec<&str> = fields.split(' ').collect();
-        let ["claim", token, "process", process, "machine", machine, "began", began] = fields[..] else {
+        let [
+            "claim",
+            token,
+            "process",
+            process,
+            "machine",
+            machine,
+            "began",
+            began,
+        ] = fields[..]
+        else {
             return None;
         };
         let known = |text: &str| (text != "-").then(|| text.to_owned());
@@ -167,7 +177,10 @@ mod tests {
             ..here.clone()
         };
         assert_eq!(elsewhere.lives(file.path()), None);
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("sleep");
         let held = Holder {
             process: child.id(),
             began: began(child.id()).expect("it runs"),

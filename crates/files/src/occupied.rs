@@ -46,8 +46,9 @@ impl Occupied {
 
     /// Gives the folder back now, for a process that ends without dropping what it has.
     pub fn give_back(&self) {
-        let held = self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(claim) = held.filter(|_| !self.is_lost()) {
+        // Locked until it is done: whoever else wants to give it back, and then to end the process, waits.
+        let mut held = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claim) = held.take().filter(|_| !self.is_lost()) {
             claim.release(LEASE);
         }
     }

@@ -25,7 +25,12 @@ pub(crate) struct Columns {
 impl Columns {
     /// The columns of the paper's tables, less the methods that were not asked for. A single table shows all that were
     /// asked for, columns of the paper or not. Where none is asked for, tables of the test images show `more` methods too.
-    pub(crate) fn new(args: &SweepArgs, wanted: &[PaperTable], figure: bool, more: &[Method]) -> Result<Self> {
+    pub(crate) fn new(
+        args: &SweepArgs,
+        wanted: &[PaperTable],
+        figure: bool,
+        more: &[Method],
+    ) -> Result<Self> {
         let asked = args.methods_or(&[])?;
         let mut tables = Vec::new();
         for &table in wanted {

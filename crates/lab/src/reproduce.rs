@@ -71,12 +71,19 @@ fn reproduce(args: &SweepArgs, wanted: &[PaperTable], hardest: Option<usize>) ->
         .filter(|&place| args.shard.is_none_or(|shard| shard.has(place)) && cells[place].waits())
         .collect();
     announce(&plan, &cells, waiting.len());
-    let failures = run_waiting(usize::from(args.jobs), &plan, &mut cells, &waiting, &Around::default(), &|done| {
-        for &(table, ref methods) in &columns.tables {
-            build_table(table, methods, &plan, &published, done).write(&plan.out)?;
-        }
-        Ok(())
-    })?;
+    let failures = run_waiting(
+        usize::from(args.jobs),
+        &plan,
+        &mut cells,
+        &waiting,
+        &Around::default(),
+        &|done| {
+            for &(table, ref methods) in &columns.tables {
+                build_table(table, methods, &plan, &published, done).write(&plan.out)?;
+            }
+            Ok(())
+        },
+    )?;
     if Done::of(&cells).results().is_empty() {
         bail!("no cell finished:\n{}", failures.join("\n"));
     }

@@ -232,6 +232,8 @@ fn train_and_score(
     let hears = stopping.map(Stopping::training);
     let report = training::train(experiment, job.category, job.textures.clone(), &job.dir, &options)?;
     if report.stopped {
+        // The signal was heard here, and the caller ends in order.
+        std::mem::forget(hears);
         return Ok(None);
     }
     drop(hears);

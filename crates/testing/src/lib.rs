@@ -84,7 +84,9 @@ pub fn skip(need: Need, why: &str) {
         match requires(&required.to_string_lossy(), need) {
             Ok(false) => {}
             Ok(true) => panic!("{line} (FLAWFORGE_REQUIRE lists {need})"),
-            Err(unknown) => panic!("FLAWFORGE_REQUIRE: {unknown:?} is not one of data, bf16, gpu, peer, slurm"),
+            Err(unknown) => {
+                panic!("FLAWFORGE_REQUIRE: {unknown:?} is not one of data, bf16, gpu, peer, slurm")
+            }
         }
     }
     // Not `eprintln!`, which the test runner holds back when a test passes. Without a stream to write to, nobody reads.

@@ -64,14 +64,21 @@ pub fn run(args: &KubernetesArgs) -> Result<()> {
     };
     let below = PathBuf::from(&pod_out).starts_with(&args.mount);
     if !args.mount.starts_with('/') || !below {
-        bail!("{pod_out}: does not lie below {}, where the pods see the claim: say --pod-out", args.mount);
+        bail!(
+            "{pod_out}: does not lie below {}, where the pods see the claim: say --pod-out",
+            args.mount
+        );
     }
     let named = |name: &str| {
-        let plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let plain = name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         // Names of pods add an index and five letters, of 63 in all.
         match plain && (1..=40).contains(&name.len()) && !name.starts_with('-') && !name.ends_with('-') {
             true => Ok(()),
-            false => bail!("--name: {name:?} is no name for Kubernetes (small letters, digits, -, at most 40)"),
+            false => {
+                bail!("--name: {name:?} is no name for Kubernetes (small letters, digits, -, at most 40)")
+            }
         }
     };
     named(&args.name)?;
@@ -181,7 +188,15 @@ mod tests {
     }
 
     fn args(out: &str, more: &[&str]) -> KubernetesArgs {
-        let always = ["test", "--out", out, "--image", "registry/flawforge:1", "--claim", "sweeps"];
+        let always = [
+            "test",
+            "--out",
+            out,
+            "--image",
+            "registry/flawforge:1",
+            "--claim",
+            "sweeps",
+        ];
         CommandLine::parse_from([&always[..], more].concat()).args
     }
 
@@ -191,13 +206,25 @@ mod tests {
         let out = dir.path().to_str().unwrap();
         let mut planned = sweep(dir.path(), 12);
         planned.write().unwrap();
-        let more = ["--pod-out", "/sweeps/first", "--parallelism", "3", "--gpus", "1", "--memory", "4Gi"];
+        let more = [
+            "--pod-out",
+            "/sweeps/first",
+            "--parallelism",
+            "3",
+            "--gpus",
+            "1",
+            "--memory",
+            "4Gi",
+        ];
         run(&args(out, &more)).unwrap();
         let read = |name: &str| -> Value {
             serde_json::from_str(&fs::read_to_string(dir.path().join("sweep").join(name)).unwrap()).unwrap()
         };
         let job = read("kubernetes-cells.json");
-        assert_eq!((&job["apiVersion"], &job["kind"]), (&json!("batch/v1"), &json!("Job")));
+        assert_eq!(
+            (&job["apiVersion"], &job["kind"]),
+            (&json!("batch/v1"), &json!("Job"))
+        );
         let spec = &job["spec"];
         for (field, value) in [
             ("completionMode", json!("Indexed")),
@@ -220,12 +247,22 @@ mod tests {
         assert_eq!(container["name"], rules[1]["onExitCodes"]["containerName"]);
         assert_eq!(
             container["args"],
-            json!(["sweep", "cell", "--out", "/sweeps/first", "--plan", planned.number()])
+            json!([
+                "sweep",
+                "cell",
+                "--out",
+                "/sweeps/first",
+                "--plan",
+                planned.number()
+            ])
         );
         assert_eq!(container["resources"]["limits"]["nvidia.com/gpu"], "1");
         assert_eq!(pod["volumes"][0]["persistentVolumeClaim"]["claimName"], "sweeps");
         let tables = read("kubernetes-tables.json");
-        assert_eq!(tables["spec"]["template"]["spec"]["containers"][0]["args"][1], "tables");
+        assert_eq!(
+            tables["spec"]["template"]["spec"]["containers"][0]["args"][1],
+            "tables"
+        );
         assert_eq!(tables["spec"]["completions"], Value::Null);
         assert_ne!(tables["metadata"]["name"], job["metadata"]["name"]);
     }

@@ -174,7 +174,11 @@ impl Sweep {
         let (plan, manifest) = (folder(&out).join(PLAN), folder(&out).join(MANIFEST));
         let read = |path: &Path| match fs::read_to_string(path) {
             Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
-                bail!("{}: no such file; `sweep plan --out {}` writes it", path.display(), out.display())
+                bail!(
+                    "{}: no such file; `sweep plan --out {}` writes it",
+                    path.display(),
+                    out.display()
+                )
             }
             other => other.with_context(|| format!("{}: cannot be read", path.display())),
         };
@@ -183,7 +187,10 @@ impl Sweep {
         options.options.out = Some(out.clone());
         let text = read(&manifest)?;
         if digest(&text) != options.manifest {
-            bail!("{}: not the manifest that {PLAN} is about; plan again", manifest.display());
+            bail!(
+                "{}: not the manifest that {PLAN} is about; plan again",
+                manifest.display()
+            );
         }
         let mut lines = Vec::new();
         for line in text.lines() {
@@ -220,15 +227,28 @@ impl Sweep {
         Ok(())
     }
 
-    /// The number of the plan: 12 digits that no other plan has.
+    /// The number of the plan: 12 digits that no other plan has. What cells cost is measured anew each time, and no part of it.
     pub fn number(&self) -> String {
-        let text = serde_json::to_string(&self.options).unwrap_or_default();
+        let mut options = self.options.clone();
+        options.manifest.clear();
+        let mut text = serde_json::to_string(&options).unwrap_or_default();
+        for line in &self.lines {
+            let (seconds, bytes) = (None, None);
+            let line = Line {
+                seconds,
+                bytes,
+                ..line.clone()
+            };
+            text.push_str(&serde_json::to_string(&line).unwrap_or_default());
+        }
         digest(&text).chars().take(12).collect()
     }
 
     /// Test images in the figure, if one is wanted.
     pub fn hardest(&self) -> Option<usize> {
-        let Options { reproduce, hardest, .. } = &self.options;
+        let Options {
+            reproduce, hardest, ..
+        } = &self.options;
         reproduce.figure().then_some(usize::from(*hardest))
     }
 
@@ -263,7 +283,10 @@ impl Sweep {
         }
         for (line, cell) in self.lines.iter().zip(cells) {
             if let Some(difference) = line.difference(cell) {
-                bail!("{}: not the cell that was planned: {difference}; plan again", line.cell);
+                bail!(
+                    "{}: not the cell that was planned: {difference}; plan again",
+                    line.cell
+                );
             }
         }
         Ok(())
@@ -326,7 +349,10 @@ pub(crate) mod tests {
     fn a_sweep_is_read_back_and_guards_its_number() {
         let dir = tempfile::tempdir().unwrap();
         let missing = Sweep::read(&args(dir.path(), None)).unwrap_err().to_string();
-        assert!(missing.contains("plan.json") && missing.contains("sweep plan"), "{missing}");
+        assert!(
+            missing.contains("plan.json") && missing.contains("sweep plan"),
+            "{missing}"
+        );
         let mut written = sweep(dir.path(), 3);
         written.write().unwrap();
         let read = Sweep::read(&args(dir.path(), Some(&written.number()))).unwrap();
@@ -334,10 +360,17 @@ pub(crate) mod tests {
         assert_eq!(read.options.options.methods, ["draem"]);
         assert_eq!(read.options.options.out.as_deref(), Some(dir.path()));
         let old = written.number();
+        written.lines[2].seconds = Some(80.0);
+        assert_eq!(written.number(), old);
         written.lines[2].hash = "g".into();
         written.write().unwrap();
-        let other = Sweep::read(&args(dir.path(), Some(&old))).unwrap_err().to_string();
-        assert!(other.contains(&old) && other.contains(&written.number()), "{other}");
+        let other = Sweep::read(&args(dir.path(), Some(&old)))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            other.contains(&old) && other.contains(&written.number()),
+            "{other}"
+        );
         let manifest = folder(dir.path()).join(MANIFEST);
         let text = fs::read_to_string(&manifest).unwrap();
         assert_eq!(text.lines().count(), 3);

@@ -90,7 +90,9 @@ fn tables(args: &OutArgs) -> Result<()> {
             State::Failed(reason) => open.push(format!("{}: {reason}", line.cell)),
             State::Missing(_) => {
                 // Trained and scored, but not yet on the simulated dataset: the other tables show it.
-                if let Ok(cell::State::Finished(result)) = cell::finished(&line.dir(&sweep.out), &line.provenance()) {
+                if let Ok(cell::State::Finished(result)) =
+                    cell::finished(&line.dir(&sweep.out), &line.provenance())
+                {
                     cell.result = Some(*result);
                 }
                 open.push(format!("{}: is missing", line.cell));

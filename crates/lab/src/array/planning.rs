@@ -136,13 +136,23 @@ fn tell(sweep: &Sweep, finished: usize) {
     if let Some((seconds, bytes)) = dearest(&sweep.lines) {
         let total: f64 = sweep.lines.iter().filter_map(|line| line.seconds).sum();
         eprintln!(
-            "by this machine, training alone: the longest cell {}, all one after the other {}, at most {:.1} GB beside the program",
+            "by this machine, training alone: the longest cell {}, all one after the other {}, at most {} beside the program",
             spoken(seconds),
             spoken(total),
-            bytes as f64 / 1e9
+            memory(bytes)
         );
     }
-    eprintln!("go on with `sweep slurm --out {out}`, `sweep kubernetes --out {out}`, or `sweep cell --out {out} --index I`");
+    eprintln!(
+        "go on with `sweep slurm --out {out}`, `sweep kubernetes --out {out}`, or `sweep cell --out {out} --index I`"
+    );
+}
+
+/// Bytes in words.
+pub(crate) fn memory(bytes: u64) -> String {
+    match bytes as f64 / 1e9 {
+        large if large >= 1.0 => format!("{large:.1} GB"),
+        small => format!("{:.0} MB", small * 1e3),
+    }
 }
 
 /// The longest time and the most memory of a cell, if they are known.

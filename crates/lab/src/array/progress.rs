@@ -45,7 +45,10 @@ pub fn state(out: &Path, line: &Line) -> State {
     if let Some(failure) = failure(out, &line.cell) {
         return State::Failed(failure);
     }
-    let begun = match (dir.join("result.json").is_file(), RunFiles::new(&dir).checkpoint().is_file()) {
+    let begun = match (
+        dir.join("result.json").is_file(),
+        RunFiles::new(&dir).checkpoint().is_file(),
+    ) {
         (true, _) => "trained, but not scored on the simulated dataset",
         (false, true) => "begun, and goes on from its checkpoint",
         (false, false) => "not begun",
@@ -114,7 +117,9 @@ impl Progress {
                 State::Failed(reason) => (&mut progress.failed, "failed", reason),
             };
             list.push(line.index);
-            progress.said.push(format!("{word} {} {}: {said}", line.index, line.cell));
+            progress
+                .said
+                .push(format!("{word} {} {}: {said}", line.index, line.cell));
         }
         progress
     }
@@ -206,11 +211,11 @@ mod tests {
         fs::write(folder(4).join("checkpoint.safetensors"), b"").unwrap();
         fs::write(folder(4).join(".lock"), b"process 9 on node2 (a cell of a sweep)").unwrap();
         let progress = Progress::of(&sweep);
+        assert_eq!((&progress.done[..], &progress.running[..]), (&[0][..], &[1][..]));
         assert_eq!(
-            (&progress.done[..], &progress.running[..]),
-            (&[0][..], &[1][..])
+            (&progress.failed[..], &progress.missing[..]),
+            (&[2, 3][..], &[4, 5][..])
         );
-        assert_eq!((&progress.failed[..], &progress.missing[..]), (&[2, 3][..], &[4, 5][..]));
         let said = progress.said.join("\n");
         for part in [
             "running 1 draem-gear-s1",

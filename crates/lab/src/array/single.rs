@@ -95,8 +95,14 @@ fn index_of(variable: &dyn Fn(&str) -> Option<String>) -> Result<usize> {
         .filter_map(|name| Some((name, variable(name)?)))
         .collect();
     match &given[..] {
-        [] => bail!("--index is missing, and neither {} nor {} is set", INDICES[0], INDICES[1]),
-        [(name, text)] => text.parse().with_context(|| format!("{name}: {text:?} is no index")),
+        [] => bail!(
+            "--index is missing, and neither {} nor {} is set",
+            INDICES[0],
+            INDICES[1]
+        ),
+        [(name, text)] => text
+            .parse()
+            .with_context(|| format!("{name}: {text:?} is no index")),
         _ => bail!("both {} and {} are set: say --index", INDICES[0], INDICES[1]),
     }
 }
@@ -141,7 +147,10 @@ fn finish(sweep: &Sweep, line: &Line, stopping: &Arc<Stopping>) -> Result<bool> 
     Ok(match state(&sweep.out, line) {
         State::Done(_) => true,
         _ if stopping.is_asked() => {
-            eprintln!("{}: stopped by a signal, saved; the same command goes on", line.cell);
+            eprintln!(
+                "{}: stopped by a signal, saved; the same command goes on",
+                line.cell
+            );
             false
         }
         _ => bail!("{}: ended without a result", line.cell),
@@ -189,7 +198,11 @@ fn keep(note: &Path, fault: &anyhow::Error) {
         .and_then(|text| Ok(files::write(note, text.as_bytes())?));
     // The fault itself is told in any case.
     if let Err(other) = kept {
-        eprintln!("{}: the failure cannot be noted: {}", note.display(), in_one_line(other.as_ref()));
+        eprintln!(
+            "{}: the failure cannot be noted: {}",
+            note.display(),
+            in_one_line(other.as_ref())
+        );
     }
 }
 
@@ -219,7 +232,11 @@ mod tests {
         assert_eq!(with(&[("SLURM_ARRAY_TASK_ID", "7")]), Ok(7));
         assert_eq!(with(&[("JOB_COMPLETION_INDEX", "0")]), Ok(0));
         assert!(with(&[]).unwrap_err().contains("--index is missing"));
-        assert!(with(&[("JOB_COMPLETION_INDEX", "-1")]).unwrap_err().contains("is no index"));
+        assert!(
+            with(&[("JOB_COMPLETION_INDEX", "-1")])
+                .unwrap_err()
+                .contains("is no index")
+        );
         let both = with(&[("SLURM_ARRAY_TASK_ID", "7"), ("JOB_COMPLETION_INDEX", "0")]);
         assert!(both.unwrap_err().contains("say --index"));
     }

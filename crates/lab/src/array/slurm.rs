@@ -13,7 +13,7 @@ use flawforge::training::spoken;
 
 use super::OutArgs;
 use super::manifest::{Sweep, folder};
-use super::planning::dearest;
+use super::planning::{dearest, memory};
 use super::progress::{Progress, ranges};
 use crate::stopping::TRY_AGAIN;
 
@@ -102,9 +102,9 @@ pub fn run(args: &SlurmArgs) -> Result<()> {
     eprintln!("written: {}, {}", cells.display(), tables.display());
     if let Some((seconds, bytes)) = costs {
         eprintln!(
-            "by the machine that planned, a cell takes at most {} and {:.1} GB beside the program: choose --time and --mem by it",
+            "by the machine that planned, a cell takes at most {} and {} beside the program: choose --time and --mem by it",
             spoken(seconds),
-            bytes as f64 / 1e9
+            memory(bytes)
         );
     }
     if !args.submit {
@@ -234,8 +234,8 @@ impl Script {
         if let Some((seconds, bytes)) = costs {
             let _ = writeln!(
                 text,
-                "# Expected of the dearest cell, by the machine that planned: {seconds:.0} s of training, {:.1} GB beside the program.",
-                bytes as f64 / 1e9
+                "# Expected of the dearest cell, by the machine that planned: {seconds:.0} s of training, {} beside the program.",
+                memory(bytes)
             );
         }
         text.push_str(
@@ -260,7 +260,7 @@ impl Script {
 }
 
 const CELL: &str = r#"
-echo "--- job $SLURM_ARRAY_JOB_ID, index $SLURM_ARRAY_TASK_ID, on $(hostname), restart ${SLURM_RESTART_COUNT:-0}"
+echo "--- job $SLURM_ARRAY_JOB_ID, index $SLURM_ARRAY_TASK_ID, on ${SLURMD_NODENAME:-?}, restart ${SLURM_RESTART_COUNT:-0}"
 [ -z "${SLURM_CPUS_PER_TASK:-}" ] || export RAYON_NUM_THREADS=$SLURM_CPUS_PER_TASK
 # Of another task, where jobs start jobs.
 unset JOB_COMPLETION_INDEX
@@ -321,7 +321,9 @@ mod tests {
             "--throttle=4",
             "--sbatch=--constraint=a100",
         ]);
-        let text = script().cells(&asked, "0-3,7", Some((90.0, 250_000_000))).unwrap();
+        let text = script()
+            .cells(&asked, "0-3,7", Some((90.0, 250_000_000)))
+            .unwrap();
         for line in [
             "#SBATCH --array=0-3,7%4",
             "#SBATCH --partition=\"gpu\"",
@@ -335,7 +337,10 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
-        assert!(text.contains("90 s of training, 0.2 GB") || text.contains("90 s of training, 0.3 GB"));
+        assert!(
+            text.contains("90 s of training, 250 MB beside the program."),
+            "{text}"
+        );
         let tables = script().tables(&asked).unwrap();
         assert!(tables.contains("exec '/opt/xtask' sweep tables --out '/data/a sweep' --plan 0123456789ab"));
         assert!(!tables.contains("array") && !tables.contains("gpus"));
@@ -364,7 +369,10 @@ mod tests {
         // A cell that ends with 75 at the first signal, and a queue that only notes what is put into it.
         program(
             "cell",
-            &format!("trap 'exit 75' USR1 TERM\ntouch {}\nwhile :; do sleep 0.1; done\n", at("begun")),
+            &format!(
+                "trap 'exit 75' USR1 TERM\ntouch {}\nwhile :; do sleep 0.1; done\n",
+                at("begun")
+            ),
         );
         program("scontrol", &format!("echo \"$*\" >> {}\n", at("queue")));
         let of = Script {
@@ -388,7 +396,9 @@ mod tests {
             while !Path::new(&at("begun")).exists() {
                 std::thread::sleep(std::time::Duration::from_millis(10));
             }
-            let sent = Command::new("kill").args(["-s", signal, &job.id().to_string()]).status();
+            let sent = Command::new("kill")
+                .args(["-s", signal, &job.id().to_string()])
+                .status();
             assert!(sent.unwrap().success());
             assert_eq!(job.wait().unwrap().code(), Some(75), "{signal}");
             let queued = fs::read_to_string(at("queue")).unwrap_or_default();

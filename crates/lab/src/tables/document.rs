@@ -54,8 +54,7 @@ impl Table {
     #[must_use]
     pub fn without_times(mut self) -> Self {
         let seconds = Quantity::TrainSeconds.name();
-        self.grids
-            .retain(|grid| !grid.quantities.contains(&seconds));
+        self.grids.retain(|grid| !grid.quantities.contains(&seconds));
         self.times = false;
         self
     }

@@ -72,11 +72,17 @@ impl Stopping {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(held));
     }
 
-    fn end(&self) {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(held) = held {
+    /// Gives back the folder that is [held](Self::hold).
+    pub fn give_back(&self) {
+        // Locked until it is done, for whoever ends the process next.
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = held.take() {
             held.give_back();
         }
+    }
+
+    fn end(&self) {
+        self.give_back();
         eprintln!("stopped by a signal; the same command goes on");
         std::process::exit(TRY_AGAIN.into());
     }

@@ -75,16 +75,19 @@ pub fn run(args: &CellArgs) -> Result<ExitCode> {
         )
     })?;
     let note = note_of(&sweep.out, &line.cell);
-    match finish(&sweep, line, &stopping) {
+    let outcome = finish(&sweep, line, &stopping);
+    // A failure is noted before another process may try.
+    if let Err(fault) = &outcome {
+        keep(&note, fault);
+    }
+    stopping.give_back();
+    match outcome {
         Ok(true) => {
             forget(&note);
             Ok(ExitCode::SUCCESS)
         }
         Ok(false) => Ok(ExitCode::from(TRY_AGAIN)),
-        Err(fault) => {
-            keep(&note, &fault);
-            Err(fault)
-        }
+        Err(fault) => Err(fault),
     }
 }
 

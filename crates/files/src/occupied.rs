@@ -220,7 +220,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let lease = Lease {
             beat: Duration::from_millis(20),
-            stale: Duration::from_millis(400),
+            stale: Duration::from_millis(1500),
         };
         let (tell, told) = mpsc::channel();
         let lost = move |who: &str| tell.send(who.to_owned()).expect("somebody listens");

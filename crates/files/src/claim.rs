@@ -121,7 +121,6 @@ pub(crate) fn take(path: &Path, holder: &Holder, lease: Lease) -> io::Result<Tak
 }
 
 fn take_at(path: &Path, holder: &Holder, lease: Lease, depth: usize) -> io::Result<Taken> {
-    let mut last = None;
     for _ in 0..TRIES {
         if let Some(claim) = Claim::make(path, holder)? {
             return Ok(Taken::Ours(claim));
@@ -132,12 +131,12 @@ fn take_at(path: &Path, holder: &Holder, lease: Lease, depth: usize) -> io::Resu
         if seen.is_held(path, lease) || depth == DEEPEST || is_back(path, &seen, lease)? {
             return Ok(Taken::Theirs(seen));
         }
-        if let Some(claim) = succeed(path, &seen, holder, lease, depth)? {
-            return Ok(Taken::Ours(claim));
+        if let Some(taken) = succeed(path, &seen, holder, lease, depth)? {
+            return Ok(taken);
         }
-        last = Some(seen);
     }
-    match last.map_or_else(|| Seen::at(path), |seen| Ok(Some(seen)))? {
+    // It changes hands faster than it can be looked at.
+    match Seen::at(path)? {
         Some(seen) => Ok(Taken::Theirs(seen)),
         None => Err(io::Error::from(io::ErrorKind::ResourceBusy)),
     }
@@ -153,20 +152,23 @@ fn is_back(path: &Path, seen: &Seen, lease: Lease) -> io::Result<bool> {
     Ok(Seen::at(path)?.is_some_and(|now| now != *seen))
 }
 
-/// Takes over a claim that nobody holds; `None` if another was quicker.
+/// Takes over a claim that nobody holds; `None` if another was quicker. Whoever is taking it over has it as good as taken.
 fn succeed(
     path: &Path,
     abandoned: &Seen,
     holder: &Holder,
     lease: Lease,
     depth: usize,
-) -> io::Result<Option<Claim>> {
-    let Taken::Ours(guard) = take_at(&guard_of(path, abandoned.token()), holder, lease, depth + 1)? else {
-        return Ok(None);
+) -> io::Result<Option<Taken>> {
+    let guard = match take_at(&guard_of(path, abandoned.token()), holder, lease, depth + 1)? {
+        Taken::Ours(guard) => guard,
+        theirs => return Ok(Some(theirs)),
     };
     // Whoever holds the guard alone replaces this claim, or removes it.
     let taken = match Seen::at(path) {
-        Ok(Some(now)) if now == *abandoned => Claim::replace(path, holder).map(Some),
+        Ok(Some(now)) if now == *abandoned => {
+            Claim::replace(path, holder).map(|claim| Some(Taken::Ours(claim)))
+        }
         Ok(_) => Ok(None),
         Err(fault) => Err(fault),
     };

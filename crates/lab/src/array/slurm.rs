@@ -64,10 +64,35 @@ pub struct SlurmArgs {
 /// Seconds before the time limit at which a cell is told to save (proposal). Slurm may be a minute early or late.
 const NOTICE: u32 = 120;
 
+/// The shortest time limit, seconds: below it a cell would hear of its end before it has begun, and never get on.
+const SHORTEST: u64 = 300;
+
+/// Seconds of a time limit as sbatch takes it (`M`, `M:S`, `H:M:S`, `D-H`, `D-H:M`, `D-H:M:S`); `None` for another word.
+fn seconds(limit: &str) -> Option<u64> {
+    let numbers =
+        |text: &str| -> Option<Vec<u64>> { text.split(':').map(|part| part.parse().ok()).collect() };
+    let (days, rest) = match limit.split_once('-') {
+        Some((days, rest)) => (Some(days.parse::<u64>().ok()?), numbers(rest)?),
+        None => (None, numbers(limit)?),
+    };
+    let hours = |parts: &[u64]| match parts {
+        [hours] => Some(3600 * hours),
+        [hours, minutes] => Some(3600 * hours + 60 * minutes),
+        [hours, minutes, seconds] => Some(3600 * hours + 60 * minutes + seconds),
+        _ => None,
+    };
+    match (days, &rest[..]) {
+        (Some(days), rest) => Some(24 * 3600 * days + hours(rest)?),
+        (None, [minutes]) => Some(60 * minutes),
+        (None, [minutes, seconds]) => Some(60 * minutes + seconds),
+        (None, rest) => hours(rest),
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
-/// A plan that is missing, words that a batch script cannot hold, an `sbatch` that refuses.
+/// A plan that is missing, a time limit that is too short, words that a batch script cannot hold, an `sbatch` that refuses.
 pub fn run(args: &SlurmArgs) -> Result<()> {
     let sweep = Sweep::read(&args.sweep)?;
     let progress = Progress::of(&sweep);
@@ -220,6 +245,14 @@ impl Script {
                 let _ = writeln!(text, "#SBATCH --{option}={value}");
             }
         }
+        if let Some(limit) = &args.time
+            && seconds(limit).is_some_and(|seconds| seconds < SHORTEST)
+        {
+            bail!(
+                "--time: {limit:?} is less than {} minutes; a cell is told {NOTICE} s before the limit, and would not get on",
+                SHORTEST / 60
+            );
+        }
         for (option, value) in [("time", &args.time), ("mem", &args.mem)] {
             if let Some(value) = value {
                 let _ = writeln!(text, "#SBATCH --{option}=\"{}\"", checked(value)?);
@@ -353,6 +386,18 @@ mod tests {
         }
         assert!(script().cells(&args(&[]), "0; rm", None).is_err());
         assert!(script().cells(&args(&["--sbatch=plain"]), "0", None).is_err());
+        for (limit, seconds) in [
+            ("4", 240),
+            ("4:59", 299),
+            ("1:00:00", 3600),
+            ("1-2", 93_600),
+            ("1-0:30", 88_200),
+        ] {
+            assert_eq!(super::seconds(limit), Some(seconds), "{limit}");
+            let short = script().cells(&args(&["--time", limit]), "0", None);
+            assert_eq!(short.is_err(), seconds < SHORTEST, "{limit}");
+        }
+        assert_eq!(super::seconds("UNLIMITED"), None);
         assert!(script().cells(&args(&["--partition=a\nb"]), "0", None).is_err());
     }
 

@@ -115,8 +115,9 @@ until_true "cell 4 trains" is_training 4
 scontrol update NodeName="$node" State=DRAIN Reason=test
 drained() { [ "$(sinfo --noheader --format=%T)" = drained ]; }
 until_true "the node is drained" drained
-say "drained: $("$XTASK" sweep status --out "$out" | head -n 1)"
-"$XTASK" sweep status --out "$out" | grep -q " 0 running" || fail "a drained node runs nothing"
+"$XTASK" sweep status --out "$out" >"$dir/status.txt"
+say "drained: $(head -n 1 "$dir/status.txt")"
+grep -q " 0 running" "$dir/status.txt" || fail "a drained node runs nothing"
 scontrol update NodeName="$node" State=RESUME
 
 caught 9
@@ -130,7 +131,8 @@ wait "$twice" || fail "the cell that was started twice: $(cat "$dir/twice.txt")"
 grep -q "is at work there; waiting" "$dir/twice.txt" || fail "nobody waited: $(cat "$dir/twice.txt")"
 grep -q "finished before" "$dir/twice.txt" || fail "it was done twice: $(cat "$dir/twice.txt")"
 
-"$XTASK" sweep status --out "$out" | tee "$dir/status.txt"
+"$XTASK" sweep status --out "$out" >"$dir/status.txt"
+cat "$dir/status.txt"
 grep -q "^12 cells.*: 11 done, 0 running, 1 missing, 0 failed$" "$dir/status.txt" || fail "11 cells were to be done"
 grep -q "^missing 0 .*process $process on .* is gone$" "$dir/status.txt" || fail "it is not said that cell 0 was killed"
 grep -q -- "^--array=0$" "$dir/status.txt" || fail "cell 0 was to be submitted again"
@@ -146,7 +148,8 @@ read -r job after < <("$XTASK" sweep slurm --out "$out" --submit --time=30)
 say "submitted again: array $job, tables $after"
 until_true "the array has ended" has_ended "$job"
 until_true "the tables are written" has_ended "$after"
-"$XTASK" sweep status --out "$out" | grep -q ": 12 done" || fail "12 cells were to be done"
+"$XTASK" sweep status --out "$out" >"$dir/status.txt"
+grep -q ": 12 done" "$dir/status.txt" || fail "12 cells were to be done"
 [ -z "$(find "$out/cells" -name '.lock*')" ] || fail "a lock was left behind"
 
 say "the local pool"
@@ -154,6 +157,7 @@ say "the local pool"
 for end in md csv json; do
     cmp "$dir/local/table2.$end" "$out/table2.$end" || fail "table2.$end is not that of the local pool"
 done
-"$XTASK" reproduce-table2 "${options[@]}" --out "$out" 2>&1 >/dev/null | grep -q "(12 finished, 0 to run)" ||
-    fail "the local pool was to find all cells done"
+"$XTASK" reproduce-table2 "${options[@]}" --out "$out" >/dev/null 2>"$dir/again.txt" || fail "$(cat "$dir/again.txt")"
+grep -q "(12 finished, 0 to run)" "$dir/again.txt" || fail "the local pool was to find all cells done"
+cmp "$dir/local/table2.json" "$out/table2.json" || fail "the local pool made another table of the same cells"
 say "the tables of Slurm and of the local pool are the same, byte for byte"

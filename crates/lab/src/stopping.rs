@@ -39,7 +39,7 @@ impl Stopping {
         }
         let watched = Arc::clone(&stopping);
         let watch = move || {
-            while !(watched.is_asked() && !watched.training.load(Ordering::SeqCst)) {
+            while !watched.is_asked() || watched.training.load(Ordering::SeqCst) {
                 thread::sleep(GLANCE);
             }
             watched.end();

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use flawforge_lab::array::{self, SweepCommand};
 use flawforge_lab::export_maps::{ExportMapsArgs, export_maps};
 use flawforge_lab::plan::SweepArgs;
 use flawforge_lab::reproduce::{self, FigureArgs};
@@ -33,6 +34,9 @@ enum Command {
     ReproduceFigure4(FigureArgs),
     /// All four tables and the figure from one set of cells
     ReproduceAll(FigureArgs),
+    /// The cells of a sweep for a scheduler, one an index: plan, run one, tell how far they are, gather; Slurm, Kubernetes
+    #[command(subcommand)]
+    Sweep(SweepCommand),
     /// Write the simulated dataset of table 3 as image files in MVTec layout
     SimulateDataset(SimulateDatasetArgs),
     /// Write anomaly maps as TIFF files for MVTec's own evaluation script
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         .format_timestamp(None)
         .init();
     let outcome: Result<()> = match Arguments::parse().command {
+        Command::Sweep(command) => return ended(array::run(command)),
         Command::ReproduceTable1(args) => reproduce::table(PaperTable::One, &args),
         Command::ReproduceTable2(args) => reproduce::table(PaperTable::Two, &args),
         Command::ReproduceTable3(args) => reproduce::table(PaperTable::Three, &args),
@@ -84,8 +89,12 @@ fn main() -> ExitCode {
             size,
         } => demo_data(&out, &categories, size),
     };
+    ended(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(outcome: Result<ExitCode>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", flawforge::fault::in_one_line(error.as_ref()));
             ExitCode::FAILURE

@@ -16,11 +16,14 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod claim;
+mod holder;
 mod lock;
 mod occupied;
 
+pub use holder::host;
 pub use lock::try_lock;
-pub use occupied::{Occupied, check_free, occupy};
+pub use occupied::{Occupied, STALE, abandoned_by, check_free, occupy, occupy_or};
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -234,8 +234,8 @@ fn regions_are_numbers_masks_and_coco_and_missing_pictures_are_made() {
     assert_eq!(rows(&out).0.len(), 3);
     assert_eq!(
         fs::read_dir(&out).unwrap().count(),
-        3 * 4 + 3,
-        "pictures, rows and a lock"
+        3 * 4 + 2,
+        "pictures and rows, and no lock"
     );
 }
 

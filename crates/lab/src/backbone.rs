@@ -8,9 +8,10 @@ use clap::Args;
 use flawforge::training::methods::backbone::{Backbone, BackboneSource, Weights, how_to_get};
 use flawforge::training::{Experiment, Method, Profile};
 use flawforge::weights;
+use serde::{Deserialize, Serialize};
 
 /// Options on the networks of PatchCore and forge.
-#[derive(Args, Debug, Clone, Default)]
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
 pub struct BackboneArgs {
     /// Weights of the network of patchcore or forge, safetensors or .pth [default: the downloaded ones, else random]
     #[arg(long, value_name = "FILE")]

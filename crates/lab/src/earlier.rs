@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use flawforge::files;
 use flawforge::training::{Experiment, RunFiles};
 
 use crate::cell::{self, CellKey, CellResult, Provenance, State};
@@ -51,6 +52,7 @@ pub(crate) fn finished(
             "an earlier version of flawforge made it".to_owned(),
         ),
     };
+    files::check_free(&dir)?;
     let aside = put_aside(out, key, &dir, &hash)?;
     eprintln!(
         "{}: was made with other settings ({differences}); it is kept in {} and runs again",

@@ -12,11 +12,13 @@ use flawforge::datasets::Loading;
 use flawforge::ops::Precision;
 use flawforge::source::{Images, Textures, selection_lines};
 use flawforge::training::{Experiment, Method, Overrides, Product, Profile};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Options of a sweep, the same for every table and figure.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SweepArgs {
     /// Budget of a cell: smoke, demo, quick, gpu or paper [default: demo for the demo data, else quick, or gpu with a GPU]
     #[arg(long)]
@@ -47,13 +49,19 @@ pub struct SweepArgs {
     pub precision: Option<Precision>,
     /// Cells trained at the same time; they share the cores
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[serde(skip, default = "one")]
     pub jobs: u16,
     /// Run every N-th cell from the I-th on (counted from 0), for job arrays
     #[arg(long, value_name = "I/N", value_parser = parse_shard)]
+    #[serde(skip)]
     pub shard: Option<Shard>,
     /// Folder of cells and tables, shared by all tables [default: out/PROFILE]
     #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
     pub out: Option<PathBuf>,
+    /// Leave the seconds of training out of the tables: the same cells then make the same bytes, wherever they were trained
+    #[arg(long)]
+    pub no_times: bool,
     /// The backbone of PatchCore
     #[command(flatten)]
     pub backbone: BackboneArgs,
@@ -81,6 +89,11 @@ impl SweepArgs {
             methods
         })
     }
+}
+
+/// Cells at a time, where nothing is said.
+fn one() -> u16 {
+    1
 }
 
 fn methods_help() -> String {
@@ -142,6 +155,8 @@ pub struct Plan {
     pub precision: Option<Precision>,
     /// The weights of PatchCore's backbone, if PatchCore is among the methods.
     pub backbone: Option<SweepBackbone>,
+    /// Whether tables show seconds.
+    pub times: bool,
 }
 
 impl Plan {
@@ -202,6 +217,7 @@ impl Plan {
             seeds: args.seeds,
             precision: args.precision,
             backbone,
+            times: !args.no_times,
         })
     }
 
@@ -263,7 +279,10 @@ impl Plan {
     }
 
     /// All cells, before anything is known of what is finished.
-    fn experiments(&self) -> Result<Vec<Planned>> {
+    ///
+    /// # Errors
+    /// Settings that cannot be used.
+    pub(crate) fn experiments(&self) -> Result<Vec<Planned>> {
         let mut unused: BTreeSet<String> = self.overrides.names().into_iter().collect();
         for (name, why) in OF_THE_SWEEP {
             if unused.contains(name) {

@@ -1,26 +1,24 @@
 //! `reproduce-table1` to `-table4`, `reproduce-figure4`, `reproduce-all`: plan the cells, check everything, train and score
 //! what is missing, write what was asked for.
 
-use crate::backbone;
-use crate::cell::CellResult;
-use crate::differences::differences;
+use crate::cell;
+use crate::columns::{Columns, beyond_the_paper};
 use crate::estimate::Estimate;
-use crate::figure4;
+use crate::gather::{self, Done, build_table};
 use crate::plan::{Plan, Planned, SweepArgs};
 use crate::published::Published;
-use crate::simulated::SimulatedResult;
-use crate::sweep::{self, Job, Outcome};
-use crate::tables::{self, Finished, PaperTable, Table};
+use crate::simulated;
+use crate::sweep::{self, Around, Job};
+use crate::tables::PaperTable;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::{Category, Loading, counted, note_lines};
 use flawforge::fault::in_one_line;
 use flawforge::source::Images;
-use flawforge::training::{Method, Profile};
+use flawforge::training::Method;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// Options of `reproduce-figure4` and `reproduce-all`.
@@ -75,27 +73,23 @@ fn reproduce(args: &SweepArgs, wanted: &[PaperTable], hardest: Option<usize>) ->
         .filter(|&place| args.shard.is_none_or(|shard| shard.has(place)) && cells[place].waits())
         .collect();
     announce(&plan, &cells, waiting.len());
-    let failures = run_waiting(args, &plan, &mut cells, &waiting, &|done| {
-        for &(table, ref methods) in &columns.tables {
-            build_table(table, methods, &plan, &published, done).write(&plan.out)?;
-        }
-        Ok(())
-    })?;
-    let done = Done::of(&cells);
-    if done.results().is_empty() {
+    let failures = run_waiting(
+        usize::from(args.jobs),
+        &plan,
+        &mut cells,
+        &waiting,
+        &Around::default(),
+        &|done| {
+            for &(table, ref methods) in &columns.tables {
+                build_table(table, methods, &plan, &published, done).write(&plan.out)?;
+            }
+            Ok(())
+        },
+    )?;
+    if Done::of(&cells).results().is_empty() {
         bail!("no cell finished:\n{}", failures.join("\n"));
     }
-    for &(table, ref methods) in &columns.tables {
-        show_table(&build_table(table, methods, &plan, &published, &done), &plan)?;
-    }
-    if let Some(hardest) = hardest.filter(|_| columns.figure) {
-        match figure4::draw(&plan, &cells, hardest)? {
-            true => eprintln!("written: {0}/figure4.png, {0}/figure4.json", plan.out.display()),
-            false => eprintln!(
-                "figure 4 was left out: no category has finished cells of both its methods with seed 0"
-            ),
-        }
-    }
+    gather::write(&plan, &cells, &columns, &published, hardest)?;
     if !failures.is_empty() {
         bail!(
             "{} cell(s) failed; the same command runs them again:\n{}",
@@ -104,75 +98,6 @@ fn reproduce(args: &SweepArgs, wanted: &[PaperTable], hardest: Option<usize>) ->
         );
     }
     Ok(())
-}
-
-/// The methods of ours that tables 1 and 2 show beside the paper's: forge, where the weights of its network are.
-fn beyond_the_paper(downloads: &Path) -> Result<Vec<Method>> {
-    // All profiles take the same network.
-    let network = Profile::builtin("paper")?.forge.backbone;
-    let found = backbone::file(network, downloads).is_some();
-    Ok(found.then_some(Method::Forge).into_iter().collect())
-}
-
-/// Which methods each table shows, and whether the figure can be drawn.
-struct Columns {
-    tables: Vec<(PaperTable, Vec<Method>)>,
-    figure: bool,
-}
-
-impl Columns {
-    /// The columns of the paper's tables, less the methods that were not asked for. A single table shows all that were
-    /// asked for, columns of the paper or not. Where none is asked for, tables of the test images show `more` methods too.
-    fn new(args: &SweepArgs, wanted: &[PaperTable], figure: bool, more: &[Method]) -> Result<Self> {
-        let asked = args.methods_or(&[])?;
-        let mut tables = Vec::new();
-        for &table in wanted {
-            let mut methods = table.methods().to_vec();
-            match (asked.is_empty(), wanted) {
-                (true, _) if matches!(table, PaperTable::One | PaperTable::Two) => methods.extend(more),
-                (true, _) => {}
-                (false, [_]) => methods.clone_from(&asked),
-                (false, _) => methods.retain(|method| asked.contains(method)),
-            }
-            if !methods.is_empty() {
-                tables.push((table, methods));
-            }
-        }
-        let drawable = asked.is_empty() || figure4::METHODS.iter().all(|method| asked.contains(method));
-        if figure && !drawable {
-            let [first, second] = figure4::METHODS;
-            if wanted.is_empty() {
-                bail!("figure 4 needs both {first} and {second} among --methods");
-            }
-            eprintln!("note: no figure 4, which needs both {first} and {second} among --methods");
-        }
-        Ok(Self {
-            tables,
-            figure: figure && drawable,
-        })
-    }
-
-    /// Every method that is needed, in the order of the first column that needs it.
-    fn all(&self) -> Vec<Method> {
-        let of_figure = self.figure.then_some(figure4::METHODS).into_iter().flatten();
-        let of_tables = self
-            .tables
-            .iter()
-            .flat_map(|(_, methods)| methods.iter().copied());
-        let mut all = Vec::new();
-        for method in of_tables.chain(of_figure) {
-            if !all.contains(&method) {
-                all.push(method);
-            }
-        }
-        all
-    }
-
-    /// Those that are scored on the simulated dataset.
-    fn on_simulated(&self) -> Vec<Method> {
-        let third = self.tables.iter().find(|(table, _)| *table == PaperTable::Three);
-        third.map_or_else(Vec::new, |(_, methods)| methods.clone())
-    }
 }
 
 fn announce(plan: &Plan, cells: &[Planned], waiting: usize) {
@@ -192,104 +117,14 @@ fn announce(plan: &Plan, cells: &[Planned], waiting: usize) {
     );
 }
 
-/// The results of the plan's finished cells, each in the place of its cell.
-#[derive(Clone)]
-struct Done(Vec<(Option<CellResult>, Option<SimulatedResult>)>);
-
-impl Done {
-    fn of(cells: &[Planned]) -> Self {
-        let of_cell = |cell: &Planned| (cell.result.clone(), cell.simulated.clone());
-        Self(cells.iter().map(of_cell).collect())
-    }
-
-    /// Takes in what a cell has brought.
-    fn add(&mut self, place: usize, outcome: &Outcome) {
-        if let Some((result, simulated)) = self.0.get_mut(place) {
-            *result = outcome.result.clone().or_else(|| result.take());
-            *simulated = outcome.simulated.clone().or_else(|| simulated.take());
-        }
-    }
-
-    fn results(&self) -> Vec<CellResult> {
-        self.0.iter().filter_map(|(result, _)| result.clone()).collect()
-    }
-
-    fn simulated(&self) -> Vec<SimulatedResult> {
-        self.0
-            .iter()
-            .filter_map(|(_, simulated)| simulated.clone())
-            .collect()
-    }
-}
-
-fn build_table(
-    table: PaperTable,
-    methods: &[Method],
-    plan: &Plan,
-    published: &Published,
-    done: &Done,
-) -> Table {
-    let bendable: Vec<String> = plan
-        .categories
-        .iter()
-        .zip(&plan.products)
-        .filter(|(_, product)| {
-            product
-                .selection
-                .enables(flawforge::augment::Kind::NearDistribution)
-        })
-        .map(|(category, _)| category.clone())
-        .collect();
-    let of_paper: Vec<String> = plan
-        .categories
-        .iter()
-        .filter(|category| plan.data.is_mvtec(category))
-        .cloned()
-        .collect();
-    // Settings that were good enough for the cells are good enough here.
-    let column = |&method: &Method| match plan.experiment(method, 0, 0) {
-        Ok((experiment, _)) => experiment.column(),
-        Err(_) => method.to_string(),
-    };
-    let columns: Vec<String> = methods.iter().map(column).collect();
-    let (results, simulated) = (done.results(), done.simulated());
-    let finished = Finished {
-        methods,
-        columns: &columns,
-        categories: &plan.categories,
-        seeds: plan.seeds,
-        bendable: &bendable,
-        of_paper: &of_paper,
-        cells: &results,
-        simulated: &simulated,
-        differences: differences(table, plan, &results),
-    };
-    tables::build(table, published, finished)
-}
-
-/// Writes a table, prints it, and says where it is.
-fn show_table(table: &Table, plan: &Plan) -> Result<()> {
-    table.write(&plan.out)?;
-    // A closed pipe behind this command is not an error.
-    let _ = std::io::Write::write_all(
-        &mut std::io::stdout(),
-        format!("{}\n", table.markdown()).as_bytes(),
-    );
-    let name = table.name;
-    eprintln!(
-        "written: {0}/{name}.md, {0}/{name}.csv, {0}/{name}.json",
-        plan.out.display()
-    );
-    Ok(())
-}
-
 /// Loads what the waiting cells need, then trains and scores them; returns one line per failure. After each cell `tabulate`
 /// gets all results so far.
-fn run_waiting(
-    args: &SweepArgs,
+pub(crate) fn run_waiting(
+    parallel: usize,
     plan: &Plan,
     cells: &mut [Planned],
     waiting: &[usize],
+    around: &Around,
     tabulate: &(dyn Fn(&Done) -> Result<()> + Sync),
 ) -> Result<Vec<String>> {
     if waiting.is_empty() {
@@ -342,9 +177,9 @@ fn run_waiting(
                 .context("images of a waiting cell")?,
             common: images.get(&(planned.category, plan.common_loading())),
             textures: textures.clone(),
+            around,
         });
     }
-    let parallel = usize::from(args.jobs);
     let of_method = |place: usize| (place, cells[place].experiment.method);
     let to_run: Vec<(usize, Method)> = waiting.iter().map(|&place| of_method(place)).collect();
     let known = cells
@@ -365,11 +200,15 @@ fn run_waiting(
     });
     let mut failures = Vec::new();
     for (&place, outcome) in waiting.iter().zip(outcomes) {
+        let cell = &mut cells[place];
         if let Some(result) = outcome.result {
-            cells[place].result = Some(result);
+            cell.result = Some(result);
         }
         if let Some(simulated) = outcome.simulated {
-            cells[place].simulated = Some(simulated);
+            cell.simulated = Some(simulated);
+        }
+        if !plan.times && outcome.fault.is_none() {
+            read_back(plan, cell)?;
         }
         if let Some(fault) = outcome.fault {
             failures.push(format!(
@@ -382,78 +221,15 @@ fn run_waiting(
     Ok(failures)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: SweepArgs,
+/// Takes the results as the files of the cell have them. A number may lose its last bit on the way through JSON, and tables that are to
+/// have the same bytes must not tell whether they were made of files.
+fn read_back(plan: &Plan, cell: &mut Planned) -> Result<()> {
+    let dir = cell.key.dir(&plan.out);
+    if let cell::State::Finished(result) = cell::finished(&dir, &cell.provenance)? {
+        cell.result = Some(*result);
     }
-
-    fn columns(line: &[&str], wanted: &[PaperTable], figure: bool) -> Result<Columns> {
-        let args = Line::parse_from([&["test"], line].concat()).args;
-        Columns::new(&args, wanted, figure, &[])
+    if let (Some(set), Some(_)) = (&cell.set, &cell.simulated) {
+        cell.simulated = simulated::finished(&dir, &cell.provenance, set)?;
     }
-
-    #[test]
-    fn what_the_paper_does_not_have_stands_beside_it() {
-        let args = Line::parse_from(["test"]).args;
-        let columns = Columns::new(&args, &PaperTable::ALL, true, &[Method::Forge]).unwrap();
-        let has = |table: PaperTable| {
-            let (_, methods) = columns.tables.iter().find(|(known, _)| *known == table).unwrap();
-            methods.contains(&Method::Forge)
-        };
-        assert_eq!(PaperTable::ALL.map(has), [true, true, false, false]);
-        assert!(!columns.on_simulated().contains(&Method::Forge));
-    }
-
-    #[test]
-    fn every_method_is_trained_once_for_all_tables() {
-        let all = columns(&[], &PaperTable::ALL, true).unwrap();
-        let mut methods = all.all();
-        assert!(
-            PaperTable::ALL
-                .iter()
-                .all(|t| t.methods().iter().all(|m| methods.contains(m)))
-        );
-        let count = methods.len();
-        methods.sort();
-        methods.dedup();
-        assert_eq!(methods.len(), count);
-        assert_eq!(all.on_simulated(), PaperTable::Three.methods());
-        assert!(
-            columns(&[], &[PaperTable::Two], false)
-                .unwrap()
-                .on_simulated()
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn methods_asked_for_narrow_all_and_decide_one() {
-        let some = columns(&["--methods", "draem"], &PaperTable::ALL, true).unwrap();
-        let names: Vec<&str> = some.tables.iter().map(|(table, _)| table.name()).collect();
-        assert_eq!(
-            names,
-            ["table1", "table2", "table3"],
-            "DRAEM itself is no column of table 4"
-        );
-        assert!(!some.figure);
-        let one = columns(
-            &["--methods", "draem-no-rotation,draem"],
-            &[PaperTable::Two],
-            false,
-        )
-        .unwrap();
-        assert_eq!(one.all(), [Method::DraemNoRotation, Method::Draem]);
-        let fault = columns(&["--methods", "draem"], &[], true)
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(fault.contains("lin-yan"), "{fault}");
-        assert!(columns(&["--methods", "dream"], &[PaperTable::Two], false).is_err());
-    }
+    Ok(())
 }

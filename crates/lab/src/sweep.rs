@@ -5,16 +5,18 @@ use crate::cell::{self, CellResult};
 use crate::estimate::Estimate;
 use crate::plan::Planned;
 use crate::simulated::{self, SimulatedResult, SimulatedSet};
+use crate::stopping::{self, Stopping};
 use anyhow::{Context, Result, anyhow, bail};
 use flawforge::augment::TextureSource;
 use flawforge::datasets::Category;
 use flawforge::fault::in_one_line;
+use flawforge::files::{self, Occupied};
 use flawforge::metrics::Metric;
 use flawforge::models::Detector;
 use flawforge::pictures::HeatMapSheet;
 use flawforge::training::{self, ProgressStyle, Run, Sweep, TrainOptions};
 use indicatif::MultiProgress;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -35,6 +37,17 @@ pub struct Job<'a> {
     pub common: Option<&'a Category>,
     /// Textures.
     pub textures: Arc<dyn TextureSource>,
+    /// What the caller has to say.
+    pub around: &'a Around,
+}
+
+/// What surrounds the cells: for one that a scheduler started. A pool of this process has nothing to say.
+#[derive(Debug, Default)]
+pub struct Around {
+    /// The cell's folder, where the caller has it for itself already. Otherwise each cell takes its own.
+    pub held: Option<Arc<Occupied>>,
+    /// Asks the training to end.
+    pub stopping: Option<Arc<Stopping>>,
 }
 
 impl Job<'_> {
@@ -56,8 +69,10 @@ pub struct Outcome {
     pub result: Option<CellResult>,
     /// The metrics on the simulated dataset, if this sweep computed them.
     pub simulated: Option<SimulatedResult>,
-    /// What stopped it.
+    /// What was wrong.
     pub fault: Option<anyhow::Error>,
+    /// Whether it ended because it was asked to: what was trained is saved.
+    pub stopped: bool,
 }
 
 /// Runs all jobs, `parallel` at a time, each with an equal share of the cores; the outcome stands in the place of its job.
@@ -122,6 +137,10 @@ pub fn run(
 fn run_one(job: &Job<'_>, bars: &MultiProgress, estimate: &Arc<Estimate>) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.fault = (|| {
+        let held = match &job.around.held {
+            Some(held) => Arc::clone(held),
+            None => Arc::new(take(&job.dir, &job.planned.key.name())?),
+        };
         if job.planned.result.is_none() {
             job.say(bars, "training");
             let (estimate, place) = (estimate.clone(), job.place);
@@ -129,7 +148,10 @@ fn run_one(job: &Job<'_>, bars: &MultiProgress, estimate: &Arc<Estimate>) -> Out
                 bars: bars.clone(),
                 left: Arc::new(move |own| estimate.left(place, own)),
             });
-            let result = train_and_score(job, progress)?;
+            let Some(result) = train_and_score(job, progress, held)? else {
+                outcome.stopped = true;
+                return Ok(());
+            };
             job.say(bars, &summary(&result));
             outcome.result = Some(result);
         }
@@ -146,6 +168,23 @@ fn run_one(job: &Job<'_>, bars: &MultiProgress, estimate: &Arc<Estimate>) -> Out
     })()
     .err();
     outcome
+}
+
+/// Takes a cell's folder for this process alone. Should it be taken over by a process of another machine, because this one was
+/// suspended or cut off from the files, this one ends at once, before it writes into what is not its own any more.
+///
+/// # Errors
+/// As [`files::occupy`]; a folder that cannot be made.
+pub(crate) fn take(dir: &Path, cell: &str) -> Result<Occupied> {
+    std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot be made", dir.display()))?;
+    let cell = cell.to_owned();
+    Ok(files::occupy_or(dir, "a cell of a sweep", move |other| {
+        eprintln!(
+            "error: {cell}: taken over by {other}, while this process showed no sign of life for {} s; it ends",
+            files::STALE.as_secs()
+        );
+        std::process::exit(stopping::TRY_AGAIN.into());
+    })?)
 }
 
 /// The main metrics of a cell in one line, in percent.
@@ -167,7 +206,13 @@ fn detector(job: &Job<'_>) -> Result<Box<dyn Detector>> {
     Ok(Run::open_on(&job.dir, &training::default_device())?.detector()?)
 }
 
-fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult> {
+/// The result; `None` if the training was asked to end.
+fn train_and_score(
+    job: &Job<'_>,
+    progress: ProgressStyle,
+    held: Arc<Occupied>,
+) -> Result<Option<CellResult>> {
+    let stopping = job.around.stopping.as_deref();
     let Planned {
         key,
         experiment,
@@ -180,9 +225,18 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         device: training::default_device(),
         resume: true,
         model: false, // a cell does not travel
+        stop: stopping.map(Stopping::flag),
+        occupied: Some(held),
         ..TrainOptions::default()
     };
+    let hears = stopping.map(Stopping::training);
     let report = training::train(experiment, job.category, job.textures.clone(), &job.dir, &options)?;
+    if report.stopped {
+        // The signal was heard here, and the caller ends in order.
+        std::mem::forget(hears);
+        return Ok(None);
+    }
+    drop(hears);
     let detector = detector(job)?;
     let tests = &job.category.test;
     let mut sheet = HeatMapSheet::new(
@@ -221,7 +275,7 @@ fn train_and_score(job: &Job<'_>, progress: ProgressStyle) -> Result<CellResult>
         config_hash: provenance.config_hash.clone(),
     };
     cell::finish(&job.dir, &result)?;
-    Ok(result)
+    Ok(Some(result))
 }
 
 fn score_on_simulated(job: &Job<'_>) -> Result<SimulatedResult> {

@@ -51,11 +51,13 @@ pub enum Need {
     Gpu,
     /// Another implementation to compare with, or what it made.
     Peer,
+    /// Slurm and munge, to start a cluster of.
+    Slurm,
 }
 
 impl Need {
     /// Every need.
-    pub const ALL: [Need; 4] = [Need::Data, Need::Bf16, Need::Gpu, Need::Peer];
+    pub const ALL: [Need; 5] = [Need::Data, Need::Bf16, Need::Gpu, Need::Peer, Need::Slurm];
 }
 
 impl fmt::Display for Need {
@@ -65,6 +67,7 @@ impl fmt::Display for Need {
             Need::Bf16 => "bf16",
             Need::Gpu => "gpu",
             Need::Peer => "peer",
+            Need::Slurm => "slurm",
         })
     }
 }
@@ -81,7 +84,9 @@ pub fn skip(need: Need, why: &str) {
         match requires(&required.to_string_lossy(), need) {
             Ok(false) => {}
             Ok(true) => panic!("{line} (FLAWFORGE_REQUIRE lists {need})"),
-            Err(unknown) => panic!("FLAWFORGE_REQUIRE: {unknown:?} is not one of data, bf16, gpu, peer"),
+            Err(unknown) => {
+                panic!("FLAWFORGE_REQUIRE: {unknown:?} is not one of data, bf16, gpu, peer, slurm")
+            }
         }
     }
     // Not `eprintln!`, which the test runner holds back when a test passes. Without a stream to write to, nobody reads.

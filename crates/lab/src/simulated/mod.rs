@@ -10,5 +10,5 @@ mod score;
 mod set;
 
 pub use export::{SimulateDatasetArgs, simulate_dataset};
-pub use score::{KindScores, SimulatedResult, finished, score};
+pub use score::{KindScores, SimulatedResult, finished, finished_on, score};
 pub use set::{KINDS, SetSettings, SimulatedSet};

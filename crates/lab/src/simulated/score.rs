@@ -68,6 +68,14 @@ const FILE: &str = "simulated.json";
 /// # Errors
 /// When the file is there but cannot be read, or was made from something else.
 pub fn finished(dir: &Path, cell: &Provenance, set: &SetSettings) -> Result<Option<SimulatedResult>> {
+    finished_on(dir, cell, &set.hash())
+}
+
+/// As [`finished`], by the hash of the simulated dataset's settings.
+///
+/// # Errors
+/// As [`finished`].
+pub fn finished_on(dir: &Path, cell: &Provenance, set_hash: &str) -> Result<Option<SimulatedResult>> {
     let path = dir.join(FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -83,7 +91,7 @@ pub fn finished(dir: &Path, cell: &Provenance, set: &SetSettings) -> Result<Opti
     let same = result.config_hash == cell.config_hash
         && result.data == cell.data
         && result.textures == cell.textures
-        && result.set_hash == set.hash();
+        && result.set_hash == set_hash;
     if !same {
         bail!(
             "{}: was made with other settings; delete it to compute it again",

@@ -1,6 +1,7 @@
 //! A regenerated table as Markdown, CSV and JSON.
 
 use super::grid::{Entry, Grid};
+use super::observation::Quantity;
 use crate::cell::CellResult;
 use crate::simulated::SimulatedResult;
 use anyhow::{Context, Result};
@@ -39,6 +40,9 @@ pub struct Table {
     /// Their metrics on the simulated dataset, by category and kind, where the table shows them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub simulated: Vec<SimulatedResult>,
+    /// Whether seconds of training are shown.
+    #[serde(skip)]
+    pub times: bool,
 }
 
 fn none(count: &usize) -> bool {
@@ -46,6 +50,33 @@ fn none(count: &usize) -> bool {
 }
 
 impl Table {
+    /// The table without seconds of training, which no two runs share.
+    #[must_use]
+    pub fn without_times(mut self) -> Self {
+        let seconds = Quantity::TrainSeconds.name();
+        self.grids.retain(|grid| !grid.quantities.contains(&seconds));
+        self.times = false;
+        self
+    }
+
+    /// The table as JSON.
+    ///
+    /// # Errors
+    /// When the text cannot be assembled.
+    pub fn json(&self) -> Result<String> {
+        if self.times {
+            return Ok(serde_json::to_string_pretty(self)?);
+        }
+        let mut value = serde_json::to_value(self)?;
+        let cells = value.get_mut("cells").and_then(serde_json::Value::as_array_mut);
+        for cell in cells.into_iter().flatten() {
+            if let Some(fields) = cell.as_object_mut() {
+                fields.remove("train_seconds");
+            }
+        }
+        Ok(serde_json::to_string_pretty(&value)?)
+    }
+
     /// The table as Markdown.
     pub fn markdown(&self) -> String {
         let mut text = format!("# {}\n\n", self.title);
@@ -148,8 +179,11 @@ impl Table {
     /// When a file cannot be written.
     pub fn write(&self, out: &Path) -> Result<()> {
         std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
-        let json = serde_json::to_string_pretty(self)?;
-        for (extension, content) in [("md", self.markdown()), ("csv", self.csv()?), ("json", json)] {
+        for (extension, content) in [
+            ("md", self.markdown()),
+            ("csv", self.csv()?),
+            ("json", self.json()?),
+        ] {
             files::write(
                 &out.join(format!("{}.{extension}", self.name)),
                 content.as_bytes(),

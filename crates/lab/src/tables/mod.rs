@@ -131,6 +131,7 @@ pub fn build(table: PaperTable, published: &Published, finished: Finished<'_>) -
         grids,
         differences: finished.differences,
         cells,
+        times: true,
         simulated: match table {
             PaperTable::Three => simulated,
             PaperTable::One | PaperTable::Two | PaperTable::Four => Vec::new(),

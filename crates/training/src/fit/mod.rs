@@ -40,6 +40,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Device;
 use flawforge_augment::TextureSource;
 use flawforge_datasets::Category;
+use flawforge_files::Occupied;
 
 use crate::decision::Rule;
 use crate::device::default_device;
@@ -80,6 +81,8 @@ pub struct TrainOptions {
     pub stop: Option<Arc<AtomicBool>>,
     /// Where images and textures come from, kept in the run for whoever resumes it; no part of its identity.
     pub places: Option<Places>,
+    /// The caller has the run's directory for itself already, and keeps it.
+    pub occupied: Option<Arc<Occupied>>,
 }
 
 impl Default for TrainOptions {
@@ -94,6 +97,7 @@ impl Default for TrainOptions {
             stop_after: None,
             stop: None,
             places: None,
+            occupied: None,
         }
     }
 }
@@ -398,7 +402,10 @@ fn run(
     let mut header = Header::new(plan, options.places.clone());
     fs::create_dir_all(run_dir).map_err(TrainingError::io(run_dir))?;
     // Another process may be at work here: its temporary files are not ours to remove, nor its run ours to replace.
-    let _occupied = flawforge_files::occupy(run_dir, "training").map_err(TrainingError::Write)?;
+    let _occupied = match &options.occupied {
+        Some(occupied) => Arc::clone(occupied),
+        None => Arc::new(flawforge_files::occupy(run_dir, "training").map_err(TrainingError::Write)?),
+    };
     let resuming = files.checkpoint().exists();
     let go_on = options.resume || options.extend;
     if !resuming && go_on && files.model().exists() {

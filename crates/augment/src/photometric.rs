@@ -19,9 +19,11 @@ pub struct Photometric {
     #[serde(serialize_with = "decimal")]
     pub probability: f32,
     /// Factor of all levels, from and to.
-    pub brightness: [f32; 2],
+    #[serde(serialize_with = "decimal")]
+    pub brightness: (f32, f32),
     /// Exponent of all levels in [0, 1], from and to.
-    pub gamma: [f32; 2],
+    #[serde(serialize_with = "decimal")]
+    pub gamma: (f32, f32),
     /// Factor of the red and of the blue levels up or down, at most, less 1.
     #[serde(serialize_with = "decimal")]
     pub white_balance: f32,
@@ -37,8 +39,8 @@ impl Default for Photometric {
     fn default() -> Self {
         Self {
             probability: 0.5,
-            brightness: [1.0; 2],
-            gamma: [1.0; 2],
+            brightness: (1.0, 1.0),
+            gamma: (1.0, 1.0),
             white_balance: 0.0,
             blur: 0.0,
             noise: 0.0,
@@ -52,8 +54,8 @@ const WIDEST: f32 = 2.0;
 impl Photometric {
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         number("probability", self.probability, 0.0..=1.0)?;
-        pair("brightness", self.brightness.into(), 0.1..=10.0)?;
-        pair("gamma", self.gamma.into(), 0.1..=10.0)?;
+        pair("brightness", self.brightness, 0.1..=10.0)?;
+        pair("gamma", self.gamma, 0.1..=10.0)?;
         number("white_balance", self.white_balance, 0.0..=0.9)?;
         number("blur", self.blur, 0.0..=10.0)?;
         number("noise", self.noise, 0.0..=100.0)
@@ -84,8 +86,8 @@ impl Photometric {
         let [quiet, _, noisy] = quantiles(&looks, |look| look.noise);
         let round = |value: f32| (value * 1000.0).round() / 1000.0;
         let measured = Self {
-            brightness: [factor(dark), factor(bright)].map(round),
-            gamma: [exponent(bright), exponent(dark)].map(round),
+            brightness: (round(factor(dark)), round(factor(bright))),
+            gamma: (round(exponent(bright)), round(exponent(dark))),
             white_balance: round(channel(|look| look.red).max(channel(|look| look.blue)).min(0.9)),
             blur: round(sharpest.map_or(0.0, |image| blur_to(image, soft))),
             noise: round((noisy * noisy - quiet * quiet).max(0.0).sqrt() as f32),
@@ -110,17 +112,17 @@ impl Photometric {
         if rng.random::<f32>() >= self.probability {
             return false;
         }
-        let mut between = |[from, to]: [f32; 2]| from + (to - from) * rng.random::<f32>();
+        let mut between = |(from, to): (f32, f32)| from + (to - from) * rng.random::<f32>();
         let brightness = between(self.brightness);
         let gamma = between(self.gamma);
         let warm = |share: f32| 1.0 + share;
         let colours = [
-            warm(between([-self.white_balance, self.white_balance])),
+            warm(between((-self.white_balance, self.white_balance))),
             1.0,
-            warm(between([-self.white_balance, self.white_balance])),
+            warm(between((-self.white_balance, self.white_balance))),
         ];
-        let blur = between([0.0, self.blur]);
-        let noise = between([0.0, self.noise]);
+        let blur = between((0.0, self.blur));
+        let noise = between((0.0, self.noise));
         let tables = colours.map(|colour| {
             let level = |level: usize| -> u8 {
                 let level: f32 = (level as f32 / 255.0).powf(gamma) * brightness * colour;
@@ -275,7 +277,7 @@ mod tests {
         let image = surface(1.0, 0);
         let level = |image: &RgbImage| Look::of(image).level / Look::of(&surface(1.0, 0)).level;
         let brighter = Photometric {
-            brightness: [0.8, 1.2],
+            brightness: (0.8, 1.2),
             ..Photometric::default()
         };
         let levels: Vec<f64> = (0..40)
@@ -311,12 +313,12 @@ mod tests {
     fn bounds_are_those_of_the_images() {
         let images: Vec<RgbImage> = (0..20).map(|i| surface(0.9 + 0.01 * i as f32, i)).collect();
         let found = Photometric::measured(&images.iter().collect::<Vec<_>>());
-        let [dark, bright] = found.brightness;
+        let (dark, bright) = found.brightness;
         assert!(
             (0.93..0.99).contains(&dark) && (1.01..1.07).contains(&bright),
             "{found:?}"
         );
-        assert!(found.gamma[0] < 1.0 && found.gamma[1] > 1.0, "{found:?}");
+        assert!(found.gamma.0 < 1.0 && found.gamma.1 > 1.0, "{found:?}");
         assert!(
             found.white_balance < 0.03 && found.blur < 0.5 && found.noise < 4.0,
             "{found:?}"
@@ -337,7 +339,7 @@ mod tests {
         let settings = Photometric {
             probability: 1.0,
             noise: 9.0,
-            brightness: [1.2, 1.2],
+            brightness: (1.2, 1.2),
             ..Photometric::default()
         };
         let mut into = RgbImage::default();

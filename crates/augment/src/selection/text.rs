@@ -288,7 +288,7 @@ mod tests {
         let light = selection.light.unwrap();
         assert_eq!(
             (light.brightness, light.noise, light.gamma),
-            ([0.9, 1.1], 2.5, [1.0; 2])
+            ((0.9, 1.1), 2.5, (1.0, 1.0))
         );
         assert_eq!(selection.rotate_source, Some(Source::Proposal));
         written_and_read(&selection);

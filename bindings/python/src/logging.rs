@@ -12,7 +12,8 @@ struct ToPython;
 
 impl Log for ToPython {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("flawforge") && metadata.level() <= Level::Info
+        let ours = metadata.target().trim_start_matches('_').starts_with("flawforge");
+        ours && metadata.level() <= Level::Info
     }
 
     fn log(&self, record: &Record<'_>) {

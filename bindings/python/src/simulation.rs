@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use flawforge::augment::{self, Materials, Sample, SimulationSettings, Stream, Value, to_bytes};
+use flawforge::augment::{self, Materials, Sample, SimulationSettings, Stream, Value, to_levels};
 use image::{Rgb32FImage, RgbImage};
 use numpy::{Element, PyReadonlyArray3};
 use pyo3::IntoPyObjectExt;
@@ -99,7 +99,7 @@ impl Level for f32 {
 
 impl Level for u8 {
     fn write(image: &Rgb32FImage, into: &mut [Self]) {
-        into.copy_from_slice(&to_bytes(image));
+        to_levels(image, into);
     }
 }
 

@@ -139,7 +139,7 @@ pub use any_image::{AnyImage, Gray32FImage, ImageError, MIN_SIDE, simulate_any};
 pub use flawforge_masks::{AspectLaw, Mask, MaskError, MaskGenerator, Perlin, Rectangle, Scar, Stream};
 pub use kind::{CustomNameError, Kind, UnknownKind};
 pub use parameters::{Parameters, Value};
-pub use pixels::{to_bytes, to_float};
+pub use pixels::{to_bytes, to_float, to_levels};
 pub use rotation::{Fill, RotateNormals, rotate};
 pub use selection::{Answer, Selection, SelectionError, Selections, Source, evidence};
 pub use settings::{Constants, KindSettings, Materials, SettingsError, SimulationSettings};

@@ -140,10 +140,11 @@ class Detector:
             Another dtype or shape; the message names both.
         """
         scores, protocol, verdicts, found, regions = self._inner.score(_checks.images(images), maps)
+        drawn: Any = found
         if maps and isinstance(images, np.ndarray):
-            found = np.stack(found) if found else np.empty(images.shape[:3], np.float32)
-        regions = [[Region(*one) for one in of_image] for of_image in regions]
-        return Scores(scores, verdicts, found, regions, protocol)
+            drawn = np.stack(found) if found else np.empty(images.shape[:3], np.float32)
+        named = [[Region(*one) for one in of_image] for of_image in regions]
+        return Scores(scores, verdicts, drawn, named, protocol)
 
     def __repr__(self) -> str:
         return f"<Detector {self.method} {self.category}, {self.file}>"

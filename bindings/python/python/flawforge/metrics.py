@@ -111,12 +111,10 @@ def _pair(scores: ArrayLike, truths: ArrayLike) -> tuple[NDArray[np.float32], ND
 def _scores(given: ArrayLike, name: str) -> NDArray[Any]:
     """Scores of 32 or 64 bits."""
     array = np.asarray(given)
-    if array.dtype == np.float16:
-        return array.astype(np.float32)
-    if array.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name}: needs floats, not {array.dtype} of shape {array.shape}")
-    # Another order of bytes is brought to the machine's.
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        raise ValueError(f"{name}: needs floats of at most 64 bits, not {array.dtype} of shape {array.shape}")
+    # Also another order of bytes is brought to the machine's.
+    return array.astype(np.float64 if array.dtype.itemsize == 8 else np.float32, copy=False)
 
 
 def _truths(given: ArrayLike, name: str) -> NDArray[np.uint8]:
@@ -136,4 +134,5 @@ def _truths(given: ArrayLike, name: str) -> NDArray[np.uint8]:
             f"{name}: needs bool, whole numbers of at least 0, or floats that are 0 or 1, "
             f"not {array.dtype} of shape {array.shape} with other values"
         )
-    return (array != 0).view(np.uint8)
+    anomalous: NDArray[np.bool_] = array != 0
+    return anomalous.view(np.uint8)

@@ -112,7 +112,7 @@ def train(
         if progress is not None:
             progress(Progress(label, step, total, losses, left))
 
-    path = _path(out)
+    path = os.fspath(out)
     report = _flawforge.train(
         _path(dir),
         demo,

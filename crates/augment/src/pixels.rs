@@ -101,7 +101,15 @@ mod tests {
                 [edge.next_down(), edge, edge.next_up(), f32::from(level) / 255.0]
             })
             .collect();
-        values.extend([-0.0, -3.0, 1.5, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MIN_POSITIVE]);
+        values.extend([
+            -0.0,
+            -3.0,
+            1.5,
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::MIN_POSITIVE,
+        ]);
         values.extend((0..10_000).map(|place| place as f32 / 9_999.0));
         let cast: Vec<u8> = values
             .iter()

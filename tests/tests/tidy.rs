@@ -121,7 +121,10 @@ fn files(endings: &[&str]) -> Vec<(String, String)> {
 
 /// `crates/NAME/src/...` and `bindings/NAME/src/...`: what users run, as opposed to tests and examples.
 fn is_library(path: &str) -> bool {
-    ["crates/", "bindings/"].iter().any(|folder| path.starts_with(folder)) && path.split('/').nth(2) == Some("src")
+    ["crates/", "bindings/"]
+        .iter()
+        .any(|folder| path.starts_with(folder))
+        && path.split('/').nth(2) == Some("src")
 }
 
 /// The files of the modules that a file declares with `#[cfg(test)] mod name;`.

@@ -73,11 +73,18 @@ pub(crate) fn planes<T: Element>(
     PyArray1::from_vec(py, values).reshape([number, height as usize, width as usize])
 }
 
-/// Room for values of `number` images of `width` x `height` pixels with `channels` values a pixel.
-pub(crate) fn room<T: Default + Clone>(
-    (number, width, height): (usize, u32, u32),
-    channels: usize,
-) -> PyResult<Vec<T>> {
+/// Room for values of `number` images of `width` x `height` pixels with `channels` values a pixel: zeros.
+pub(crate) fn room<T: Default + Clone>(size: (usize, u32, u32), channels: usize) -> PyResult<Vec<T>> {
+    let mut values = empty_room(size, channels)?;
+    values.resize(
+        size.0 * size.1 as usize * size.2 as usize * channels,
+        T::default(),
+    );
+    Ok(values)
+}
+
+/// The same without values yet: at least that capacity. Zeros that are written over cost as much time as the copies of images do.
+pub(crate) fn empty_room<T>((number, width, height): (usize, u32, u32), channels: usize) -> PyResult<Vec<T>> {
     let length = [width as usize, height as usize, channels]
         .into_iter()
         .try_fold(number, usize::checked_mul);
@@ -87,9 +94,7 @@ pub(crate) fn room<T: Default + Clone>(
         ))
     };
     let length = length.ok_or_else(too_many)?;
-    // Whether there is so much is asked first, since a vector of zeros, whose pages are touched by those who fill it, cannot fail.
-    Vec::<T>::new()
-        .try_reserve_exact(length)
-        .map_err(|_| too_many())?;
-    Ok(vec![T::default(); length])
+    let mut values = Vec::new();
+    values.try_reserve_exact(length).map_err(|_| too_many())?;
+    Ok(values)
 }

@@ -42,7 +42,7 @@ mod _flawforge {
     #[pymodule_export]
     use super::textures::{Textures, changed};
     #[pymodule_export]
-    use super::training::train;
+    use super::training::{keep_freed_memory, train};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,17 +1,18 @@
 //! Samples: normal images with and without anomalies.
 
 use std::cell::RefCell;
+use std::mem::MaybeUninit;
 
 use flawforge::augment::{self, Materials, Sample, SimulationSettings, Stream, Value, to_levels};
 use image::{Rgb32FImage, RgbImage};
-use numpy::{Element, PyReadonlyArray3};
+use numpy::{Element, PyArray1, PyArrayMethods, PyReadonlyArray3};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rayon::prelude::*;
 
-use crate::fault::{detached, raised};
-use crate::images::{copies, planes, room, same_size, stacked};
+use crate::fault::{Error, detached, raised};
+use crate::images::{copies, empty_room, planes, same_size};
 use crate::pool;
 use crate::selection::Selection;
 use crate::textures::Textures;
@@ -53,7 +54,8 @@ impl Simulation {
     }
 
     /// A sample of each image (height, width, 3), all of one size, with an index for each. `floats`: images of 32-bit floats from
-    /// 0 to 1; otherwise bytes. Images, masks, kinds, parameters, and where they are wanted the normal images, maybe rotated.
+    /// 0 to 1; otherwise bytes. (1, N, height, width, 3): the images; (2, …) where the normal images, maybe rotated, are wanted behind
+    /// them. Then masks, kinds, parameters.
     #[expect(clippy::too_many_arguments, reason = "the Python side names them")]
     fn draw<'py>(
         &self,
@@ -87,25 +89,34 @@ pub(crate) fn streams(seed: u64, step: u64, indices: &[u64]) -> Vec<Stream> {
 }
 
 /// A type of values of images.
-trait Level: Element + Default + Clone + Send {
-    fn write(image: &Rgb32FImage, into: &mut [Self]);
+trait Level: Element + Copy + Send {
+    /// Writes every one of the values of an image; `levels` is memory.
+    fn write(image: &Rgb32FImage, into: &mut [MaybeUninit<Self>], levels: &mut Vec<u8>);
 }
 
 impl Level for f32 {
-    fn write(image: &Rgb32FImage, into: &mut [Self]) {
-        into.copy_from_slice(image);
+    fn write(image: &Rgb32FImage, into: &mut [MaybeUninit<Self>], _: &mut Vec<u8>) {
+        into.write_copy_of_slice(image);
     }
 }
 
 impl Level for u8 {
-    fn write(image: &Rgb32FImage, into: &mut [Self]) {
-        to_levels(image, into);
+    fn write(image: &Rgb32FImage, into: &mut [MaybeUninit<Self>], levels: &mut Vec<u8>) {
+        levels.resize(image.len(), 0);
+        to_levels(image, levels);
+        into.write_copy_of_slice(levels);
     }
 }
 
+/// Memory of a thread for its samples.
+#[derive(Default)]
+struct Scratch {
+    sample: Sample,
+    levels: Vec<u8>,
+}
+
 thread_local! {
-    /// Memory of a thread for its samples.
-    static SAMPLE: RefCell<Sample> = RefCell::default();
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl Simulation {
@@ -118,23 +129,24 @@ impl Simulation {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (width, height) = same_size(images)?;
         let size = (images.len(), width, height);
-        let area = (width as usize * height as usize).max(1);
-        let mut values = room::<T>(size, 3)?;
-        let mut masks = room::<u8>(size, 1)?;
-        let mut normals = if wants_normals {
-            room::<T>(size, 3)?
-        } else {
-            Vec::new()
-        };
+        let area = width as usize * height as usize;
+        // One block for all images: the GNU C library gives memory back when more than twice the largest block of late lies free, and
+        // with two blocks and masks every call would pay for its pages anew.
+        let images_drawn = images.len() * if wants_normals { 2 } else { 1 };
+        let mut values = empty_room::<T>((images_drawn, width, height), 3)?;
+        let mut masks = empty_room::<u8>(size, 1)?;
         let mut told = vec![(None, Vec::new()); images.len()];
-        let mut normals_left = normals.chunks_mut(3 * area);
-        let mut work: Vec<_> = values
-            .chunks_mut(3 * area)
-            .zip(masks.chunks_mut(area))
+        let (drawn, normals) = values.spare_capacity_mut().split_at_mut(images.len() * 3 * area);
+        let normals = if wants_normals { normals } else { &mut [] };
+        let mut normals_left = normals.chunks_exact_mut(3 * area.max(1));
+        let mut work: Vec<_> = drawn
+            .chunks_exact_mut(3 * area.max(1))
+            .zip(masks.spare_capacity_mut().chunks_exact_mut(area.max(1)))
             .zip(&mut told)
             .zip(images.iter().zip(streams))
             .map(|(((values, mask), told), from)| (values, mask, normals_left.next(), told, from))
             .collect();
+        let prepared = work.len();
         for chunk in work.chunks_mut(CHUNK) {
             detached(py, || {
                 pool::run(|| {
@@ -142,16 +154,17 @@ impl Simulation {
                     let each = chunk.par_iter_mut().with_max_len(1);
                     each.for_each(|(values, mask, normals, told, (image, stream))| {
                         // Taken, not borrowed: the work may be split further, and come back to this thread.
-                        let mut sample = SAMPLE.take();
-                        self.0.sample_into(image, **stream, &mut sample);
-                        T::write(&sample.image, values);
-                        mask.copy_from_slice(sample.mask.pixels());
+                        let mut scratch = SCRATCH.take();
+                        let Scratch { sample, levels } = &mut scratch;
+                        self.0.sample_into(image, **stream, sample);
+                        T::write(&sample.image, values, levels);
+                        mask.write_copy_of_slice(sample.mask.pixels());
                         if let Some(normals) = normals {
-                            T::write(&sample.normal, normals);
+                            T::write(&sample.normal, normals, levels);
                         }
                         told.0 = sample.kind.map(|kind| kind.name());
                         told.1 = sample.parameters.iter().collect();
-                        SAMPLE.set(sample);
+                        SCRATCH.set(scratch);
                     });
                     Ok(())
                 })
@@ -159,6 +172,16 @@ impl Simulation {
             py.check_signals()?;
         }
         drop(work);
+        if prepared != images.len() {
+            return Err(Error::new_err("room for images is missing"));
+        }
+        // SAFETY: there was a part of `3 * area` values, and one of `area`, for each of the images, one after the other from the first
+        // value on, and behind them as many for the normal images where they are wanted. Each was written as a whole, or copying would
+        // have panicked, which returns above.
+        unsafe {
+            values.set_len(images_drawn * 3 * area);
+            masks.set_len(images.len() * area);
+        }
         let mut kinds = Vec::with_capacity(told.len());
         let mut parameters = Vec::with_capacity(told.len());
         for (kind, values) in told {
@@ -169,12 +192,11 @@ impl Simulation {
                 .collect();
             parameters.push(pairs?);
         }
-        let normals = match wants_normals {
-            true => Some(stacked(py, normals, size)?),
-            false => None,
-        };
-        let (values, masks) = (stacked(py, values, size)?, planes(py, masks, size)?);
-        (values, masks, kinds, parameters, normals).into_bound_py_any(py)
+        let blocks = images_drawn.checked_div(images.len()).unwrap_or(1);
+        let shape = [blocks, images.len(), height as usize, width as usize, 3];
+        let values = PyArray1::from_vec(py, values).reshape(shape)?;
+        let masks = planes(py, masks, size)?;
+        (values, masks, kinds, parameters).into_bound_py_any(py)
     }
 }
 

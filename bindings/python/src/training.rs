@@ -94,6 +94,12 @@ pub(crate) fn train(
     done
 }
 
+/// Tells the system's allocator to keep freed memory, for the whole process.
+#[pyfunction]
+pub(crate) fn keep_freed_memory() {
+    flawforge::ops::runtime::keep_freed_memory();
+}
+
 /// Hears of every step, looks whether a signal has come, and tells whoever asked.
 #[derive(Clone)]
 struct Listener {

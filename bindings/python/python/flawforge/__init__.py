@@ -17,13 +17,19 @@ function of (seed, step, index), whatever the number of threads: the Rust librar
 many as ``RAYON_NUM_THREADS`` says) with the GIL released. What the library has to say goes to the logger ``flawforge``.
 """
 
+import os as _os
+
+# candle, the tensor library, would start threads of its own for additions, which wait by spinning and take the cores from the others.
+# It looks when it first adds.
+_os.environ.setdefault("CANDLE_NUM_THREADS", "1")
+
 from . import masks, metrics, textures
 from ._flawforge import Error, __version__
 from .detection import Detector, Region, Scores
 from .selection import Proposal, Selection, select
 from .simulation import Samples, Simulation, simulate
 from .textures import Textures
-from .training import Progress, Report, train
+from .training import Progress, Report, keep_freed_memory, train
 
 __all__ = [
     "Detector",
@@ -38,6 +44,7 @@ __all__ = [
     "Simulation",
     "Textures",
     "__version__",
+    "keep_freed_memory",
     "masks",
     "metrics",
     "select",

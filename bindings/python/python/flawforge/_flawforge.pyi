@@ -58,8 +58,8 @@ class Simulation:
         indices: Sequence[int],
         floats: bool,
         normals: bool,
-    ) -> tuple[NDArray[Any], _Bytes, list[str | None], list[list[tuple[str, float | str]]], NDArray[Any] | None]:
-        """Images (N, height, width, 3), masks (N, height, width), kinds, parameters, normal images."""
+    ) -> tuple[NDArray[Any], _Bytes, list[str | None], list[list[tuple[str, float | str]]]]:
+        """Images (1, N, height, width, 3), or (2, ...) with normal images; masks (N, height, width), kinds, parameters."""
 
 class Detector:
     @staticmethod
@@ -110,6 +110,7 @@ def auroc(scores: NDArray[np.float32], truths: _Bytes) -> float: ...
 def average_precision(scores: NDArray[np.float32], truths: _Bytes) -> float: ...
 def aupro(maps: Sequence[NDArray[np.float32]], masks: Sequence[_Bytes], limit: float) -> float: ...
 def ranks(scores: NDArray[np.float64]) -> NDArray[np.float32]: ...
+def keep_freed_memory() -> None: ...
 def train(
     dir: str | None,
     demo: str | None,

@@ -138,12 +138,18 @@ class Simulation:
         places = _checks.indices(indices, len(given))
         seed, step = _checks.whole(seed, "seed"), _checks.whole(step, "step")
         if isinstance(images, np.ndarray):
-            drawn = self._inner.draw(given, seed, step, places, floats, normals)
             if not len(images):  # which have a size all the same
-                shape = images.shape[:3]
-                drawn = (drawn[0].reshape(*shape, 3), drawn[1].reshape(shape), [], [], drawn[4])
-            return Samples(*drawn)
+                none = np.empty(images.shape, wanted)
+                return Samples(none, np.empty(images.shape[:3], np.uint8), [], [], none.copy() if normals else None)
+            return self._drawn(given, seed, step, places, floats, normals)
         return self._of_any_sizes(given, seed, step, places, floats, normals)
+
+    def _drawn(
+        self, given: list[NDArray[np.uint8]], seed: int, step: int, places: list[int], floats: bool, normals: bool
+    ) -> Samples:
+        """Of images of one size."""
+        blocks, masks, kinds, parameters = self._inner.draw(given, seed, step, places, floats, normals)
+        return Samples(blocks[0], masks, kinds, parameters, blocks[1] if normals else None)
 
     def _of_any_sizes(
         self, given: list[NDArray[np.uint8]], seed: int, step: int, places: list[int], floats: bool, normals: bool
@@ -155,16 +161,10 @@ class Simulation:
         count = len(given)
         samples = Samples([None] * count, [None] * count, [None] * count, [[]] * count, [None] * count)
         for numbers in sizes.values():
-            drawn = self._inner.draw(
-                [given[number] for number in numbers],
-                seed,
-                step,
-                [places[number] for number in numbers],
-                floats,
-                normals,
-            )
+            of_size = [given[number] for number in numbers], [places[number] for number in numbers]
+            drawn = self._drawn(of_size[0], seed, step, of_size[1], floats, normals)
             for place, number in enumerate(numbers):
-                for into, values in zip((*samples, samples.normals), drawn):
+                for into, values in zip((*samples, samples.normals), (*drawn, drawn.normals)):
                     if values is not None:
                         into[number] = values[place]
         return samples if normals else Samples(*samples)

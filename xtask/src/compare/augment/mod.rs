@@ -5,7 +5,7 @@
 //! sample. Times are milliseconds a sample; our side writes over its previous sample, as a training loop does.
 //!
 //! With a wheel of the Python bindings our side also runs through Python, where each sample has memory of its own: one sample a call on
-//! one thread, and all samples in one call on two threads, beside the same baseline on one.
+//! one thread, and eight a call on two threads, beside the same baseline on one.
 
 mod ours;
 
@@ -61,7 +61,7 @@ enum Work {
     Draem,
     /// The same by the wheel, one sample a call
     DraemPython,
-    /// The same by the wheel, all samples in one call on two threads
+    /// The same by the wheel, eight samples a call on two threads
     DraemPythonBatch,
     /// A near-distribution anomaly
     Ndaa,

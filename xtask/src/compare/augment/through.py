@@ -2,7 +2,7 @@
 
     python through.py WORK SAMPLES FOLDER
 
-One iteration makes SAMPLES samples, one a call or all in one. They are floats, as those of the other side are.
+One iteration makes SAMPLES samples, one a call or eight, DRAEM's batch. They are floats, as those of the other side are.
 """
 import pathlib
 import sys
@@ -28,15 +28,12 @@ def draw(images):
     return simulation.draw(images, 1, indices=indices, dtype=np.float32, normals=True)
 
 
-one, all_at_once = normal[None], np.repeat(normal[None], samples, axis=0)
+batch = np.repeat(normal[None], 8 if work.endswith("-batch") else 1, axis=0)
 
 
 def run():
-    if work.endswith("-batch"):
-        draw(all_at_once)
-    else:
-        for _ in range(samples):
-            draw(one)
+    for _ in range(samples // len(batch)):
+        draw(batch)
 
 
 def check():

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Longest file in `crates/*/src`, in lines.
+/// Longest file in `crates/*/src` and `bindings/*/src`, in lines.
 const LONGEST: usize = 500;
 
 /// What each library builds on: arrows run downward only (ARCHITECTURE.md). A new member of the workspace
@@ -75,7 +75,7 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
 const ABOVE: [&str; 3] = ["flawforge", "flawforge-lab", "xtask"];
 
 /// Members that nothing builds on.
-const LEAVES: [&str; 2] = ["flawforge-tests", "flawforge-benches"];
+const LEAVES: [&str; 3] = ["flawforge-tests", "flawforge-benches", "flawforge-python"];
 
 /// Members for tests alone: they build on nothing, and only dev-dependencies name them.
 const FOR_TESTS: [&str; 1] = ["flawforge-testing"];
@@ -120,9 +120,12 @@ fn files(endings: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-/// `crates/NAME/src/...`: what users run, as opposed to tests and examples.
+/// `crates/NAME/src/...` and `bindings/NAME/src/...`: what users run, as opposed to tests and examples.
 fn is_library(path: &str) -> bool {
-    path.starts_with("crates/") && path.split('/').nth(2) == Some("src")
+    ["crates/", "bindings/"]
+        .iter()
+        .any(|folder| path.starts_with(folder))
+        && path.split('/').nth(2) == Some("src")
 }
 
 /// The files of the modules that a file declares with `#[cfg(test)] mod name;`.
@@ -287,7 +290,9 @@ fn no_text_depends_on_somebodys_machine() {
     // Put together here, so that this file does not accuse itself.
     let marks = [["/ho", "me/"], ["/wo", "rk/"], ["/Us", "ers/"], ["/ro", "ot/"]].map(|parts| parts.concat());
     let mut offences = Vec::new();
-    for (path, text) in files(&[".rs", ".md", ".toml", ".py", ".sh", ".yml", ".json", "run"]) {
+    for (path, text) in files(&[
+        ".rs", ".md", ".toml", ".py", ".pyi", ".sh", ".yml", ".json", "run", "python",
+    ]) {
         for (number, line) in (1..).zip(text.lines()) {
             if marks.iter().any(|mark| line.contains(mark.as_str())) {
                 offences.push(format!("{path}:{number}"));

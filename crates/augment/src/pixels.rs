@@ -55,12 +55,26 @@ multiversioned! {
 
 /// The image in bytes; values are clamped to [0, 1] and rounded to the nearest of 256 levels.
 pub fn to_bytes(image: &Rgb32FImage) -> RgbImage {
-    let values: Vec<u8> = image
-        .as_raw()
-        .iter()
-        .map(|&v| (v.clamp(0.0, 1.0) * 255.0 + 0.5) as u8)
-        .collect();
-    ImageBuffer::from_raw(image.width(), image.height(), values).unwrap_or_default()
+    let mut levels = vec![0; image.as_raw().len()];
+    to_levels(image, &mut levels);
+    ImageBuffer::from_raw(image.width(), image.height(), levels).unwrap_or_default()
+}
+
+multiversioned! {
+    /// Values as bytes, as [`to_bytes`] rounds them, in memory that is there; as many as the shorter slice has.
+    pub fn to_levels(values: &[f32], levels: &mut [u8]) {
+        // A float of this size has no bits left for a fraction, and its last eight are a level.
+        const WHOLE: f32 = 8_388_608.0;
+        for (level, &value) in levels.iter_mut().zip(values) {
+            // Not `clamp`, which keeps what is not a number.
+            let value = if value > 0.0 { value.min(1.0) } else { 0.0 };
+            let wanted = value * 255.0 + 0.5;
+            let rounded = wanted + WHOLE;
+            // What was rounded upward is cut back: a cast says the same, and takes five times as long.
+            let upward = u32::from(rounded - WHOLE > wanted);
+            *level = (rounded.to_bits() - upward) as u8;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +91,33 @@ mod tests {
         for (value, &level) in to_float(&image).iter().zip(image.iter()) {
             assert_eq!(*value, f32::from(level) / 255.0);
         }
+    }
+
+    #[test]
+    fn levels_are_those_of_a_cast() {
+        let mut values: Vec<f32> = (0..=255)
+            .flat_map(|level: u8| {
+                let edge = (f32::from(level) - 0.5) / 255.0;
+                [edge.next_down(), edge, edge.next_up(), f32::from(level) / 255.0]
+            })
+            .collect();
+        values.extend([
+            -0.0,
+            -3.0,
+            1.5,
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::MIN_POSITIVE,
+        ]);
+        values.extend((0..10_000).map(|place| place as f32 / 9_999.0));
+        let cast: Vec<u8> = values
+            .iter()
+            .map(|value| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8)
+            .collect();
+        let mut levels = vec![7; values.len()];
+        to_levels(&values, &mut levels);
+        assert_eq!(levels, cast);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | [`metrics`] | how well was it found? | [`metrics::PixelScores`] |
 //! | [`source`] | which images, textures and selection does a command take? | [`source::Images`] |
 //! | [`weights`] | where do pretrained networks come from? | [`weights::Published`] |
+//! | [`defaults`] | which method is trained where none is named? | [`defaults::method`] |
 //! | [`pictures`] | what does that look like? | [`pictures::HeatMapSheet`] |
 //! | [`server`] | who asks over a network? | [`server::serve`] |
 //!
@@ -57,6 +58,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod defaults;
 pub mod fault;
 pub mod licence;
 pub mod source;

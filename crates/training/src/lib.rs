@@ -79,7 +79,8 @@ pub use evaluate::{
 };
 pub use experiment::{Experiment, MethodSettings, Overrides};
 pub use fit::{
-    ProgressStyle, RunPlan, Sweep, TrainOptions, TrainReport, spoken, train, train_from, train_with,
+    Progress, ProgressStyle, RunPlan, Sweep, Teller, TrainOptions, TrainReport, spoken, train, train_from,
+    train_with,
 };
 pub use graph::{GraphPrecision, GraphVerdicts};
 pub use judge::{Judge, Judgement, Marked, REGIONS_SAID};

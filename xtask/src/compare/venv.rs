@@ -100,6 +100,17 @@ impl Venv {
         Ok(venv)
     }
 
+    /// Installs a wheel in place of any earlier one, without what it asks for: the environment has that.
+    ///
+    /// # Errors
+    /// When the file is not there, or cannot be installed.
+    pub fn install(&self, wheel: &Path) -> Result<()> {
+        if !wheel.is_file() {
+            bail!("{}: no such file", wheel.display());
+        }
+        succeed(self.pip().args(["--force-reinstall", "--no-deps"]).arg(wheel))
+    }
+
     /// The environment's interpreter.
     pub fn python(&self) -> Command {
         Command::new(self.interpreter())

@@ -18,10 +18,9 @@ use flawforge::training::fit::Places;
 use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
 use flawforge::training::settings::Region;
 use flawforge::training::{
-    Experiment, Method, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport, gpu_available,
-    train,
+    Experiment, Method, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport, train,
 };
-use flawforge::weights;
+use flawforge::{defaults, defaults::FORGE_NETWORK, weights};
 
 use super::region::RegionArgs;
 use super::signals::Signals;
@@ -91,32 +90,17 @@ pub(crate) struct TrainArgs {
     extend: Option<u64>,
 }
 
-/// What the machine can do in minutes. Forge takes seconds under any profile, and `paper` scores at the size of the papers.
-fn default_profile(method: Method) -> &'static str {
-    match method {
-        Method::Forge => "paper",
-        _ if gpu_available() => "gpu",
-        _ => "quick",
-    }
-}
-
-/// Forge where its weights are at hand; elsewhere the paper's method, which needs none.
+/// The method that is taken where none is named; says which weights would give a better one.
 fn default_method() -> Method {
-    match weights::find(FORGE_NETWORK) {
-        Some(_) => Method::Forge,
-        None => {
-            log::info!(
-                "method {}; `flawforge download {FORGE_NETWORK}` once, and {} gives a better detector in seconds",
-                Method::LinYan,
-                Method::Forge
-            );
-            Method::LinYan
-        }
+    let method = defaults::method();
+    if method != Method::Forge {
+        log::info!(
+            "method {method}; `flawforge download {FORGE_NETWORK}` once, and {} gives a better detector in seconds",
+            Method::Forge
+        );
     }
+    method
 }
-
-/// The network of forge in the profiles.
-const FORGE_NETWORK: &str = "efficientnet-lite0";
 
 /// In MiB.
 fn default_memory() -> u64 {
@@ -196,7 +180,7 @@ impl TrainArgs {
             Some(run) => run.experiment().clone(),
             None => {
                 let method = self.method.unwrap_or_else(default_method);
-                let profile = self.profile.as_deref().unwrap_or(default_profile(method));
+                let profile = self.profile.as_deref().unwrap_or(defaults::profile(method));
                 let profile = Profile::builtin(profile)?;
                 let product = self.anomalies.product(category)?;
                 let overrides = self.config.as_deref().map(Overrides::read).transpose()?;

@@ -28,7 +28,7 @@ pub use pace::spoken;
 pub use plan::RunPlan;
 pub(crate) use prefetch::ahead;
 pub(crate) use progress::Display;
-pub use progress::{ProgressStyle, Sweep};
+pub use progress::{Progress, ProgressStyle, Sweep, Teller};
 pub use warm_start::{Predecessor, Shares, joined};
 
 use std::fs;

@@ -21,6 +21,8 @@ pub enum ProgressStyle {
     Lines,
     /// As one of many runs.
     Among(Sweep),
+    /// By another program's function, instead of on standard error.
+    Told(Teller),
     /// Nothing.
     Silent,
 }
@@ -38,6 +40,31 @@ impl fmt::Debug for Sweep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sweep").finish_non_exhaustive()
     }
+}
+
+/// A function that is told of every step, on the thread that trains.
+#[derive(Clone)]
+pub struct Teller(pub Arc<dyn Fn(&Progress<'_>) + Send + Sync>);
+
+impl fmt::Debug for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Teller").finish_non_exhaustive()
+    }
+}
+
+/// How far a training is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// What is being done: method and category, or which of several short trainings.
+    pub label: &'a str,
+    /// Steps done.
+    pub step: u64,
+    /// All steps.
+    pub total: u64,
+    /// Means of the losses over the last interval of the journal, by name; empty before the first, and of methods without losses.
+    pub losses: &'a BTreeMap<String, f64>,
+    /// Seconds that the steps left will take, once that is known.
+    pub seconds_left: Option<f64>,
 }
 
 /// Time between two lines where there is no terminal.
@@ -58,6 +85,7 @@ const WORDS: [(&str, &str); 6] = [
 enum Kind {
     Bar(ProgressBar),
     Lines,
+    Told(Teller),
     Silent,
 }
 
@@ -69,7 +97,7 @@ pub(crate) struct Display {
     pace: Pace,
     began: Instant,
     shown: Instant,
-    losses: String,
+    losses: BTreeMap<String, f64>,
     sweep: Option<Sweep>,
 }
 
@@ -86,6 +114,7 @@ impl Display {
         let terminal = std::io::stderr().is_terminal();
         let kind = match style {
             ProgressStyle::Silent => Kind::Silent,
+            ProgressStyle::Told(teller) => Kind::Told(teller.clone()),
             ProgressStyle::Among(sweep) if terminal => Kind::Bar(sweep.bars.add(bar())),
             ProgressStyle::Auto if terminal => Kind::Bar(bar()),
             _ => Kind::Lines,
@@ -99,7 +128,7 @@ impl Display {
             pace: Pace::new(step),
             began,
             shown: began,
-            losses: String::new(),
+            losses: BTreeMap::new(),
             sweep: match style {
                 ProgressStyle::Among(sweep) => Some(sweep.clone()),
                 _ => None,
@@ -117,6 +146,19 @@ impl Display {
                 self.shown = Instant::now();
                 bar.set_message(self.message());
             }
+        }
+        self.tell();
+    }
+
+    fn tell(&self) {
+        if let Kind::Told(teller) = &self.kind {
+            (teller.0)(&Progress {
+                label: &self.label,
+                step: self.step,
+                total: self.total,
+                losses: &self.losses,
+                seconds_left: self.pace.seconds_left(self.total),
+            });
         }
     }
 
@@ -139,7 +181,7 @@ impl Display {
 
     /// After each logging interval.
     pub(crate) fn losses(&mut self, losses: &BTreeMap<String, f64>) {
-        self.losses = in_words(losses);
+        self.losses.clone_from(losses);
         match &self.kind {
             Kind::Bar(bar) => bar.set_message(self.message()),
             Kind::Lines if self.shown.elapsed() >= PAUSE || self.step >= self.total => {
@@ -153,6 +195,7 @@ impl Display {
                     self.message()
                 );
             }
+            Kind::Told(_) => self.tell(),
             Kind::Lines | Kind::Silent => {}
         }
     }
@@ -166,7 +209,7 @@ impl Display {
             .zip(own)
             .and_then(|(sweep, own)| (sweep.left)(own));
         let parts = [
-            (!self.losses.is_empty()).then(|| self.losses.clone()),
+            (!self.losses.is_empty()).then(|| in_words(&self.losses)),
             own.map(|seconds| format!("{} left", spoken(seconds))),
             all.map(|seconds| format!("{} for all", spoken(seconds))),
         ];
@@ -233,6 +276,23 @@ mod tests {
         let own = BTreeMap::from([("hinge".to_owned(), 12.34), ("total".to_owned(), 12.34)]);
         assert_eq!(in_words(&own), "hinge 12");
         assert_eq!(in_words(&BTreeMap::new()), "");
+    }
+
+    #[test]
+    fn a_function_is_told_of_every_step_and_of_losses() {
+        let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let listener = Arc::clone(&heard);
+        let teller = Teller(Arc::new(move |progress: &Progress<'_>| {
+            let said = (progress.step, progress.total, progress.losses.get("bce").copied());
+            listener.lock().unwrap().push((progress.label.to_owned(), said));
+        }));
+        let mut display = Display::new(&ProgressStyle::Told(teller), "own parts", 3, 1);
+        display.step();
+        display.losses(&BTreeMap::from([("bce".to_owned(), 0.5)]));
+        display.item();
+        let told: Vec<_> = heard.lock().unwrap().iter().map(|(_, said)| *said).collect();
+        assert_eq!(told, [(2, 3, None), (2, 3, Some(0.5)), (3, 3, Some(0.5))]);
+        assert_eq!(heard.lock().unwrap()[0].0, "own parts");
     }
 
     #[test]

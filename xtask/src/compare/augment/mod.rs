@@ -3,6 +3,9 @@
 //! The baseline is our script `peer.py`, which does the published steps with numpy, OpenCV, imgaug and scikit-image.
 //! Both sides work on one thread, at 256 px, on the same pictures of the demo data, and draw everything anew for each
 //! sample. Times are milliseconds a sample; our side writes over its previous sample, as a training loop does.
+//!
+//! With a wheel of the Python bindings our side also runs through Python, where each sample has memory of its own: one sample a call on
+//! one thread, and eight a call on two threads, beside the same baseline on one.
 
 mod ours;
 
@@ -41,6 +44,9 @@ const TEXTURES: u64 = 8;
 pub struct AugmentArgs {
     #[command(flatten)]
     common: Common,
+    /// Compare through Python too, with this wheel of bindings/python (`.ci/python` builds it)
+    #[arg(long, value_name = "FILE.whl")]
+    wheel: Option<PathBuf>,
     /// Serve this work from the pictures in a folder: what the command starts itself with
     #[arg(long, hide = true, num_args = 2, value_names = ["WORK", "DIR"])]
     serve: Option<Vec<String>>,
@@ -53,6 +59,10 @@ enum Work {
     Mask,
     /// A whole sample of DRAEM: rotation of the normal image, mask, texture, three operations, mixture
     Draem,
+    /// The same by the wheel, one sample a call
+    DraemPython,
+    /// The same by the wheel, eight samples a call on two threads
+    DraemPythonBatch,
     /// A near-distribution anomaly
     Ndaa,
     /// CutPaste, patch or scar
@@ -68,6 +78,8 @@ impl Work {
         match self {
             Self::Mask => "mask",
             Self::Draem => "draem",
+            Self::DraemPython => "draem-python",
+            Self::DraemPythonBatch => "draem-python-batch",
             Self::Ndaa => "ndaa",
             Self::Cutpaste => "cutpaste",
             Self::Nsa => "nsa",
@@ -77,11 +89,24 @@ impl Work {
 
     fn peer(self) -> &'static str {
         match self {
-            Self::Mask | Self::Draem => "numpy, imgaug",
+            Self::Mask | Self::Draem | Self::DraemPython | Self::DraemPythonBatch => "numpy, imgaug",
             Self::Ndaa => "OpenCV, scikit-image",
             Self::Cutpaste => "numpy, Pillow",
             Self::Nsa => "numpy, OpenCV",
             Self::Clone => "OpenCV (C++)",
+        }
+    }
+
+    /// Whether our side is the wheel.
+    fn is_through_python(self) -> bool {
+        matches!(self, Self::DraemPython | Self::DraemPythonBatch)
+    }
+
+    /// Threads of our side.
+    fn threads(self) -> &'static str {
+        match self {
+            Self::DraemPythonBatch => "2",
+            _ => "1",
         }
     }
 }
@@ -94,18 +119,25 @@ pub fn run(args: &AugmentArgs) -> Result<()> {
     if let Some([work, folder]) = args.serve.as_deref() {
         return serve(&mut *ours::Ours::open(named(work)?, Path::new(folder))?);
     }
-    let works = match &args.common.work {
+    let mut works = match &args.common.work {
         Some(name) => vec![named(name)?],
         None => Work::value_variants().to_vec(),
     };
+    if args.wheel.is_none() && works.iter().any(|work| work.is_through_python()) {
+        println!("through Python: skipped, name a wheel by --wheel (.ci/python builds one)");
+        works.retain(|work| !work.is_through_python());
+    }
     let venv = Venv::prepare("augment", &PACKAGES, &[])?;
+    if let Some(wheel) = &args.wheel {
+        venv.install(wheel)?;
+    }
     let folder = pictures()?;
     let mut found = Vec::new();
     for work in works {
         println!("{} …", work.name());
         found.push(compare(work, &venv, &folder, args.common.rounds.unwrap_or(15))?);
     }
-    println!("milliseconds a sample, {SIDE} px, one thread");
+    println!("milliseconds a sample, {SIDE} px, one thread (our side of draem-python-batch: two)");
     rows::print(&found);
     if let Some(path) = &args.common.json {
         rows::write(&found, path)?;
@@ -156,21 +188,35 @@ fn compare(work: Work, venv: &Venv, pictures: &Path, rounds: u32) -> Result<Row>
     let logs = venv::folder();
     let scripts = logs.join("augment-peer");
     std::fs::create_dir_all(&scripts).with_context(|| format!("{}: cannot be made", scripts.display()))?;
-    for (name, text) in [("serve.py", serve::PYTHON), ("peer.py", include_str!("peer.py"))] {
+    for (name, text) in [
+        ("serve.py", serve::PYTHON),
+        ("peer.py", include_str!("peer.py")),
+        ("through.py", include_str!("through.py")),
+    ] {
         let path = scripts.join(name);
         std::fs::write(&path, text).with_context(|| format!("{}: cannot be written", path.display()))?;
     }
-    let mut command = Command::new(std::env::current_exe().context("this program's own path")?);
-    command
-        .args(["compare", "augment", "--serve", work.name()])
-        .arg(pictures);
-    command.env("RAYON_NUM_THREADS", "1");
+    let python = |script: &str| {
+        let mut command = venv.python();
+        command
+            .arg(scripts.join(script))
+            .args([work.name(), &SAMPLES.to_string()])
+            .arg(pictures);
+        command
+    };
+    let mut command = match work.is_through_python() {
+        true => python("through.py"),
+        false => {
+            let mut command = Command::new(std::env::current_exe().context("this program's own path")?);
+            command
+                .args(["compare", "augment", "--serve", work.name()])
+                .arg(pictures);
+            command
+        }
+    };
+    command.env("RAYON_NUM_THREADS", work.threads());
     let mut ours = started("ours", command, &logs.join("augment-ours.log"))?;
-    let mut command = venv.python();
-    command
-        .arg(scripts.join("peer.py"))
-        .args([work.name(), &SAMPLES.to_string()])
-        .arg(pictures);
+    let mut command = python("peer.py");
     for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
         command.env(name, "1");
     }
@@ -209,7 +255,7 @@ mod tests {
         let fault = named("masks").unwrap_err().to_string();
         assert_eq!(
             fault,
-            "there is no work `masks`; there are mask, draem, ndaa, cutpaste, nsa, clone"
+            "there is no work `masks`; there are mask, draem, draem-python, draem-python-batch, ndaa, cutpaste, nsa, clone"
         );
     }
 
@@ -230,7 +276,10 @@ mod tests {
                 .save(folder.path().join(format!("texture-{index}.png")))
                 .unwrap();
         }
-        for &work in Work::value_variants() {
+        for &work in Work::value_variants()
+            .iter()
+            .filter(|work| !work.is_through_python())
+        {
             let mut ours = ours::Ours::open(work, folder.path()).unwrap();
             ours.run().unwrap();
         }

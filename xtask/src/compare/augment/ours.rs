@@ -1,6 +1,6 @@
 //! Our side of the comparison.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use flawforge::augment::poisson::{Guidance, seamless_clone};
 use flawforge::augment::{
     AnomalySimulator, Axis, ColorChange, CutPaste, Distortion, LabelKind, Mask, MaskGenerator,
@@ -33,6 +33,9 @@ pub(super) struct Ours {
 impl Ours {
     /// Reads the pictures.
     pub(super) fn open(work: Work, folder: &Path) -> Result<Box<Self>> {
+        if work.is_through_python() {
+            bail!("{} is the work of through.py", work.name());
+        }
         let read = |name: &str| -> Result<RgbImage> {
             let path = folder.join(name);
             let picture =
@@ -75,7 +78,9 @@ impl Ours {
         let mut rng = stream.rng("compare");
         match self.work {
             Work::Mask => Perlin::default().generate_into(SIDE, SIDE, &mut self.mask, &mut rng),
-            Work::Draem => self.draem.sample_into(&self.normal, stream, &mut self.sample),
+            Work::Draem | Work::DraemPython | Work::DraemPythonBatch => {
+                self.draem.sample_into(&self.normal, stream, &mut self.sample)
+            }
             Work::Ndaa => {
                 NearDistribution::default().simulate_into(&self.normal, &mut self.simulated, &mut rng);
             }
@@ -147,7 +152,7 @@ impl serve::Work for Ours {
                     mean(noise.iter().map(|&value| f64::from(u8::from(value > 0.5)))),
                 ]
             }
-            Work::Draem => {
+            Work::Draem | Work::DraemPython | Work::DraemPythonBatch => {
                 let mut texture = self.textures[0].clone();
                 for operation in [
                     TextureOperation::Gamma { gammas: [1.4; 3] },

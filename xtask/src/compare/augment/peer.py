@@ -250,10 +250,15 @@ def check_clone():
     return cloned.mean(), (cloned != normal).any(axis=2).sum() / 100
 
 
-make = {"mask": mask, "draem": draem, "ndaa": ndaa, "cutpaste": cutpaste, "nsa": nsa, "clone": clone}[work]
+def check_pictures():
+    """What our side through Python can be compared by: the same pictures. `draem` compares the arithmetic."""
+    return [normal.mean(), *(texture.mean() for texture in textures)]
+
+
+make = {"mask": mask, "draem": draem, "draem-python": draem, "draem-python-batch": draem, "ndaa": ndaa, "cutpaste": cutpaste, "nsa": nsa, "clone": clone}[work]
 check = {
     "mask": check_mask, "draem": check_draem, "ndaa": check_ndaa, "cutpaste": check_cutpaste, "nsa": check_clone,
-    "clone": check_clone,
+    "clone": check_clone, "draem-python": check_pictures, "draem-python-batch": check_pictures,
 }[work]
 
 

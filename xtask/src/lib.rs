@@ -18,7 +18,11 @@ use std::path::Path;
 /// An unknown category; when the folder cannot be written.
 pub fn demo_data(out: &Path, categories: &[String], size: u32) -> Result<()> {
     let named: Vec<&str> = categories.iter().map(String::as_str).collect();
-    let names = if named.is_empty() { &demo::CATEGORIES[..] } else { &named };
+    let names = if named.is_empty() {
+        &demo::CATEGORIES[..]
+    } else {
+        &named
+    };
     demo::export(out, names, size, DEMO_SEED)?;
     println!("{}: {}", out.display(), names.join(", "));
     Ok(())

@@ -261,7 +261,9 @@ mod tests {
     #[test]
     fn an_image_that_fits_one_window_gets_its_map() {
         let image = image(32, 32);
-        let found = windowed([0; 4], 1, Sizing::Scaled(1.0)).detect(&[&image]).unwrap();
+        let found = windowed([0; 4], 1, Sizing::Scaled(1.0))
+            .detect(&[&image])
+            .unwrap();
         let alone = Red { side: 32 }.detect(&[&image]).unwrap();
         assert_eq!(found[0].map, alone[0].map);
     }

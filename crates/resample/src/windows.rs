@@ -203,7 +203,10 @@ mod tests {
         ] {
             let windows = Windows::new((covered, covered), overlap).on_grid(grid);
             let starts = windows.starts(length, covered, 0);
-            assert!(starts.iter().all(|start| start % i64::from(grid) == 0), "{starts:?}");
+            assert!(
+                starts.iter().all(|start| start % i64::from(grid) == 0),
+                "{starts:?}"
+            );
             let end = starts[starts.len() - 1] + i64::from(covered);
             assert!(
                 starts[0] == 0 && (0..i64::from(grid)).contains(&(end - i64::from(length))),

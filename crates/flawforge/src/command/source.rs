@@ -280,7 +280,7 @@ pub(crate) fn describe(selection: &Selection) -> String {
     shown_kinds(selection)
         .map(|kind| on(kind.name(), selection.enables(kind)))
         .chain([on("rotation of normals", selection.rotate_normals)])
-        .chain(selection.grey.then(|| "textures without colours".to_owned()))
+        .chain(selection.grey.then(|| "textures without colors".to_owned()))
         .chain(selection.texture.then(|| "an irregular texture".to_owned()))
         .collect::<Vec<_>>()
         .join(", ")
@@ -298,5 +298,8 @@ pub(crate) fn say(notes: &[Note]) {
 
 /// Makes the folder that a command writes into.
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    if let Some(file) = path.ancestors().find(|part| part.is_file()) {
+        bail!("{}: is a file; name a folder", file.display());
+    }
     fs::create_dir_all(path).with_context(|| format!("{}: cannot be made", path.display()))
 }

@@ -22,6 +22,7 @@ use flawforge::training::{
 };
 use flawforge::weights;
 
+use super::numbers::{positive, whole};
 use super::signals::Signals;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 use super::verdicts::{odd, said};
@@ -53,10 +54,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "HOW", value_parser = ["random", "textures"])]
     backbone_init: Option<String>,
     /// Seed of initial weights, order of images and simulation [default: 0]
-    #[arg(long)]
+    #[arg(long, value_parser = whole)]
     seed: Option<u64>,
     /// Length in steps [default: the profile's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
     steps: Option<u64>,
     /// Share of normal images held out for the decision threshold, 0 to 0.5 [default: a tenth, at least 20; where that is more
     /// than a fifth of them, four short trainings score each image unseen; forge and patchcore score theirs unseen anyway]
@@ -71,7 +72,7 @@ pub(crate) struct TrainArgs {
     view: Option<AskedView>,
     /// Memory for pixels of normal images, in MiB; those beyond are decoded whenever they are wanted, which takes time and
     /// changes no result
-    #[arg(long, value_name = "MIB", default_value_t = default_memory())]
+    #[arg(long, value_name = "MIB", default_value_t = default_memory(), value_parser = whole)]
     image_memory: u64,
     /// Go on from this finished run with further normal images, as a new run: forge and patchcore add them to their memory
     /// banks, without a training; the others train on all of them, beginning with the run's weights, for 300 steps or --steps
@@ -82,7 +83,7 @@ pub(crate) struct TrainArgs {
     resume: bool,
     /// Train the finished run in RUN by N steps more, on the images and textures stored there; the learning rate goes on as that
     /// of the longer training
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all =
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with_all =
         ["steps", "method", "profile", "view", "config", "backbone", "backbone_init", "seed", "held_out", "precision"])]
     extend: Option<u64>,
 }
@@ -141,7 +142,7 @@ impl TrainArgs {
         let go_on = self.resume || self.extend.is_some();
         if there && !go_on {
             bail!(
-                "run {}: already holds a run; resume it or choose another directory",
+                "run {}: already holds a run; resume it or choose another folder",
                 self.out.display()
             );
         }

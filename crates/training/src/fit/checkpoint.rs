@@ -420,8 +420,17 @@ pub(crate) fn write(path: &Path, header: &Header, state: &[(String, Tensor)]) ->
 pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, HashMap<String, Tensor>)> {
     let bytes = fs::read(path).map_err(TrainingError::io(path))?;
     let corrupt = |fault: String| TrainingError::checkpoint(path, fault);
-    let broken =
-        |fault: safetensors::SafeTensorError| corrupt(format!("truncated or not a checkpoint ({fault})"));
+    let broken = |fault: safetensors::SafeTensorError| {
+        if path.extension().is_some_and(|ending| ending == "safetensors") {
+            return corrupt(format!("truncated or not a checkpoint ({fault})"));
+        }
+        TrainingError::RunDirectory {
+            path: path.to_path_buf(),
+            fault: format!(
+                "is no checkpoint ({fault}); name the run's folder, or its checkpoint.safetensors"
+            ),
+        }
+    };
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
     let text = metadata
         .metadata()

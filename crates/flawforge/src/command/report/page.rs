@@ -66,6 +66,8 @@ pub(super) struct TestedPart {
 
 /// Verdicts on test images.
 pub(super) struct JudgedPart {
+    /// Whether an image can be "look".
+    pub(super) has_look: bool,
     /// Sort of images, called normal, to look at, anomalous.
     pub(super) calls: Vec<(String, u64, u64, u64)>,
     pub(super) rates: Vec<Fact>,

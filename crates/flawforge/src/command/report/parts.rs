@@ -182,7 +182,7 @@ impl Findings<'_> {
         }
         TestedPart {
             facts: facts::tested(tested),
-            judged: tested.judged.as_ref().map(judged),
+            judged: self.decision.zip(tested.judged.as_ref()).map(judged),
             metrics: metrics.collect(),
             intervals,
             curves: curves(evaluation, settings.aupro_limit, threshold),
@@ -204,7 +204,8 @@ fn gallery(title: &'static str, extreme: &Extreme, about: &str) -> Option<Galler
     })
 }
 
-fn judged(judged: &Judged) -> JudgedPart {
+fn judged((decision, judged): (&Decision, &Judged)) -> JudgedPart {
+    let has_look = judged.has_look(decision);
     let row = |name: String, calls: &Calls| (name, calls.normal, calls.look, calls.anomalous);
     let mut calls = vec![
         row("good".to_owned(), &judged.confusion.good),
@@ -219,18 +220,31 @@ fn judged(judged: &Judged) -> JudgedPart {
     let mut rates = vec![
         ("false alarms", judged.false_alarms.to_string()),
         ("misses", judged.misses.to_string()),
-        ("to look at", judged.to_look_at.to_string()),
     ];
+    if has_look {
+        rates.push((
+            "to look at",
+            format!("{}; these are neither misses nor false alarms", judged.to_look_at),
+        ));
+    }
     if let Some(oracle) = &judged.oracle {
         rates.push((
             "an oracle",
             format!(
-                "which chose its threshold {} on these very test images, has F1 {:.3}, {} false alarms and {} misses",
-                oracle.threshold, oracle.f1, oracle.confusion.good.anomalous, oracle.confusion.defective.normal
+                "which chose its threshold {} on these very test images, has F1 {:.3}, {} false alarms and {} misses{}",
+                oracle.threshold,
+                oracle.f1,
+                oracle.confusion.good.anomalous,
+                oracle.confusion.defective.normal,
+                oracle.remark()
             ),
         ));
     }
-    JudgedPart { calls, rates }
+    JudgedPart {
+        has_look,
+        calls,
+        rates,
+    }
 }
 
 /// Which anomalies are simulated, by the run's settings.

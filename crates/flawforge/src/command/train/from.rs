@@ -7,12 +7,14 @@ use anyhow::{Context, Result, bail};
 use flawforge::datasets::{Limits, counted};
 use flawforge::files;
 use flawforge::source::probe_writable;
-use flawforge::training::fit::{Places, Predecessor, joined};
-use flawforge::training::{Continuation, Rule, Run, RunFiles, TrainOptions, add_normals, train, train_from};
+use flawforge::training::fit::{CalibrationScore, Places, Predecessor, joined};
+use flawforge::training::{
+    Continuation, Decision, Rule, Run, RunFiles, TrainOptions, add_normals, train, train_from,
+};
 
 use super::super::signals::Signals;
 use super::super::source::{CategoryArgs, TextureArgs};
-use super::super::verdicts::said;
+use super::super::verdicts::{highest, said};
 use super::{TrainArgs, tell};
 
 /// Goes on as the run's method does.
@@ -54,7 +56,7 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
     let files = RunFiles::new(&args.out);
     if files.checkpoint().exists() || files.model().exists() {
         bail!(
-            "run {}: already holds a run; choose another directory",
+            "run {}: already holds a run; choose another folder",
             args.out.display()
         );
     }
@@ -78,14 +80,37 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
         },
         counted(added.vectors, "vector"),
     );
-    if let Some(calibrated) = &added.calibrated {
-        let decision = calibrated.decide(&run.rule())?;
-        for warning in &decision.warnings {
-            log::warn!("{warning}");
-        }
-        log::info!("{}", said(&decision));
+    let before = run.decision(&run.rule())?;
+    let after = match &added.calibrated {
+        Some(calibrated) => Some(calibrated.decide(&run.rule())?),
+        None => None,
+    };
+    let (Some(before), Some(after)) = (before, after) else {
+        log::warn!("the run has no scores of normal images, so it gives no verdicts, before or after");
+        return Ok(());
+    };
+    for warning in &after.warnings {
+        log::warn!("{warning}");
     }
+    log::info!("before: {}", said(&before));
+    log::info!("now: {}", said(&after));
+    log::info!("{}", of_added(&added.scores, &before, &after));
     Ok(())
+}
+
+/// What the added normal images are at the threshold before and now, and which are most unlike the others. Scores are frozen: those of
+/// simulated anomalies, and of the earlier images, are from before the addition.
+fn of_added(scores: &[CalibrationScore], before: &Decision, after: &Decision) -> String {
+    let reach = |threshold: f32| scores.iter().filter(|one| one.score >= threshold).count();
+    format!(
+        "of {} added, each scored unseen, {} reached the threshold before, {} {} now; least like the others: {} (simulated anomalies \
+         and earlier images keep the scores from before)",
+        counted(scores.len(), "normal image"),
+        reach(before.threshold),
+        reach(after.threshold),
+        if reach(after.threshold) == 1 { "does" } else { "do" },
+        highest(scores.iter())
+    )
 }
 
 /// Trains on the images of the run and further ones, beginning with the run's weights.

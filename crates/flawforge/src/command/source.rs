@@ -1,5 +1,6 @@
 //! The options that say where a command takes images, textures and the selection from.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -131,6 +132,16 @@ impl CategoryArgs {
             .map(|file| picture_size(&file.path, &limits));
         // A file that cannot be read is told when it is.
         Ok(sizes.filter_map(Result::ok).collect())
+    }
+
+    /// The files of the normal images, by the names that images have; none where they are generated or cannot be found any more.
+    pub(crate) fn normal_files(&self) -> HashMap<String, PathBuf> {
+        let files = self
+            .name()
+            .ok()
+            .and_then(|name| self.images().files(&name, Purpose::Training).ok().flatten());
+        let train = files.map(|files| files.train).unwrap_or_default();
+        train.into_iter().map(|file| (file.name, file.path)).collect()
     }
 
     /// Refuses an output that lies where images of the category are read.

@@ -306,6 +306,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     category.given()?;
     args.check_output(&category, &textures)?;
     let experiment = args.experiment(earlier.as_ref(), &category)?;
+    let begun = earlier.as_ref().map(|run| (run.step(), run.total_steps()));
     // The weights of a large run need not wait in memory while it trains.
     drop(earlier);
     let limits = Limits {
@@ -353,8 +354,15 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     for notice in experiment.notices(images.train.len()) {
         log::warn!("{notice}");
     }
+    match begun {
+        Some((step, total)) if step < total => log::info!("goes on after step {step}"),
+        Some((step, _)) if args.extend.is_some() => {
+            log::info!("goes on after step {step}, its last until now")
+        }
+        _ => {}
+    }
     let report = train(&experiment, &images, textures, &args.out, &options)?;
-    tell(&report, Rule::of(&experiment.calibration), args)?;
+    tell(&report, Rule::of(&experiment.calibration), args, &category)?;
     if report.stopped {
         tell_stopped(&report, args);
         return Ok(signals.code());
@@ -380,19 +388,23 @@ fn tell_stopped(report: &TrainReport, args: &TrainArgs) {
     }
 }
 
-fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
+fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs, category: &CategoryArgs) -> Result<()> {
     let out = args.out.display();
     let steps = counted(report.steps as usize, "step");
     if report.resumed_from == report.total_steps {
         log::info!("{out}: finished before, with {steps}; nothing was trained now");
     } else {
-        if report.resumed_from > 0 {
-            log::info!("resumed after step {}", report.resumed_from);
-        }
-        log::info!("{out}: {steps} in {:.0} s of training", report.train_seconds);
+        let more = match report.resumed_from {
+            0 => String::new(),
+            from => format!(", {} of them now", report.steps.saturating_sub(from)),
+        };
+        log::info!(
+            "{out}: {steps}{more} in {:.0} s of training",
+            report.train_seconds
+        );
     }
-    if let Some(busy) = report.busy {
-        log::info!("the device was busy {:.1} % of the time", 100.0 * busy);
+    if let Some(busy) = report.busy.filter(|_| gpu_available()) {
+        log::info!("the GPU was busy {:.1} % of the time", 100.0 * busy);
     }
     if report.steps < report.total_steps || report.stopped {
         return Ok(());
@@ -413,7 +425,7 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
     };
     log::info!(
         "normal images least like the others: {}; {shown_by}; if one is defective, the threshold is too high: take it out and train again",
-        odd(calibrated)
+        odd(calibrated.normal(), &category.normal_files())
     );
     Ok(())
 }

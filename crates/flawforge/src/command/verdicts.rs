@@ -1,11 +1,13 @@
 //! Options of verdicts, for every command that gives them.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Result;
 use clap::Args;
-use flawforge::training::fit::{Calibrated, CalibrationScore, Origin};
+use flawforge::datasets::path_text;
+use flawforge::training::fit::{CalibrationScore, Origin};
 use flawforge::training::{Decision, Rule, Run};
 
 use super::numbers::finite;
@@ -171,21 +173,23 @@ pub(crate) fn band(decision: &Decision) -> Option<String> {
     ))
 }
 
-/// The normal images that were least like the others, the highest score first: "zz.png (11.55), ...".
-pub(crate) fn odd(calibrated: &Calibrated) -> String {
-    highest(calibrated.normal())
-}
-
-/// As [`odd`], of some scores.
-pub(crate) fn highest<'a>(scores: impl Iterator<Item = &'a CalibrationScore>) -> String {
+/// The normal images that were least like the others, the highest score first: "part/good/zz.png (11.55), ...". `files` says where
+/// they are, as far as that is known.
+pub(crate) fn odd<'a>(
+    scores: impl Iterator<Item = &'a CalibrationScore>,
+    files: &HashMap<String, PathBuf>,
+) -> String {
     const NAMED: usize = 3;
     let mut scores: Vec<_> = scores.collect();
     scores.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let named = scores.iter().take(NAMED);
-    let named: Vec<String> = named
-        .map(|one| format!("{} ({:.4})", one.image, one.score))
-        .collect();
-    named.join(", ")
+    let named = scores.iter().take(NAMED).map(|one| {
+        let name = match files.get(&one.image) {
+            Some(path) => path_text(path),
+            None => one.image.clone(),
+        };
+        format!("{name} ({:.4})", one.score)
+    });
+    named.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

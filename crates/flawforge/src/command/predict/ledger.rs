@@ -399,6 +399,25 @@ mod tests {
         );
     }
 
+    /// A row for which there is no room is in neither file, so that it can be tried again.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_row_without_room_is_in_neither_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = Appended::open(dir.path().join(LINES), 0).unwrap();
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let table = Appended {
+            path: dir.path().join(TABLE),
+            file: full,
+            length: 0,
+        };
+        let mut ledger = Ledger { lines, table };
+        let fault = ledger.add(&row(0)).unwrap_err().to_string();
+        assert!(fault.contains("scores.csv: No space left"), "{fault}");
+        assert_eq!(fs::read_to_string(dir.path().join(LINES)).unwrap(), "");
+        assert_eq!(ledger.lines.length, 0);
+    }
+
     #[test]
     fn another_table_is_kept_and_foreign_lines_are_not_touched() {
         let dir = tempfile::tempdir().unwrap();

@@ -3,11 +3,12 @@
 use anyhow::{Context, Result};
 use flawforge::metrics::{Calls, Metric};
 use flawforge::training::fit::Line;
-use flawforge::training::{Decision, Judged, Run};
+use flawforge::training::{Continuation, Decision, Judged, Run};
 
+use super::JOURNAL;
 use super::charts::{curves, losses};
 use super::facts;
-use super::gallery::Extreme;
+use super::gallery::{Extreme, Look};
 use super::normals::Normals;
 use super::page::{Counted, CountedRow, GalleryPart, JudgedPart, MetricRow, Page, TestedPart};
 use super::scores::Scores;
@@ -18,6 +19,7 @@ use crate::command::verdicts::said;
 pub(super) struct Findings<'a> {
     pub(super) run: &'a Run,
     pub(super) decision: Option<&'a Decision>,
+    pub(super) look: Look,
     pub(super) journal: Vec<Line>,
     pub(super) normals: Normals,
     pub(super) tested: Option<Tested>,
@@ -63,6 +65,9 @@ impl Findings<'_> {
             tested: self.tested.as_ref().map(|tested| self.tested_part(tested)),
             selection: selection(run)?,
             losses: losses(&self.journal),
+            no_losses: no_losses(run),
+            legend: self.look.legend()?,
+            has_unusual: run.file().with_file_name(UNUSUAL).is_file(),
             deviations: run.experiment().deviations(run.total_steps()),
             settings: run.experiment().to_toml()?,
             version: env!("CARGO_PKG_VERSION"),
@@ -155,7 +160,6 @@ impl Findings<'_> {
         });
         let threshold = self.decision.map(|decision| decision.threshold);
         let mut galleries = Vec::new();
-        let outlines = "Green: the marked defect. Cyan: pixels at or above the pixel threshold.";
         let worst = match self.decision {
             Some(_) => "Defective images that were found, the highest score first.",
             None => "The highest score first.",
@@ -178,7 +182,7 @@ impl Findings<'_> {
             ),
             ("The worst", &tested.worst, worst),
         ] {
-            galleries.extend(gallery(title, extreme, &format!("{order} {outlines}")));
+            galleries.extend(gallery(title, extreme, order));
         }
         TestedPart {
             facts: facts::tested(tested),
@@ -244,6 +248,21 @@ fn judged((decision, judged): (&Decision, &Judged)) -> JudgedPart {
         has_look,
         calls,
         rates,
+    }
+}
+
+/// The run's sheet of unusual normal images.
+const UNUSUAL: &str = "unusual.png";
+
+/// Why a run has no losses to show.
+fn no_losses(run: &Run) -> &'static str {
+    let is_there = run.file().with_file_name(JOURNAL).is_file();
+    match (run.experiment().continuation(), is_there) {
+        (Continuation::AddsNormals, _) => {
+            "There are no losses to show: the method takes one look at each image and has none."
+        }
+        (_, true) => "There are no losses to show: metrics.jsonl beside the run's file has none yet.",
+        (_, false) => "There are no losses to show: metrics.jsonl does not lie beside the run's file.",
     }
 }
 

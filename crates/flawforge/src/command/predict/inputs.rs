@@ -40,19 +40,20 @@ pub(super) struct Inputs {
 const STDIN: &str = "-";
 
 impl Inputs {
-    /// Reads folders and lists; says what is passed over. Nothing after a signal: a list that is a pipe may never come.
+    /// Reads folders and lists; says what is passed over. Nothing after a signal: a list that is a pipe may never come. `more` says
+    /// that other inputs are to come from elsewhere.
     ///
     /// # Errors
     /// A folder or list that cannot be read; one single folder or list that holds no image.
     pub(super) fn gather(
         paths: &[PathBuf],
         lists: &[PathBuf],
-        ends: Ends,
+        (ends, more): (Ends, bool),
         out: Option<&Path>,
         signals: &Signals,
     ) -> Result<Option<Self>> {
         let mut inputs = Self::default();
-        let alone = paths.len() + lists.len() == 1;
+        let alone = !more && paths.len() + lists.len() == 1;
         for path in paths {
             if path.as_os_str() == STDIN {
                 inputs.stdin = true;

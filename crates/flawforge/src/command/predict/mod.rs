@@ -137,7 +137,14 @@ pub(crate) fn run(args: &PredictArgs) -> Result<ExitCode> {
         args.min_area,
         &precision.to_string(),
     )?;
-    let Some(inputs) = Inputs::gather(&args.inputs, &args.list, args.ends(), out, &signals)? else {
+    let Some(inputs) = Inputs::gather(
+        &args.inputs,
+        &args.list,
+        (args.ends(), args.watch.is_some()),
+        out,
+        &signals,
+    )?
+    else {
         log::info!("stopped by a signal before the first image");
         return Ok(signals.code());
     };

@@ -122,8 +122,10 @@ impl Appearance {
         }
         for ((usual, value), name) in self.colors.iter().zip(look.color()).zip(["red", "blue"]) {
             if let Some(degree) = usual.beyond(value, COLOR) {
-                let usual = usual.median;
-                let said = format!("another color: {name} less green is {value:.0}, {others} {usual:.0}");
+                let (more, usual) = (if value > usual.median { "more" } else { "less" }, usual.median);
+                let said = format!(
+                    "a color cast, {more} {name}: {name} minus green is {value:.0} of 255, {others} {usual:.0}"
+                );
                 found.push((said, degree));
             }
         }
@@ -133,10 +135,7 @@ impl Appearance {
                 false => "noisier or sharper",
             };
             let usual = self.sharpness.median.exp2() - DETAIL_FLOOR;
-            let said = format!(
-                "{than}: neighbouring pixels bend by {:.1} levels, {others} {usual:.1}",
-                look.detail
-            );
+            let said = format!("{than}: sharpness {:.1}, {others} {usual:.1}", look.detail);
             found.push((said, degree));
         }
         found
@@ -236,7 +235,7 @@ mod tests {
             let [r, g, b] = picture(105).get_pixel(x, y).0;
             Rgb([r + 30, g, b])
         });
-        assert!(told(&red, (640, 480)).starts_with("another color: red less green is 3"));
+        assert!(told(&red, (640, 480)).starts_with("a color cast, more red: red minus green is 3"));
         assert!(Appearance::of([]).is_none());
         // What a run keeps says the same.
         let text = serde_json::to_string(&normal).unwrap();

@@ -82,7 +82,7 @@ pub use layout::{GOOD, Layout, Part, Role};
 pub use limits::Limits;
 pub use loading::Loading;
 pub use look::{Look, SetDigest, SetLook};
-pub use names::{counted, path_text};
+pub use names::{counted, path_text, product_folder};
 pub use note::{Note, Remark, lines as note_lines};
 pub use own::{is_own as is_own_picture, mark_as_own};
 pub use region::{REGION_FILE, RegionOfInterest};

@@ -50,11 +50,17 @@ impl Look {
 
     /// The first 16 hexadecimal digits of the digest.
     pub fn short_digest(&self) -> String {
-        self.digest[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        short(&self.digest)
     }
+
+    /// The [`short_digest`](Self::short_digest) of an image's look, where nothing else of it is wanted.
+    pub fn short_digest_of(image: &RgbImage) -> String {
+        short(&digest_of(&[image.as_raw()]))
+    }
+}
+
+fn short(digest: &[u8; 32]) -> String {
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// SHA-256 of bytes, one part after the other.

@@ -105,6 +105,28 @@ pub(crate) fn meaning_of(path: &Path) -> Option<Meaning> {
     meaning(path.file_name()?)
 }
 
+/// The folder of the product that a folder belongs to: above `train/` and `test/`, where it is one of them or one of good parts below
+/// them; else itself. "bottle" for "bottle/train/good", "good" for "good".
+///
+/// ```
+/// # use std::path::Path;
+/// use flawforge_datasets::product_folder;
+/// assert_eq!(product_folder(Path::new("bottle/train/good")), Path::new("bottle"));
+/// assert_eq!(product_folder(Path::new("bottle/good")), Path::new("bottle/good"));
+/// ```
+pub fn product_folder(dir: &Path) -> &Path {
+    let is_part = |dir: &Path| matches!(meaning_of(dir), Some(Meaning::Train | Meaning::Test));
+    // A folder of good or defective parts, or itself.
+    let part = match dir.parent() {
+        Some(above) if meaning_of(dir).is_some() && is_part(above) => above,
+        _ => dir,
+    };
+    match part.parent().filter(|_| is_part(part)) {
+        Some(product) if product.file_name().is_some() => product,
+        _ => dir,
+    }
+}
+
 /// A name as text. Bytes that are no UTF-8, and control characters (a line break would split a row or a line of a log), are written
 /// as `\xNN`; so is a backslash in front of what reads like that, so that two names never become one.
 pub(crate) fn legible(name: &OsStr) -> String {

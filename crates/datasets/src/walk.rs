@@ -225,15 +225,20 @@ pub fn image_files(input: &Path) -> Result<(Vec<PathBuf>, Inventory), DatasetErr
 }
 
 /// As [`image_files`], for images that are to be scored: subfolders of ground-truth masks (`ground_truth`, `masks`), and masks that
-/// lie beside their images (`a_mask.png` beside `a.png`), are passed over too.
+/// lie beside their images (`a_mask.png` beside `a.png`), are passed over too. Dead links, pipes and devices with the name of an image
+/// are among the images: whoever scores them says of each what is wrong.
 ///
 /// # Errors
 /// As [`image_files`].
 pub fn images_to_score(input: &Path) -> Result<(Vec<PathBuf>, Inventory), DatasetError> {
-    let (images, mut inventory) = found(input, &|folder| match meaning_of(folder) {
+    let (mut images, mut inventory) = found(input, &|folder| match meaning_of(folder) {
         Some(Meaning::Truth) => Step::Pass(Why::Mask),
         _ => Step::Enter,
     })?;
+    let unreadable =
+        |one: &mut Passed| matches!(one.why, Why::DeadLink | Why::Special) && files::is_image(&one.path);
+    images.extend(inventory.passed.extract_if(.., unreadable).map(|one| one.path));
+    images.sort();
     let masks: BTreeSet<PathBuf> = beside(images.clone())
         .into_iter()
         .filter_map(|(_, mask)| mask)
@@ -368,5 +373,10 @@ mod tests {
             ("batch", Why::SeenFolder),
         ];
         assert_eq!(passed, expected.map(|(path, why)| (path.to_owned(), why)));
+        // Whoever scores them says so of each.
+        let (images, inventory) = images_to_score(&at("new")).expect("read");
+        let expected = ["again/0.png", "dead.png", "file.png", "loop.png"];
+        assert_eq!(images, expected.map(|name| at("new").join(name)));
+        assert_eq!(inventory.count(Why::DeadLink), 0);
     }
 }

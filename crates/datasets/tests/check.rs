@@ -331,7 +331,7 @@ fn normals_unlike_the_others_are_named_worst_first() {
         .collect();
     for expected in [
         "train/good/dark.png: darker: ",
-        "train/good/red.png: another color: red less green is 6",
+        "train/good/red.png: a color cast, more red: red minus green is 6",
         "train/good/wide.png: 240x80, others 96x80",
         "train/good/large.png: 288x240, others 96x80",
         "train/good/blurred.png: blurred: ",

@@ -292,7 +292,8 @@ fn a_test_image_comes_at_the_size_of_its_file_too() {
     let category = Category::open(dir.path(), &Loading::opencv(8, 8), &Limits::default()).expect("loaded");
     assert_eq!(category.test[0].file_size, (SIZE, SIZE));
     let files = flawforge_datasets::CategoryFiles::discover(dir.path()).expect("found");
-    let own = TestImage::at_file_size(&files.test[0], category.scale, None, &Limits::default()).expect("loaded");
+    let own =
+        TestImage::at_file_size(&files.test[0], category.scale, None, &Limits::default()).expect("loaded");
     assert_eq!(own.image, plain().test[0].image);
     assert_eq!((own.mask.width(), own.mask.height()), (SIZE, SIZE));
 }

@@ -1,7 +1,7 @@
 //! The `flawforge` command: check, download, select, simulate, train, evaluate, report, predict, serve, export, export-run, import.
 //!
 //! Usage errors end with exit code 2, other errors with 1 and one line on standard error. `train` and `predict` end in order at the
-//! first signal, and at once at the second: 130 after INT, 143 after TERM, 129 after HUP.
+//! first signal, and at once at another one a second later: 130 after INT, 143 after TERM, 129 after HUP.
 
 mod command;
 
@@ -30,7 +30,7 @@ enum Command {
     Train(command::train::TrainArgs),
     /// Compute metrics of a trained detector on labelled test images
     Evaluate(command::evaluate::EvaluateArgs),
-    /// Write one page on a run: what was trained on what, thresholds, figures, curves, pictures
+    /// Write one page on a run: its training, thresholds, figures, curves, pictures
     Report(command::report::ReportArgs),
     /// Fetch the weights of a pretrained network, once for all commands
     Download(command::download::DownloadArgs),

@@ -79,6 +79,24 @@ fn verdicts_on_test_images_are_counted_named_and_written() {
         "{out}"
     );
     assert!(out.contains("AUPRO, half-covered pixels too"), "{out}");
+    assert!(!out.contains("look"), "{out}");
+
+    // With a band: where it begins, what that promises, and that it counts as neither.
+    let (out, _) = succeed(&[&evaluate[..], &["--threshold", "1e9", "--band", "50%"]].concat());
+    assert!(
+        out.contains("look from ")
+            && out.contains(" good parts, 90 % sure, from ")
+            && out.contains("neither a miss nor"),
+        "{out}"
+    );
+    assert!(out.contains("to look at    "), "{out}");
+    let text = fs::read_to_string(folder.join("evaluation.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let promise = &json["made_from"]["decision"]["look_promise"];
+    assert!(
+        promise["rate"].as_f64().is_some_and(|rate| rate <= 0.5),
+        "{promise}"
+    );
 }
 
 #[test]
@@ -93,7 +111,7 @@ fn the_page_has_what_there_is_and_needs_nothing_beside_itself() {
     let full = report(&["--demo", "gear", "--threshold", "-1"]);
     for part in [
         "<title>Report on gear</title>",
-        "<h2>What was trained on what</h2>",
+        "<h2>The run</h2>",
         "id=\"histograms\"",
         "id=\"roc\"",
         "id=\"precision\"",
@@ -120,6 +138,14 @@ fn the_page_has_what_there_is_and_needs_nothing_beside_itself() {
     assert!(full.matches("<img ").count() > 40 && full.len() < 2_000_000);
     assert_eq!(full.matches("<svg").count(), full.matches("<desc").count());
 
+    assert!(!full.contains("<th class=\"number\">look</th>") && !full.contains("to look at"));
+    assert!(full.contains("at or above the pixel threshold"), "the legend");
+    let banded = report(&["--demo", "gear", "--threshold", "1e9", "--band", "50%"]);
+    assert!(
+        banded.contains("<th class=\"number\">look</th>")
+            && banded.contains("neither a miss nor a false alarm")
+    );
+
     let plain = report(&[]);
     assert!(
         !plain.contains("id=\"roc\"")
@@ -133,7 +159,10 @@ fn the_page_has_what_there_is_and_needs_nothing_beside_itself() {
     fs::write(&alone, text).unwrap();
     succeed(&["report", path(&alone), "--out", path(&page)]);
     let alone = fs::read_to_string(&page).unwrap();
-    assert!(alone.contains("There are no losses to show"), "{alone}");
+    assert!(
+        alone.contains("There are no losses to show: metrics.jsonl does not lie beside"),
+        "{alone}"
+    );
 
     let message = fault(&["report", path(&run), "--out", path(dir.path())]);
     assert!(message.contains("is a folder"), "{message}");

@@ -32,7 +32,7 @@ pub(crate) fn differences(table: PaperTable, plan: &Plan, cells: &[CellResult]) 
         .collect();
     if !grey.is_empty() {
         lines.push(format!(
-            "textures of selected anomalies have lost their colours for {}, whose normal images have none (the paper: in colour)",
+            "textures of selected anomalies have lost their colors for {}, whose normal images have none (the paper: in color)",
             grey.join(", ")
         ));
     }

@@ -21,6 +21,8 @@ pub struct Added {
     pub known: usize,
     /// Vectors that the banks of the new run have more than those of the old.
     pub vectors: usize,
+    /// The unseen scores of the added images, in their order, if the old run was calibrated: each by banks that were not given it.
+    pub scores: Vec<CalibrationScore>,
     /// What decision thresholds are found on from now on, if the old run was calibrated.
     pub calibrated: Option<Calibrated>,
 }
@@ -48,7 +50,7 @@ pub fn add_normals(run: &Run, category: &Category, place: &str, run_dir: &Path) 
     if files.checkpoint().exists() || files.model().exists() {
         return Err(TrainingError::RunDirectory {
             path: run_dir.to_path_buf(),
-            fault: "already holds a run; choose another directory".to_owned(),
+            fault: "already holds a run; choose another folder".to_owned(),
         });
     }
     if run.step() < run.total_steps() {
@@ -82,8 +84,9 @@ pub fn add_normals(run: &Run, category: &Category, place: &str, run_dir: &Path) 
             "{method} has no memory bank that images could be added to; train anew on all of them"
         ))
     })?;
+    let mut scores = Vec::new();
     if let Some(calibrated) = &mut header.calibrated {
-        let scores = learned.unseen.iter().filter_map(|one| {
+        let unseen = learned.unseen.iter().filter_map(|one| {
             Some(CalibrationScore {
                 image: images.get(one.place.checked_sub(first as usize)?)?.name.clone(),
                 kind: None,
@@ -92,7 +95,8 @@ pub fn add_normals(run: &Run, category: &Category, place: &str, run_dir: &Path) 
                 pixel: one.pixel,
             })
         });
-        unite(calibrated, scores.collect());
+        scores = unseen.collect();
+        unite(calibrated, scores.clone());
     }
     let mut digest = Sha256::new();
     digest.update(&header.data.images);
@@ -124,6 +128,7 @@ pub fn add_normals(run: &Run, category: &Category, place: &str, run_dir: &Path) 
         added: images.len(),
         known,
         vectors: learned.vectors,
+        scores,
         calibrated: header.calibrated,
     })
 }

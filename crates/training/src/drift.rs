@@ -5,14 +5,14 @@ use std::fmt;
 use flawforge_metrics::auroc;
 
 use crate::error::Result;
-use crate::fit::Calibrated;
+use crate::fit::{Calibrated, Origin};
+use crate::run::Run;
 
 /// Fewest images on either side for a comparison (proposal).
 const FEWEST: usize = 20;
 /// Standard errors from which on a shift is no accident: one comparison in 16,000 is beyond them without one.
 const SURE: f64 = 4.0;
-/// How far from one half the probability must be that a new score exceeds an old one (proposal): scores of a cross-fitting lie a
-/// little higher than later ones at any rate.
+/// How far from one half the probability must be that a new score exceeds an old one (proposal).
 const NOTABLE: f64 = 0.15;
 
 /// A shift of the scores of good parts.
@@ -54,6 +54,9 @@ impl Calibrated {
     /// Compares the verdict scores of new images below `threshold` with those of the calibration's normal images there. `None` where
     /// there are too few for that, or no shift worth a word.
     ///
+    /// Short trainings score their unseen images higher than the finished detector scores later ones, so that beside a cross-fitting
+    /// only higher scores tell of a shift. Images that were trained on score lower, so that beside these only lower ones do.
+    ///
     /// # Errors
     /// A score that is not a number.
     pub fn drift(&self, threshold: f32, scores: &[f32]) -> Result<Option<Drift>> {
@@ -71,6 +74,11 @@ impl Calibrated {
         let exceeds = auroc(&[new.as_slice(), &usual].concat(), &labels)?;
         let (n, m) = (new.len() as f64, usual.len() as f64);
         let errors = (exceeds - 0.5) / ((n + m + 1.0) / (12.0 * n * m)).sqrt();
+        let tells = match self.origin {
+            Origin::HeldOut | Origin::LeftOut => true,
+            Origin::CrossFitted => errors > 0.0,
+            Origin::Trained => errors < 0.0,
+        };
         let drift = Drift {
             images: new.len(),
             median: median(new),
@@ -78,7 +86,22 @@ impl Calibrated {
             exceeds,
             errors,
         };
-        Ok((errors.abs() > SURE && (exceeds - 0.5).abs() > NOTABLE).then_some(drift))
+        Ok((errors.abs() > SURE && (exceeds - 0.5).abs() > NOTABLE && tells).then_some(drift))
+    }
+}
+
+impl Run {
+    /// As [`Calibrated::drift`]; `None` also where the run has no scores of normal images. Where normal images were added to memory
+    /// banks, the scores of earlier ones are too high if anything, so that only higher ones tell of a shift.
+    ///
+    /// # Errors
+    /// A score that is not a number.
+    pub fn drift(&self, threshold: f32, scores: &[f32]) -> Result<Option<Drift>> {
+        let drift = match self.calibrated() {
+            Some(calibrated) => calibrated.drift(threshold, scores)?,
+            None => None,
+        };
+        Ok(drift.filter(|drift| drift.errors > 0.0 || self.additions().is_empty()))
     }
 }
 
@@ -127,5 +150,14 @@ mod tests {
         assert_eq!(calibrated.drift(1000.0, &with_flaws).unwrap(), None);
         let darker = calibrated.drift(1000.0, &new(-40.0, 100)).unwrap().unwrap();
         assert!(darker.to_string().contains("score lower"));
+        // Beside other detectors one direction alone tells of a shift.
+        for (origin, higher, lower) in [(Origin::CrossFitted, true, false), (Origin::Trained, false, true)] {
+            let calibrated = Calibrated {
+                origin,
+                ..calibrated.clone()
+            };
+            let told = |shift| calibrated.drift(1000.0, &new(shift, 100)).unwrap().is_some();
+            assert_eq!((told(40.0), told(-40.0)), (higher, lower), "{origin:?}");
+        }
     }
 }

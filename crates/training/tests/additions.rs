@@ -102,6 +102,8 @@ fn an_added_normal_of_a_new_look_stops_being_anomalous() {
         // All normals calibrate: the earlier with their scores, then the added as if the others alone had been added.
         let united: Vec<_> = new.calibrated().unwrap().normal().collect();
         assert_eq!(united.len(), normals.len() + 6);
+        let of_added: Vec<_> = added.scores.iter().collect();
+        assert_eq!(of_added, united[normals.len()..], "{method}");
         assert!(
             normals
                 .iter()

@@ -250,9 +250,7 @@ fn a_fault_says_which_images_have_changed() {
     let picture = |shade| image::RgbImage::from_pixel(support::SIDE, support::SIDE, image::Rgb([shade; 3]));
     let more = fault(&|images| images.push(TrainImage::new("more", picture(9))));
     assert!(
-        more.contains(
-            "(1 image beside the 7 of before); resume it with its own images; then `train --from RUN"
-        ),
+        more.contains("(1 image beside the 7 of before); resume it with its own images; then `train --from "),
         "{more}"
     );
     let fewer = fault(&|images| images.truncate(5));
@@ -294,7 +292,10 @@ fn a_fault_says_how_to_go_on() {
         .unwrap_err()
         .to_string();
     assert!(
-        more.ends_with("(1 image beside the 7 of before); `train --from RUN DIR --out NEW` goes on with further images, as a new run"),
+        more.ends_with(&format!(
+            "(1 image beside the 7 of before); `train --from {} DIR --out NEW` goes on with further images, as a new run",
+            dir.path().display()
+        )),
         "{more}"
     );
     // Another seed is another run: nothing is advised.

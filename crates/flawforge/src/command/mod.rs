@@ -9,6 +9,7 @@ pub(crate) mod facts;
 pub(crate) mod html;
 pub(crate) mod import;
 pub(crate) mod inventory;
+mod numbers;
 pub(crate) mod output;
 pub(crate) mod predict;
 mod region;

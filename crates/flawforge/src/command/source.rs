@@ -1,5 +1,6 @@
 //! The options that say where a command takes images, textures and the selection from.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,6 +138,16 @@ impl CategoryArgs {
             .map(|file| picture_size(&file.path, &limits));
         // A file that cannot be read is told when it is.
         Ok(sizes.filter_map(Result::ok).collect())
+    }
+
+    /// The files of the normal images, by the names that images have; none where they are generated or cannot be found any more.
+    pub(crate) fn normal_files(&self) -> HashMap<String, PathBuf> {
+        let files = self
+            .name()
+            .ok()
+            .and_then(|name| self.images().files(&name, Purpose::Training).ok().flatten());
+        let train = files.map(|files| files.train).unwrap_or_default();
+        train.into_iter().map(|file| (file.name, file.path)).collect()
     }
 
     /// Refuses an output that lies where images of the category are read.
@@ -289,7 +300,7 @@ pub(crate) fn describe(selection: &Selection) -> String {
     shown_kinds(selection)
         .map(|kind| on(kind.name(), selection.enables(kind)))
         .chain([on("rotation of normals", selection.rotate_normals)])
-        .chain(selection.grey.then(|| "textures without colours".to_owned()))
+        .chain(selection.grey.then(|| "textures without colors".to_owned()))
         .chain(selection.texture.then(|| "an irregular texture".to_owned()))
         .collect::<Vec<_>>()
         .join(", ")
@@ -307,5 +318,8 @@ pub(crate) fn say(notes: &[Note]) {
 
 /// Makes the folder that a command writes into.
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    if let Some(file) = path.ancestors().find(|part| part.is_file()) {
+        bail!("{}: is a file; name a folder", file.display());
+    }
     fs::create_dir_all(path).with_context(|| format!("{}: cannot be made", path.display()))
 }

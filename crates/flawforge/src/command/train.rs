@@ -18,10 +18,12 @@ use flawforge::training::fit::Places;
 use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
 use flawforge::training::settings::Region;
 use flawforge::training::{
-    Experiment, Method, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport, train,
+    Experiment, Method, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport, gpu_available,
+    train,
 };
 use flawforge::{defaults, defaults::FORGE_NETWORK, weights};
 
+use super::numbers::{positive, whole};
 use super::region::RegionArgs;
 use super::signals::Signals;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
@@ -54,10 +56,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "HOW", value_parser = ["random", "textures"])]
     backbone_init: Option<String>,
     /// Seed of initial weights, order of images and simulation [default: 0]
-    #[arg(long)]
+    #[arg(long, value_parser = whole)]
     seed: Option<u64>,
     /// Length in steps [default: the profile's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
     steps: Option<u64>,
     /// Share of normal images held out for the decision threshold, 0 to 0.5 [default: a tenth, at least 20; where that is more
     /// than a fifth of them, four short trainings score each image unseen; forge and patchcore score theirs unseen anyway]
@@ -74,7 +76,7 @@ pub(crate) struct TrainArgs {
     region: RegionArgs,
     /// Memory for pixels of normal images, in MiB; those beyond are decoded whenever they are wanted, which takes time and
     /// changes no result
-    #[arg(long, value_name = "MIB", default_value_t = default_memory())]
+    #[arg(long, value_name = "MIB", default_value_t = default_memory(), value_parser = whole)]
     image_memory: u64,
     /// Go on from this finished run with further normal images, as a new run: forge and patchcore add them to their memory
     /// banks, without a training; the others train on all of them, beginning with the run's weights, for 300 steps or --steps
@@ -85,7 +87,7 @@ pub(crate) struct TrainArgs {
     resume: bool,
     /// Train the finished run in RUN by N steps more, on the images and textures stored there; the learning rate goes on as that
     /// of the longer training
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all =
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with_all =
         ["steps", "method", "profile", "view", "config", "backbone", "backbone_init", "seed", "held_out", "precision"])]
     extend: Option<u64>,
 }
@@ -129,7 +131,7 @@ impl TrainArgs {
         let go_on = self.resume || self.extend.is_some();
         if there && !go_on {
             bail!(
-                "run {}: already holds a run; resume it or choose another directory",
+                "run {}: already holds a run; resume it or choose another folder",
                 self.out.display()
             );
         }
@@ -298,6 +300,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     category.given()?;
     args.check_output(&category, &textures)?;
     let experiment = args.experiment(earlier.as_ref(), &category)?;
+    let begun = earlier.as_ref().map(|run| (run.step(), run.total_steps()));
     // The weights of a large run need not wait in memory while it trains.
     drop(earlier);
     let limits = Limits {
@@ -346,8 +349,15 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     for notice in experiment.notices(images.train.len()) {
         log::warn!("{notice}");
     }
+    match begun {
+        Some((step, total)) if step < total => log::info!("goes on after step {step}"),
+        Some((step, _)) if args.extend.is_some() => {
+            log::info!("goes on after step {step}, its last until now")
+        }
+        _ => {}
+    }
     let report = train(&experiment, &images, textures, &args.out, &options)?;
-    tell(&report, Rule::of(&experiment.calibration), args)?;
+    tell(&report, Rule::of(&experiment.calibration), args, &category)?;
     if report.stopped {
         tell_stopped(&report, args);
         return Ok(signals.code());
@@ -373,19 +383,23 @@ fn tell_stopped(report: &TrainReport, args: &TrainArgs) {
     }
 }
 
-fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
+fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs, category: &CategoryArgs) -> Result<()> {
     let out = args.out.display();
     let steps = counted(report.steps as usize, "step");
     if report.resumed_from == report.total_steps {
         log::info!("{out}: finished before, with {steps}; nothing was trained now");
     } else {
-        if report.resumed_from > 0 {
-            log::info!("resumed after step {}", report.resumed_from);
-        }
-        log::info!("{out}: {steps} in {:.0} s of training", report.train_seconds);
+        let more = match report.resumed_from {
+            0 => String::new(),
+            from => format!(", {} of them now", report.steps.saturating_sub(from)),
+        };
+        log::info!(
+            "{out}: {steps}{more} in {:.0} s of training",
+            report.train_seconds
+        );
     }
-    if let Some(busy) = report.busy {
-        log::info!("the device was busy {:.1} % of the time", 100.0 * busy);
+    if let Some(busy) = report.busy.filter(|_| gpu_available()) {
+        log::info!("the GPU was busy {:.1} % of the time", 100.0 * busy);
     }
     if report.steps < report.total_steps || report.stopped {
         return Ok(());
@@ -406,7 +420,7 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs) -> Result<()> {
     };
     log::info!(
         "normal images least like the others: {}; {shown_by}; if one is defective, the threshold is too high: take it out and train again",
-        odd(calibrated)
+        odd(calibrated.normal(), &category.normal_files())
     );
     Ok(())
 }

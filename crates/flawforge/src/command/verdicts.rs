@@ -1,11 +1,16 @@
 //! Options of verdicts, for every command that gives them.
 
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Result;
 use clap::Args;
-use flawforge::training::fit::Calibrated;
+use flawforge::datasets::path_text;
+use flawforge::training::fit::{CalibrationScore, Origin};
 use flawforge::training::{Decision, Rule, Run};
+
+use super::numbers::finite;
 
 /// How verdicts are made. Nothing is trained anew for another choice.
 #[derive(Args, Debug, Clone, Copy, Default)]
@@ -15,16 +20,17 @@ pub(crate) struct VerdictArgs {
     ///
     /// The threshold is the lowest that promises it from the run's own scores of good parts. Where there are too few of them, it
     /// lies above them all, and what it does promise is said.
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     false_alarms: Option<Rate>,
     /// A larger share: what lies between its threshold and the first is "look", for a person to look at
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     band: Option<Rate>,
     /// Threshold on the verdict score, instead of the one found
     #[arg(
         long,
         value_name = "SCORE",
-        allow_negative_numbers = true,
+        allow_hyphen_values = true,
+        value_parser = finite,
         conflicts_with = "false_alarms"
     )]
     threshold: Option<f32>,
@@ -64,16 +70,48 @@ impl VerdictArgs {
                 .warnings
                 .iter()
                 .for_each(|warning| log::warn!("{warning}")),
-            // The person's own threshold needs no scores.
-            None if self.threshold.is_some() => {}
-            None if run.step() < run.total_steps() => log::warn!(
-                "the run is not finished (step {} of {}), so there are no verdicts; `flawforge train --resume --out RUN` goes on",
-                run.step(),
-                run.total_steps()
-            ),
-            None => log::warn!("the run has no scores of normal images, so there are no verdicts"),
+            None => self.say_none(run),
         }
         Ok(decision)
+    }
+
+    /// As [`decision`](Self::decision), but what a person should know is logged in one line: for who judges every day.
+    ///
+    /// # Errors
+    /// As [`decision`](Self::decision).
+    pub(crate) fn decision_in_short(&self, run: &Run) -> Result<Option<Decision>> {
+        let decision = run.decision(&self.rule(run))?;
+        match &decision {
+            Some(decision) if decision.in_short.is_empty() => {}
+            Some(decision) => log::warn!(
+                "mind: {} (`flawforge report` says more)",
+                decision.in_short.join("; ")
+            ),
+            None => self.say_none(run),
+        }
+        Ok(decision)
+    }
+
+    /// Why there are no verdicts.
+    fn say_none(&self, run: &Run) {
+        // The person's own threshold needs no scores.
+        if self.threshold.is_some() {
+            return;
+        }
+        if run.step() < run.total_steps() {
+            let folder = run
+                .file()
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            log::warn!(
+                "the run is not finished (step {} of {}), so there are no verdicts; `flawforge train --resume --out {}` goes on",
+                run.step(),
+                run.total_steps(),
+                folder.unwrap_or(Path::new(".")).display()
+            );
+        } else {
+            log::warn!("the run has no scores of normal images, so there are no verdicts");
+        }
     }
 }
 
@@ -108,24 +146,50 @@ pub(crate) fn said(decision: &Decision) -> String {
         Some(promise) => format!(" calls at most {}", promise.as_calls()),
         None => String::new(),
     };
+    // Whoever reads the scores later should know whose they are.
+    let by = match decision.origin {
+        Origin::CrossFitted => {
+            "; the parts were scored by short trainings on others, a little higher than the detector scores new ones"
+        }
+        _ => "",
+    };
     let found: usize = decision.found_by_kind.iter().map(|sort| sort.found).sum();
     let of: usize = decision.found_by_kind.iter().map(|sort| sort.of).sum();
     format!(
-        "decision threshold {:.4}{promise}; finds {found} of {of} simulated anomalies",
+        "decision threshold {:.4}{promise}; finds {found} of {of} simulated anomalies{by}",
         decision.threshold
     )
 }
 
-/// The normal images that were least like the others, the highest score first: "zz (11.55), ...".
-pub(crate) fn odd(calibrated: &Calibrated) -> String {
+/// Where the band to look at begins and what that promises; nothing without one.
+pub(crate) fn band(decision: &Decision) -> Option<String> {
+    let from = decision.look_from?;
+    let promise = match decision.look_promise {
+        Some(promise) => format!(": {promise}, reach it"),
+        None => String::new(),
+    };
+    Some(format!(
+        "look from {from:.4} on{promise}; what is to be looked at counts as neither a miss nor a false alarm"
+    ))
+}
+
+/// The normal images that were least like the others, the highest score first: "part/good/zz.png (11.55), ...". `files` says where
+/// they are, as far as that is known.
+pub(crate) fn odd<'a>(
+    scores: impl Iterator<Item = &'a CalibrationScore>,
+    files: &HashMap<String, PathBuf>,
+) -> String {
     const NAMED: usize = 3;
-    let mut normal: Vec<_> = calibrated.normal().collect();
-    normal.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let named = normal.iter().take(NAMED);
-    let named: Vec<String> = named
-        .map(|one| format!("{} ({:.4})", one.image, one.score))
-        .collect();
-    named.join(", ")
+    let mut scores: Vec<_> = scores.collect();
+    scores.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let named = scores.iter().take(NAMED).map(|one| {
+        let name = match files.get(&one.image) {
+            Some(path) => path_text(path),
+            None => one.image.clone(),
+        };
+        format!("{name} ({:.4})", one.score)
+    });
+    named.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use flawforge_datasets::{
     Category, CategoryFiles, DatasetError, Limits, Loading, Purpose, categories, demo, is_category,
-    read_folders,
+    product_folder, read_folders,
 };
 
 use super::place::real_path;
@@ -221,10 +221,13 @@ impl Images {
     }
 }
 
-/// The name of the last folder of a path, also for `.` and for paths that end in `..`.
+/// The name of the product that a folder belongs to: of its last part, or of the folder above `train/` or `test/`. Also for `.`
+/// and for paths that end in `..`.
 fn folder_name(dir: &Path) -> Result<String, SourceError> {
-    let name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
-    name(dir)
+    let name = |path: &Path| Some(product_folder(path).file_name()?.to_string_lossy().into_owned());
+    let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.into());
+    dir.file_name()
+        .and_then(|_| name(&whole))
         .or_else(|| name(&dir.canonicalize().ok()?))
         .ok_or_else(|| SourceError::Nameless { path: dir.into() })
 }
@@ -267,6 +270,13 @@ mod tests {
             let images = Images::resolve(Some(&path), None).unwrap();
             assert_eq!(images, Images::Single(path));
             assert_eq!(images.categories(&[], &[]).unwrap(), ["washers"]);
+        }
+        // A part of a published layout belongs to the product above it.
+        let good = dir.path().join("bottle/train/good");
+        fs::create_dir_all(&good).unwrap();
+        for path in [good.as_path(), &good.join(".."), &good.join(".")] {
+            let named = Images::Single(path.to_path_buf()).categories(&[], &[]).unwrap();
+            assert_eq!(named, ["bottle"], "{}", path.display());
         }
     }
 

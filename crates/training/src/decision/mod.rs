@@ -34,6 +34,9 @@ pub struct Decision {
     /// An image below that and at least at this is to be looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_from: Option<f32>,
+    /// How rarely a good part reaches that: is to be looked at, or called anomalous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look_promise: Option<Promise>,
     /// How rarely a good part is called anomalous; `None` where the scores of good parts say nothing about later ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promise: Option<Promise>,
@@ -48,6 +51,9 @@ pub struct Decision {
     pub origin: Origin,
     /// What a person should know before relying on it, in sentences.
     pub warnings: Vec<String>,
+    /// The same in a few words each, for those who ask for verdicts every day.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_short: Vec<String>,
     /// The gravest of these in a few words, for every row of a table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
@@ -88,6 +94,25 @@ struct Chosen {
     confidence: f64,
 }
 
+/// Warnings in a sentence and in a few words.
+#[derive(Default)]
+struct Told {
+    warnings: Vec<String>,
+    in_short: Vec<String>,
+}
+
+impl Told {
+    fn both(&mut self, warning: impl Into<String>, in_short: impl Into<String>) {
+        self.warnings.push(warning.into());
+        self.in_short.push(in_short.into());
+    }
+}
+
+/// Whether a promise is so weak that it reads "100 in 100".
+fn says_nothing(promise: &Promise) -> bool {
+    promise.rate > 0.99
+}
+
 impl Calibrated {
     /// Thresholds by a rule.
     ///
@@ -106,21 +131,26 @@ impl Calibrated {
             promise: best,
             confidence,
         } = self.chosen(&normal, rule)?;
+        let mut told = Told::default();
         let (threshold, promise) = match rule.threshold {
             Some(given) if !given.is_finite() => {
                 return Err(TrainingError::setting("threshold", "is not a finite number"));
             }
             Some(given) => {
                 let above = normal.iter().filter(|&&score| score >= given).count();
-                (given, Promise::of(above, normal.len(), rule.confidence))
+                let promise = Promise::of(above, normal.len(), rule.confidence);
+                if says_nothing(&promise) {
+                    let what = format!("{above} of {} reach the threshold {given}", parts(normal.len()));
+                    told.both(format!("{what}, so that nothing is promised"), what);
+                }
+                (given, promise)
             }
             None => (found, best),
         };
-        let mut warnings = Vec::new();
-        let look_from = match rule.band {
+        let look = match rule.band {
             None => None,
             Some(band) => {
-                let (low, _) = promised_threshold(&normal, band, rule.confidence)?;
+                let (low, promise) = promised_threshold(&normal, band, rule.confidence)?;
                 if low >= threshold {
                     let why = match rule.threshold {
                         Some(given) => format!("its threshold {low} is not below {given}"),
@@ -136,9 +166,10 @@ impl Calibrated {
                             asked(rate)
                         ),
                     };
-                    warnings.push(format!("the band to look at is empty: {why}"));
+                    let empty = format!("the band to look at is empty: {why}");
+                    told.both(empty.clone(), empty);
                 }
-                Some(low).filter(|low| *low < threshold)
+                Some((low, promise)).filter(|(low, _)| *low < threshold)
             }
         };
         let pixels: Vec<f32> = self.normal().map(|one| one.pixel).collect();
@@ -148,47 +179,72 @@ impl Calibrated {
         if rule.threshold.is_some() {
             // The person answers for it.
         } else if !unseen {
-            warnings.push(
-                "the threshold rests on images that were trained on: good parts may score higher than these, and nothing is promised"
-                    .to_owned(),
+            let brief = "threshold from trained images";
+            told.both(
+                "the threshold rests on images that were trained on: good parts may score higher than these, and nothing is promised",
+                format!("{brief}: nothing is promised"),
             );
-            doubt = Some("threshold from trained images".to_owned());
+            doubt = Some(brief.to_owned());
         } else if normal.len() < FEWEST_PARTS {
-            warnings.push(format!(
-                "the threshold rests on {}; {FEWEST_PARTS} or more give one to rely on",
-                parts(normal.len())
-            ));
-            doubt = Some(format!("threshold from {}", parts(normal.len())));
+            let brief = format!("threshold from {}", parts(normal.len()));
+            told.both(
+                format!(
+                    "the threshold rests on {}; {FEWEST_PARTS} or more give one to rely on",
+                    parts(normal.len())
+                ),
+                brief.clone(),
+            );
+            doubt = Some(brief);
         }
         if rule.threshold.is_none() && rate > rule.false_alarms {
             let base = promised_threshold(&normal, rule.false_alarms, confidence)?.0;
             let found = |threshold: f32| self.simulated().filter(|one| one.score >= threshold).count();
-            warnings.push(format!(
-                "a threshold for {} of false alarms finds {} of {} simulated anomalies, one for {} finds {}: that is taken \
-                 (--false-alarms {} forbids it)",
-                asked(rule.false_alarms),
-                found(base),
-                self.simulated().count(),
-                asked(rate),
-                found(threshold),
-                asked(rule.false_alarms).replace(' ', ""),
-            ));
+            let brief = format!("{} of false alarms allowed, for more finds", asked(rate));
+            told.both(
+                format!(
+                    "a threshold for {} of false alarms finds {} of {} simulated anomalies, one for {} finds {}: that is taken \
+                     (--false-alarms {} forbids it)",
+                    asked(rule.false_alarms),
+                    found(base),
+                    self.simulated().count(),
+                    asked(rate),
+                    found(threshold),
+                    asked(rule.false_alarms).replace(' ', ""),
+                ),
+                brief,
+            );
         } else if unseen && rule.threshold.is_none() && promise.rate > rate {
-            warnings.push(format!(
-                "{} of false alarms cannot be promised with {}, {} at best; {} would do",
-                asked(rate),
-                parts(normal.len()),
-                percent(promise.rate),
-                Promise::parts_for(rate, confidence)
-            ));
+            let several = match confidence > rule.confidence {
+                true => format!(
+                    " (several rates were weighed, so that each has to be {:.1} % sure; for --false-alarms {} alone {} would do)",
+                    100.0 * confidence,
+                    asked(rate).replace(' ', ""),
+                    Promise::parts_for(rate, rule.confidence)
+                ),
+                false => String::new(),
+            };
+            told.both(
+                format!(
+                    "{} of false alarms cannot be promised with {}, {} at best; {} would do{several}",
+                    asked(rate),
+                    parts(normal.len()),
+                    percent(promise.rate),
+                    Promise::parts_for(rate, confidence)
+                ),
+                format!(
+                    "{} of false alarms promised, not {}",
+                    percent(promise.rate),
+                    asked(rate)
+                ),
+            );
         }
         let found_by_kind = self.found(threshold, |one| one.kind.clone());
         let missed: usize = found_by_kind.iter().map(|sort| sort.of - sort.found).sum();
         let all: usize = found_by_kind.iter().map(|sort| sort.of).sum();
         if all == 0 {
-            warnings.push(
-                "no anomaly could be simulated on the normal images: what the threshold finds is unknown"
-                    .to_owned(),
+            told.both(
+                "no anomaly could be simulated on the normal images: what the threshold finds is unknown",
+                "what it finds is unknown",
             );
         } else if 2 * missed > all {
             let found = match all - missed {
@@ -196,17 +252,22 @@ impl Calibrated {
                 1 => format!("only 1 of {all} simulated anomalies is"),
                 some => format!("only {some} of {all} simulated anomalies are"),
             };
-            warnings.push(format!("{found} found at the threshold"));
+            told.both(
+                format!("{found} found at the threshold"),
+                format!("{} of {all} simulated anomalies found", all - missed),
+            );
         }
         Ok(Decision {
             threshold,
-            look_from,
-            promise: unseen.then_some(promise),
+            look_from: look.map(|(from, _)| from),
+            look_promise: look.map(|(_, promise)| promise).filter(|_| unseen),
+            promise: Some(promise).filter(|promise| unseen && !says_nothing(promise)),
             pixel_threshold,
             found_by_kind,
             found_by_size: self.found_by_size(threshold),
             origin: self.origin,
-            warnings,
+            warnings: told.warnings,
+            in_short: told.in_short,
             doubt,
         })
     }

@@ -107,6 +107,9 @@ fn a_threshold_promises_what_its_parts_allow() {
     let verdicts = [low.next_down(), low, 298.0, 1000.0, f32::NAN].map(|score| banded.verdict(score));
     use Verdict::*;
     assert_eq!(verdicts, [Normal, Look, Look, Anomalous, Look]);
+    let (look, alarm) = (banded.look_promise.unwrap(), banded.promise.unwrap());
+    assert!(look.rate <= 0.1 && look.above > alarm.above, "{look:?}");
+    assert!(decision.look_promise.is_none());
 }
 
 #[test]
@@ -117,6 +120,22 @@ fn weak_grounds_are_said() {
     assert_eq!(
         few.warnings[1],
         "1 % of false alarms cannot be promised with 9 good parts, 22.6 % at best; 230 would do"
+    );
+    assert_eq!(
+        few.in_short,
+        [
+            "threshold from 9 good parts",
+            "22.6 % of false alarms promised, not 1 %"
+        ]
+    );
+    // Where three rates are weighed, it says why more parts are wanted.
+    let weighed = calibrated(300, Origin::HeldOut).decide(&Rule::default()).unwrap();
+    assert!(
+        weighed.warnings[0].ends_with(
+            "339 would do (several rates were weighed, so that each has to be 96.7 % sure; for --false-alarms 1% alone 230 would do)"
+        ),
+        "{:?}",
+        weighed.warnings
     );
     let trained = calibrated(300, Origin::Trained).decide(&fixed()).unwrap();
     assert!(trained.promise.is_none() && trained.doubt.is_some());
@@ -136,6 +155,17 @@ fn a_threshold_of_ones_own_is_judged_by_the_same_scores() {
     };
     let decision = calibrated(300, Origin::HeldOut).decide(&rule).unwrap();
     assert_eq!((decision.threshold, decision.promise.unwrap().above), (290.0, 10));
+    // Below all scores: what would be "100 in 100" is no promise.
+    let low = Rule {
+        threshold: Some(-3.0),
+        ..fixed()
+    };
+    let decision = calibrated(300, Origin::HeldOut).decide(&low).unwrap();
+    assert_eq!(decision.promise, None);
+    assert_eq!(
+        decision.warnings,
+        ["300 of 300 good parts reach the threshold -3, so that nothing is promised"]
+    );
     let nan = Rule {
         threshold: Some(f32::NAN),
         ..fixed()

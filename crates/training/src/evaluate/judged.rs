@@ -61,7 +61,32 @@ pub struct Wrong {
     pub score: f32,
 }
 
+impl Oracle {
+    /// Whether it is no better than to call every image anomalous, as it is where scores say nothing.
+    pub fn is_trivial(&self) -> bool {
+        let (good, defective) = (
+            self.confusion.good.all() as f64,
+            self.confusion.defective.all() as f64,
+        );
+        // The F1 of calling all anomalous.
+        self.f1 <= 2.0 * defective / (2.0 * defective + good) + 1e-12
+    }
+
+    /// What is to be said of that, to follow its figures; empty where it is better.
+    pub fn remark(&self) -> &'static str {
+        match self.is_trivial() {
+            true => ", no better than calling every image anomalous",
+            false => "",
+        }
+    }
+}
+
 impl Judged {
+    /// Whether images can be called "look": by a band, or because a score is not a number.
+    pub fn has_look(&self, decision: &Decision) -> bool {
+        decision.look_from.is_some() || self.to_look_at.count > 0
+    }
+
     /// The verdicts of a decision on test images.
     pub fn of(images: &[ImageResult], decision: &Decision) -> Self {
         let verdict = |image: &ImageResult| decision.verdict(image.verdict_score);
@@ -197,6 +222,13 @@ mod tests {
         let oracle = judged.oracle.unwrap();
         assert!((oracle.f1 - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!((oracle.threshold, oracle.confusion.good.anomalous), (0.8, 0));
+        // Four of eight are defective: to call all of them so has 2/3 too.
+        assert!(oracle.is_trivial());
+        let all = Oracle {
+            f1: 0.7,
+            ..oracle.clone()
+        };
+        assert!(!all.is_trivial() && all.remark().is_empty());
         // With a band the doubtful ones are neither right nor wrong.
         let banded = Judged::of(&images, &decision(0.4, Some(0.1)));
         assert_eq!((banded.confusion.good.look, banded.false_alarms.count), (1, 2));

@@ -219,8 +219,10 @@ impl Header {
             fault,
         };
         if !saved.additions.is_empty() {
-            let why = "images were added to it after its training, which cannot be resumed; `train --from RUN` adds further ones";
-            return Err(fault(why.to_owned()));
+            let run = path.parent().unwrap_or(path).display();
+            return Err(fault(format!(
+                "images were added to it after its training, which cannot be resumed; `train --from {run}` adds further ones"
+            )));
         }
         if saved.detects_only {
             return Err(fault(WITHOUT_MOMENTS.to_owned()));
@@ -255,7 +257,8 @@ impl Header {
             ));
         }
         if !found.is_empty() {
-            let advice = self.advice(&saved).map(|advice| format!("; {advice}"));
+            let run = path.parent().unwrap_or(path);
+            let advice = self.advice(&saved, run).map(|advice| format!("; {advice}"));
             return Err(fault(found.join(", ") + &advice.unwrap_or_default()));
         }
         recipe
@@ -281,7 +284,7 @@ impl Header {
 
 impl Header {
     /// How a run that was `saved` goes on towards this one, where it does in another way than by being resumed.
-    fn advice(&self, saved: &Self) -> Option<String> {
+    fn advice(&self, saved: &Self, run: &Path) -> Option<String> {
         let mut settings = saved.settings.clone();
         take_lengths(&mut settings, &self.settings);
         if !differences(&self.settings, &settings).is_empty() {
@@ -305,7 +308,8 @@ impl Header {
             } else {
                 "resume it with its own images; then "
             };
-            format!("{first}`train --from RUN DIR --out NEW` goes on with further images, as a new run")
+            let run = run.display();
+            format!("{first}`train --from {run} DIR --out NEW` goes on with further images, as a new run")
         })
     }
 }
@@ -420,8 +424,17 @@ pub(crate) fn write(path: &Path, header: &Header, state: &[(String, Tensor)]) ->
 pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, HashMap<String, Tensor>)> {
     let bytes = fs::read(path).map_err(TrainingError::io(path))?;
     let corrupt = |fault: String| TrainingError::checkpoint(path, fault);
-    let broken =
-        |fault: safetensors::SafeTensorError| corrupt(format!("truncated or not a checkpoint ({fault})"));
+    let broken = |fault: safetensors::SafeTensorError| {
+        if path.extension().is_some_and(|ending| ending == "safetensors") {
+            return corrupt(format!("truncated or not a checkpoint ({fault})"));
+        }
+        TrainingError::RunDirectory {
+            path: path.to_path_buf(),
+            fault: format!(
+                "is no checkpoint ({fault}); name the run's folder, or its checkpoint.safetensors"
+            ),
+        }
+    };
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
     let text = metadata
         .metadata()

@@ -423,7 +423,7 @@ fn run(
     if (resuming || files.model().exists()) && !go_on {
         return Err(TrainingError::RunDirectory {
             path: run_dir.to_path_buf(),
-            fault: "already holds a run; resume it or choose another directory".to_owned(),
+            fault: "already holds a run; resume it or choose another folder".to_owned(),
         });
     }
     flawforge_files::remove_leftovers(run_dir);

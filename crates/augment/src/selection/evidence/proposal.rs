@@ -253,7 +253,7 @@ impl Evidence {
             self.repetition,
             100.0 * self.bending.success,
             100.0 * self.bending.coverage,
-            if self.grey { "all grey" } else { "in colour" },
+            if self.grey { "all grey" } else { "in color" },
         )
     }
 }

@@ -19,6 +19,7 @@ use text::Figures;
 
 use super::facts::{EVALUATION, Facts, HEAT_MAPS, SCORES, Written, move_results};
 use super::inventory::say_tests;
+use super::numbers::whole;
 use super::output::{cell, print};
 use super::region::RegionArgs;
 use super::source::{CategoryArgs, make_folder, say};
@@ -50,7 +51,7 @@ pub(crate) struct EvaluateArgs {
     all_rules: bool,
     /// Pixels up to which metrics are exact; sets with more are scored in bounded memory, and the error bounds are printed
     /// [default: as trained, 100000000 unless its settings say otherwise]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
     exact_pixels: Option<u64>,
 }
 

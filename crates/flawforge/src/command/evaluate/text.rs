@@ -5,7 +5,7 @@ use flawforge::metrics::{Calls, Metric};
 use flawforge::training::{Decision, Evaluation, Judged, Wrong};
 
 use crate::command::facts::Sorts;
-use crate::command::verdicts::said;
+use crate::command::verdicts::{band, said};
 
 /// Wrong images that are named; the rest is counted.
 const NAMED: usize = 10;
@@ -113,9 +113,11 @@ impl Figures<'_> {
 
 fn verdicts(decision: &Decision, judged: &Judged) -> String {
     let mut text = format!("{}\n", said(decision));
-    let band =
-        judged.confusion.good.look + judged.confusion.defective.look > 0 || decision.look_from.is_some();
-    let look = |cell: &str| match band {
+    if let Some(band) = band(decision) {
+        text.push_str(&format!("{band}\n"));
+    }
+    let has_look = judged.has_look(decision);
+    let look = |cell: &str| match has_look {
         true => format!("{cell:>10}"),
         false => String::new(),
     };
@@ -142,16 +144,17 @@ fn verdicts(decision: &Decision, judged: &Judged) -> String {
     }
     text.push_str(&format!("false alarms  {}\n", judged.false_alarms));
     text.push_str(&format!("misses        {}\n", judged.misses));
-    if judged.to_look_at.count > 0 {
+    if has_look {
         text.push_str(&format!("to look at    {}\n", judged.to_look_at));
     }
     if let Some(oracle) = &judged.oracle {
         text.push_str(&format!(
-            "an oracle, which chose its threshold {:.4} on these very test images, has F1 {:.3}: {}, {}\n",
+            "an oracle, which chose its threshold {:.4} on these very test images, has F1 {:.3}: {}, {}{}\n",
             oracle.threshold,
             oracle.f1,
             counted(oracle.confusion.good.anomalous as usize, "false alarm"),
             missed(oracle.confusion.defective.normal),
+            oracle.remark(),
         ));
     }
     text.push_str(&wrong(

@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::UNIX_EPOCH;
 
-use super::inputs::{Input, Inputs, Places, from_stdin, picture_name, why};
+use flawforge::datasets::path_text;
+
+use super::inputs::{Input, Inputs, Places, kind_fault, picture_name, why};
 use super::ledger::{Known, Owner};
+use super::list::{Ends, from_stdin};
 use super::pictures::Pictures;
 use super::row::Row;
 use super::seen::{Named, Seen};
@@ -35,10 +38,12 @@ pub(super) struct Job {
 pub(super) enum Slot {
     /// It is being decoded; its number, and where it arrives.
     Work(u64, Receiver<Decoded>),
-    /// Its row is there.
+    /// Its row is there; its path as it was named.
     Known(String, Known),
     /// It was named before in this call.
     Twice,
+    /// Something that names inputs cannot be read: why.
+    Refused(String),
 }
 
 /// Gives out inputs.
@@ -87,35 +92,30 @@ impl Feeder {
     }
 
     /// Gives out everything; for a watched folder until a signal.
-    pub(super) fn run(mut self, inputs: Inputs, watch: Option<Watch>) {
+    pub(super) fn run(mut self, inputs: Inputs, ends: Ends, watch: Option<Watch>) {
         for input in inputs.known {
             if self.give(input).is_err() {
                 return;
             }
         }
         if inputs.stdin {
-            for path in from_stdin() {
+            for path in from_stdin(ends) {
                 let path = match path {
                     Ok(path) => path,
                     Err(fault) => {
-                        log::error!("standard input: {fault}");
+                        let _ = self.slots.send(Slot::Refused(format!("standard input: {fault}")));
                         break;
                     }
                 };
-                // A folder that somebody else names line by line is read as those on the command line are.
-                let listed = match path.is_dir() {
-                    true => Inputs::gather(&[path], &[], self.out.as_deref()),
-                    false => Ok(Inputs::of(path)),
-                };
-                match listed {
-                    Ok(listed) => {
-                        for input in listed.known {
-                            if self.give(input).is_err() {
-                                return;
-                            }
-                        }
+                let given = match Inputs::of_line(&path, self.out.as_deref()) {
+                    Ok(listed) => listed.known.into_iter().try_for_each(|input| self.give(input)),
+                    Err(fault) => {
+                        let fault = flawforge::fault::in_one_line(fault.as_ref());
+                        self.slots.send(Slot::Refused(fault)).map_err(|_| Ended)
                     }
-                    Err(fault) => log::error!("{}", flawforge::fault::in_one_line(fault.as_ref())),
+                };
+                if given.is_err() {
+                    return;
                 }
             }
         }
@@ -144,10 +144,17 @@ impl Feeder {
             ..Row::default()
         };
         let fault = match fs::metadata(&input.path) {
-            Ok(data) if data.is_dir() => Some("is a folder".to_owned()),
-            Ok(data) => {
-                (row.bytes, row.modified) = stamp(&data);
-                None
+            Ok(data) => match kind_fault(&data) {
+                None => {
+                    (row.bytes, row.modified) = stamp(&data);
+                    None
+                }
+                Some(kind) => Some(kind.to_owned()),
+            },
+            Err(_) if input.path.is_symlink() => Some("is a link to nothing".to_owned()),
+            // A name may begin so, and a person may mean it as a comment.
+            Err(fault) if input.listed && input.path.as_os_str().as_encoded_bytes().starts_with(b"#") => {
+                Some(format!("{}; a list knows no comments", why(&fault)))
             }
             Err(fault) => Some(why(&fault)),
         };
@@ -158,7 +165,10 @@ impl Feeder {
             Some(Some(known)) if known.error.is_none() && self.has_pictures(known) => {
                 let known = known.clone();
                 self.seen.add(key, &known.name, owner);
-                return self.slots.send(Slot::Known(row.image, known)).map_err(|_| Ended);
+                return self
+                    .slots
+                    .send(Slot::Known(path_text(&input.path), known))
+                    .map_err(|_| Ended);
             }
             Some(Some(known)) => Some(known.clone()),
         };

@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, BufRead};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use flawforge::datasets::{counted, images_to_score, is_own_picture, path_text};
 use flawforge::files;
 use flawforge::source::real_path;
 
+use super::super::signals::Signals;
+use super::list::{Ends, read_list};
 use super::seen::Named;
 
 /// One file to score.
@@ -22,6 +24,8 @@ pub(super) struct Input {
     pub(super) root: Option<Arc<Path>>,
     /// Whether it was found by watching a folder: it may be half-written.
     pub(super) watched: bool,
+    /// Whether a list or standard input named it.
+    pub(super) listed: bool,
 }
 
 /// Everything that is known to be scored when the command starts.
@@ -36,53 +40,56 @@ pub(super) struct Inputs {
 const STDIN: &str = "-";
 
 impl Inputs {
-    /// Reads folders and lists; says what is passed over.
+    /// Reads folders and lists; says what is passed over. Nothing after a signal: a list that is a pipe may never come. `more` says
+    /// that other inputs are to come from elsewhere.
     ///
     /// # Errors
-    /// A folder or list that cannot be read; one single input that is not there, or holds no image.
-    pub(super) fn gather(paths: &[PathBuf], lists: &[PathBuf], out: Option<&Path>) -> Result<Self> {
+    /// A folder or list that cannot be read; one single folder or list that holds no image.
+    pub(super) fn gather(
+        paths: &[PathBuf],
+        lists: &[PathBuf],
+        (ends, more): (Ends, bool),
+        out: Option<&Path>,
+        signals: &Signals,
+    ) -> Result<Option<Self>> {
         let mut inputs = Self::default();
-        let alone = paths.len() + lists.len() == 1;
+        let alone = !more && paths.len() + lists.len() == 1;
         for path in paths {
             if path.as_os_str() == STDIN {
                 inputs.stdin = true;
             } else {
-                inputs.add(path, alone, out)?;
+                inputs.add(path, alone, false, out)?;
             }
         }
         for list in lists {
-            let at = || list.display().to_string();
-            let file = fs::File::open(list).with_context(at)?;
-            for line in io::BufReader::new(file).split(b'\n') {
-                if let Some(path) = listed(&line.with_context(at)?) {
-                    inputs.add(&path, false, out)?;
-                }
+            let Some(paths) = read_list(list, ends, signals)? else {
+                return Ok(None);
+            };
+            for path in &paths {
+                inputs.add(path, false, true, out)?;
+            }
+            if paths.is_empty() {
+                none_in(list, "", alone)?;
             }
         }
+        Ok(Some(inputs))
+    }
+
+    /// What a line of standard input names. A folder is read as those on the command line are.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub(super) fn of_line(path: &Path, out: Option<&Path>) -> Result<Self> {
+        let mut inputs = Self::default();
+        inputs.add(path, false, true, out)?;
         Ok(inputs)
     }
 
-    /// One file.
-    pub(super) fn of(path: PathBuf) -> Self {
-        let input = Input {
-            path,
-            root: None,
-            watched: false,
-        };
-        Self {
-            known: vec![input],
-            stdin: false,
-        }
-    }
-
     /// Adds a file or the images of a folder.
-    fn add(&mut self, path: &Path, alone: bool, out: Option<&Path>) -> Result<()> {
+    fn add(&mut self, path: &Path, alone: bool, listed: bool, out: Option<&Path>) -> Result<()> {
         if !path.is_dir() {
-            if alone && !path.try_exists().unwrap_or(true) {
-                bail!("{}: no such image or folder", path.display());
-            }
-            // In a list, one that is not there gets a row that says so.
-            if is_own_picture(path) {
+            // One that is not there, or no file, gets a row that says so.
+            if path.is_file() && is_own_picture(path) {
                 log::info!("{}: passed over, a picture that flawforge wrote", path.display());
                 return Ok(());
             }
@@ -90,6 +97,7 @@ impl Inputs {
                 path: path.to_path_buf(),
                 root: None,
                 watched: false,
+                listed,
             });
             return Ok(());
         }
@@ -106,11 +114,7 @@ impl Inputs {
                 let passed = passed
                     .map(|passed| format!("; passed over: {passed}"))
                     .unwrap_or_default();
-                let said = format!("{}: holds no image{passed}", path.display());
-                match alone {
-                    true => bail!("{said}"),
-                    false => log::warn!("{said}"),
-                }
+                none_in(path, &passed, alone)?;
             }
         }
         if let Some(out) = out {
@@ -121,9 +125,20 @@ impl Inputs {
             path: image,
             root: Some(Arc::clone(&root)),
             watched: false,
+            listed,
         }));
         Ok(())
     }
+}
+
+/// A folder or list that holds no image: an error if it is all there is.
+fn none_in(path: &Path, passed: &str, alone: bool) -> Result<()> {
+    let said = format!("{}: holds no image{passed}", path.display());
+    match alone {
+        true => bail!("{said}"),
+        false => log::warn!("{said}"),
+    }
+    Ok(())
 }
 
 /// Refuses a folder of results that is one of images.
@@ -142,24 +157,6 @@ pub(super) fn refuse_output(input: &Path, images: &[PathBuf], out: &Path) -> Res
         );
     }
     Ok(())
-}
-
-/// A path in a line of a list; nothing for an empty line.
-pub(super) fn listed(line: &[u8]) -> Option<PathBuf> {
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    (!line.is_empty()).then(|| path_of(line))
-}
-
-#[cfg(unix)]
-fn path_of(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    OsStr::from_bytes(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn path_of(bytes: &[u8]) -> PathBuf {
-    OsStr::new(String::from_utf8_lossy(bytes).as_ref()).into()
 }
 
 /// Paths in the one spelling that rows have: the real folder, and the file's own name in it, also where that is a link.
@@ -244,18 +241,42 @@ fn shortened(part: &str, digest: &str) -> String {
     format!("{}_{}", &part[..end], &digest[..8])
 }
 
-/// Paths that come line by line, as they come.
-pub(super) fn from_stdin() -> impl Iterator<Item = io::Result<PathBuf>> {
-    io::stdin()
-        .lock()
-        .split(b'\n')
-        .filter_map(|line| line.map(|line| listed(&line)).transpose())
+/// Why a file cannot be read as an image, if its kind says so: only a regular file is opened, because a pipe is waited for and a
+/// device may never end.
+pub(super) fn kind_fault(data: &fs::Metadata) -> Option<&'static str> {
+    if data.is_file() {
+        return None;
+    }
+    if data.is_dir() {
+        return Some("is a folder");
+    }
+    Some(special(data))
 }
+
+#[cfg(unix)]
+fn special(data: &fs::Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = data.file_type();
+    if kind.is_fifo() {
+        "is a pipe, not a file"
+    } else if kind.is_socket() {
+        "is a socket, not a file"
+    } else {
+        "is a device, not a file"
+    }
+}
+
+#[cfg(not(unix))]
+fn special(_: &fs::Metadata) -> &'static str {
+    "is no regular file"
+}
+
+const NO_FILE: &str = "no such file";
 
 /// What a fault of a system call means for one input.
 pub(super) fn why(fault: &io::Error) -> String {
     match fault.kind() {
-        io::ErrorKind::NotFound => "no such file".to_owned(),
+        io::ErrorKind::NotFound => NO_FILE.to_owned(),
         _ => files::reason(fault),
     }
 }
@@ -274,6 +295,7 @@ mod tests {
                 path: path.into(),
                 root: root.map(|root| Path::new(root).into()),
                 watched: false,
+                listed: false,
             };
             let content = super::super::row::hash(&path);
             let name = picture_name(&input, content, |name| match names.contains(name) {
@@ -291,13 +313,6 @@ mod tests {
         assert!(third.starts_with("x.y_") && third.len() == 4 + 8, "{third}");
         let long = name(None, &format!("{}.png", "ä".repeat(120)));
         assert!(long.len() <= LONGEST, "{long}");
-    }
-
-    #[test]
-    fn lists_may_come_from_any_system() {
-        assert_eq!(listed(b"\xef\xbb\xbfa b.png\r"), Some("a b.png".into()));
-        assert_eq!(listed(b"\r"), None);
-        assert_eq!(listed(b""), None);
     }
 
     #[cfg(unix)]

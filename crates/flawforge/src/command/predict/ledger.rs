@@ -25,6 +25,8 @@ pub(super) struct Known {
     pub(super) score: Option<f32>,
     /// Of the reason why there is no score.
     pub(super) error: Option<u64>,
+    /// Whether the run was trained on it.
+    pub(super) trained_on: bool,
 }
 
 impl Known {
@@ -34,6 +36,7 @@ impl Known {
             verdict: row.verdict.as_str().into(),
             score: row.score,
             error: (!row.error.is_empty()).then(|| hash(&row.error)),
+            trained_on: row.trained_on,
         }
     }
 }
@@ -80,6 +83,14 @@ impl Ledger {
     pub(super) fn open(out: &Path, settings: &str) -> Result<(Self, Found)> {
         let (lines, table) = (out.join(LINES), out.join(TABLE));
         let mut found = Found::default();
+        for path in [&lines, &table] {
+            if path.is_dir() {
+                bail!(
+                    "{}: is a folder, and the rows are to be written there",
+                    path.display()
+                );
+            }
+        }
         let mut compared = Compared::begin(&table)?;
         let whole = each(&lines, &mut |row| {
             compared.next(&row.csv()?)?;
@@ -100,11 +111,12 @@ impl Ledger {
             );
         }
         let lines = Appended::open(lines, whole)?;
+        let other_columns = compared.other_columns;
         let (whole, missing) = compared.finish()?;
         let mut table = match whole {
             Some(whole) => Appended::open(table, whole)?,
             None => {
-                put_aside(&table)?;
+                put_aside(&table, other_columns)?;
                 Appended::open(table, 0)?
             }
         };
@@ -125,10 +137,15 @@ impl Ledger {
     /// Adds a row, which is there for every reader when this returns.
     ///
     /// # Errors
-    /// What the system says, for example that the disk is full; the rows before stay whole.
+    /// What the system says, for example that the disk is full; the rows before stay whole, and this one is in neither file.
     pub(super) fn add(&mut self, row: &Row) -> Result<()> {
+        let before = self.lines.length;
         self.lines.append(row.json()?.as_bytes())?;
-        self.table.append(&row.csv()?)
+        let table = self.table.append(&row.csv()?);
+        if table.is_err() && self.lines.file.set_len(before).is_ok() {
+            self.lines.length = before;
+        }
+        table
     }
 
     /// Waits until the rows are on the disk.
@@ -215,7 +232,8 @@ pub(super) fn each(path: &Path, take: &mut dyn FnMut(&Row) -> Result<()>) -> Res
 }
 
 /// A table beside the lines that it should have.
-struct Compared {
+struct Compared<'a> {
+    path: &'a Path,
     reader: Option<BufReader<File>>,
     /// Bytes that are as they should be.
     same: u64,
@@ -224,10 +242,12 @@ struct Compared {
     /// Whether the table ended, as against going on in another way.
     ended: bool,
     differs: bool,
+    /// Whether it has other columns.
+    other_columns: bool,
 }
 
-impl Compared {
-    fn begin(path: &Path) -> Result<Self> {
+impl<'a> Compared<'a> {
+    fn begin(path: &'a Path) -> Result<Self> {
         let reader = match File::open(path) {
             Ok(file) => Some(BufReader::new(file)),
             Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => None,
@@ -235,12 +255,15 @@ impl Compared {
         };
         let mut compared = Self {
             ended: reader.is_none(),
+            path,
             reader,
             same: 0,
             rows: 0,
             differs: false,
+            other_columns: false,
         };
         compared.line(&header()?)?;
+        compared.other_columns = compared.differs;
         Ok(compared)
     }
 
@@ -263,7 +286,7 @@ impl Compared {
         reader
             .take(expected.len() as u64)
             .read_to_end(&mut there)
-            .context(TABLE)?;
+            .with_context(|| self.path.display().to_string())?;
         if there == expected {
             self.same += expected.len() as u64;
             return Ok(true);
@@ -278,7 +301,8 @@ impl Compared {
     /// How many bytes of the table can stay, with the rows in them; no bytes where it is another table.
     fn finish(mut self) -> Result<(Option<u64>, usize)> {
         if let Some(reader) = self.reader.as_mut().filter(|_| !self.ended && !self.differs) {
-            self.differs = !reader.fill_buf().context(TABLE)?.is_empty();
+            let rest = reader.fill_buf();
+            self.differs = !rest.with_context(|| self.path.display().to_string())?.is_empty();
         }
         Ok(match self.differs {
             true => (None, 0),
@@ -288,15 +312,19 @@ impl Compared {
 }
 
 /// Moves a table that is not made from the lines beside it to a name that is free, and says so.
-fn put_aside(table: &Path) -> Result<()> {
+fn put_aside(table: &Path, other_columns: bool) -> Result<()> {
     let free = (1..)
         .map(|number| table.with_file_name(format!("scores-earlier-{number}.csv")))
         .find(|path| !path.exists());
     let Some(aside) = free else { return Ok(()) };
     fs::rename(table, &aside).map_err(|fault| anyhow!("{}: {}", table.display(), files::reason(&fault)))?;
     log::warn!(
-        "{}: holds other rows than {LINES} beside it; it is kept as {}",
+        "{}: {}; it is kept as {}, and the table is made anew from {LINES}",
         table.display(),
+        match other_columns {
+            true => "has other columns, perhaps of an earlier version".to_owned(),
+            false => format!("holds other rows than {LINES} beside it"),
+        },
         aside.display()
     );
     Ok(())
@@ -369,6 +397,25 @@ mod tests {
             2,
             "nothing was put aside"
         );
+    }
+
+    /// A row for which there is no room is in neither file, so that it can be tried again.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_row_without_room_is_in_neither_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = Appended::open(dir.path().join(LINES), 0).unwrap();
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let table = Appended {
+            path: dir.path().join(TABLE),
+            file: full,
+            length: 0,
+        };
+        let mut ledger = Ledger { lines, table };
+        let fault = ledger.add(&row(0)).unwrap_err().to_string();
+        assert!(fault.contains("scores.csv: No space left"), "{fault}");
+        assert_eq!(fs::read_to_string(dir.path().join(LINES)).unwrap(), "");
+        assert_eq!(ledger.lines.length, 0);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::super::signals::Signals;
 use super::feeder::Slot;
 use super::judge::Judge;
 use super::ledger::{Known, Ledger};
-use super::pictures::{Painted, Painters, Pictures, last_of};
+use super::pictures::{Faults, Painted, Painters, Pictures, last_of};
 use super::progress::Progress;
 use super::row::Row;
 use super::stages::{Decoded, Eyes};
@@ -52,9 +52,13 @@ pub(super) struct Line {
     pub(super) eyes: Arc<Eyes>,
     pub(super) ledger: Option<Ledger>,
     pub(super) painters: Option<Painters>,
+    /// Pictures that were given up, so that rows find room.
+    pub(super) unpainted: Faults,
     pub(super) pictures: Pictures,
     pub(super) unfinished: Unfinished,
     pub(super) json: bool,
+    /// Whether standard output takes no more, while rows go on.
+    pub(super) mute: bool,
     /// Whether each row is told in words.
     pub(super) tells: bool,
     pub(super) progress: Progress,
@@ -103,13 +107,13 @@ impl Line {
                 // A thread that decodes answers always.
                 batch.extend(arrives.recv());
             }
-            Slot::Known(image, known) => {
-                let name = Path::new(&image)
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy();
-                self.summary.add(&name, &known, true);
+            Slot::Known(path, known) => {
+                self.summary.add(&path, &known, true);
                 self.progress.step(false);
+            }
+            Slot::Refused(fault) => {
+                self.summary.refused += 1;
+                self.progress.aside(|| log::error!("{fault}"));
             }
             Slot::Twice => {
                 self.summary.twice();
@@ -146,6 +150,7 @@ impl Line {
                 match (&one.seen, &detection) {
                     (Ok(seen), Some(detection)) => {
                         row.warnings = seen.unlike.clone();
+                        row.trained_on = seen.trained_on;
                         let doubts = seen.notes.iter().filter(|note| note.remark.is_doubt());
                         row.warnings.extend(doubts.map(|note| note.remark.to_string()));
                         marked = judge.fill(&mut row, detection, seen.size);
@@ -186,41 +191,76 @@ impl Line {
             .earlier
             .as_ref()
             .is_some_and(|earlier| earlier.error == known.error);
-        if !is_there && let Some(ledger) = &mut self.ledger {
-            ledger.add(&row)?;
+        if !is_there {
+            self.add(&row)?;
         }
         let mut wanted = true;
         if self.json && !is_there {
-            wanted = still_open(&row.json()?)? || self.ledger.is_some();
+            wanted = self.say(&row.json()?)? || self.ledger.is_some();
         }
-        self.summary.add(&row.short(), &known, is_there);
-        self.progress.step(true);
+        let path = path_text(&job.input.path);
+        self.summary.add(&path, &known, is_there);
+        self.progress.step(row.error.is_empty());
         let mut painted = false;
         if let (Ok(seen), Some(detection)) = (seen, detection) {
             if !seen.unlike.is_empty() {
-                self.summary.unlike(&row.short(), &seen.unlike);
+                self.summary.unlike(&path, &seen.unlike);
             }
             let room = NOTES_KEPT.saturating_sub(self.notes.len());
             self.notes.extend(seen.notes.into_iter().take(room));
-            if let (Some(painters), Some(image), true) = (
-                &self.painters,
+            if let (Some(image), true) = (
                 seen.image,
                 self.pictures.wants(&row.verdict) && row.error.is_empty(),
             ) {
-                painters.paint(Painted {
-                    name: row.name.clone(),
-                    image,
-                    map: detection.map,
-                    marked,
-                    held: seen.held,
-                });
-                painted = true;
+                match &self.painters {
+                    Some(painters) => painters.paint(Painted {
+                        name: row.name.clone(),
+                        image,
+                        map: detection.map,
+                        marked,
+                        held: seen.held,
+                    }),
+                    None => self.unpainted.count += 1,
+                }
+                painted = self.painters.is_some();
             }
         }
         if self.tells && row.error.is_empty() {
             self.tell(&job.input.path, job.input.watched, &row, painted)?;
         }
         Ok(wanted)
+    }
+
+    /// Adds a row. Where there is no room, pictures are given up for it: what is left of those in hand is taken away.
+    fn add(&mut self, row: &Row) -> Result<()> {
+        let Some(ledger) = &mut self.ledger else {
+            return Ok(());
+        };
+        let Err(fault) = ledger.add(row) else {
+            return Ok(());
+        };
+        let Some(painters) = self.painters.take() else {
+            return Err(fault);
+        };
+        painters.give_up();
+        self.unpainted.join(painters.finish());
+        ledger.add(row)
+    }
+
+    /// Writes to standard output; whether anybody reads on. Where it takes nothing, the rows in files go on without it.
+    fn say(&mut self, words: &str) -> Result<bool> {
+        if self.mute {
+            return Ok(true);
+        }
+        match still_open(words) {
+            Err(fault) if self.ledger.is_some() => {
+                self.mute = true;
+                self.progress
+                    .aside(|| log::error!("{fault}; the rows go on in the files alone"));
+                Ok(true)
+            }
+            said => said,
+        }
     }
 
     fn say_fault(&mut self, path: &Path, fault: &str) {
@@ -255,18 +295,14 @@ impl Line {
         for warning in &row.warnings {
             words.push_str(&format!("; {warning}"));
         }
-        if let (true, Some(out)) = (painted, self.out()) {
-            words.push_str(&format!("; {}", last_of(out, &row.name).display()));
+        if let (true, Some(painters)) = (painted, &self.painters) {
+            words.push_str(&format!("; {}", last_of(&painters.out, &row.name).display()));
         }
         words.push('\n');
         match at_once {
-            true => drop(still_open(&words)?),
+            true => drop(self.say(&words)?),
             false => self.told.push(words),
         }
         Ok(())
-    }
-
-    fn out(&self) -> Option<&Path> {
-        self.painters.as_ref().map(|painters| painters.out.as_path())
     }
 }

@@ -14,6 +14,7 @@ mod inputs;
 mod judge;
 mod ledger;
 mod line;
+mod list;
 mod pictures;
 mod progress;
 mod row;
@@ -36,6 +37,7 @@ use flawforge::models::Detector;
 use flawforge::ops::Precision;
 use flawforge::training::{Drift, Run};
 
+use super::numbers::{finite, whole};
 use super::output::print;
 use super::region::RegionArgs;
 use super::signals::Signals;
@@ -47,7 +49,8 @@ use inputs::{Inputs, refuse_output};
 use judge::Judge;
 use ledger::{Found, Ledger};
 use line::{End, Line};
-use pictures::{Painters, Pictures, Style};
+use list::Ends;
+use pictures::{Faults, Painters, Pictures, Style};
 use progress::Progress;
 use seen::{REMEMBERED, Seen};
 use stages::{Eyes, decode};
@@ -76,6 +79,9 @@ pub(crate) struct PredictArgs {
     /// A file with paths of images or folders, one a line, from where the command is started; may be given several times
     #[arg(long, value_name = "FILE")]
     list: Vec<PathBuf>,
+    /// Paths of --list and - end with a byte of zero, as `find -print0` writes them, and not with a line
+    #[arg(long, short = '0')]
+    null: bool,
     /// Score what is in this folder and what comes into it, until a signal; half-written files are waited for
     ///
     /// A file that changes, or is replaced by another of its name, gets another row and pictures of another name. So that memory does
@@ -92,10 +98,10 @@ pub(crate) struct PredictArgs {
     #[arg(long, conflicts_with = "pictures")]
     scores_only: bool,
     /// Regions with fewer pixels of the image are passed over
-    #[arg(long, value_name = "PIXELS", default_value_t = 1)]
+    #[arg(long, value_name = "PIXELS", default_value_t = 1, value_parser = whole)]
     min_area: u64,
     /// Score from which on a pixel belongs to a region, instead of the one found
-    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SCORE", allow_hyphen_values = true, value_parser = finite)]
     pixel_threshold: Option<f32>,
     /// COCO file for the regions of all images in --out
     #[arg(long, value_name = "FILE", requires = "out")]
@@ -112,15 +118,18 @@ pub(crate) struct PredictArgs {
 /// Threads that decode, and as many that paint, at most (proposal).
 const THREADS: usize = 4;
 
+impl PredictArgs {
+    fn ends(&self) -> Ends {
+        if self.null { Ends::Null } else { Ends::Line }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &PredictArgs) -> Result<ExitCode> {
     let signals = Signals::listen()?;
     let out = args.out.as_deref();
     let run = Run::open(&args.run)?;
-    if args.pixel_threshold.is_some_and(f32::is_nan) {
-        bail!("--pixel-threshold: is not a number");
-    }
-    let decision = args.verdicts.decision(&run)?;
+    let decision = args.verdicts.decision_in_short(&run)?;
     let given = args.verdicts.rule(&run).threshold;
     let precision = args.precision.unwrap_or(run.precision());
     let judge = Judge::new(
@@ -131,7 +140,17 @@ pub(crate) fn run(args: &PredictArgs) -> Result<ExitCode> {
         args.min_area,
         &precision.to_string(),
     )?;
-    let inputs = Inputs::gather(&args.inputs, &args.list, out)?;
+    let Some(inputs) = Inputs::gather(
+        &args.inputs,
+        &args.list,
+        (args.ends(), args.watch.is_some()),
+        out,
+        &signals,
+    )?
+    else {
+        log::info!("stopped by a signal before the first image");
+        return Ok(signals.code());
+    };
     if let (Some(folder), Some(out)) = (&args.watch, out) {
         refuse_output(folder, &[], out)?;
     }
@@ -199,6 +218,7 @@ fn start(
         scale: run.pixel_scale(),
         appearance: run.appearance().cloned(),
         region: args.region.loading(&run)?.region,
+        trained: run.data().each.iter().cloned().collect(),
         keeps_images: pictures != Pictures::None,
         budget: Budget::default(),
         wanted: Arc::default(),
@@ -233,9 +253,10 @@ fn start(
     );
     let single = total == Some(1);
     let tells = !args.json && (single || watch.is_some());
+    let ends = args.ends();
     thread::Builder::new()
         .name("inputs".to_owned())
-        .spawn(move || feeder.run(inputs, watch))
+        .spawn(move || feeder.run(inputs, ends, watch))
         .context("a thread that gives out inputs")?;
     Ok(Line {
         judge,
@@ -245,9 +266,11 @@ fn start(
         eyes,
         ledger,
         painters,
+        unpainted: Faults::default(),
         pictures,
         unfinished,
         json: args.json,
+        mute: false,
         tells,
         progress: Progress::new(total),
         summary: Summary::default(),
@@ -259,10 +282,10 @@ fn start(
 
 /// Whether the scores lie elsewhere than those of the run's own normal images.
 fn drift(run: &Run, line: &Line) -> Result<Option<Drift>> {
-    let (Some(calibrated), Some(threshold)) = (run.calibrated(), line.judge.threshold()) else {
-        return Ok(None);
-    };
-    Ok(calibrated.drift(threshold, &line.summary.scores)?)
+    match line.judge.threshold() {
+        Some(threshold) => Ok(run.drift(threshold, &line.summary.scores)?),
+        None => Ok(None),
+    }
 }
 
 /// Waits for what is still being written, says the last words.
@@ -270,19 +293,21 @@ fn finish(args: &PredictArgs, line: Line, end: Result<End>, signals: &Signals) -
     let Line {
         ledger,
         painters,
+        unpainted: mut faults,
         summary,
         progress,
         notes,
         told,
         unfinished,
+        mute,
         ..
     } = line;
-    let pace = progress.pace();
+    let (pace, total) = (progress.pace(), progress.total());
     drop(progress);
-    let faults = painters.map(Painters::finish).unwrap_or_default();
-    ledger.map_or(Ok(()), Ledger::finish)?;
+    faults.join(painters.map(Painters::finish).unwrap_or_default());
+    let synced = ledger.map_or(Ok(()), Ledger::finish);
     super::source::say(&notes);
-    if let Some(warning) = summary.warning() {
+    for warning in summary.warning().into_iter().chain(summary.known()) {
         log::warn!("{warning}");
     }
     if let (seconds, computed @ 2..) = pace {
@@ -299,30 +324,33 @@ fn finish(args: &PredictArgs, line: Line, end: Result<End>, signals: &Signals) -
             if left.starts_with("1 ") { "it" } else { "them" }
         );
     }
-    let end = end?;
-    if summary.count() == 0 && args.watch.is_none() {
-        log::warn!("no image was named");
-    }
-    for words in told {
-        print(&words)?;
-    }
-    match args.json {
-        true => log::info!("{}", summary.said()),
-        false => print(&format!("{}\n", summary.said()))?,
-    }
+    let printed = last_words(args.json, mute, told, &summary);
     if faults.count > 0 {
         log::error!(
-            "pictures of {} could not be written, the rows are whole: {}",
+            "pictures of {} could not be written; the same command writes them when it can: {}",
             counted(faults.count, "image"),
             faults.first
         );
     }
+    let goes_on = match &args.out {
+        Some(_) => "; the same command goes on where it was",
+        None => "",
+    };
+    let end = match (end, synced) {
+        (Ok(end), Ok(())) => end,
+        (Err(fault), _) | (Ok(_), Err(fault)) => {
+            let left = match total.map(|total| total.saturating_sub(summary.inputs())) {
+                None => "; what comes after has no row".to_owned(),
+                Some(0) => String::new(),
+                Some(1) => "; 1 input has no row".to_owned(),
+                Some(more) => format!("; {more} inputs have no row"),
+            };
+            bail!("{}{left}{goes_on}", flawforge::fault::in_one_line(fault.as_ref()));
+        }
+    };
+    printed?;
     match end {
         End::Stopped => {
-            let goes_on = match &args.out {
-                Some(_) => "; the same command goes on where it was",
-                None => "",
-            };
             log::info!(
                 "stopped by a signal after {}{goes_on}",
                 counted(summary.count(), "image")
@@ -335,7 +363,21 @@ fn finish(args: &PredictArgs, line: Line, end: Result<End>, signals: &Signals) -
             summary.faulty,
             counted(summary.count(), "image")
         ),
-        End::All if faults.count > 0 => Ok(ExitCode::FAILURE),
+        End::All if summary.refused > 0 => bail!("not all that was named could be read (named above)"),
+        End::All if summary.count() == 0 && args.watch.is_none() => bail!("no image was named"),
+        End::All if faults.count > 0 || mute => Ok(ExitCode::FAILURE),
         End::All => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// What is told of a single image, and the summary; the latter on standard error where rows go to standard output.
+fn last_words(json: bool, mute: bool, told: Vec<String>, summary: &Summary) -> Result<()> {
+    if json || mute {
+        log::info!("{}", summary.said());
+        return Ok(());
+    }
+    for words in told {
+        print(&words)?;
+    }
+    print(&format!("{}\n", summary.said()))
 }

@@ -1,6 +1,9 @@
 //! The pictures of a scored image, written beside the network by threads of their own.
 
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -75,12 +78,24 @@ pub(super) struct Faults {
     pub(super) first: String,
 }
 
+impl Faults {
+    /// Counts further ones.
+    pub(super) fn join(&mut self, more: Self) {
+        self.count += more.count;
+        if self.first.is_empty() {
+            self.first = more.first;
+        }
+    }
+}
+
 /// Threads that write pictures.
 pub(super) struct Painters {
     pub(super) out: PathBuf,
     sender: SyncSender<Painted>,
     threads: Vec<JoinHandle<()>>,
     faults: Arc<Mutex<Faults>>,
+    /// Whether there is no room for more: what is left of it is for rows.
+    full: Arc<AtomicBool>,
 }
 
 impl Painters {
@@ -92,9 +107,11 @@ impl Painters {
         let (sender, receiver) = sync_channel(count);
         let receiver: Arc<Mutex<Receiver<Painted>>> = Arc::new(Mutex::new(receiver));
         let faults = Arc::new(Mutex::new(Faults::default()));
+        let full = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
         for _ in 0..count {
             let (receiver, faults, style) = (Arc::clone(&receiver), Arc::clone(&faults), style.clone());
+            let full = Arc::clone(&full);
             let work = move || {
                 loop {
                     let next = match receiver.lock() {
@@ -103,14 +120,24 @@ impl Painters {
                     };
                     let Ok(painted) = next else { return };
                     let name = painted.name.clone();
-                    if let Err(fault) = style.write(painted)
-                        && let Ok(mut faults) = faults.lock()
-                    {
-                        faults.count += 1;
-                        if faults.first.is_empty() {
-                            faults.first =
-                                format!("{name}: {}", flawforge::fault::in_one_line(fault.as_ref()));
-                        }
+                    let fault = match full.load(Ordering::Relaxed) {
+                        true => String::new(),
+                        false => match style.write(painted) {
+                            Ok(()) => continue,
+                            Err(fault) => {
+                                if is_full(&fault) {
+                                    full.store(true, Ordering::Relaxed);
+                                    style.remove(&name);
+                                }
+                                format!("{name}: {}", flawforge::fault::in_one_line(fault.as_ref()))
+                            }
+                        },
+                    };
+                    if let Ok(mut faults) = faults.lock() {
+                        faults.join(Faults {
+                            count: 1,
+                            first: fault,
+                        });
                     }
                 }
             };
@@ -122,7 +149,13 @@ impl Painters {
             sender,
             threads,
             faults,
+            full,
         })
+    }
+
+    /// Writes no more pictures; those that still come are counted as not written.
+    pub(super) fn give_up(&self) {
+        self.full.store(true, Ordering::Relaxed);
     }
 
     /// Hands over an image, waiting for room.
@@ -149,7 +182,28 @@ impl Painters {
     }
 }
 
+/// Whether there is no room for more.
+fn is_full(fault: &anyhow::Error) -> bool {
+    let of_system = fault
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    of_system
+        .map(io::Error::kind)
+        .any(|kind| matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+}
+
+/// The endings of the pictures of an image, that which is written last at the end.
+const ENDINGS: [&str; 4] = ["_map.png", "_heat.png", "_mask.png", "_overlay.png"];
+
 impl Style {
+    /// Takes away what there is of the pictures of an image that are not whole.
+    fn remove(&self, name: &str) {
+        for ending in ENDINGS {
+            // Best effort: there may be none.
+            let _ = fs::remove_file(file(&self.out, name, ending));
+        }
+    }
+
     /// The map, its colours and its mask, and then the overlay.
     fn write(&self, painted: Painted) -> Result<()> {
         let Painted {
@@ -174,13 +228,14 @@ impl Style {
         if let Some(folder) = file(&self.out, &name, "").parent() {
             make_folder(folder)?;
         }
+        let [as_map, as_heat, as_mask, as_overlay] = ENDINGS;
         let put = |suffix: &str, picture: DynamicImage| -> Result<()> {
             let bytes = encode_png(&picture)?;
             Ok(files::write_unsynced(&file(&self.out, &name, suffix), &bytes)?)
         };
         let pictures = MapPictures::new(map, self.full, self.pixel_threshold);
-        put("_map.png", DynamicImage::ImageLuma16(pictures.deep()))?;
-        put("_heat.png", DynamicImage::ImageRgb8(pictures.colors()))?;
+        put(as_map, DynamicImage::ImageLuma16(pictures.deep()))?;
+        put(as_heat, DynamicImage::ImageRgb8(pictures.colors()))?;
         let mask = match mask {
             Some(mask) => Some(
                 GrayImage::from_raw(width, height, mask)
@@ -190,8 +245,8 @@ impl Style {
         };
         let overlay = pictures.over(&image, mask.as_ref());
         if let Some(mask) = mask {
-            put("_mask.png", DynamicImage::ImageLuma8(mask))?;
+            put(as_mask, DynamicImage::ImageLuma8(mask))?;
         }
-        put("_overlay.png", DynamicImage::ImageRgb8(overlay))
+        put(as_overlay, DynamicImage::ImageRgb8(overlay))
     }
 }

@@ -77,6 +77,11 @@ impl Progress {
         format!("{speed:.1} images/s{left}")
     }
 
+    /// How many inputs there are, if that is known.
+    pub(super) fn total(&self) -> Option<usize> {
+        self.total
+    }
+
     /// Seconds, and images that were scored in them.
     pub(super) fn pace(&self) -> (f64, usize) {
         (self.began.elapsed().as_secs_f64(), self.computed)

@@ -1,7 +1,5 @@
 //! What is said of one input: a line of JSON, and a row of a table made from it alone.
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use flawforge::metrics::{Region, RunLengths};
 use serde::{Deserialize, Serialize};
@@ -9,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::output::cell;
 
 /// The columns of `scores.csv`.
-pub(super) const COLUMNS: [&str; 11] = [
+pub(super) const COLUMNS: [&str; 12] = [
     "image",
     "width",
     "height",
@@ -21,6 +19,7 @@ pub(super) const COLUMNS: [&str; 11] = [
     "warning",
     "regions",
     "error",
+    "settings",
 ];
 
 /// A region with its pixels.
@@ -80,13 +79,58 @@ pub(super) struct Row {
     pub(super) error: String,
     /// What its pictures are called below the folder of results.
     pub(super) name: String,
-    /// Bytes of the file, and the time of its last change in nanoseconds since 1970: whether it is still the same.
+    /// Bytes of the file, and the time of its last change in nanoseconds since 1970, written as a date: whether it is still the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "time")]
     pub(super) modified: Option<u64>,
+    /// Whether the run was trained on it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) trained_on: bool,
     /// What tells the run and the options that decide a row from others.
     pub(super) settings: String,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Nanoseconds since 1970 as a date, `2026-11-27T19:00:44.25Z`. Earlier versions wrote the number.
+mod time {
+    use jiff::Timestamp;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Nanoseconds(u64),
+        Date(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = value.map(
+            |nanoseconds| match Timestamp::from_nanosecond(nanoseconds.into()) {
+                Ok(date) => Written::Date(date.to_string()),
+                // Beyond the year 9999.
+                Err(_) => Written::Nanoseconds(nanoseconds),
+            },
+        );
+        written.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        match Option::deserialize(deserializer)? {
+            None => Ok(None),
+            Some(Written::Nanoseconds(nanoseconds)) => Ok(Some(nanoseconds)),
+            Some(Written::Date(date)) => {
+                let date: Timestamp = date.parse().map_err(Error::custom)?;
+                u64::try_from(date.as_nanosecond())
+                    .map(Some)
+                    .map_err(Error::custom)
+            }
+        }
+    }
 }
 
 impl Row {
@@ -123,18 +167,13 @@ impl Row {
             cell(&warnings).as_ref(),
             &regions,
             cell(&self.error).as_ref(),
+            &self.settings,
         ])
     }
 
     /// What tells this input, as it is now, under these settings from all others.
     pub(super) fn key(&self) -> u64 {
         key(&self.image, self.bytes, self.modified, &self.settings)
-    }
-
-    /// The file's own name.
-    pub(super) fn short(&self) -> String {
-        let name = Path::new(&self.image).file_name();
-        name.map_or_else(|| self.image.clone(), |name| name.to_string_lossy().into_owned())
     }
 }
 
@@ -187,9 +226,18 @@ mod tests {
                 rle: "91".to_owned(),
             }],
             name: "a".to_owned(),
+            modified: Some(1_764_270_044_123_456_789),
+            settings: "0123".to_owned(),
             ..Row::default()
         };
         let json = row.json().unwrap();
+        assert!(
+            json.contains("\"modified\":\"2025-11-27T19:00:44.123456789Z\""),
+            "{json}"
+        );
+        let date = "\"2025-11-27T19:00:44.123456789Z\"";
+        let earlier = json.replace(date, "1764270044123456789");
+        assert_eq!(serde_json::from_str::<Row>(&earlier).unwrap(), row);
         assert!(
             json.contains(
                 "\"regions\":[{\"box\":[1,2,3,4],\"area\":7,\"peak\":0.75,\"mean\":0.5,\"rle\":\"91\"}]"
@@ -202,7 +250,7 @@ mod tests {
         let text = String::from_utf8(row.csv().unwrap()).unwrap();
         assert_eq!(
             text,
-            "\"/parts/=1, \"\"a\"\".png\",40,30,0.3,,0.000000001,,anomalous,'=dark; small,1,\n"
+            "\"/parts/=1, \"\"a\"\".png\",40,30,0.3,,0.000000001,,anomalous,'=dark; small,1,,0123\n"
         );
     }
 }

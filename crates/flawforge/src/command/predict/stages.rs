@@ -1,5 +1,6 @@
 //! Decoding beside the network: threads that read files, and what they hand on.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -8,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use flawforge::datasets::{Appearance, Limits, Note, PixelScale, RegionOfInterest, load_picture};
+use flawforge::datasets::{Appearance, Limits, Look, Note, PixelScale, RegionOfInterest, load_picture};
 use flawforge::models::Detector;
 use image::RgbImage;
 
@@ -34,6 +35,8 @@ pub(super) struct Seen {
     pub(super) notes: Vec<Note>,
     /// In what it is unlike the normal images.
     pub(super) unlike: Vec<String>,
+    /// Whether the run was trained on it.
+    pub(super) trained_on: bool,
     pub(super) held: Held,
 }
 
@@ -44,6 +47,8 @@ pub(super) struct Eyes {
     pub(super) appearance: Option<Appearance>,
     /// What of the images is looked at, if not all.
     pub(super) region: Option<RegionOfInterest>,
+    /// Short digests of the images that were trained on.
+    pub(super) trained: HashSet<String>,
     pub(super) keeps_images: bool,
     pub(super) budget: Budget,
     /// The number of the job that the network waits for: it is decoded even if there is no room.
@@ -127,6 +132,7 @@ impl Eyes {
             Some(appearance) => appearance.unlike(&prepared, size),
             None => Vec::new(),
         };
+        let trained_on = !self.trained.is_empty() && self.trained.contains(&Look::short_digest_of(&prepared));
         let pixels = u64::from(size.0) * u64::from(size.1);
         let kept = if self.keeps_images { pixels * A_PIXEL } else { 0 };
         Ok(Seen {
@@ -136,6 +142,7 @@ impl Eyes {
             image: self.keeps_images.then_some(picture.image),
             notes: picture.notes,
             unlike,
+            trained_on,
         })
     }
 }

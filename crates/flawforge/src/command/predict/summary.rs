@@ -20,8 +20,12 @@ pub(super) struct Summary {
     before: usize,
     /// Inputs that were named more than once.
     twice: usize,
+    /// Lists and folders that could not be read.
+    pub(super) refused: usize,
+    /// Images that the run was trained on.
+    pub(super) trained_on: usize,
     worst: Option<(f32, String)>,
-    /// The scores of the last images.
+    /// The scores of the last images that were not trained on.
     pub(super) scores: Vec<f32>,
     /// How many scores there were.
     scored: usize,
@@ -31,7 +35,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Counts an input; `before` if its row was there already.
+    /// Counts an input, named as it was given; `before` if its row was there already.
     pub(super) fn add(&mut self, name: &str, row: &Known, before: bool) {
         self.before += usize::from(before);
         if row.error.is_some() {
@@ -44,7 +48,8 @@ impl Summary {
             "normal" => self.normal += 1,
             _ => self.unjudged += 1,
         }
-        if let Some(score) = row.score.filter(|score| !score.is_nan()) {
+        self.trained_on += usize::from(row.trained_on);
+        if let Some(score) = row.score.filter(|score| !score.is_nan() && !row.trained_on) {
             match self.scores.get_mut(self.scored % SCORES_KEPT) {
                 Some(oldest) => *oldest = score,
                 None => self.scores.push(score),
@@ -74,15 +79,32 @@ impl Summary {
     /// What is to be said of images that are unlike the normal ones, if there are any.
     pub(super) fn warning(&self) -> Option<String> {
         (self.unlike > 0).then(|| {
+            let (images, verdicts, first) = match self.unlike {
+                1 => ("1 image is".to_owned(), "its verdict means", ""),
+                more => (format!("{more} images are"), "their verdicts mean", "first "),
+            };
             format!(
-                "{} unlike the normal images that were trained on, so that their verdicts mean little (column `warning`): {}",
-                match self.unlike {
-                    1 => "1 image is".to_owned(),
-                    more => format!("{more} images are"),
-                },
+                "{images} unlike the normal images that were trained on, so that {verdicts} little (column `warning`): {first}{}",
                 self.first_unlike
             )
         })
+    }
+
+    /// What is to be said of images that were trained on, if there are any.
+    pub(super) fn known(&self) -> Option<String> {
+        let (images, they, their) = match self.trained_on {
+            0 => return None,
+            1 => ("1 image is".to_owned(), "it", "its score does"),
+            more => (format!("{more} images are"), "they", "their scores do"),
+        };
+        Some(format!(
+            "{images} among those that the run was trained on: {they} may score lower than new ones, and {their} not count for a drift"
+        ))
+    }
+
+    /// Inputs that are done with, also those that were named before.
+    pub(super) fn inputs(&self) -> usize {
+        self.count() + self.twice
     }
 
     /// Inputs, each once.
@@ -125,6 +147,7 @@ mod tests {
             verdict: verdict.into(),
             score: Some(score),
             error: None,
+            trained_on: false,
         }
     }
 

@@ -207,6 +207,7 @@ impl Looks {
                 path,
                 root: Some(Arc::clone(&self.root)),
                 watched: true,
+                listed: false,
             };
             feeder.give(input)?;
         }

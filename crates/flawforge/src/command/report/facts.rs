@@ -5,6 +5,7 @@ use flawforge::training::fit::{Line, Origin};
 use flawforge::training::{Decision, Run, spoken};
 
 use super::tested::Tested;
+use crate::command::verdicts::band;
 
 /// Characters of a digest that are shown: enough to tell two apart by eye.
 const DIGEST: usize = 16;
@@ -73,11 +74,11 @@ pub(super) fn trained(run: &Run, journal: &[Line]) -> Vec<Fact> {
 /// What the threshold promises and rests on.
 pub(super) fn decided(decision: &Decision, normal: usize, simulated: usize) -> Vec<Fact> {
     let mut facts = vec![("threshold", decision.threshold.to_string())];
-    if let Some(from) = decision.look_from {
-        facts.push(("to look at from", from.to_string()));
-    }
     if let Some(promise) = decision.promise {
         facts.push(("promise on false alarms", promise.to_string()));
+    }
+    if let Some(band) = band(decision) {
+        facts.push(("band", band));
     }
     facts.push(("threshold of pixels", decision.pixel_threshold.to_string()));
     let origin = match decision.origin {

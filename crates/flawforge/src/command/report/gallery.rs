@@ -7,6 +7,7 @@ use flawforge::pictures::{HeatMap, Scale, outline};
 use image::imageops::{FilterType, resize};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
+use super::axis::short;
 use crate::command::html::{escaped, photograph};
 
 /// Longer side of a picture in pixels.
@@ -18,7 +19,10 @@ const FOUND: Rgb<u8> = Rgb([0, 255, 255]);
 /// Outline of the ground truth.
 const TRUTH: Rgb<u8> = Rgb([60, 230, 60]);
 
-/// How heat maps are coloured and outlined.
+/// Width and height of the legend's bar in pixels.
+const BAR: (u32, u32) = (120, 10);
+
+/// How heat maps are colored and outlined.
 #[derive(Clone, Copy)]
 pub(super) struct Look {
     scale: Scale,
@@ -36,6 +40,35 @@ impl Look {
             },
             pixel_threshold,
         }
+    }
+
+    /// What colors and outlines of heat maps mean: a bar from no score to the end of the scale.
+    ///
+    /// # Errors
+    /// A picture that cannot be encoded.
+    pub(super) fn legend(&self) -> Result<String> {
+        let ramp =
+            |at: u32| self.scale.low + (self.scale.high - self.scale.low) * at as f32 / (BAR.0 - 1) as f32;
+        let scores: Vec<f32> = (0..BAR.0 * BAR.1).map(|pixel| ramp(pixel % BAR.0)).collect();
+        let bar = HeatMap {
+            scores: &scores,
+            width: BAR.0,
+            height: BAR.1,
+            scale: self.scale,
+        };
+        let bar = photograph(&bar.colors(), "colors of heat maps, from low scores to high ones")?;
+        let end = short(f64::from(self.scale.high));
+        let outlined = match self.pixel_threshold {
+            Some(threshold) => format!(
+                "; <span class=\"swatch found\"></span>outline: pixels at or above the pixel threshold {}",
+                short(f64::from(threshold))
+            ),
+            None => String::new(),
+        };
+        Ok(format!(
+            "<p class=\"soft legend\">Heat maps: 0 {bar} {end} and more{outlined}; <span class=\"swatch truth\"></span>outline: the \
+             marked defect of a test image.</p>"
+        ))
     }
 
     /// A `figure` of an image and its heat map.
@@ -164,6 +197,11 @@ mod tests {
             height: 4,
             scores: vec![0.5; 16],
         };
+        let legend = look.legend().unwrap();
+        assert!(
+            legend.contains("at or above the pixel threshold 0.4") && legend.contains(" 0.6 and more"),
+            "{legend}"
+        );
         let figure = look.figure(("<x>", "score 0.5"), &image, &map, None).unwrap();
         assert!(figure.contains("&lt;x&gt;") && figure.matches("data:image/jpeg").count() == 2);
     }

@@ -28,6 +28,9 @@ use super::verdicts::VerdictArgs;
 use gallery::Look;
 use parts::Findings;
 
+/// The file of the losses, beside the run's.
+const JOURNAL: &str = "metrics.jsonl";
+
 /// Options of `report`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -76,6 +79,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     let findings = Findings {
         run: &run,
         decision: decision.as_ref(),
+        look,
         journal: journal(&run)?,
         normals,
         tested,
@@ -91,7 +95,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
 
 /// The losses beside the run's file, where they are.
 fn journal(run: &Run) -> Result<Vec<Line>> {
-    let path = run.file().with_file_name("metrics.jsonl");
+    let path = run.file().with_file_name(JOURNAL);
     match path.is_file() {
         true => Ok(read_journal(&path)?),
         false => Ok(Vec::new()),

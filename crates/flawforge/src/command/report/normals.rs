@@ -56,7 +56,7 @@ fn read(run: &Run, detector: &dyn Detector, decision: Option<&Decision>, look: L
     let known: BTreeSet<&str> = run.data().each.iter().map(String::as_str).collect();
     let mut kept = Vec::with_capacity(category.train.len());
     for image in std::mem::take(&mut category.train) {
-        let digest = Digest::of(image.image()?.as_ref()).short_digest();
+        let digest = Digest::short_digest_of(image.image()?.as_ref());
         if known.contains(digest.as_str()) {
             kept.push(image);
         }

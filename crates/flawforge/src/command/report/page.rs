@@ -27,6 +27,12 @@ pub(super) struct Page {
     pub(super) missing: Option<String>,
     pub(super) selection: String,
     pub(super) losses: Option<String>,
+    /// Why there are no losses.
+    pub(super) no_losses: &'static str,
+    /// What the colors and outlines of heat maps mean.
+    pub(super) legend: String,
+    /// Whether the run's own sheet of unusual images is there.
+    pub(super) has_unusual: bool,
     pub(super) deviations: Vec<String>,
     /// All settings, TOML.
     pub(super) settings: String,
@@ -66,6 +72,8 @@ pub(super) struct TestedPart {
 
 /// Verdicts on test images.
 pub(super) struct JudgedPart {
+    /// Whether an image can be "look".
+    pub(super) has_look: bool,
     /// Sort of images, called normal, to look at, anomalous.
     pub(super) calls: Vec<(String, u64, u64, u64)>,
     pub(super) rates: Vec<Fact>,

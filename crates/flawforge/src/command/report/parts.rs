@@ -3,11 +3,12 @@
 use anyhow::{Context, Result};
 use flawforge::metrics::{Calls, Metric};
 use flawforge::training::fit::Line;
-use flawforge::training::{Decision, Judged, Run};
+use flawforge::training::{Continuation, Decision, Judged, Run};
 
+use super::JOURNAL;
 use super::charts::{curves, losses};
 use super::facts;
-use super::gallery::Extreme;
+use super::gallery::{Extreme, Look};
 use super::normals::Normals;
 use super::page::{Counted, CountedRow, GalleryPart, JudgedPart, MetricRow, Page, TestedPart};
 use super::scores::Scores;
@@ -18,6 +19,7 @@ use crate::command::verdicts::said;
 pub(super) struct Findings<'a> {
     pub(super) run: &'a Run,
     pub(super) decision: Option<&'a Decision>,
+    pub(super) look: Look,
     pub(super) journal: Vec<Line>,
     pub(super) normals: Normals,
     pub(super) tested: Option<Tested>,
@@ -63,6 +65,9 @@ impl Findings<'_> {
             tested: self.tested.as_ref().map(|tested| self.tested_part(tested)),
             selection: selection(run)?,
             losses: losses(&self.journal),
+            no_losses: no_losses(run),
+            legend: self.look.legend()?,
+            has_unusual: run.file().with_file_name(UNUSUAL).is_file(),
             deviations: run.experiment().deviations(run.total_steps()),
             settings: run.experiment().to_toml()?,
             version: env!("CARGO_PKG_VERSION"),
@@ -155,7 +160,6 @@ impl Findings<'_> {
         });
         let threshold = self.decision.map(|decision| decision.threshold);
         let mut galleries = Vec::new();
-        let outlines = "Green: the marked defect. Cyan: pixels at or above the pixel threshold.";
         let worst = match self.decision {
             Some(_) => "Defective images that were found, the highest score first.",
             None => "The highest score first.",
@@ -178,11 +182,11 @@ impl Findings<'_> {
             ),
             ("The worst", &tested.worst, worst),
         ] {
-            galleries.extend(gallery(title, extreme, &format!("{order} {outlines}")));
+            galleries.extend(gallery(title, extreme, order));
         }
         TestedPart {
             facts: facts::tested(tested),
-            judged: tested.judged.as_ref().map(judged),
+            judged: self.decision.zip(tested.judged.as_ref()).map(judged),
             metrics: metrics.collect(),
             intervals,
             curves: curves(evaluation, settings.aupro_limit, threshold),
@@ -204,7 +208,8 @@ fn gallery(title: &'static str, extreme: &Extreme, about: &str) -> Option<Galler
     })
 }
 
-fn judged(judged: &Judged) -> JudgedPart {
+fn judged((decision, judged): (&Decision, &Judged)) -> JudgedPart {
+    let has_look = judged.has_look(decision);
     let row = |name: String, calls: &Calls| (name, calls.normal, calls.look, calls.anomalous);
     let mut calls = vec![
         row("good".to_owned(), &judged.confusion.good),
@@ -219,18 +224,46 @@ fn judged(judged: &Judged) -> JudgedPart {
     let mut rates = vec![
         ("false alarms", judged.false_alarms.to_string()),
         ("misses", judged.misses.to_string()),
-        ("to look at", judged.to_look_at.to_string()),
     ];
+    if has_look {
+        rates.push((
+            "to look at",
+            format!("{}; these are neither misses nor false alarms", judged.to_look_at),
+        ));
+    }
     if let Some(oracle) = &judged.oracle {
         rates.push((
             "an oracle",
             format!(
-                "which chose its threshold {} on these very test images, has F1 {:.3}, {} false alarms and {} misses",
-                oracle.threshold, oracle.f1, oracle.confusion.good.anomalous, oracle.confusion.defective.normal
+                "which chose its threshold {} on these very test images, has F1 {:.3}, {} false alarms and {} misses{}",
+                oracle.threshold,
+                oracle.f1,
+                oracle.confusion.good.anomalous,
+                oracle.confusion.defective.normal,
+                oracle.remark()
             ),
         ));
     }
-    JudgedPart { calls, rates }
+    JudgedPart {
+        has_look,
+        calls,
+        rates,
+    }
+}
+
+/// The run's sheet of unusual normal images.
+const UNUSUAL: &str = "unusual.png";
+
+/// Why a run has no losses to show.
+fn no_losses(run: &Run) -> &'static str {
+    let is_there = run.file().with_file_name(JOURNAL).is_file();
+    match (run.experiment().continuation(), is_there) {
+        (Continuation::AddsNormals, _) => {
+            "There are no losses to show: the method takes one look at each image and has none."
+        }
+        (_, true) => "There are no losses to show: metrics.jsonl beside the run's file has none yet.",
+        (_, false) => "There are no losses to show: metrics.jsonl does not lie beside the run's file.",
+    }
 }
 
 /// Which anomalies are simulated, by the run's settings.

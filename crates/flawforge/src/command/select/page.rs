@@ -97,7 +97,7 @@ impl Page<'_> {
             (
                 "grey",
                 chosen.grey,
-                "on when no normal image has colours: then textures lose theirs, or colour alone would give an anomaly away",
+                "on when no normal image has colors: then textures lose theirs, or color alone would give an anomaly away",
                 None,
             ),
         ];

@@ -1,18 +1,21 @@
 //! `flawforge train --from RUN DIR --out NEW`: a finished run goes on with further normal images, as a new run.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use flawforge::datasets::{Limits, counted};
 use flawforge::files;
 use flawforge::source::probe_writable;
-use flawforge::training::fit::{Places, Predecessor, joined};
-use flawforge::training::{Continuation, Rule, Run, RunFiles, TrainOptions, add_normals, train, train_from};
+use flawforge::training::fit::{CalibrationScore, Places, Predecessor, joined};
+use flawforge::training::{
+    Continuation, Decision, Rule, Run, RunFiles, TrainOptions, add_normals, train, train_from,
+};
 
 use super::super::signals::Signals;
 use super::super::source::{CategoryArgs, TextureArgs};
-use super::super::verdicts::said;
+use super::super::verdicts::{odd, said};
 use super::{TrainArgs, tell};
 
 /// Goes on as the run's method does.
@@ -54,7 +57,7 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
     let files = RunFiles::new(&args.out);
     if files.checkpoint().exists() || files.model().exists() {
         bail!(
-            "run {}: already holds a run; choose another directory",
+            "run {}: already holds a run; choose another folder",
             args.out.display()
         );
     }
@@ -78,14 +81,44 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
         },
         counted(added.vectors, "vector"),
     );
-    if let Some(calibrated) = &added.calibrated {
-        let decision = calibrated.decide(&run.rule())?;
-        for warning in &decision.warnings {
-            log::warn!("{warning}");
-        }
-        log::info!("{}", said(&decision));
+    let before = run.decision(&run.rule())?;
+    let after = match &added.calibrated {
+        Some(calibrated) => Some(calibrated.decide(&run.rule())?),
+        None => None,
+    };
+    let (Some(before), Some(after)) = (before, after) else {
+        log::warn!("the run has no scores of normal images, so it gives no verdicts, before or after");
+        return Ok(());
+    };
+    for warning in &after.warnings {
+        log::warn!("{warning}");
     }
+    log::info!("before: {}", said(&before));
+    log::info!("now: {}", said(&after));
+    log::info!(
+        "{}",
+        of_added(&added.scores, &category.normal_files(), &before, &after)
+    );
     Ok(())
+}
+
+/// How many of the added normal images reach the thresholds before and now, and which are most unlike the others. Scores are frozen:
+/// those of simulated anomalies, and of the earlier images, are from before the addition.
+fn of_added(
+    scores: &[CalibrationScore],
+    files: &HashMap<String, PathBuf>,
+    before: &Decision,
+    after: &Decision,
+) -> String {
+    let reach = |threshold: f32| scores.iter().filter(|one| one.score >= threshold).count();
+    format!(
+        "of {} added, each scored unseen, {} at or above the threshold before and {} now; least like the others: {} (simulated \
+         anomalies and earlier images keep the scores from before)",
+        counted(scores.len(), "normal image"),
+        reach(before.threshold),
+        reach(after.threshold),
+        odd(scores.iter(), files)
+    )
 }
 
 /// Trains on the images of the run and further ones, beginning with the run's weights.
@@ -108,7 +141,10 @@ fn begin(args: &TrainArgs, from: &Path, run: &Run) -> Result<ExitCode> {
     files::check_free(&args.out)?;
     let category = &args.normals.category;
     category.given()?;
-    let own = run.places().map(|places| CategoryArgs::at(&places.images));
+    // The run's own images, unless these very ones are named again.
+    let known = run.places().map(|places| places.images.as_str());
+    let same = known == Some(category.place().as_str());
+    let own = known.filter(|_| !same).map(CategoryArgs::at);
     let textures = match run.places().filter(|_| args.anomalies.textures.is_empty()) {
         Some(places) => TextureArgs::at(&places.textures),
         None => args.anomalies.textures.clone(),
@@ -136,6 +172,7 @@ fn begin(args: &TrainArgs, from: &Path, run: &Run) -> Result<ExitCode> {
             );
             (added, category.place())
         }
+        None if same => (added, category.place()),
         None => {
             log::warn!("the run does not say where its images are: it goes on with the added ones alone");
             (added, category.place())
@@ -161,7 +198,7 @@ fn begin(args: &TrainArgs, from: &Path, run: &Run) -> Result<ExitCode> {
     for line in report.predecessor.iter().flat_map(Predecessor::sentences) {
         log::info!("{line}");
     }
-    tell(&report, Rule::of(&experiment.calibration), args)?;
+    tell(&report, Rule::of(&experiment.calibration), args, category)?;
     if report.stopped {
         log::warn!(
             "{}: stopped by a signal at step {} of {}; the same command with --resume goes on",

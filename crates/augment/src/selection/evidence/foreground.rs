@@ -48,7 +48,7 @@ fn parts(image: &RgbImage) -> Option<Mask> {
     for channel in 0..3 {
         let border = small
             .enumerate_pixels()
-            .filter(|(x, y, _)| [*x, *y].iter().any(|&place| place < 3 || place >= SIDE - 3));
+            .filter(|(x, y, _)| [*x, *y].iter().any(|&place| !(3..SIDE - 3).contains(&place)));
         let mut levels: Vec<i32> = border.map(|(.., pixel)| i32::from(pixel[channel])).collect();
         levels.sort_unstable();
         ground[channel] = levels[levels.len() / 2];

@@ -217,7 +217,7 @@ fn start(
         detector: Arc::clone(&detector),
         scale: run.pixel_scale(),
         appearance: run.appearance().cloned(),
-        region: args.region.loading(&run)?.region,
+        region: args.region.loading(run)?.region,
         trained: run.data().each.iter().cloned().collect(),
         keeps_images: pictures != Pictures::None,
         budget: Budget::default(),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use flawforge_masks::paint_outside;
 use flawforge_resample::{Resampling, Resizing, Sizing};
 use image::RgbImage;
 
@@ -69,11 +70,16 @@ impl Loading {
         file: Option<&Path>,
         limits: &Limits,
     ) -> Result<RgbImage, DatasetError> {
+        let Some(region) = &self.region else {
+            return Ok(self.resized(image));
+        };
         let size = image.dimensions();
-        let mut shown = self.resized(image);
-        if let Some(region) = &self.region {
-            region.paint(&mut shown, file, size, limits)?;
-        }
+        let region = region.of(file, size, limits)?;
+        // Before, so that the filter takes nothing from outside; after, so that the border is sharp.
+        let mut painted = image.clone();
+        paint_outside(&mut painted, &region);
+        let mut shown = self.resized(&painted);
+        paint_outside(&mut shown, &region);
         Ok(shown)
     }
 }

@@ -254,7 +254,7 @@ fn limits_hold_before_pixels_are_allocated() {
     assert!(
         matches!(
             error,
-            DatasetError::TooLarge {
+            DatasetError::TooManyPixels {
                 width: 60_000,
                 height: 60_000,
                 ..

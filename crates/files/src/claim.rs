@@ -358,7 +358,9 @@ mod tests {
                     });
                 }
             });
-            assert_eq!(won.into_inner(), 1);
+            // On a busy machine those who wait for each other may all give up: then the next one has it.
+            let late = ours(take(&path, &Holder::here("training"), QUICK));
+            assert_eq!(won.into_inner() + usize::from(late.is_some()), 1);
         }
     }
 

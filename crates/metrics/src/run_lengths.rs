@@ -191,7 +191,7 @@ mod tests {
     fn a_mask_comes_back() {
         let mask = [0u8, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1, 1];
         let runs = RunLengths::of_mask(&mask, 4);
-        assert_eq!(runs.lengths(), [1, 1, 1, 1, 2, 1, 1, 2, 1, 1]);
+        assert_eq!(runs.lengths(), [1, 1, 1, 1, 2, 1, 1, 1, 1, 2]);
         let back = runs.pixels(4, 3).unwrap();
         assert!(back.iter().zip(mask).all(|(&inside, byte)| inside == (byte == 1)));
         assert!(runs.pixels(4, 4).is_none());

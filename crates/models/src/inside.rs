@@ -57,10 +57,14 @@ impl Detector for Inside {
     }
 
     fn prepare(&self, image: &RgbImage) -> RgbImage {
-        let mut prepared = self.inner.prepare(image);
-        if let Some(region) = &self.region {
-            paint_outside(&mut prepared, region);
-        }
+        let Some(region) = &self.region else {
+            return self.inner.prepare(image);
+        };
+        // Before, so that the filter takes nothing from outside; after, so that the border is sharp.
+        let mut painted = image.clone();
+        paint_outside(&mut painted, region);
+        let mut prepared = self.inner.prepare(&painted);
+        paint_outside(&mut prepared, region);
         prepared
     }
 

@@ -116,18 +116,17 @@ impl Eyes {
         };
         let size = picture.image.dimensions();
         let mut picture = picture;
-        let mut prepared = self.detector.prepare(&picture.image);
-        if let Some(region) = &self.region {
-            let paint = |image: &mut RgbImage| {
+        let paint = |image: &mut RgbImage| match &self.region {
+            None => Ok(()),
+            Some(region) => {
                 let painted = region.paint(image, Some(path), size, &Limits::default());
                 painted.map_err(|fault| fault.to_string())
-            };
-            paint(&mut prepared)?;
-            if self.keeps_images {
-                // Pictures show it grey.
-                paint(&mut picture.image)?;
             }
-        }
+        };
+        // Pictures show it grey, and no filter takes anything from outside.
+        paint(&mut picture.image)?;
+        let mut prepared = self.detector.prepare(&picture.image);
+        paint(&mut prepared)?;
         let unlike = match &self.appearance {
             Some(appearance) => appearance.unlike(&prepared, size),
             None => Vec::new(),

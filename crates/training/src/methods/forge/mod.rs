@@ -6,6 +6,7 @@ mod left_out;
 mod recipe;
 mod settings;
 mod shares;
+mod sizes;
 
 pub use recipe::ForgeRecipe;
 pub use settings::{Budget, Group, HeadSettings, Settings};

@@ -21,9 +21,10 @@ use super::collected::Candidates;
 use super::left_out::{Kept, KeptImage, LeftOut, Sizes, Told};
 use super::settings::{Group, Settings};
 use super::shares::shares;
+use super::sizes::{larger, reduced};
 use crate::error::Result;
 use crate::methods::Frame;
-use crate::methods::additions::{Additions, Extra, Known};
+use crate::methods::additions::{Additions, Known};
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::spaced::Spaced;
 use crate::methods::unseen;
@@ -74,8 +75,7 @@ pub struct ForgeRecipe {
 /// What of an image or a window is seen at a time, on all threads together.
 const AT_ONCE: usize = 16;
 /// Bytes of images, about and at most, that are kept to be compared with all others, and the fewest images (proposal).
-const LEFT_OUT_BYTES: usize = 512 << 20;
-const FEWEST_LEFT_OUT: usize = 16;
+const LEFT_OUT: (usize, usize) = (512 << 20, 16);
 
 /// What detects in the end.
 #[derive(Clone)]
@@ -184,8 +184,8 @@ impl ForgeRecipe {
         self.seen += images.len() as u32;
         if windowing.is_some() {
             for image in images {
-                let most = LEFT_OUT_BYTES / image.as_raw().len().max(1);
-                self.left_out.limit(most.max(FEWEST_LEFT_OUT));
+                let most = LEFT_OUT.0 / image.as_raw().len().max(1);
+                self.left_out.limit(most.max(LEFT_OUT.1));
                 self.left_out.push(Kept {
                     inside: self.region(&image),
                     image: KeptImage::Shown(image),
@@ -206,8 +206,8 @@ impl ForgeRecipe {
         let largest = self.sizes.iter().copied().max().unwrap_or(self.map);
         let (head, fusion) = (made.head.clone(), made.fusion.clone());
         let detector = Forge::new(self.network.network().clone(), largest, banks, head, fusion)?;
-        let detector = Box::new(detector.with_full_scale(made.full_scale));
-        Ok(over(self.windowing.as_ref(), detector))
+        let detector = detector.with_full_scale(made.full_scale);
+        Ok(over(self.windowing.as_ref(), Box::new(detector)))
     }
 
     /// The smoothing of maps, in pixels of these maps.
@@ -497,23 +497,4 @@ impl Recipe for ForgeRecipe {
         }
         Ok(Some(learned))
     }
-}
-
-/// What is seen at once, `frame` pixels of images whose side is `largest`, where images of `side` pixels are wanted: in multiples of
-/// 32, as networks take it.
-fn reduced(frame: (u32, u32), side: u32, largest: u32) -> (u32, u32) {
-    let reduced = |length: u32| {
-        let length = f64::from(length) * f64::from(side) / f64::from(largest.max(1));
-        ((length / 32.0).round().max(1.0) * 32.0) as u32
-    };
-    (reduced(frame.0), reduced(frame.1))
-}
-
-/// The banks with further vectors at each size.
-fn larger(banks: &[SizedBank], extra: &[Extra]) -> Result<Vec<SizedBank>> {
-    let larger = banks
-        .iter()
-        .zip(extra)
-        .map(|(bank, (vectors, origins))| bank.with(vectors, origins));
-    Ok(larger.collect::<std::result::Result<_, ModelError>>()?)
 }

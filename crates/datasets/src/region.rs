@@ -1,6 +1,6 @@
 //! Which part of images is looked at: a mask or polygons for all of them, or a mask for each.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use flawforge_masks::Mask;
@@ -35,7 +35,7 @@ impl RegionOfInterest {
     /// `{"width": 640, "height": 480, "polygons": [[[x, y], ...], ...]}`, in pixels; what lies in an odd number of them is inside.
     ///
     /// # Errors
-    /// A file that cannot be read, or is none of these; a region that is empty.
+    /// The file cannot be read, it is none of these kinds, or nothing lies inside of the region.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, DatasetError> {
         if path.is_dir() {
             return Ok(Self::EachImage(Arc::new(path.to_path_buf())));
@@ -103,11 +103,13 @@ impl RegionOfInterest {
 fn beside(folder: &Path, image: Option<&Path>) -> Result<PathBuf, DatasetError> {
     let image = image.unwrap_or(Path::new(""));
     let named = image.with_extension("png");
-    let parts: Vec<_> = named.components().collect();
-    let candidates = (0..parts.len()).map(|from| folder.join(parts[from..].iter().collect::<PathBuf>()));
-    // An absolute path would leave the folder.
-    let mut inside = candidates.filter(|path| path.starts_with(folder) && path != &named);
-    inside
+    // Neither a root nor `..`: no candidate lies outside of the folder, as the image itself may.
+    let parts: Vec<Component<'_>> = named
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .collect();
+    let mut candidates = (0..parts.len()).map(|from| folder.join(parts[from..].iter().collect::<PathBuf>()));
+    candidates
         .find(|path| path.is_file())
         .ok_or_else(|| fault(folder, format!("no mask for {}", image.display())))
 }
@@ -288,6 +290,8 @@ mod tests {
         let of = |path: &str| region.of(Some(Path::new(path)), (40, 20), &limits);
         assert!(of("/x/test/good/000.jpg").unwrap().get(0, 0));
         assert!(of("bad/000.png").unwrap().get(3, 0));
+        // Not the image itself, beside the folder of masks.
+        assert!(of("../x/../000.png").unwrap().get(3, 0));
         let missing = of("bad/001.png").unwrap_err().to_string();
         assert!(missing.contains("no mask for bad/001.png"), "{missing}");
         let aspect = region.of(Some(Path::new("000.png")), (40, 40), &limits);

@@ -23,11 +23,6 @@ pub(crate) struct RegionArgs {
 const AMONG: [&str; 3] = ["", "train", "train/good"];
 
 impl RegionArgs {
-    /// Whether a region was named.
-    pub(crate) fn is_named(&self) -> bool {
-        self.named.is_some()
-    }
-
     /// The region named; `None` without.
     pub(crate) fn named(&self) -> Result<Option<RegionOfInterest>> {
         let read = |path: &PathBuf| RegionOfInterest::open(path, &Limits::default());

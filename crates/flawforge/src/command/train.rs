@@ -173,7 +173,6 @@ impl TrainArgs {
             || self.backbone.is_some()
             || self.backbone_init.is_some()
             || self.view.is_some()
-            || self.region.is_named()
     }
 
     /// The experiment: that of the earlier run, changed by the options given.

@@ -1,4 +1,4 @@
-"""The other side of `compare efficientnet`: python efficientnet.py PEER WEIGHTS IMAGE NAME THREADS (see efficientnet.rs).
+"""The other side of `compare efficientnet`: python efficientnet.py PEER WEIGHTS IMAGE NAME THREADS IMAGES (see efficientnet.rs).
 
 Both peers are given the image as they like it, normalised, channels first (or last), before anything is timed.
 
@@ -15,7 +15,8 @@ import numpy as np
 
 import serve
 
-peer, weights, image, name, threads = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
+peer, weights, image, name = sys.argv[1:5]
+threads, images = int(sys.argv[5]), int(sys.argv[6])
 SIDE = 256
 
 
@@ -144,6 +145,11 @@ def network():
     return net.eval()
 
 
+def many(run):
+    for _ in range(images):
+        run()
+
+
 def onnxruntime_side():
     import onnxruntime
 
@@ -152,7 +158,7 @@ def onnxruntime_side():
     session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
     x = normalized()
     run = lambda: session.run(None, {"image": x})
-    serve.serve(run, lambda: summary(run()))
+    serve.serve(lambda: many(run), lambda: summary(run()))
 
 
 def torch_side(channels_last):
@@ -167,7 +173,7 @@ def torch_side(channels_last):
             maps = net(x)
             return [maps[8].numpy(), maps[16].numpy()]
 
-    serve.serve(run, lambda: summary(run()))
+    serve.serve(lambda: many(run), lambda: summary(run()))
 
 
 if peer == "onnxruntime":

@@ -3,7 +3,8 @@
 //     c++ -std=c++17 -I ONNXRUNTIME/include score.cpp -L ONNXRUNTIME/lib -lonnxruntime -o score
 //     ./score model.onnx suspect.ppm
 //
-// Written for the interface of ONNX Runtime 1.13 and later; no test compiles it.
+// Written for the interface of ONNX Runtime 1.13 and later; tried with the headers of 1.21 and the library of 1.32. A test compiles it
+// where FLAWFORGE_ONNXRUNTIME names such a folder ONNXRUNTIME.
 //
 // The image is a binary PPM (P6, 8 bits), so that nothing but ONNX Runtime is needed; most programs convert to it.
 

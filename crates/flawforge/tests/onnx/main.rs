@@ -1,5 +1,6 @@
 //! `flawforge export`: every method as an ONNX file, whose facts are read here and whose scores ONNX Runtime computes.
 
+mod examples;
 mod python;
 #[path = "../support/mod.rs"]
 mod support;

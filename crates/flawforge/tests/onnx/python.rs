@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 /// What the script needs.
 const PACKAGES: [&str; 2] = ["onnxruntime", "numpy"];
+/// What the example in Python needs beside them; an interpreter may lack it.
+const EXAMPLE: &str = "pillow";
 
 /// An interpreter with ONNX Runtime and numpy: the one that `FLAWFORGE_ONNX_PYTHON` names, one of `target/venv`, or the system's;
 /// where none has them, `target/venv/onnx` is made with pip. Found once a process; the error says what was tried.
@@ -61,10 +63,10 @@ fn install(venv: &Path) -> Result<(), String> {
         "--timeout",
         "20",
     ];
-    succeeds(Command::new(&python).args(quiet).args(PACKAGES))
+    succeeds(Command::new(&python).args(quiet).args(PACKAGES).arg(EXAMPLE))
 }
 
-fn succeeds(command: &mut Command) -> Result<(), String> {
+pub(crate) fn succeeds(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|fault| format!("{name} does not start: {fault}"))?;

@@ -11,7 +11,7 @@ use crate::Mask;
 pub const OUTSIDE: Rgb<u8> = Rgb([127, 128, 127]);
 
 /// What a pixel inside becomes that has this colour by chance.
-const NEXT: Rgb<u8> = Rgb([128, 128, 128]);
+pub const NEAR_OUTSIDE: Rgb<u8> = Rgb([128, 128, 128]);
 
 /// Gives all pixels [`OUTSIDE`] of a region that colour. The region is brought to the size of the image.
 pub fn paint_outside(image: &mut RgbImage, region: &Mask) {
@@ -20,7 +20,7 @@ pub fn paint_outside(image: &mut RgbImage, region: &Mask) {
         if inside == 0 {
             *pixel = OUTSIDE;
         } else if *pixel == OUTSIDE {
-            *pixel = NEXT;
+            *pixel = NEAR_OUTSIDE;
         }
     }
 }
@@ -48,7 +48,11 @@ mod tests {
         paint_outside(&mut image, &region);
         let found = inside(&image).unwrap();
         assert_eq!(found, Mask::from_fn(6, 4, |x, _| x < 4));
-        assert_eq!(image.get_pixel(1, 1), &NEXT, "a pixel inside is none outside");
+        assert_eq!(
+            image.get_pixel(1, 1),
+            &NEAR_OUTSIDE,
+            "a pixel inside is none outside"
+        );
         // Once more changes nothing.
         let before = image.clone();
         paint_outside(&mut image, &region);

@@ -4,7 +4,7 @@ use flawforge_onnx::{Graph, Value};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
-use crate::export::Outputs;
+use crate::export::{self, Outputs};
 use crate::{AnomalyMap, ModelError};
 
 /// A detector's field of view: a part of an image, in shares of its width and height.
@@ -87,6 +87,16 @@ pub trait Detector: Send + Sync {
     /// # Errors
     /// [`ModelError::ImageSize`] for an image of another size, or a failed tensor operation.
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError>;
+
+    /// [`prepare`](Self::prepare) as a computation graph: of `images` (N, H, W, 3), bytes of RGB.
+    fn prepared_graph(&self, graph: &mut Graph, images: Value) -> Value {
+        export::prepared(graph, images, self.resizing())
+    }
+
+    /// [`image_scores`](Self::image_scores) as a computation graph: of maps (N, H, W), which are among what is given back.
+    fn image_scores_graph(&self, graph: &mut Graph, map: Value) -> Outputs {
+        export::highest(graph, map)
+    }
 
     /// [`detect`](Self::detect) as a computation graph: of `images` (N, height, width, 3), bytes of RGB of the size
     /// [`input_size`](Self::input_size).

@@ -251,6 +251,10 @@ impl Detector for Draem {
         }
     }
 
+    fn image_scores_graph(&self, graph: &mut Graph, map: Value) -> Outputs {
+        self.scored(graph, map)
+    }
+
     fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
         self.outputs(graph, images)
     }

@@ -7,7 +7,7 @@ use flawforge_onnx::{Graph, Value};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
-use crate::export::Outputs;
+use crate::export::{self, Outputs};
 use crate::{AnomalyMap, Detection, Detector, FieldOfView, ImageScores, ModelError};
 
 /// A detector of images that tell their region of interest ([`flawforge_masks::inside`]): outside of it its maps have the lowest score
@@ -80,9 +80,38 @@ impl Detector for Inside {
         Ok(detections)
     }
 
-    fn graph(&self, _: &mut Graph, _: Value) -> Result<Outputs, ModelError> {
-        Err(ModelError::NotExportable {
-            reason: "it looks at a region of interest, which no graph tells yet".to_owned(),
+    fn prepared_graph(&self, graph: &mut Graph, images: Value) -> Value {
+        let Some(region) = &self.region else {
+            return self.inner.prepared_graph(graph, images);
+        };
+        let painted = export::painted(graph, images, region);
+        let prepared = self.inner.prepared_graph(graph, painted);
+        export::painted(graph, prepared, region)
+    }
+
+    fn image_scores_graph(&self, graph: &mut Graph, map: Value) -> Outputs {
+        self.inner.image_scores_graph(graph, map)
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
+        if self.region.is_none() {
+            return Err(ModelError::NotExportable {
+                reason: "each image has a region of interest of its own, which its bytes do not tell"
+                    .to_owned(),
+            });
+        }
+        let found = self.inner.graph(graph, images)?;
+        let inside = export::inside(graph, images);
+        let map = export::quieted(graph, found.map, inside);
+        let quiet = self.inner.image_scores_graph(graph, map);
+        // An image without an outside keeps the scores that it has.
+        let least = graph.reduce_min(inside, &[1, 2], false);
+        let one = graph.f32(1.0);
+        let whole = graph.at_least(least, one);
+        Ok(Outputs {
+            score: graph.choose(whole, found.score, quiet.score),
+            verdict_score: graph.choose(whole, found.verdict_score, quiet.verdict_score),
+            map,
         })
     }
 }

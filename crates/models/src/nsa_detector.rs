@@ -107,6 +107,10 @@ impl Detector for NsaDetector {
         }
     }
 
+    fn image_scores_graph(&self, graph: &mut Graph, map: Value) -> Outputs {
+        self.scored(graph, map)
+    }
+
     fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
         self.outputs(graph, images)
     }

@@ -6,7 +6,7 @@ use flawforge_onnx::{Graph, Value};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
-use crate::export::Outputs;
+use crate::export::{self, Outputs};
 use crate::{AnomalyMap, Detection, Detector, ImageScores, ModelError};
 
 /// Two detectors of the same images: one of whole images made small, one of images at their scale. Each map is counted in what is
@@ -86,10 +86,27 @@ impl Detector for TwoScales {
         Ok(fused.collect())
     }
 
-    fn graph(&self, _: &mut Graph, _: Value) -> Result<Outputs, ModelError> {
-        Err(ModelError::NotExportable {
-            reason: "it sees images at two scales, which no graph tells yet".to_owned(),
-        })
+    fn prepared_graph(&self, graph: &mut Graph, images: Value) -> Value {
+        self.tiles.prepared_graph(graph, images)
+    }
+
+    fn image_scores_graph(&self, graph: &mut Graph, map: Value) -> Outputs {
+        self.tiles.image_scores_graph(graph, map)
+    }
+
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
+        let small = self.whole.prepared_graph(graph, images);
+        let whole = self.whole.graph(graph, small)?;
+        let tiles = self.tiles.graph(graph, images)?;
+        let size = export::size(graph, tiles.map);
+        let whole = export::resized(graph, whole.map, size);
+        let [whole, tiles] =
+            [(whole, self.usual.whole), (tiles.map, self.usual.tiles)].map(|(map, usual)| {
+                let usual = graph.f32(usual);
+                graph.div(map, usual)
+            });
+        let map = graph.larger(whole, tiles);
+        Ok(self.image_scores_graph(graph, map))
     }
 }
 

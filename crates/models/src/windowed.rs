@@ -4,7 +4,7 @@ use flawforge_onnx::{Graph, Value};
 use flawforge_resample::{Resizing, Sizing, Window, Windows};
 use image::RgbImage;
 
-use crate::export::Outputs;
+use crate::export::{self, Covering, Outputs};
 use crate::{AnomalyMap, Detection, Detector, FieldOfView, ImageScores, ModelError};
 
 /// Windows that the inner detector is given at once: enough for a batch, few in memory (proposal).
@@ -178,11 +178,34 @@ impl Detector for Windowed {
         resampling.apply(image, self.sizing.of(image.dimensions()))
     }
 
-    fn graph(&self, _: &mut Graph, _: Value) -> Result<Outputs, ModelError> {
-        Err(ModelError::NotExportable {
-            reason: "it sees images in windows (a view other than `stretch`), which no graph tells yet"
-                .to_owned(),
-        })
+    fn prepared_graph(&self, graph: &mut Graph, images: Value) -> Value {
+        let from = export::size(graph, images);
+        let to = export::sized(graph, from, self.sizing);
+        export::brought_to(graph, images, from, self.inner.resizing().resampling, to)
+    }
+
+    fn image_scores_graph(&self, graph: &mut Graph, map: Value) -> Outputs {
+        self.inner.image_scores_graph(graph, map)
+    }
+
+    /// One window after the other, for the sake of memory.
+    fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
+        let size = export::size(graph, images);
+        let windows = Covering::new(graph, size, &self.windows);
+        let mut fault = None;
+        let map = windows.joined(graph, images, |graph, window| {
+            match self.inner.graph(graph, window) {
+                Ok(outputs) => outputs.map,
+                Err(error) => {
+                    fault = Some(error);
+                    graph.f32(0.0)
+                }
+            }
+        });
+        match fault {
+            Some(error) => Err(error),
+            None => Ok(self.image_scores_graph(graph, map)),
+        }
     }
 
     /// Images of any size.
@@ -266,18 +289,6 @@ mod tests {
             .unwrap();
         let alone = Red { side: 32 }.detect(&[&image]).unwrap();
         assert_eq!(found[0].map, alone[0].map);
-    }
-
-    #[test]
-    fn windows_are_not_told_as_a_graph_of_one_of_them() {
-        let mut graph = Graph::new("windows");
-        let images = graph.input("images", flawforge_onnx::Element::U8, &[]);
-        let error = windowed([0; 4], 1, Sizing::Scaled(1.0)).graph(&mut graph, images);
-        assert!(
-            error
-                .err()
-                .is_some_and(|error| error.to_string().contains("windows"))
-        );
     }
 
     #[test]

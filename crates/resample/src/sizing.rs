@@ -5,12 +5,8 @@ use std::hash::{Hash, Hasher};
 /// Sides of what networks take are multiples of this: they halve an image five times.
 const MULTIPLE: u32 = 32;
 
-/// How much smaller than its share an image may be shown so that it fits a frame as a whole (proposal).
-const SMALLER: f64 = 0.85;
-
 /// At which size (width, height in pixels) an image is held.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Sizing {
     /// Every image at this size; the aspect ratio is ignored.
     Exactly((u32, u32)),
@@ -35,6 +31,9 @@ impl Hash for Sizing {
 }
 
 impl Sizing {
+    /// How much smaller than its share of pixels, in length, an image may be shown so that it fits a frame as a whole (proposal).
+    pub const SMALLER: f64 = 0.85;
+
     /// The size of an image whose file has this width and height, at least one pixel each.
     pub fn of(&self, file: (u32, u32)) -> (u32, u32) {
         let factor = match *self {
@@ -44,7 +43,11 @@ impl Sizing {
                 let share = |frame: u32, file: u32| f64::from(frame) / f64::from(file.max(1));
                 let (across, down) = (share(frame.0, file.0), share(frame.1, file.1));
                 let (whole, same) = (across.min(down), (across * down).sqrt());
-                if whole >= SMALLER * same { whole } else { same }
+                if whole >= Self::SMALLER * same {
+                    whole
+                } else {
+                    same
+                }
             }
         };
         let side = |length: u32| (f64::from(length) * factor).round().max(1.0) as u32;

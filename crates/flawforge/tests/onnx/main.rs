@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use flawforge::augment::{ProceduralTextures, Selection};
 use flawforge::datasets::{Loading, demo};
+use flawforge::metrics::RunLengths;
 use flawforge::models::Resizing;
 use flawforge::models::export::prepared;
 use flawforge::onnx::proto::{GraphProto, ModelProto, ValueInfoProto, decode};
@@ -263,6 +264,23 @@ fn patchcore_agrees_with_efficientnets_at_several_sizes() {
 #[test]
 fn forge_agrees() {
     agrees(Method::Forge, "");
+}
+
+#[test]
+fn views_and_a_region_of_interest_agree() {
+    let shorter = "[schedule]\nlength = \"60 steps\"\n";
+    let fit = "[view]\nkind = \"fit\"\naspect = [4, 3]\n";
+    let tiles = "[view]\nkind = \"tiles\"\nscale = 0.75\n";
+    let mut inner = vec![0u8; 20 * 20];
+    for row in inner[40..360].chunks_exact_mut(20) {
+        row[3..16].fill(1);
+    }
+    let runs = RunLengths::of_mask(&inner, 20).compressed();
+    let region = format!("[region]\nkind = \"fixed\"\nwidth = 20\nheight = 20\nruns = '{runs}'\n");
+    agrees(Method::LinYan, &format!("{shorter}{fit}"));
+    agrees(Method::Forge, &format!("{tiles}{region}"));
+    agrees(Method::PatchCore, tiles);
+    agrees(Method::Nsa, &format!("{shorter}{tiles}whole = true\n"));
 }
 
 #[test]

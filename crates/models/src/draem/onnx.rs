@@ -40,12 +40,17 @@ impl Draem {
         }
         let map = maps.first().copied().ok_or(ModelError::NoImages)?;
         let map = graph.squeeze(map, &[1]);
+        Ok(self.scored(graph, map))
+    }
+
+    /// [`Detector::image_scores_graph`](crate::Detector::image_scores_graph).
+    pub(super) fn scored(&self, graph: &mut Graph, map: Value) -> Outputs {
         let size = (self.height as usize, self.width as usize);
-        Ok(Outputs {
+        Outputs {
             score: map_score(graph, map, size),
             verdict_score: map_verdict_score(graph, map, size),
             map,
-        })
+        }
     }
 
     /// The networks with the numbers that can be told.

@@ -5,6 +5,8 @@
 
 use flawforge_onnx::{Element, Graph, Value};
 
+use super::centers;
+
 /// For each target place: where its filter begins, and its weights.
 struct Filter {
     /// Number of weights, i64 without dimensions.
@@ -15,8 +17,8 @@ struct Filter {
     weights: Value,
 }
 
-/// The bytes (N, H, W, 3) of a size, (H, W) as i64 without dimensions, at another.
-pub(super) fn resized(graph: &mut Graph, images: Value, from: (Value, Value), to: (u32, u32)) -> Value {
+/// The bytes (N, H, W, 3) of a size at another, both (H, W) as i64 without dimensions.
+pub(super) fn resized(graph: &mut Graph, images: Value, from: (Value, Value), to: (Value, Value)) -> Value {
     let rows = filter(graph, from.0, to.0);
     let tall = filtered(graph, images, &rows, 1);
     let columns = filter(graph, from.1, to.1);
@@ -32,14 +34,13 @@ pub(super) fn resized(graph: &mut Graph, images: Value, from: (Value, Value), to
     graph.cast(bytes, Element::U8)
 }
 
-fn filter(graph: &mut Graph, source: Value, target: u32) -> Filter {
+fn filter(graph: &mut Graph, source: Value, target: Value) -> Filter {
     let length = graph.cast(source, Element::F32);
-    let all = graph.f32(target as f32);
+    let all = graph.cast(target, Element::F32);
     let ratio = graph.div(length, all);
     let one = graph.f32(1.0);
     let width = graph.larger(ratio, one); // the triangle's half, which is as wide as the reduction
-    let centers: Vec<f32> = (0..target).map(|place| place as f32 + 0.5).collect();
-    let centers = graph.f32s(&[centers.len()], &centers);
+    let centers = centers(graph, target);
     let center = graph.mul(centers, ratio);
     let (zero, step) = (graph.i64(0), graph.i64(1));
     let last = graph.sub(source, step);

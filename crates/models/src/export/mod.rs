@@ -10,9 +10,11 @@ mod maps;
 mod nearest;
 mod opencv;
 mod pixels;
+mod region;
 mod scores;
+mod windows;
 
-use flawforge_onnx::{Graph, Value};
+use flawforge_onnx::{Element, Graph, Value};
 use flawforge_resample::{Resampling, Resizing};
 
 use crate::{Detector, ModelError};
@@ -21,7 +23,9 @@ pub(crate) use convolution::Convolution;
 pub(crate) use maps::{Matrix, resized, sandwiched};
 pub(crate) use nearest::Nearest;
 pub(crate) use pixels::{imagenet, planes};
-pub(crate) use scores::{map_score, map_verdict_score};
+pub(crate) use region::{inside, painted, quieted};
+pub(crate) use scores::{highest, map_score, map_verdict_score};
+pub(crate) use windows::{Covering, sized};
 
 /// What a graph says of N images.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +44,7 @@ pub struct Outputs {
 /// As [`Detector::graph`].
 pub fn inspected(detector: &dyn Detector, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
     let size = size(graph, images);
-    let prepared = brought(graph, images, size, detector.resizing());
+    let prepared = detector.prepared_graph(graph, images);
     let outputs = detector.graph(graph, prepared)?;
     Ok(Outputs {
         map: resized(graph, outputs.map, size),
@@ -54,16 +58,36 @@ pub fn prepared(graph: &mut Graph, images: Value, to: Resizing) -> Value {
     brought(graph, images, size, to)
 }
 
-/// Height and width of images (N, H, W, 3), i64 without dimensions.
-fn size(graph: &mut Graph, images: Value) -> (Value, Value) {
+/// Height and width of images (N, H, W, 3) or maps (N, H, W), i64 without dimensions.
+pub(crate) fn size(graph: &mut Graph, images: Value) -> (Value, Value) {
     (graph.length(images, 1), graph.length(images, 2))
 }
 
 /// [`prepared`], of bytes (N, H, W, 3) of the size `from`, (H, W) as i64 without dimensions.
 pub(crate) fn brought(graph: &mut Graph, images: Value, from: (Value, Value), to: Resizing) -> Value {
     let (width, height) = to.size;
-    match to.resampling {
-        Resampling::OpenCv => opencv::resized(graph, images, from, (height, width)),
-        _ => antialiased::resized(graph, images, from, (height, width)),
+    let to_size = (graph.i64(height.into()), graph.i64(width.into()));
+    brought_to(graph, images, from, to.resampling, to_size)
+}
+
+/// The same, to a size that is computed.
+pub(crate) fn brought_to(
+    graph: &mut Graph,
+    images: Value,
+    from: (Value, Value),
+    resampling: Resampling,
+    to: (Value, Value),
+) -> Value {
+    match resampling {
+        Resampling::OpenCv => opencv::resized(graph, images, from, to),
+        _ => antialiased::resized(graph, images, from, to),
     }
+}
+
+/// The middles of so many pixels, f32: 0.5, 1.5, and so on.
+fn centers(graph: &mut Graph, count: Value) -> Value {
+    let places = graph.range(count);
+    let places = graph.cast(places, Element::F32);
+    let half = graph.f32(0.5);
+    graph.add(places, half)
 }

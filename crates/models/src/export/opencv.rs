@@ -5,6 +5,8 @@
 
 use flawforge_onnx::{Element, Graph, Value};
 
+use super::centers;
+
 /// One, as a coefficient of 11 bits.
 const ONE: f32 = 2048.0;
 
@@ -14,8 +16,8 @@ struct Taps {
     weights: [Value; 2],
 }
 
-/// The bytes (N, H, W, 3) of a size, (H, W) as i64 without dimensions, at another.
-pub(super) fn resized(graph: &mut Graph, images: Value, from: (Value, Value), to: (u32, u32)) -> Value {
+/// The bytes (N, H, W, 3) of a size at another, both (H, W) as i64 without dimensions.
+pub(super) fn resized(graph: &mut Graph, images: Value, from: (Value, Value), to: (Value, Value)) -> Value {
     let rows = taps(graph, from.0, to.0, false);
     let columns = taps(graph, from.1, to.1, true);
     let mut lines = Vec::with_capacity(2);
@@ -49,7 +51,7 @@ pub(super) fn resized(graph: &mut Graph, images: Value, from: (Value, Value), to
     }
     let mean = divided(graph, sum, 4);
     let halves = [(from.0, to.0), (from.1, to.1)].map(|(source, target)| {
-        let twice = graph.i64(2 * i64::from(target));
+        let twice = graph.add(target, target);
         graph.equal(source, twice)
     });
     let halving = graph.and(halves[0], halves[1]);
@@ -63,13 +65,12 @@ fn divided(graph: &mut Graph, x: Value, by: i32) -> Value {
 }
 
 /// As the taps of [`flawforge_resample::resize`].
-fn taps(graph: &mut Graph, source: Value, target: u32, whole_at_ends: bool) -> Taps {
+fn taps(graph: &mut Graph, source: Value, target: Value, whole_at_ends: bool) -> Taps {
     let length = graph.cast(source, Element::F64);
-    let (one, all) = (graph.f64(1.0), graph.f64(f64::from(target)));
+    let (one, all) = (graph.f64(1.0), graph.cast(target, Element::F64));
     let ratio = graph.div(all, length);
     let scale = graph.div(one, ratio);
-    let centers: Vec<f32> = (0..target).map(|place| place as f32 + 0.5).collect();
-    let centers = graph.f32s(&[centers.len()], &centers);
+    let centers = centers(graph, target);
     let centers = graph.cast(centers, Element::F64);
     let position = graph.mul(centers, scale);
     let half = graph.f64(0.5);

@@ -125,6 +125,10 @@ impl Detector for Forge {
         }
     }
 
+    fn image_scores_graph(&self, graph: &mut Graph, map: Value) -> Outputs {
+        self.scored(graph, map)
+    }
+
     fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
         self.outputs(graph, images)
     }

@@ -34,12 +34,17 @@ impl Forge {
             let part = graph.mul(standard, weight);
             map = graph.add(map, part);
         }
+        Ok(self.scored(graph, map))
+    }
+
+    /// [`Detector::image_scores_graph`](crate::Detector::image_scores_graph).
+    pub(super) fn scored(&self, graph: &mut Graph, map: Value) -> Outputs {
         let score = self.fusion.score_graph(graph, map);
-        Ok(Outputs {
+        Outputs {
             score,
             verdict_score: score,
             map,
-        })
+        }
     }
 
     /// As [`seen`](super::seen).

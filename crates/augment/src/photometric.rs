@@ -1,8 +1,8 @@
 //! Light and focus: how normal images may differ from those at hand and still be normal.
 
-use flawforge_masks::OUTSIDE;
 use flawforge_masks::decimal::decimal;
-use image::{Rgb, RgbImage};
+use flawforge_masks::{OUTSIDE, as_inside};
+use image::RgbImage;
 use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
 
@@ -150,11 +150,10 @@ impl Photometric {
         }
         if inside {
             for (pixel, before) in into.pixels_mut().zip(image.pixels()) {
-                if *before == OUTSIDE {
-                    *pixel = OUTSIDE;
-                } else if *pixel == OUTSIDE {
-                    *pixel = Rgb([128; 3]);
-                }
+                *pixel = match *before == OUTSIDE {
+                    true => OUTSIDE,
+                    false => as_inside(*pixel),
+                };
             }
         }
         true
@@ -238,6 +237,7 @@ fn blur_to(image: &RgbImage, detail: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use flawforge_masks::Stream;
+    use image::Rgb;
 
     use super::*;
 

@@ -100,6 +100,20 @@ impl Photometric {
         }
     }
 
+    /// The image changed within the bounds, whatever the probability. Pixels outside of a region of interest stay, where images tell
+    /// one (`inside`).
+    pub fn changed(&self, image: &RgbImage, inside: bool, rng: &mut dyn RngCore) -> RgbImage {
+        let always = Self {
+            probability: 1.0,
+            ..*self
+        };
+        let mut into = RgbImage::default();
+        match always.apply_into(image, &mut into, inside, rng) {
+            true => into,
+            false => image.clone(),
+        }
+    }
+
     /// Writes the changed image; `false` if this draw changes nothing. Pixels outside of a region of interest stay, where
     /// images tell one.
     pub(crate) fn apply_into(

@@ -2,6 +2,7 @@
 
 mod batches;
 mod collected;
+mod learning;
 mod left_out;
 mod recipe;
 mod settings;
@@ -17,6 +18,7 @@ use flawforge_datasets::{Loading, Resizing};
 use flawforge_models::patchcore::STRIDES;
 
 use super::backbone::BackboneWeights;
+use super::one_pass::Relit;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
@@ -84,6 +86,7 @@ impl Assembly for Settings {
             simulation,
             seed: frame.seed,
             windowing: frame.windowing,
+            relit: Relit::of(&self.simulation, frame),
         })
     }
 

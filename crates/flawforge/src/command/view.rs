@@ -51,13 +51,22 @@ impl FromStr for AskedView {
 impl AskedView {
     /// The view, for the images of a category.
     pub(crate) fn of(self, category: &CategoryArgs) -> Result<View> {
-        Ok(match self {
-            Self::Stretch => View::Stretch,
-            Self::Tiles(scale) => View::tiles(scale),
-            Self::TwoScales(scale) => View::two_scales(scale),
-            Self::Fit => View::fitting(&category.file_sizes()?)
-                .context("no normal images whose aspect ratio could be kept")?,
-        })
+        let sizes = match self {
+            Self::Fit => category.file_sizes()?,
+            _ => Vec::new(),
+        };
+        self.of_sizes(&sizes)
+            .context("no normal images whose aspect ratio could be kept")
+    }
+
+    /// The view, for images with files of these sizes; `None` where it depends on sizes and there are none.
+    pub(crate) fn of_sizes(self, sizes: &[(u32, u32)]) -> Option<View> {
+        match self {
+            Self::Stretch => Some(View::Stretch),
+            Self::Tiles(scale) => Some(View::tiles(scale)),
+            Self::TwoScales(scale) => Some(View::two_scales(scale)),
+            Self::Fit => View::fitting(sizes),
+        }
     }
 }
 

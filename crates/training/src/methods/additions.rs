@@ -57,12 +57,11 @@ impl Additions<'_> {
         let mut number = first;
         for images in images.chunks(AT_ONCE) {
             let images = decoded(images)?;
+            let (of, relit) = (self.patches, self.relit);
             let patches = images.par_iter().enumerate().map(|(place, image)| {
-                let mut patches = vec![(self.patches)(image)?];
-                if let Some(relit) = &self.relit {
-                    patches.push((self.patches)(
-                        &relit.copy(image, u64::from(number) + place as u64),
-                    )?);
+                let mut patches = vec![of(image)?];
+                if let Some(relit) = relit {
+                    patches.push(of(&relit.copy(image, u64::from(number) + place as u64))?);
                 }
                 Ok(patches)
             });

@@ -68,6 +68,11 @@ const AT_ONCE: usize = 16;
 /// Bytes of images, about and at most, that are kept to be compared with all others, and the fewest images (proposal).
 const LEFT_OUT: (usize, usize) = (512 << 20, 16);
 
+/// How many images of so many bytes are kept to be compared with all others, where they are seen in windows.
+pub(crate) fn left_out(bytes: usize) -> usize {
+    (LEFT_OUT.0 / bytes.max(1)).max(LEFT_OUT.1)
+}
+
 /// What detects in the end.
 #[derive(Clone)]
 struct Made {
@@ -175,8 +180,7 @@ impl ForgeRecipe {
         }
         if windowing.is_some() && !are_copies {
             for image in images {
-                let most = LEFT_OUT.0 / image.as_raw().len().max(1);
-                self.left_out.limit(most.max(LEFT_OUT.1));
+                self.left_out.limit(left_out(image.as_raw().len()));
                 self.left_out.push(Kept {
                     inside: self.region(&image),
                     image: KeptImage::Shown(image),

@@ -165,6 +165,13 @@ mod tests {
     use super::*;
     use crate::methods::patchcore::room;
 
+    fn own(image: u32) -> Of {
+        Of {
+            image,
+            is_copy: false,
+        }
+    }
+
     fn image(number: usize) -> Patches {
         Patches {
             width: 2,
@@ -176,8 +183,8 @@ mod tests {
     #[test]
     fn vectors_know_their_images_and_images_their_vectors() {
         let mut all = Collected::new(2, 9);
-        all.add(vec![image(0), image(1)], &[0, 1]);
-        all.add(vec![image(2)], &[2]);
+        all.add(vec![image(0), image(1)], &[0, 1].map(own));
+        all.add(vec![image(2)], &[2].map(own));
         assert_eq!((all.len(), all.numbers()), (6, vec![0, 1, 2]));
         assert_eq!((all.image(2), all.image(3)), (Some(image(2)), None));
         let coreset = Coreset {
@@ -200,7 +207,7 @@ mod tests {
             let images = vec![image(2 * number as usize), image(2 * number as usize + 1)];
             some.thin(
                 images,
-                &[2 * number as u32, 2 * number as u32 + 1],
+                &[2 * number as u32, 2 * number as u32 + 1].map(own),
                 thinning,
                 coreset,
                 &mut random,

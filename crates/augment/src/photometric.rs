@@ -1,8 +1,8 @@
 //! Light and focus: how normal images may differ from those at hand and still be normal.
 
-use flawforge_masks::OUTSIDE;
 use flawforge_masks::decimal::decimal;
-use image::{Rgb, RgbImage};
+use flawforge_masks::{OUTSIDE, as_inside};
+use image::RgbImage;
 use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,20 @@ impl Photometric {
         }
     }
 
+    /// The image changed within the bounds, whatever the probability. Pixels outside of a region of interest stay, where images tell
+    /// one (`inside`).
+    pub fn changed(&self, image: &RgbImage, inside: bool, rng: &mut dyn RngCore) -> RgbImage {
+        let always = Self {
+            probability: 1.0,
+            ..*self
+        };
+        let mut into = RgbImage::default();
+        match always.apply_into(image, &mut into, inside, rng) {
+            true => into,
+            false => image.clone(),
+        }
+    }
+
     /// Writes the changed image; `false` if this draw changes nothing. Pixels outside of a region of interest stay, where
     /// images tell one.
     pub(crate) fn apply_into(
@@ -150,11 +164,10 @@ impl Photometric {
         }
         if inside {
             for (pixel, before) in into.pixels_mut().zip(image.pixels()) {
-                if *before == OUTSIDE {
-                    *pixel = OUTSIDE;
-                } else if *pixel == OUTSIDE {
-                    *pixel = Rgb([128; 3]);
-                }
+                *pixel = match *before == OUTSIDE {
+                    true => OUTSIDE,
+                    false => as_inside(*pixel),
+                };
             }
         }
         true
@@ -238,6 +251,7 @@ fn blur_to(image: &RgbImage, detail: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use flawforge_masks::Stream;
+    use image::Rgb;
 
     use super::*;
 

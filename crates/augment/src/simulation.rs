@@ -65,7 +65,8 @@ pub struct Simulation {
     pub light: Option<Photometric>,
     /// Otherwise one of these is drawn by weight (proposal: equal weights, never stacked).
     pub choices: Vec<Choice>,
-    /// Whether images tell their region of interest ([`flawforge_masks::inside`]): anomalies lie in it alone.
+    /// Whether images tell their region of interest ([`flawforge_masks::inside`]): anomalies lie in it alone, and corners that
+    /// a rotation leaves empty lie outside.
     pub inside: bool,
 }
 
@@ -98,7 +99,7 @@ impl Simulation {
         let mut scratch = SCRATCH.take();
         let rotated = self.rotation.is_some_and(|rotation| {
             let Scratch { rotated, turned, .. } = &mut scratch;
-            rotation.apply_into(normal, rotated, turned, &mut stream.rng("rotation"))
+            rotation.apply_into(normal, rotated, turned, self.inside, &mut stream.rng("rotation"))
         });
         let Scratch {
             rotated: turned,

@@ -47,6 +47,6 @@ pub use lattice::Lattice;
 pub use mask::{Mask, MaskError};
 pub use perlin::Perlin;
 pub use rectangle::{AspectLaw, Rectangle};
-pub use region::{NEAR_OUTSIDE, OUTSIDE, inside, paint_outside};
+pub use region::{NEAR_OUTSIDE, OUTSIDE, as_inside, inside, paint_outside};
 pub use scar::Scar;
 pub use stream::Stream;

@@ -19,9 +19,17 @@ pub fn paint_outside(image: &mut RgbImage, region: &Mask) {
     for (pixel, &inside) in image.pixels_mut().zip(region.pixels()) {
         if inside == 0 {
             *pixel = OUTSIDE;
-        } else if *pixel == OUTSIDE {
-            *pixel = NEAR_OUTSIDE;
+        } else {
+            *pixel = as_inside(*pixel);
         }
+    }
+}
+
+/// The colour of a pixel inside of a region: its own, unless that is [`OUTSIDE`] by chance.
+pub fn as_inside(colour: Rgb<u8>) -> Rgb<u8> {
+    match colour == OUTSIDE {
+        true => NEAR_OUTSIDE,
+        false => colour,
     }
 }
 

@@ -92,5 +92,5 @@ pub use recipe::Recipe;
 pub use run::{Run, Scored};
 pub use run_files::RunFiles;
 pub use scorer::{Measured, Scorer};
-pub use view_proposal::ViewProposal;
+pub use view_proposal::{Seen, ViewProposal};
 pub use windowing::Windowing;

@@ -1,6 +1,8 @@
-//! Which view the sizes of the files speak for, and what a small flaw becomes without it (proposal).
+//! Which view the sizes of the files and their detail speak for, and what a small flaw becomes without it (proposal).
 
 use std::fmt;
+
+use flawforge_augment::evidence::Detail;
 
 use crate::settings::View;
 
@@ -20,6 +22,17 @@ pub struct ViewProposal {
     pub file: (u32, u32),
     /// Side of the square in pixels.
     pub side: u32,
+    /// What the images themselves say; `None` where only their sizes were looked at.
+    pub seen: Option<Seen>,
+}
+
+/// What images lose in the square, in levels of 255.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    /// Spread of the [detail](Detail::lost) that it cannot show.
+    pub lost: f64,
+    /// Spread of the noise of the files.
+    pub noise: f64,
 }
 
 impl ViewProposal {
@@ -29,7 +42,14 @@ impl ViewProposal {
         let mut sizes = sizes.to_vec();
         sizes.sort_by_key(|&(width, height)| width.max(height));
         let file = *sizes.get(sizes.len() / 2)?;
-        let proposal = |view| Some(Self { view, file, side });
+        let proposal = |view| {
+            Some(Self {
+                view,
+                file,
+                side,
+                seen: None,
+            })
+        };
         let (long, short) = (
             f64::from(file.0.max(file.1)),
             f64::from(file.0.min(file.1).max(1)),
@@ -43,6 +63,36 @@ impl ViewProposal {
         }
     }
 
+    /// The same of images that were looked at: large ones need no windows if the square loses none of their detail; those of
+    /// parts are seen as a whole too, those of a surface in windows alone. Windows are at the smallest scale that loses nothing.
+    pub fn looked_at(self, detail: &Detail, shows_parts: bool) -> Self {
+        if !matches!(self.view, View::Tiles { .. }) {
+            return self;
+        }
+        let reduction = self.reduction();
+        let (width, height) = (f64::from(self.file.0.max(1)), f64::from(self.file.1.max(1)));
+        let is_long = width.max(height) / width.min(height) >= LONG;
+        let view = match (detail.is_lost(reduction), shows_parts) {
+            (true, true) => View::two_scales(detail.scale()),
+            (true, false) => View::tiles(detail.scale()),
+            (false, _) if is_long => View::fitting(&[self.file]).unwrap_or_default(),
+            (false, _) => View::Stretch,
+        };
+        Self {
+            view,
+            seen: Some(Seen {
+                lost: detail.lost(reduction),
+                noise: detail.noise(),
+            }),
+            ..self
+        }
+    }
+
+    /// Whether images must be looked at before the proposal is known: sizes alone say that they are large.
+    pub fn needs_a_look(&self) -> bool {
+        self.seen.is_none() && matches!(self.view, View::Tiles { .. })
+    }
+
     /// File pixels, across and down, for one that is seen in the square.
     pub fn reduction(&self) -> (f64, f64) {
         let of = |file: u32| f64::from(file) / f64::from(self.side.max(1));
@@ -51,30 +101,158 @@ impl ViewProposal {
 }
 
 impl fmt::Display for ViewProposal {
-    /// What happens in the square, and which view does otherwise, in a sentence.
+    /// What happens in the square, what that rests on, and which view does otherwise, in a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (width, height) = self.file;
         let (across, down) = self.reduction();
-        match self.view {
-            View::Tiles { .. } => {
-                let most = across.max(down);
+        let most = across.max(down);
+        let smallest = (SEEN * most).ceil();
+        match (self.view, &self.seen) {
+            (View::Tiles { .. }, None) => write!(
+                f,
+                "images of {width}x{height} are reduced {most:.0} times; flaws under {smallest:.0} px vanish; `--view tiles` sees them"
+            ),
+            (View::Tiles { scale, whole, .. }, Some(seen)) => {
+                let (shown, name, sees) = match whole {
+                    true => ("parts", "two-scales", "sees them, and each part as a whole"),
+                    false => ("a surface", "tiles", "sees them"),
+                };
+                let at = if scale < 1.0 {
+                    format!(":{scale}")
+                } else {
+                    String::new()
+                };
                 write!(
                     f,
-                    "images of {width}x{height} are reduced {most:.0} times; flaws under {:.0} px vanish; `--view tiles` sees them",
-                    (SEEN * most).ceil()
+                    "images of {width}x{height} are reduced {most:.0} times and lose {seen}; flaws under {smallest:.0} px vanish; \
+                     the images show {shown}: `--view {name}{at}` {sees}"
                 )
             }
-            _ => write!(
-                f,
-                "images of {width}x{height} are squeezed into a square; `--view fit` keeps their shape"
-            ),
+            (View::Stretch, seen) => {
+                write!(f, "images of {width}x{height} are reduced {most:.0} times")?;
+                if let Some(seen) = seen {
+                    write!(f, " and lose hardly any detail ({seen})")?;
+                }
+                write!(
+                    f,
+                    "; the square will do, but flaws under {smallest:.0} px, if there are any, vanish (`--view tiles` sees them)"
+                )
+            }
+            (View::Fit { .. }, seen) => {
+                write!(f, "images of {width}x{height} are squeezed into a square")?;
+                if let Some(seen) = seen {
+                    write!(
+                        f,
+                        ", and lose hardly any detail by being reduced {most:.0} times ({seen})"
+                    )?;
+                }
+                f.write_str("; `--view fit` keeps their shape")
+            }
         }
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.1} of 255 levels of detail beside noise of {:.1}",
+            self.lost, self.noise
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use flawforge_augment::Stream;
+    use flawforge_augment::evidence::shows_parts;
+    use flawforge_datasets::{Loading, demo};
+    use flawforge_resample::resize::bilinear_rgb;
+    use image::{Rgb, RgbImage};
+    use rand::Rng;
+
     use super::*;
+
+    /// What is proposed for images of files of this size in a square of this side.
+    fn proposed(images: &[RgbImage], side: u32) -> ViewProposal {
+        let sizes: Vec<(u32, u32)> = images.iter().map(RgbImage::dimensions).collect();
+        let squares: Vec<RgbImage> = images
+            .iter()
+            .map(|image| bilinear_rgb(image, side, side))
+            .collect();
+        let parts = shows_parts(&squares.iter().collect::<Vec<_>>());
+        let detail = Detail::of(images).unwrap();
+        let proposal = ViewProposal::of(&sizes, side).unwrap();
+        assert!(proposal.needs_a_look());
+        let proposal = proposal.looked_at(&detail, parts);
+        println!("{parts} {} {proposal}", detail.scale());
+        proposal
+    }
+
+    #[test]
+    fn a_large_textured_sheet_is_seen_in_windows() {
+        let sheets = demo::at_file_size("sheet", 4, 7);
+        let proposal = proposed(&sheets, 256);
+        assert_eq!(proposal.view, View::tiles(1.0), "{proposal}");
+        let text = proposal.to_string();
+        assert!(
+            text.contains("reduced 8 times") && text.contains("a surface: `--view tiles` sees them"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_large_part_is_seen_in_windows_and_as_a_whole() {
+        let gears = demo::category("gear", &Loading::opencv(512, 512), 3).unwrap();
+        let gears: Vec<RgbImage> = gears
+            .train
+            .iter()
+            .take(6)
+            .map(|one| one.image().unwrap().into_owned())
+            .collect();
+        let proposal = proposed(&gears, 128);
+        assert!(
+            matches!(proposal.view, View::Tiles { whole: true, .. }),
+            "{proposal}"
+        );
+        assert!(
+            proposal.to_string().contains("parts: `--view two-scales"),
+            "{proposal}"
+        );
+    }
+
+    #[test]
+    fn large_images_without_detail_need_no_windows() {
+        let mut rng = Stream::of_run(5).rng("noise");
+        let sheets = demo::at_file_size("sheet", 4, 7);
+        for long in [false, true] {
+            let size = if long { (2048, 1024) } else { (2048, 2048) };
+            let soft: Vec<RgbImage> = sheets
+                .iter()
+                .map(|sheet| {
+                    // As coarse as the square of 256 px, and noise of the camera.
+                    let small = bilinear_rgb(sheet, size.0 / 16, size.1 / 16);
+                    let mut soft = image::imageops::resize(
+                        &small,
+                        size.0,
+                        size.1,
+                        image::imageops::FilterType::CatmullRom,
+                    );
+                    for Rgb(levels) in soft.pixels_mut() {
+                        let noise = rng.random_range(-4.0..4.0f32);
+                        *levels = levels.map(|level| (f32::from(level) + noise).round() as u8);
+                    }
+                    soft
+                })
+                .collect();
+            let proposal = proposed(&soft, 256);
+            assert!(proposal.to_string().contains("hardly any detail"), "{proposal}");
+            match long {
+                true => assert_eq!(proposal.view.to_string(), "fit 2048:1024", "{proposal}"),
+                false => assert!(proposal.view.is_stretch(), "{proposal}"),
+            }
+        }
+    }
 
     #[test]
     fn large_images_are_seen_in_windows_and_long_ones_in_their_shape() {

@@ -10,6 +10,7 @@ use flawforge_masks::{Mask, OUTSIDE};
 use flawforge_metrics::Metric;
 use flawforge_training::settings::{Region, View};
 use flawforge_training::{Experiment, Method, Run, evaluate, train};
+use image::RgbImage;
 use support::{SIDE, quiet, selected, textures};
 
 /// The left half.
@@ -71,6 +72,44 @@ fn anomalies_are_simulated_inside() {
         }
     }
     assert!(made > 30, "{made} of 40");
+}
+
+#[test]
+fn corners_of_rotated_images_lie_outside_and_no_mask_learns_them() {
+    let selection = Selection {
+        rotate_normals: true,
+        ..Selection::default()
+    };
+    let mut experiment = selected(Method::LinYan, 4, selection);
+    // A region that reaches the border of the image: its corners are empty after a rotation.
+    let region = Mask::from_fn(4, 4, |x, y| x < 3 || y < 3);
+    experiment.region = Region::of(&RegionOfInterest::Fixed(Arc::new(region)));
+    let category = category(&experiment);
+    let simulation = experiment.anomalies(&category, textures());
+    assert!(simulation.rotation.is_some());
+    let is_outside = |image: &RgbImage| image.pixels().filter(|pixel| **pixel == OUTSIDE).count();
+    let (mut rotated, mut anomalous) = (0, 0);
+    for index in 0..60 {
+        let normal = category.train[index % 6].image().unwrap();
+        let stream = Stream {
+            seed: 1,
+            step: 2,
+            index: index as u64,
+        };
+        let sample = simulation.sample(&normal, stream);
+        let shown = to_bytes(&sample.normal);
+        let black = |image: &RgbImage| image.pixels().filter(|pixel| pixel.0 == [0; 3]).count();
+        assert!(black(&shown) <= black(&normal), "no black corners");
+        if shown != *normal {
+            rotated += 1;
+            assert!(is_outside(&shown) > is_outside(&normal));
+        }
+        anomalous += usize::from(!sample.mask.is_empty());
+        for (x, y, pixel) in shown.enumerate_pixels() {
+            assert!(*pixel != OUTSIDE || !sample.mask.get(x, y), "{x} {y}");
+        }
+    }
+    assert!(rotated > 8 && anomalous > 15, "{rotated} {anomalous}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Rotation of images.
 
 mod bilinear;
+mod inside;
 
 use flawforge_masks::decimal::decimal;
 use flawforge_resample::Rotation;
@@ -62,16 +63,18 @@ impl RotateNormals {
     /// The rotated image, or `None` if this draw does not rotate.
     pub fn apply(&self, image: &RgbImage, rng: &mut dyn RngCore) -> Option<RgbImage> {
         let mut rotated = RgbImage::default();
-        self.apply_into(image, &mut rotated, &mut Turned::default(), rng)
+        self.apply_into(image, &mut rotated, &mut Turned::default(), false, rng)
             .then_some(rotated)
     }
 
-    /// Writes the rotated image; `false` if this draw does not rotate.
+    /// Writes the rotated image; `false` if this draw does not rotate. Where images tell a region of interest, so does the
+    /// rotated one.
     pub(crate) fn apply_into(
         &self,
         image: &RgbImage,
         into: &mut RgbImage,
         turned: &mut Turned,
+        inside: bool,
         rng: &mut dyn RngCore,
     ) -> bool {
         let turn = rng.random::<f32>() < self.probability;
@@ -80,6 +83,9 @@ impl RotateNormals {
             reshape(into, image.width(), image.height());
             turned.prepare(image.dimensions(), degrees);
             turned.all(image, self.fill, into);
+            if inside {
+                turned.tell_region(image, self.fill, into);
+            }
         }
         turn
     }

@@ -87,6 +87,14 @@ pub fn file_size(name: &str) -> (u32, u32) {
     }
 }
 
+/// The first normal images of a category of [large](LARGE) ones, at the size of their files; none of the others.
+pub fn at_file_size(name: &str, count: usize, seed: u64) -> Vec<RgbImage> {
+    match name == sheet::NAME {
+        true => (0..count).map(|index| sheet::normal(seed, index)).collect(),
+        false => Vec::new(),
+    }
+}
+
 /// Sizes that can be generated, in pixels a side.
 pub const SIZES: RangeInclusive<u32> = 32..=512;
 

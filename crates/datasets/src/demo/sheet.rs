@@ -154,11 +154,16 @@ fn drawn(seed: u64, part: Part, index: usize) -> (RgbImage, Mask) {
     (image, mask)
 }
 
+/// A normal sheet to train on, at the size of its file.
+pub(super) fn normal(seed: u64, index: usize) -> RgbImage {
+    drawn(seed, Part::Train, index).0
+}
+
 /// The category, its images and masks brought to their sizes as those of files are.
 pub(super) fn category(loading: &Loading, seed: u64) -> Category {
     let train = (0..TRAIN)
         .map(|index| {
-            let (image, _) = drawn(seed, Part::Train, index);
+            let image = normal(seed, index);
             TrainImage::of_file(format!("{index:03}"), SIZE, loading.resized(&image))
         })
         .collect();

@@ -9,11 +9,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
 use flawforge::datasets::{
-    Category, CategoryFiles, Limits, Loading, Note, Purpose, RegionOfInterest, TestSet, demo, note_lines,
-    picture_size,
+    Category, CategoryFiles, Limits, Loading, Note, Purpose, RegionOfInterest, Sizing, TestSet, demo,
+    note_lines, picture_size,
 };
-use flawforge::source::{Images, SourceError, Textures, real_path, selection_lines};
+use flawforge::source::{DEMO_SEED, Images, SourceError, Textures, real_path, selection_lines};
 use flawforge::training::Product;
+use image::RgbImage;
 use rayon::prelude::*;
 
 use super::inventory::{say_normals, with_advice};
@@ -138,6 +139,34 @@ impl CategoryArgs {
             .map(|file| picture_size(&file.path, &limits));
         // A file that cannot be read is told when it is.
         Ok(sizes.filter_map(Result::ok).collect())
+    }
+
+    /// Some of the normal images that were loaded into `shown`, at the size of their files; those that cannot be read are left out.
+    pub(crate) fn at_file_size(
+        &self,
+        count: usize,
+        shown: &Category,
+        region: Option<RegionOfInterest>,
+    ) -> Result<Vec<RgbImage>> {
+        let name = self.name()?;
+        let Some(mut files) = self.images().files(&name, Purpose::Training)? else {
+            return Ok(demo::at_file_size(&name, count, DEMO_SEED));
+        };
+        let all = std::mem::take(&mut files.train);
+        let count = count.min(all.len());
+        files.train = (0..count).map(|i| all[i * all.len() / count].clone()).collect();
+        let loading = Loading {
+            image: Sizing::Scaled(1.0),
+            region,
+            ..Loading::opencv(1, 1).by(shown.scale)
+        };
+        let limits = Limits {
+            max_held_bytes: u64::MAX,
+            ..Limits::default()
+        };
+        let (category, _) = Category::load_readable_normals(&files, &loading, &limits)?;
+        let images = category.train.iter().map(|image| Ok(image.image()?.into_owned()));
+        images.collect()
     }
 
     /// The files of the normal images, by the names that images have; none where they are generated or cannot be found any more.

@@ -28,7 +28,7 @@ use super::region::RegionArgs;
 use super::signals::Signals;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 use super::verdicts::{odd, said};
-use super::view::AskedView;
+use super::view::{AskedView, completed};
 
 /// Options of `train`.
 #[derive(Args, Debug)]
@@ -343,7 +343,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     }
     let sizes: Vec<(u32, u32)> = images.train.iter().map(|image| image.size).collect();
     if let Some(proposal) = experiment.propose_view(&sizes).filter(|_| args.view.is_none()) {
-        log::warn!("{proposal}");
+        let proposal = completed(proposal, &category, &images, loading.region.clone())?;
+        match proposal.view.is_stretch() {
+            true => log::info!("{proposal}"),
+            false => log::warn!("{proposal}"),
+        }
     }
     for notice in experiment.notices(images.train.len()) {
         log::warn!("{notice}");

@@ -1,9 +1,14 @@
-//! The view that a person asks for.
+//! The view that a person asks for, and the one that their images speak for.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
+use flawforge::augment::evidence::{Detail, shows_parts};
+use flawforge::datasets::{Category, RegionOfInterest};
+use flawforge::training::ViewProposal;
 use flawforge::training::settings::View;
+use image::RgbImage;
 
 use crate::command::source::CategoryArgs;
 
@@ -46,14 +51,47 @@ impl FromStr for AskedView {
 impl AskedView {
     /// The view, for the images of a category.
     pub(crate) fn of(self, category: &CategoryArgs) -> Result<View> {
-        Ok(match self {
-            Self::Stretch => View::Stretch,
-            Self::Tiles(scale) => View::tiles(scale),
-            Self::TwoScales(scale) => View::two_scales(scale),
-            Self::Fit => View::fitting(&category.file_sizes()?)
-                .context("no normal images whose aspect ratio could be kept")?,
-        })
+        let sizes = match self {
+            Self::Fit => category.file_sizes()?,
+            _ => Vec::new(),
+        };
+        self.of_sizes(&sizes)
+            .context("no normal images whose aspect ratio could be kept")
     }
+
+    /// The view, for images with files of these sizes; `None` where it depends on sizes and there are none.
+    pub(crate) fn of_sizes(self, sizes: &[(u32, u32)]) -> Option<View> {
+        match self {
+            Self::Stretch => Some(View::Stretch),
+            Self::Tiles(scale) => Some(View::tiles(scale)),
+            Self::TwoScales(scale) => Some(View::two_scales(scale)),
+            Self::Fit => View::fitting(sizes),
+        }
+    }
+}
+
+/// Images whose detail is looked at, and images that are compared to tell parts from a surface (proposals).
+const DETAILED: usize = 4;
+const COMPARED: usize = 24;
+
+/// The proposal of sizes, completed by a look at some images where it depends on them. `shown` holds the normal images, made small.
+pub(crate) fn completed(
+    proposal: ViewProposal,
+    category: &CategoryArgs,
+    shown: &Category,
+    region: Option<RegionOfInterest>,
+) -> Result<ViewProposal> {
+    if !proposal.needs_a_look() {
+        return Ok(proposal);
+    }
+    let Some(detail) = Detail::of(&category.at_file_size(DETAILED, shown, region)?) else {
+        return Ok(proposal);
+    };
+    let count = shown.train.len().min(COMPARED);
+    let images = (0..count).map(|i| shown.train[i * shown.train.len() / count].image());
+    let images: Vec<Cow<'_, RgbImage>> = images.collect::<Result<_, _>>()?;
+    let parts = shows_parts(&images.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    Ok(proposal.looked_at(&detail, parts))
 }
 
 #[cfg(test)]

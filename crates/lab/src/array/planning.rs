@@ -87,7 +87,9 @@ fn lines(plan: &Plan, cells: &[Planned], estimates: bool) -> Result<Vec<Line>> {
             (false, _) => None,
             (true, Some(&cost)) => Some(cost),
             (true, None) => {
-                let found = estimate(&cell.experiment, count, &mut speeds)
+                // Of a view in windows: as if each image had one.
+                let side = cell.experiment.image_size;
+                let found = estimate(&cell.experiment, count, (side, side), &mut speeds)
                     .with_context(|| format!("{} would not start", cell.key.name()))?;
                 known.insert((cell.key.method, count), (found.seconds, found.bytes));
                 Some((found.seconds, found.bytes))

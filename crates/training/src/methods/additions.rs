@@ -8,6 +8,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 use crate::error::Result;
+use crate::methods::one_pass::Relit;
 use crate::recipe::{Unseen, decoded};
 
 /// Patches that are held until those to add are chosen, of all images together (proposal).
@@ -39,6 +40,8 @@ pub(super) struct Additions<'a> {
     /// The bank at each size.
     pub(super) known: Vec<Known<'a>>,
     pub(super) patches: Patches<'a>,
+    /// How copies in another light are made, if they are: they are added too.
+    pub(super) relit: Option<Relit>,
     pub(super) detector: Extended<'a>,
 }
 
@@ -54,10 +57,19 @@ impl Additions<'_> {
         let mut number = first;
         for images in images.chunks(AT_ONCE) {
             let images = decoded(images)?;
-            let patches = images.par_iter().map(|image| (self.patches)(image));
-            for sizes in patches.collect::<Result<Vec<_>>>()? {
-                for (uncovered, vectors) in uncovered.iter_mut().zip(sizes) {
-                    uncovered.add(number, &vectors, each)?;
+            let (of, relit) = (self.patches, self.relit);
+            let patches = images.par_iter().enumerate().map(|(place, image)| {
+                let mut patches = vec![of(image)?];
+                if let Some(relit) = relit {
+                    patches.push(of(&relit.copy(image, u64::from(number) + place as u64))?);
+                }
+                Ok(patches)
+            });
+            for shown in patches.collect::<Result<Vec<_>>>()? {
+                for sizes in shown {
+                    for (uncovered, vectors) in uncovered.iter_mut().zip(sizes) {
+                        uncovered.add(number, &vectors, each)?;
+                    }
                 }
                 number += 1;
             }

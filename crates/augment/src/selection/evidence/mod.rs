@@ -27,6 +27,7 @@
 //! ```
 
 mod bending;
+mod detail;
 mod direction;
 mod foreground;
 mod plane;
@@ -39,6 +40,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 pub use bending::Bending;
+pub use detail::Detail;
 pub use direction::Direction;
 pub use foreground::foreground;
 pub use proposal::{
@@ -91,6 +93,41 @@ pub enum EvidenceError {
     },
 }
 
+/// Whether normal images show parts, rather than a surface that goes on beyond their borders: there is an even ground
+/// [around](foreground), or all have one layout that does not repeat ([`LIKENESS`], [`REPETITION`]).
+pub fn shows_parts(normals: &[&RgbImage]) -> bool {
+    if normals.len() < FEWEST
+        || normals
+            .iter()
+            .any(|image| image.width() == 0 || image.height() == 0)
+    {
+        return false;
+    }
+    foreground(normals).is_some() || {
+        let count = normals.len().min(MOST);
+        let chosen: Vec<&RgbImage> = (0..count).map(|i| normals[i * normals.len() / count]).collect();
+        registration::similarity(&small(&chosen)).best >= LIKENESS.high
+            && repetition::repetition(&large(&chosen)) < REPETITION.high
+    }
+}
+
+/// What images are compared as.
+fn small(chosen: &[&RgbImage]) -> Vec<Plane> {
+    planes(chosen, registration::SIDE, 0.7, 8.0)
+}
+
+/// What directions and repetitions are measured in.
+fn large(chosen: &[&RgbImage]) -> Vec<Plane> {
+    planes(chosen, repetition::SIDE, 1.0, 16.0)
+}
+
+fn planes(chosen: &[&RgbImage], side: usize, fine: f32, coarse: f32) -> Vec<Plane> {
+    chosen
+        .par_iter()
+        .map(|image| Plane::of(image, side).band(fine, coarse))
+        .collect()
+}
+
 impl Evidence {
     /// Measures normal images of one category.
     ///
@@ -108,14 +145,7 @@ impl Evidence {
         }
         let count = normals.len().min(MOST);
         let chosen: Vec<&RgbImage> = (0..count).map(|i| normals[i * normals.len() / count]).collect();
-        let planes = |side: usize, fine: f32, coarse: f32| -> Vec<Plane> {
-            chosen
-                .par_iter()
-                .map(|image| Plane::of(image, side).band(fine, coarse))
-                .collect()
-        };
-        let small = planes(registration::SIDE, 0.7, 8.0);
-        let large = planes(repetition::SIDE, 1.0, 16.0);
+        let (small, large) = (small(&chosen), large(&chosen));
         Ok(Self {
             images: count,
             similarity: registration::similarity(&small),

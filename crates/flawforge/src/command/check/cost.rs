@@ -5,6 +5,7 @@ use std::thread;
 
 use flawforge::augment::Selection;
 use flawforge::training::estimate::{Speeds, estimate};
+use flawforge::training::settings::View;
 use flawforge::training::{Experiment, Method, Product, Profile, gpu_available, spoken};
 use serde::Serialize;
 
@@ -36,6 +37,8 @@ pub(super) struct Cost {
 /// The machine, and what trainings would cost on it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Costs {
+    /// How images are seen.
+    pub(super) view: String,
     /// Cores that this process may use.
     pub(super) cores: usize,
     /// Whether a GPU computes.
@@ -48,8 +51,9 @@ pub(super) struct Costs {
     pub(super) costs: Vec<Cost>,
 }
 
-/// Measures and reckons.
-pub(super) fn costs(category: &str, images: usize) -> Costs {
+/// Measures and reckons, for normal images with files of these sizes under a view.
+pub(super) fn costs(category: &str, sizes: &[(u32, u32)], images: usize, view: View) -> Costs {
+    let size = middle(sizes);
     let product = Product::new(category, Selection::default());
     // Before this program's own work counts.
     let load = load();
@@ -59,13 +63,14 @@ pub(super) fn costs(category: &str, images: usize) -> Costs {
         for method in METHODS {
             let experiment = Profile::builtin(profile).and_then(|profile| {
                 let mut experiment = Experiment::new(method, &profile, &product, 0)?;
+                experiment.view = view;
                 experiment.calibrate_for_use();
                 Ok(experiment)
             });
             let steps = experiment
                 .as_ref()
                 .map_or(0, |experiment| experiment.steps(images));
-            let found = experiment.and_then(|experiment| estimate(&experiment, images, &mut speeds));
+            let found = experiment.and_then(|experiment| estimate(&experiment, images, size, &mut speeds));
             costs.push(Cost {
                 profile: profile.to_owned(),
                 method: method.to_string(),
@@ -80,12 +85,21 @@ pub(super) fn costs(category: &str, images: usize) -> Costs {
         }
     }
     Costs {
+        view: view.to_string(),
         cores: thread::available_parallelism().map_or(1, usize::from),
         gpu: gpu_available(),
         load,
         free_bytes: free_bytes(),
         costs,
     }
+}
+
+/// The size in the middle of all, by its pixels.
+fn middle(sizes: &[(u32, u32)]) -> (u32, u32) {
+    let mut sizes = sizes.to_vec();
+    sizes.sort_by_key(|&(width, height)| u64::from(width) * u64::from(height));
+    // Without a file that can be read nothing is trained.
+    sizes.get(sizes.len() / 2).copied().unwrap_or((1, 1))
 }
 
 /// Memory that Linux says is free for programs.
@@ -127,7 +141,11 @@ impl Costs {
             ),
             None => String::new(),
         };
-        format!("{cores}{gpu}{free}{busy}")
+        let view = match self.view == View::Stretch.to_string() {
+            true => String::new(),
+            false => format!(", images seen as {}", self.view),
+        };
+        format!("{cores}{gpu}{free}{view}{busy}")
     }
 
     /// Methods in the order of their columns.

@@ -14,10 +14,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use flawforge::datasets::check::Check;
-use flawforge::datasets::{CategoryFiles, DatasetError, Limits};
+use flawforge::datasets::{CategoryFiles, DatasetError, Limits, picture_size};
 use flawforge::files;
+use rayon::prelude::*;
 
 use super::source::make_folder;
+use super::view::AskedView;
 use progress::Progress;
 use report::{Line, Report};
 
@@ -40,6 +42,9 @@ pub(crate) struct CheckArgs {
     /// Leave out what a training would cost here, which takes a few seconds to measure
     #[arg(long)]
     no_cost: bool,
+    /// How a training would see the images, for what it would cost: stretch, fit, tiles, tiles:SCALE or two-scales [default: stretch]
+    #[arg(long, value_name = "VIEW", conflicts_with = "no_cost")]
+    view: Option<AskedView>,
 }
 
 impl CheckArgs {
@@ -77,7 +82,14 @@ fn look(args: &CheckArgs) -> Report {
             let check = checked(&files, &limits);
             let mut report = Report::of(&args.dir, check, &files);
             if !args.no_cost {
-                report.add_costs(cost::costs(&files.name, files.train.len()));
+                let sizes = files.train.par_iter();
+                // A file that cannot be read is told by the check.
+                let sizes: Vec<(u32, u32)> = sizes
+                    .filter_map(|file| picture_size(&file.path, &limits).ok())
+                    .collect();
+                let view = args.view.unwrap_or(AskedView::Stretch).of_sizes(&sizes);
+                let view = view.unwrap_or_default();
+                report.add_costs(cost::costs(&files.name, &sizes, files.train.len(), view));
             }
             report
         }

@@ -20,6 +20,7 @@ use super::output::print;
 use super::region::RegionArgs;
 use super::simulate::materials;
 use super::source::{NormalArgs, TextureArgs, describe, make_folder};
+use super::view::completed;
 use page::Page;
 
 /// Options of `select`.
@@ -58,8 +59,7 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
         args.textures.check_output(output)?;
     }
     let region = args.region.of(&args.normals.category)?;
-    let is_part = region.is_some();
-    let category = args.normals.load(args.size, region)?;
+    let category = args.normals.load(args.size, region.clone())?;
     let textures = args.textures.load(args.size)?;
     let images = category.train.iter().map(|normal| normal.image());
     let images: Vec<Cow<'_, RgbImage>> = images.collect::<Result<_, _>>()?;
@@ -90,7 +90,10 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
     }
     log::info!("{}: {}", category.name, describe(&proposal.selection));
     let sizes: Vec<(u32, u32)> = category.train.iter().map(|image| image.size).collect();
-    match ViewProposal::of(&sizes, args.size) {
+    let view = ViewProposal::of(&sizes, args.size)
+        .map(|view| completed(view, &args.normals.category, &category, region.clone()))
+        .transpose()?;
+    match view {
         Some(view) => log::info!(
             "{}: at {} px {view} (an option of `train`)",
             category.name,
@@ -102,7 +105,7 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
             args.size
         ),
     }
-    if !is_part {
+    if region.is_none() {
         propose_region(&normals, &category.name, args.roi_out.as_deref())?;
     }
     match &args.out {

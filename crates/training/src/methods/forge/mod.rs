@@ -2,6 +2,7 @@
 
 mod batches;
 mod collected;
+mod learning;
 mod left_out;
 mod recipe;
 mod settings;
@@ -9,6 +10,7 @@ mod shares;
 mod sizes;
 
 pub use recipe::ForgeRecipe;
+pub(crate) use recipe::left_out;
 pub use settings::{Budget, Group, HeadSettings, Settings};
 
 use candle_core::Device;
@@ -17,6 +19,7 @@ use flawforge_datasets::{Loading, Resizing};
 use flawforge_models::patchcore::STRIDES;
 
 use super::backbone::BackboneWeights;
+use super::one_pass::Relit;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
@@ -84,6 +87,7 @@ impl Assembly for Settings {
             simulation,
             seed: frame.seed,
             windowing: frame.windowing,
+            relit: Relit::of(&self.simulation, frame),
         })
     }
 

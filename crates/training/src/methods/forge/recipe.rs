@@ -3,29 +3,26 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use flawforge_augment::{Stream, to_bytes};
+use flawforge_augment::to_bytes;
 use flawforge_datasets::TrainImage;
 use flawforge_masks::{Mask, inside};
-use flawforge_models::forge::{
-    FeatureMap, Forge, Fusion, Head, HeadTraining, Normal, Places, SizedBank, Spread, compared, seen,
-};
+use flawforge_models::forge::{Forge, Fusion, Head, Normal, SizedBank, Spread, compared, seen};
 use flawforge_models::patchcore::STRIDES;
 use flawforge_models::{Detector, Inside, ModelError};
 use flawforge_resample::Window;
 use image::RgbImage;
-use rand::Rng;
-use rand::seq::index;
 use rayon::prelude::*;
 
 use super::collected::Candidates;
+use super::learning::{Learning, Simulated};
 use super::left_out::{Kept, KeptImage, LeftOut, Sizes, Told};
 use super::settings::{Group, Settings};
-use super::shares::shares;
 use super::sizes::{larger, reduced};
 use crate::error::Result;
 use crate::methods::Frame;
 use crate::methods::additions::{Additions, Known};
 use crate::methods::backbone::{Frozen, Wanted};
+use crate::methods::one_pass::Relit;
 use crate::methods::spaced::Spaced;
 use crate::methods::unseen;
 use crate::recipe::{Batch, Highest, Learned, Losses, Recipe, Unseen, below};
@@ -35,18 +32,10 @@ const BANK: &str = "bank";
 const HEAD: &str = "head";
 const FUSION: &str = "fusion";
 
-/// Places of one image that the head learns from, of each normal sort.
-const PLACES: usize = 512;
 /// Side of the maps whose pixels [`Group::sigma`] counts.
 const SIGMA_SIDE: f64 = 256.0;
 /// How far beyond all normal images pictures show a patch as fully anomalous.
 const BEYOND: f32 = 3.0;
-
-/// A simulated anomaly: the maps of the image, and the mask.
-struct Simulated {
-    maps: Vec<FeatureMap>,
-    mask: Mask,
-}
 
 /// Forge: every step collects the patches of a batch, the last one makes the detector of them.
 pub struct ForgeRecipe {
@@ -61,6 +50,8 @@ pub struct ForgeRecipe {
     windowing: Option<Windowing>,
     /// Whether images tell a region of interest.
     inside: bool,
+    /// How copies of normal images in another light are made, if they are.
+    relit: Option<Relit>,
     device: Device,
     network: Frozen,
     candidates: Vec<Candidates>,
@@ -76,6 +67,11 @@ pub struct ForgeRecipe {
 const AT_ONCE: usize = 16;
 /// Bytes of images, about and at most, that are kept to be compared with all others, and the fewest images (proposal).
 const LEFT_OUT: (usize, usize) = (512 << 20, 16);
+
+/// How many images of so many bytes are kept to be compared with all others, where they are seen in windows.
+pub(crate) fn left_out(bytes: usize) -> usize {
+    (LEFT_OUT.0 / bytes.max(1)).max(LEFT_OUT.1)
+}
 
 /// What detects in the end.
 #[derive(Clone)]
@@ -120,6 +116,7 @@ impl ForgeRecipe {
             side: frame.image_size,
             windowing: frame.windowing,
             inside: frame.inside,
+            relit: Relit::of(&settings.simulation, frame),
             seen: 0,
             left_out: Spaced::new(group.left_out),
             settings: group,
@@ -150,8 +147,8 @@ impl ForgeRecipe {
         self.inside.then(|| inside(image)).flatten()
     }
 
-    /// Takes the next normal images.
-    fn collect(&mut self, images: Vec<RgbImage>) -> Result<()> {
+    /// Takes the next normal images, of which the first has this number; or copies of them, which tell nothing of what is usual.
+    fn collect(&mut self, images: Vec<RgbImage>, first: u32, are_copies: bool) -> Result<()> {
         let windowing = self.windowing;
         let of = |(place, image): (usize, &RgbImage)| {
             let places = places(windowing.as_ref(), image.dimensions());
@@ -168,12 +165,12 @@ impl ForgeRecipe {
                 if let Some(maps) = sizes.first() {
                     self.spread.add(maps);
                 }
-                let number = self.seen + place as u32;
+                let number = first + place as u32;
                 for (size, (candidates, maps)) in self.candidates.iter_mut().zip(&sizes).enumerate() {
                     let maps = if size == 0 { compared(maps) } else { maps };
                     candidates.add(number, maps, self.seed)?;
                 }
-                if windowing.is_none() {
+                if windowing.is_none() && !are_copies {
                     self.left_out.push(Kept {
                         inside: self.region(&images[place]),
                         image: KeptImage::Seen(sizes),
@@ -181,11 +178,9 @@ impl ForgeRecipe {
                 }
             }
         }
-        self.seen += images.len() as u32;
-        if windowing.is_some() {
+        if windowing.is_some() && !are_copies {
             for image in images {
-                let most = LEFT_OUT.0 / image.as_raw().len().max(1);
-                self.left_out.limit(most.max(LEFT_OUT.1));
+                self.left_out.limit(left_out(image.as_raw().len()));
                 self.left_out.push(Kept {
                     inside: self.region(&image),
                     image: KeptImage::Shown(image),
@@ -215,73 +210,6 @@ impl ForgeRecipe {
         self.settings.sigma * f64::from(self.side) / SIGMA_SIDE
     }
 
-    fn rng(&self, purpose: &str) -> impl Rng + use<> {
-        Stream::of_run(self.seed).rng(purpose)
-    }
-
-    /// The head, if there are anomalies to learn from.
-    fn head(&self, normal: &[(usize, Kept)]) -> Result<Option<Head>> {
-        let settings = &self.settings.head;
-        let standard = self.spread.standard();
-        let length = standard.mean.len();
-        let mut rng = self.rng("places");
-        let sort = |share| Places {
-            share,
-            ..Places::default()
-        };
-        let [mut anomalous, mut partly, mut beside, mut plain] = [0.25, 0.094, 0.281, 0.375].map(sort);
-        for one in &self.simulated {
-            let features = standard.features(&one.maps)?;
-            let Some(finest) = one.maps.first() else { continue };
-            let shares = shares(&one.mask, finest.width, finest.height);
-            let mut untouched = Vec::new();
-            for (place, &share) in shares.iter().enumerate() {
-                let sort = match share {
-                    0.0 => {
-                        untouched.push(place);
-                        continue;
-                    }
-                    share if share > 0.5 => &mut anomalous,
-                    _ => &mut partly,
-                };
-                sort.features
-                    .extend_from_slice(&features[place * length..][..length]);
-                sort.targets.push(share);
-            }
-            for chosen in index::sample(&mut rng, untouched.len(), PLACES.min(untouched.len())) {
-                beside
-                    .features
-                    .extend_from_slice(&features[untouched[chosen] * length..][..length]);
-                beside.targets.push(0.0);
-            }
-        }
-        if anomalous.targets.is_empty() {
-            return Ok(None);
-        }
-        for (number, kept) in normal {
-            let sizes = kept
-                .image
-                .part(*number, self.windowing.as_ref(), &|image| self.sizes(image))?;
-            let Some(maps) = sizes.first() else { continue };
-            let features = standard.features(maps)?;
-            let places = features.len() / length;
-            for place in index::sample(&mut rng, places, PLACES.min(places)) {
-                plain
-                    .features
-                    .extend_from_slice(&features[place * length..][..length]);
-                plain.targets.push(0.0);
-            }
-        }
-        let training = HeadTraining {
-            hidden: settings.hidden.clone(),
-            steps: settings.steps,
-            batch: settings.batch,
-            learning_rate: settings.learning_rate,
-        };
-        let sorts = [anomalous, partly, beside, plain];
-        Ok(training.train(&standard, &sorts, &mut self.rng("head"))?)
-    }
-
     /// The detector's parts, from what was collected.
     fn make(&mut self) -> Result<Made> {
         let mut banks = Vec::new();
@@ -289,7 +217,13 @@ impl ForgeRecipe {
             banks.push(candidates.bank(&self.settings, self.seed, &self.device)?);
         }
         let normal = self.left_out.take();
-        let head = self.head(&normal)?;
+        let head = Learning {
+            settings: &self.settings.head,
+            seed: self.seed,
+            windowing: self.windowing.as_ref(),
+            see: &|image| self.sizes(image),
+        };
+        let head = head.head(&self.spread, &self.simulated, &normal)?;
         self.simulated = Vec::new();
         let mut fusion = Fusion {
             size: self.map,
@@ -328,9 +262,13 @@ impl Recipe for ForgeRecipe {
     }
 
     fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<Losses> {
-        for part in &batch.parts {
+        let first = self.seen;
+        for (place, part) in batch.parts.iter().enumerate() {
             let normals = part.samples.iter().filter(|sample| sample.kind.is_none());
-            self.collect(normals.map(|sample| to_bytes(&sample.image)).collect())?;
+            let normals: Vec<RgbImage> = normals.map(|sample| to_bytes(&sample.image)).collect();
+            self.seen = self.seen.max(first + normals.len() as u32);
+            // The second part holds copies of the first.
+            self.collect(normals, first, place > 0)?;
             let anomalies = part.samples.par_iter().filter(|sample| sample.kind.is_some());
             let size = self.sizes.first().copied().unwrap_or(self.map);
             let network = self.network.network();
@@ -463,6 +401,7 @@ impl Recipe for ForgeRecipe {
             });
         let additions = Additions {
             known: known.collect(),
+            relit: self.relit,
             patches: &|image| {
                 let network = self.network.network().as_ref();
                 let parts = parts(self.windowing.as_ref(), image);

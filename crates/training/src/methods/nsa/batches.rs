@@ -3,6 +3,7 @@
 use flawforge_augment::{Kind, Nsa, Parameters, Preparation, Sample, Stream, keep_inside, to_float};
 use flawforge_datasets::TrainImage;
 use flawforge_masks::{Mask, OUTSIDE};
+use image::Rgb;
 use rand::Rng;
 use rayon::prelude::*;
 
@@ -34,7 +35,19 @@ impl NsaBatches<'_> {
         let prepared = |index: usize, purpose: &str| {
             let mut rng = stream.rng(purpose);
             let image = shown(self.windowing.as_ref(), self.images[index].image()?, stream);
-            let prepared = prepare(self.preparation, &image, self.side, self.max_degrees, &mut rng);
+            // NSA's code leaves corners black; where images tell a region, corners are no part of it.
+            let corners = match self.inside {
+                true => OUTSIDE,
+                false => Rgb([0; 3]),
+            };
+            let prepared = prepare(
+                self.preparation,
+                &image,
+                self.side,
+                self.max_degrees,
+                corners,
+                &mut rng,
+            );
             Ok::<_, TrainingError>(prepared)
         };
         let normal = prepared(index, "nsa destination")?;

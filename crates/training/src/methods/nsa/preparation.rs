@@ -27,12 +27,14 @@ pub(super) fn loading(preparation: Preparation, side: u32) -> Loading {
     Loading::new(Resizing::antialiased(width, height), (side, side))
 }
 
-/// A random part of a training image, a square of the side that the network sees.
+/// A random part of a training image, a square of the side that the network sees. What a rotation leaves empty has the colour
+/// `corners`.
 pub(super) fn prepare(
     preparation: Preparation,
     image: &RgbImage,
     side: u32,
     max_degrees: f64,
+    corners: Rgb<u8>,
     rng: &mut dyn RngCore,
 ) -> RgbImage {
     match preparation {
@@ -41,7 +43,7 @@ pub(super) fn prepare(
         Preparation::Aligned => random_crop(&center(image, scaled(side, 230, 224)), side, rng),
         Preparation::Unaligned => {
             let degrees = max_degrees * (2.0 * rng.random::<f64>() - 1.0);
-            let turned = rotated(image, degrees);
+            let turned = rotated(image, degrees, corners);
             random_crop(&center(&turned, scaled(side, 230, 224)), side, rng)
         }
     }
@@ -67,8 +69,8 @@ fn random_crop(image: &RgbImage, side: u32, rng: &mut dyn RngCore) -> RgbImage {
     crop_imm(image, x, y, side, side).to_image()
 }
 
-/// The image turned about its centre, nearest pixel, black corners.
-fn rotated(image: &RgbImage, degrees: f64) -> RgbImage {
+/// The image turned about its centre, nearest pixel, corners of this colour.
+fn rotated(image: &RgbImage, degrees: f64, corners: Rgb<u8>) -> RgbImage {
     let (width, height) = image.dimensions();
     let (sine, cosine) = degrees.to_radians().sin_cos();
     let (middle_x, middle_y) = (f64::from(width) / 2.0, f64::from(height) / 2.0);
@@ -80,7 +82,7 @@ fn rotated(image: &RgbImage, degrees: f64) -> RgbImage {
             from_x >= 0.0 && from_y >= 0.0 && from_x < f64::from(width) && from_y < f64::from(height);
         match inside {
             true => *image.get_pixel(from_x as u32, from_y as u32),
-            false => Rgb([0; 3]),
+            false => corners,
         }
     })
 }
@@ -88,6 +90,7 @@ fn rotated(image: &RgbImage, degrees: f64) -> RgbImage {
 #[cfg(test)]
 mod tests {
     use flawforge_augment::Stream;
+    use flawforge_masks::OUTSIDE;
 
     use super::*;
 
@@ -112,13 +115,24 @@ mod tests {
     #[test]
     fn parts_have_the_networks_size_and_a_turn_of_nothing_changes_nothing() {
         let image = RgbImage::from_fn(73, 73, |x, y| Rgb([x as u8, y as u8, 7]));
-        assert_eq!(rotated(&image, 0.0), image);
-        let quarter = rotated(&image, 90.0);
+        let black = Rgb([0; 3]);
+        assert_eq!(rotated(&image, 0.0, black), image);
+        let quarter = rotated(&image, 90.0, black);
         assert_eq!(quarter.get_pixel(0, 0), image.get_pixel(72, 0));
         let mut rng = Stream::default().rng("test");
         for preparation in [Preparation::Aligned, Preparation::Unaligned, Preparation::Texture] {
-            let part = prepare(preparation, &image, 64, 5.0, &mut rng);
+            let part = prepare(preparation, &image, 64, 5.0, black, &mut rng);
             assert_eq!(part.dimensions(), (64, 64));
+        }
+    }
+
+    #[test]
+    fn what_a_turn_leaves_empty_has_the_colour_that_is_asked_for() {
+        let image = RgbImage::from_pixel(40, 40, Rgb([9; 3]));
+        for corners in [Rgb([0; 3]), OUTSIDE] {
+            let turned = rotated(&image, 30.0, corners);
+            assert_eq!(*turned.get_pixel(0, 0), corners);
+            assert_eq!(*turned.get_pixel(20, 20), Rgb([9; 3]));
         }
     }
 }

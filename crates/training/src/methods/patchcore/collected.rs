@@ -14,15 +14,24 @@ pub(super) struct Collected {
     length: usize,
     /// Patches in a row, and rows.
     grid: (usize, usize),
-    /// Of each image, or each window of one, the number of the image.
-    groups: Vec<u32>,
+    /// What each image, or each window of one, is of.
+    groups: Vec<Of>,
     /// Vectors, image after image.
     pub(super) vectors: Vec<f32>,
     /// Of each vector, which of the images or windows it is of.
     origins: Vec<u32>,
-    /// Images with all their patches, where not all of all are kept.
-    whole: Spaced<Vec<f32>>,
+    /// Images with all their patches, where not all of all are kept; each with its place in `groups`.
+    whole: Spaced<(u32, Vec<f32>)>,
     thinned: bool,
+}
+
+/// What an image, or a window of one, is of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Of {
+    /// The number of the image.
+    pub(super) image: u32,
+    /// Whether it is a copy in another light, which tells nothing of what is usual.
+    pub(super) is_copy: bool,
 }
 
 /// A bank, and of each of its vectors the number of its image.
@@ -56,7 +65,7 @@ impl Collected {
     }
 
     /// Adds all patches of the next images or windows, whose images have these numbers.
-    pub(super) fn add(&mut self, images: Vec<Patches>, groups: &[u32]) {
+    pub(super) fn add(&mut self, images: Vec<Patches>, groups: &[Of]) {
         for (patches, &group) in images.into_iter().zip(groups) {
             self.grid = (patches.width, patches.height);
             self.vectors.extend_from_slice(&patches.vectors);
@@ -70,7 +79,7 @@ impl Collected {
     pub(super) fn thin(
         &mut self,
         images: Vec<Patches>,
-        groups: &[u32],
+        groups: &[Of],
         thinning: Thinning,
         coreset: Coreset,
         rng: &mut impl Rng,
@@ -83,7 +92,9 @@ impl Collected {
             self.grid = (patches.width, patches.height);
             block.extend_from_slice(&patches.vectors);
             origins.resize(block.len() / length, self.groups.len() as u32);
-            self.whole.push(patches.vectors);
+            if !group.is_copy {
+                self.whole.push((self.groups.len() as u32, patches.vectors));
+            }
             self.groups.push(group);
         }
         for index in thinning.thin(&block, length, coreset, rng, device)? {
@@ -112,19 +123,20 @@ impl Collected {
 
     /// The number of the image that one of the images or windows is of.
     pub(super) fn group(&self, number: u32) -> u32 {
-        self.groups.get(number as usize).copied().unwrap_or(number)
+        self.groups
+            .get(number as usize)
+            .map_or(number, |group| group.image)
     }
 
-    /// The images or windows whose patches are all here.
+    /// The images or windows whose patches are all here; no copies.
     pub(super) fn numbers(&self) -> Vec<u32> {
         match self.thinned {
-            false => (0..self.groups.len() as u32).collect(),
-            true => self
-                .whole
-                .kept()
-                .iter()
-                .map(|(number, _)| *number as u32)
+            false => (0..)
+                .zip(&self.groups)
+                .filter(|(_, group)| !group.is_copy)
+                .map(|(number, _)| number)
                 .collect(),
+            true => self.whole.kept().iter().map(|(_, (number, _))| *number).collect(),
         }
     }
 
@@ -137,7 +149,7 @@ impl Collected {
             }
             true => {
                 let mut kept = self.whole.kept().iter();
-                kept.find(|(found, _)| *found == number as usize)?.1.as_slice()
+                kept.find(|(_, (found, _))| *found == number)?.1.1.as_slice()
             }
         };
         Some(Patches {
@@ -153,6 +165,13 @@ mod tests {
     use super::*;
     use crate::methods::patchcore::room;
 
+    fn own(image: u32) -> Of {
+        Of {
+            image,
+            is_copy: false,
+        }
+    }
+
     fn image(number: usize) -> Patches {
         Patches {
             width: 2,
@@ -164,8 +183,8 @@ mod tests {
     #[test]
     fn vectors_know_their_images_and_images_their_vectors() {
         let mut all = Collected::new(2, 9);
-        all.add(vec![image(0), image(1)], &[0, 1]);
-        all.add(vec![image(2)], &[2]);
+        all.add(vec![image(0), image(1)], &[0, 1].map(own));
+        all.add(vec![image(2)], &[2].map(own));
         assert_eq!((all.len(), all.numbers()), (6, vec![0, 1, 2]));
         assert_eq!((all.image(2), all.image(3)), (Some(image(2)), None));
         let coreset = Coreset {
@@ -188,7 +207,7 @@ mod tests {
             let images = vec![image(2 * number as usize), image(2 * number as usize + 1)];
             some.thin(
                 images,
-                &[2 * number as u32, 2 * number as u32 + 1],
+                &[2 * number as u32, 2 * number as u32 + 1].map(own),
                 thinning,
                 coreset,
                 &mut random,

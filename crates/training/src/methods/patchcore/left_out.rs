@@ -58,11 +58,12 @@ impl LeftOut<'_> {
             .map(|size| mean(compared.iter().map(|(_, sizes)| &sizes[size])))
             .collect();
         let maps = Mutex::new(Highest::default());
+        let group = |number| self.collected.first().map_or(number, |one| one.group(number));
         let unseen = compared.into_par_iter().map(|(number, sizes)| {
             let sizes: Vec<(Compared, f32)> = sizes.into_iter().zip(usual.iter().copied()).collect();
             let detection = self.scoring.detection(&sizes, &self.crop)?;
             let one = Unseen {
-                place: number as usize,
+                place: group(number) as usize,
                 score: detection.verdict_score,
                 pixel: high_pixel(&detection.map.scores),
             };
@@ -109,9 +110,17 @@ mod tests {
     use rand::Rng;
 
     use super::*;
+    use crate::methods::patchcore::collected::Of;
     use crate::methods::patchcore::room;
 
     const LENGTH: usize = 6;
+
+    fn own(image: u32) -> Of {
+        Of {
+            image,
+            is_copy: false,
+        }
+    }
 
     fn image(number: u64) -> Patches {
         let mut random = room::stream(number, 7, 0);
@@ -125,7 +134,7 @@ mod tests {
     /// The bank and its images, chosen of five images.
     fn chosen(ratio: f64) -> (Collected, Chosen) {
         let mut collected = Collected::new(LENGTH, 1);
-        collected.add((0..5).map(image).collect(), &[0, 1, 2, 3, 4]);
+        collected.add((0..5).map(image).collect(), &[0, 1, 2, 3, 4].map(own));
         let coreset = Coreset {
             ratio,
             projection: None,
@@ -207,9 +216,44 @@ mod tests {
     }
 
     #[test]
+    fn the_copies_of_an_image_are_left_out_with_it() {
+        let (collected, first) = chosen(1.0);
+        let whole = Coreset {
+            ratio: 1.0,
+            projection: None,
+            starts: 3,
+        };
+        let mut with_copies = Collected::new(LENGTH, 1);
+        let copy = |image| Of { image, is_copy: true };
+        // Copies that are like their images.
+        let numbers = [0, 1, 2, 3, 4];
+        with_copies.add((0..5).map(image).collect(), &numbers.map(own));
+        with_copies.add((0..5).map(image).collect(), &numbers.map(copy));
+        let second = with_copies
+            .choose(whole, &mut room::stream(1, 0, 0), &Device::Cpu)
+            .unwrap();
+        let scores = |collected, chosen| {
+            let left_out = LeftOut {
+                collected: &[collected],
+                chosen: &[chosen],
+                scoring: Scoring {
+                    sigma: 1.0,
+                    reweight: None,
+                },
+                crop: CenterCrop::whole(40, 32),
+                count: 256,
+            };
+            left_out.measure().unwrap().unseen
+        };
+        let found = scores(with_copies, second);
+        assert_eq!(found, scores(collected, first));
+        assert!(found.len() == 5 && found.iter().all(|one| one.score > 0.0));
+    }
+
+    #[test]
     fn one_image_has_no_others() {
         let mut collected = Collected::new(LENGTH, 1);
-        collected.add(vec![image(0)], &[0]);
+        collected.add(vec![image(0)], &[own(0)]);
         let coreset = Coreset::default();
         let chosen = collected
             .choose(coreset, &mut room::stream(1, 0, 0), &Device::Cpu)

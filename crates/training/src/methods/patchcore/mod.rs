@@ -16,6 +16,7 @@ use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, Resizing};
 
 use super::backbone::BackboneWeights;
+use super::one_pass::Relit;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
@@ -66,11 +67,12 @@ impl Assembly for Settings {
         Ok(Box::new(recipe))
     }
 
-    fn batches<'a>(&self, _: &Frame<'_>, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
+    fn batches<'a>(&self, frame: &Frame<'_>, data: &Data<'a>) -> Box<dyn BatchSource + 'a> {
         Box::new(PlainBatches {
             images: &data.category.train,
             chosen: data.kept(),
             batch: self.patchcore.batch,
+            relit: Relit::of(&self.simulation, frame),
         })
     }
 

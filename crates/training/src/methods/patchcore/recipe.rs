@@ -9,7 +9,7 @@ use flawforge_models::patchcore::{Coreset, Embedding, MemoryBank, PatchCore, Siz
 use flawforge_models::{CenterCrop, Detector};
 use image::RgbImage;
 
-use super::collected::{Chosen, Collected};
+use super::collected::{Chosen, Collected, Of};
 use super::left_out::{LeftOut, Measured, left_out};
 use super::room::{self, bank_share};
 use super::settings::{Group, Settings};
@@ -17,6 +17,7 @@ use crate::error::{Result, TrainingError};
 use crate::methods::Frame;
 use crate::methods::additions::{Additions, Extra, Known};
 use crate::methods::backbone::{Frozen, Wanted};
+use crate::methods::one_pass::Relit;
 use crate::methods::unseen;
 use crate::recipe::{Batch, Highest, Learned, Losses, Recipe, Unseen};
 use crate::windowing::{Windowing, over, parts};
@@ -47,8 +48,10 @@ pub struct PatchCoreRecipe {
     made: Option<Made>,
     /// Images of the whole training, at most.
     images: usize,
-    /// Windows over an image, at most, among those that came so far.
+    /// Windows over an image and its copies, at most, among those that came so far.
     windows: usize,
+    /// How copies of normal images in another light are made, if they are.
+    relit: Option<Relit>,
     /// Images that came so far.
     seen: u32,
     /// Images that are compared with the others, at most.
@@ -90,6 +93,7 @@ impl PatchCoreRecipe {
             crop: group.center(side),
             windowing: frame.windowing,
             windows: 1,
+            relit: Relit::of(&settings.simulation, frame),
             settings: group,
             seed,
             device: device.clone(),
@@ -106,9 +110,15 @@ impl PatchCoreRecipe {
         }
     }
 
+    /// Images that the patches of one are collected from: itself, and its copy in another light.
+    fn copies(&self) -> usize {
+        1 + usize::from(self.relit.is_some())
+    }
+
+    /// How a bank is chosen; copies make it no larger.
     fn coreset(&self) -> Coreset {
         Coreset {
-            ratio: self.settings.coreset_ratio,
+            ratio: self.settings.coreset_ratio / self.copies() as f64,
             projection: Some(self.settings.projection).filter(|&size| size > 0),
             starts: self.settings.starts,
         }
@@ -160,18 +170,24 @@ impl Recipe for PatchCoreRecipe {
 
     fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<Losses> {
         let (embedding, coreset) = (self.embedding(), self.coreset());
-        for part in &batch.parts {
+        let first = self.seen;
+        for (place, part) in batch.parts.iter().enumerate() {
             if part.samples.is_empty() {
                 continue;
             }
+            // The second part holds copies of the first.
+            let are_copies = place > 0;
             let (mut images, mut groups) = (Vec::new(), Vec::new());
-            for sample in &part.samples {
+            for (number, sample) in (first..).zip(&part.samples) {
                 let whole = to_bytes(&sample.normal);
                 let windows = parts(self.windowing.as_ref(), &whole);
-                self.windows = self.windows.max(windows.len());
-                groups.extend(windows.iter().map(|_| self.seen));
+                self.windows = self.windows.max(windows.len() * self.copies());
+                groups.extend(windows.iter().map(|_| Of {
+                    image: number,
+                    is_copy: are_copies,
+                }));
                 images.extend(windows.iter().map(|window| self.crop.cropped(window)));
-                self.seen += 1;
+                self.seen = self.seen.max(number + 1);
             }
             let images: Vec<&RgbImage> = images.iter().collect();
             // By the images that came so far: how many windows the others need is not known yet.
@@ -311,6 +327,7 @@ impl Recipe for PatchCoreRecipe {
         });
         let additions = Additions {
             known: known.collect(),
+            relit: self.relit,
             patches: &|image| {
                 let images: Vec<RgbImage> = parts(self.windowing.as_ref(), image)
                     .iter()

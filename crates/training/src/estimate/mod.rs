@@ -5,16 +5,11 @@
 //! falls with how much faster wide convolutions run here, which is measured too. PatchCore's share is counted in
 //! multiplications and divided by the measured speed of a convolution, and of a small coreset.
 
-use std::collections::BTreeMap;
-use std::thread;
-use std::time::Instant;
+mod speeds;
 
-use candle_core::{Device, Tensor};
 use flawforge_augment::{Parameters, Sample};
 use flawforge_masks::{Mask, Stream};
-use flawforge_models::patchcore::Coreset;
 use flawforge_models::{Discriminative, Reconstructive};
-use flawforge_ops::conv3x3;
 use image::{Rgb, Rgb32FImage};
 use rand::Rng;
 
@@ -25,7 +20,10 @@ use crate::fit::hold_out;
 use crate::methods::backbone::Backbone;
 use crate::methods::{forge, patchcore};
 use crate::recipe::{Batch, Part};
-use crate::settings::Split;
+use crate::settings::{Split, View};
+use speeds::{TRIED, timed};
+
+pub use speeds::Speeds;
 
 /// What a training would cost.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,10 +44,6 @@ const WIDEST: usize = 32;
 const LARGEST: u32 = 128;
 /// Images in a step that is tried, at most (proposal).
 const TRIED_BATCH: usize = 4;
-/// How often a short computation is timed (proposal).
-const TIMED: usize = 12;
-/// Steps that are timed after a first one.
-const TRIED: usize = 2;
 
 /// Activations of the two networks and their gradients: bytes for each pixel, image of a batch and channel of both widths
 /// together. From the memory of a step of `quick` and of `paper` (docs/benchmarks.md: 681 and 10,582 MB, less weights and
@@ -82,27 +76,52 @@ pub fn starts(experiment: &Experiment, images: usize) -> Result<()> {
     Ok(())
 }
 
-/// How fast this machine is, each figure measured when it is first asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Speeds {
-    /// Multiplications a second in a convolution, by its channels.
-    convolutions: BTreeMap<usize, f64>,
-    /// Seconds for each pair of a patch and a choice, by the length of vectors.
-    choices: BTreeMap<usize, f64>,
-}
-
 /// What a training on `images` normal images would cost on this machine. Takes a second or two.
+///
+/// `size` is width and height of their files, which matter under a view other than the papers' square.
 ///
 /// # Errors
 /// Those of [`starts`], and of a step.
-pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Result<Estimate> {
+pub fn estimate(
+    experiment: &Experiment,
+    images: usize,
+    size: (u32, u32),
+    speeds: &mut Speeds,
+) -> Result<Estimate> {
     starts(experiment, images)?;
     let _precision = experiment.settings.assembly().precision().scope();
-    let loading = experiment.loading();
-    // Of a view in windows: as if each image had one.
-    let side = experiment.image_size;
-    let pixels = loading.image.pixels((side, side)) as f64;
-    let loaded = images as f64 * 3.0 * pixels;
+    let found = at_once(experiment, images, size, speeds)?;
+    if !experiment.view.is_two_scales() {
+        return Ok(found);
+    }
+    let mut whole = experiment.clone();
+    whole.view = View::Stretch;
+    let whole = at_once(&whole, images, size, speeds)?;
+    Ok(Estimate {
+        seconds: found.seconds + whole.seconds,
+        bytes: found.bytes + whole.bytes,
+        basis: format!("{}; and the same for whole images", found.basis),
+        ..found
+    })
+}
+
+/// The same, of two scales that of the windows.
+fn at_once(
+    experiment: &Experiment,
+    images: usize,
+    size: (u32, u32),
+    speeds: &mut Speeds,
+) -> Result<Estimate> {
+    let pixels = experiment.loading().image.pixels(size) as f64;
+    let windows = experiment.windowing().map_or(1, |windowing| {
+        windowing.windows.over(windowing.sizing.of(size)).len()
+    });
+    let shown = Shown {
+        images,
+        windows: windows as f64,
+        bytes: 3.0 * pixels,
+    };
+    let loaded = images as f64 * shown.bytes;
     let steps = experiment.steps(images);
     let (seconds, bytes, basis) = match &experiment.settings {
         MethodSettings::PatchCore(settings) => {
@@ -111,16 +130,16 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
             let squares: f64 = group.sides().iter().map(square).sum();
             let multiplications = multiplications(group.backbone) * squares;
             let speed = speeds.convolution(128)?;
-            let features = images as f64 * multiplications / speed;
+            let features = images as f64 * shown.windows * multiplications / speed;
             let (mut patches, mut choice, mut search) = (0.0, 0.0, 0.0);
             for places in group.places() {
-                let places = images as f64 * places as f64;
+                let each = places as f64;
+                let places = images as f64 * shown.windows * each;
                 let picks = places * group.coreset_ratio;
                 patches += places;
                 choice += places * picks * speeds.choice(group.projection)?;
-                let left_out = places * patchcore::left_out(experiment.calibration.images).min(images) as f64
-                    / images as f64;
-                search += left_out * picks * group.embedding as f64 / speed;
+                let left_out = patchcore::left_out(experiment.calibration.images).min(images) as f64;
+                search += left_out * each * picks * group.embedding as f64 / speed;
             }
             let vectors = patches * (1.0 + group.coreset_ratio) * group.embedding as f64 * 4.0
                 + patches * group.projection as f64 * 4.0;
@@ -134,8 +153,15 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
                 basis,
             )
         }
-        MethodSettings::Forge(settings) => forge(experiment, &settings.forge, images, speeds)?,
+        MethodSettings::Forge(settings) => forge(experiment, &settings.forge, &shown, speeds)?,
         _ => by_steps(experiment, images, speeds)?,
+    };
+    let basis = match windows {
+        1 => basis,
+        _ => format!(
+            "{basis}; {windows} windows over an image of {}x{}",
+            size.0, size.1
+        ),
     };
     Ok(Estimate {
         steps,
@@ -145,20 +171,33 @@ pub fn estimate(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> 
     })
 }
 
+/// What a training is shown.
+struct Shown {
+    images: usize,
+    /// Windows over an image.
+    windows: f64,
+    /// Bytes of an image as it is held.
+    bytes: f64,
+}
+
 /// The same for forge: features of all images, the search for nearest vectors, the training of the head.
 fn forge(
     experiment: &Experiment,
     group: &forge::Group,
-    images: usize,
+    shown: &Shown,
     speeds: &mut Speeds,
 ) -> Result<(f64, f64, String)> {
+    let images = shown.images;
     let (seconds, tried) = step(experiment, images)?;
     let squares = |sides: &[u32]| sides.iter().map(|&side| f64::from(side).powi(2)).sum::<f64>();
     let share = squares(group.sides.get(..1).unwrap_or_default()) / squares(&group.sides).max(1.0);
-    let left_out = images.min(group.left_out) as f64;
-    let seen = images as f64 + share * group.head.simulated as f64;
+    let mut left_out = images.min(group.left_out) as f64;
+    if shown.windows > 1.0 {
+        left_out = left_out.min(forge::left_out(shown.bytes as usize) as f64);
+    }
+    let seen = images as f64 * shown.windows + share * group.head.simulated as f64;
     let places = squares(&group.sides) / 64.0;
-    let search = left_out * places * (group.vectors * FORGE_LENGTH) as f64;
+    let search = left_out * shown.windows * places * (group.vectors * FORGE_LENGTH) as f64;
     let widths = group
         .head
         .hidden
@@ -169,14 +208,20 @@ fn forge(
     // Forward, and twice as much backward.
     let head = 3.0 * (group.head.steps * group.head.batch * widths.1) as f64;
     let speed = speeds.convolution(128)?;
-    let bytes = (left_out + group.head.simulated as f64) * places * 4.0 * FORGE_KEPT;
+    // Of an image that is seen in windows its pixels are kept, and what the network sees of them is computed twice more.
+    let maps = places * 4.0 * FORGE_KEPT;
+    let (kept, again) = match shown.windows > 1.0 {
+        true => (shown.bytes, 2.0 * left_out * shown.windows),
+        false => (maps, 0.0),
+    };
+    let bytes = left_out * kept + group.head.simulated as f64 * maps;
     let basis = format!(
         "a real step, {:.0} ms of this machine alone, and {:.0} billion multiplications a second, both timed now",
         1e3 * seconds,
         speed / 1e9
     );
     Ok((
-        seconds / tried as f64 * seen + (search + head) / speed,
+        seconds / tried as f64 * (seen + again) + (search + head) / speed,
         bytes,
         basis,
     ))
@@ -326,100 +371,6 @@ fn step(experiment: &Experiment, images: usize) -> Result<(f64, usize)> {
     Ok((seconds, batch.parts.iter().map(|part| part.samples.len()).sum()))
 }
 
-/// Share of the cores' time that a training uses where nothing else runs (proposal).
-const BUSY: f64 = 0.85;
-/// Below so many seconds of processor time, its clock is too coarse.
-const COARSE: f64 = 0.1;
-
-/// Seconds that something takes alone on this machine: the fastest of some tries, or what its processor time makes when shared
-/// over all cores, whichever is less. Other programs lengthen the first much, the second where they share caches.
-fn timed(tries: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
-    let before = processor_seconds();
-    let mut fastest = f64::INFINITY;
-    for _ in 0..tries {
-        let began = Instant::now();
-        work()?;
-        fastest = fastest.min(began.elapsed().as_secs_f64());
-    }
-    let used = processor_seconds()
-        .zip(before)
-        .map(|(after, before)| after - before);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    Ok(
-        match used.filter(|&used| used > COARSE && default_device().is_cpu()) {
-            Some(used) => fastest.min(used / (tries as f64 * cores as f64 * BUSY)),
-            None => fastest,
-        },
-    )
-}
-
-/// Processor time of this process, where the system (Linux) tells.
-fn processor_seconds() -> Option<f64> {
-    // The kernel tells hundredths of a second on every platform.
-    const TICKS: f64 = 100.0;
-    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name in parentheses may hold anything; user and system time are the 12th and 13th fields behind it.
-    let (_, fields) = text.rsplit_once(')')?;
-    let mut times = fields.split_whitespace().skip(11);
-    let mut time = || times.next()?.parse::<f64>().ok();
-    Some((time()? + time()?) / TICKS)
-}
-
-impl Speeds {
-    fn convolution(&mut self, channels: usize) -> Result<f64> {
-        if let Some(&known) = self.convolutions.get(&channels) {
-            return Ok(known);
-        }
-        let speed = convolution(channels)?;
-        self.convolutions.insert(channels, speed);
-        Ok(speed)
-    }
-
-    fn choice(&mut self, projection: usize) -> Result<f64> {
-        if let Some(&known) = self.choices.get(&projection) {
-            return Ok(known);
-        }
-        let seconds = choice_of_one(projection)?;
-        self.choices.insert(projection, seconds);
-        Ok(seconds)
-    }
-}
-
-/// Multiplications a second in a 3×3 convolution of so many channels to as many.
-fn convolution(channels: usize) -> Result<f64> {
-    const SIDE: usize = 32;
-    let device = default_device();
-    let x = Tensor::zeros((4, SIDE, SIDE, channels), candle_core::DType::F32, &device)?;
-    let weight = Tensor::zeros((channels, channels, 3, 3), candle_core::DType::F32, &device)?;
-    let bias = Tensor::zeros(channels, candle_core::DType::F32, &device)?;
-    let seconds = timed(TIMED, || {
-        let y = conv3x3(&x, &weight, &bias)?;
-        // A GPU is waited for.
-        y.flatten_all()?.get(0)?.to_scalar::<f32>()?;
-        Ok(())
-    })?;
-    Ok((4 * SIDE * SIDE * 9 * channels * channels) as f64 / seconds.max(1e-9))
-}
-
-/// Seconds that the choice of a coreset takes for each pair of a patch and a choice.
-fn choice_of_one(projection: usize) -> Result<f64> {
-    const PATCHES: usize = 8192;
-    let length = projection.max(1);
-    let mut random = Stream::default().rng("estimate coreset");
-    let vectors: Vec<f32> = (0..PATCHES * length).map(|_| random.random()).collect();
-    let coreset = Coreset {
-        ratio: 0.02,
-        projection: None,
-        starts: 1,
-    };
-    let mut chosen = 1;
-    let seconds = timed(TRIED, || {
-        chosen = coreset.select(&vectors, length, &mut random, &Device::Cpu)?.len();
-        Ok(())
-    })?;
-    Ok(seconds / (PATCHES * chosen.max(1)) as f64)
-}
-
 /// Multiplications for one image of 224 px up to the third stage (torchvision's figures for whole networks are 11.4, 4.1 and 1.8
 /// billion; less the last stage).
 fn multiplications(backbone: Backbone) -> f64 {
@@ -466,7 +417,7 @@ mod tests {
             Method::PatchCore,
             Method::Forge,
         ] {
-            let found = estimate(&experiment(method, "smoke"), 20, &mut speeds).unwrap();
+            let found = estimate(&experiment(method, "smoke"), 20, (64, 64), &mut speeds).unwrap();
             assert!(
                 found.seconds > 0.0 && found.seconds.is_finite(),
                 "{method}: {found:?}"
@@ -474,9 +425,50 @@ mod tests {
             assert!(found.bytes > 20 * 64 * 64 * 3, "{method}: {found:?}");
             assert!(found.basis.contains("timed now"), "{method}: {found:?}");
         }
-        let few = estimate(&experiment(Method::PatchCore, "quick"), 50, &mut speeds).unwrap();
-        let many = estimate(&experiment(Method::PatchCore, "quick"), 500, &mut speeds).unwrap();
+        let mut of = |images| {
+            estimate(
+                &experiment(Method::PatchCore, "quick"),
+                images,
+                (64, 64),
+                &mut speeds,
+            )
+            .unwrap()
+        };
+        let (few, many) = (of(50), of(500));
         assert!(many.seconds > 9.0 * few.seconds && many.bytes > 5 * few.bytes);
+    }
+
+    #[test]
+    fn windows_cost_what_is_seen_of_an_image() {
+        let mut speeds = Speeds::default();
+        for method in [Method::PatchCore, Method::Forge] {
+            let mut of = |view| {
+                let mut experiment = experiment(method, "smoke");
+                experiment.view = view;
+                experiment.calibrate_for_use();
+                estimate(&experiment, 20, (640, 320), &mut speeds).unwrap()
+            };
+            let (square, tiles, both) = (of(View::Stretch), of(View::tiles(1.0)), of(View::two_scales(1.0)));
+            assert!(tiles.bytes > 4 * square.bytes, "{method}: {square:?} {tiles:?}");
+            assert!(
+                tiles.seconds > 2.0 * square.seconds,
+                "{method}: {square:?} {tiles:?}"
+            );
+            assert!(
+                both.bytes > tiles.bytes && both.basis.contains("whole images"),
+                "{both:?}"
+            );
+            assert!(
+                tiles.basis.contains("windows over an image of 640x320"),
+                "{tiles:?}"
+            );
+        }
+        // The length in steps is that of the profile, whatever the images are.
+        let mut draem = experiment(Method::Draem, "smoke");
+        draem.view = View::tiles(1.0);
+        let found = estimate(&draem, 20, (640, 320), &mut speeds).unwrap();
+        assert_eq!(found.steps, 20);
+        assert!(found.bytes > 20 * 3 * 640 * 320, "{found:?}");
     }
 
     #[test]

@@ -1,0 +1,281 @@
+//! Regions of interest on the command line: a file, a folder of masks, `roi.png` beside the images, and the one that `select` writes.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, GrayImage, Luma};
+use support::{fault, grey, open, path, succeed};
+
+const WIDTH: u32 = 80;
+const HEIGHT: u32 = 60;
+
+/// A grey part whose right half is of this level.
+fn plate(shift: u32, right: u8) -> GrayImage {
+    let mut plate = grey(WIDTH, HEIGHT, shift);
+    for (_, _, pixel) in plate.enumerate_pixels_mut().filter(|(x, ..)| *x >= WIDTH / 2) {
+        *pixel = Luma([right]);
+    }
+    plate
+}
+
+/// White in the left half.
+fn left_half() -> GrayImage {
+    GrayImage::from_fn(WIDTH, HEIGHT, |x, _| Luma([if x < WIDTH / 2 { 255 } else { 0 }]))
+}
+
+fn save(image: &GrayImage, path: &Path) {
+    fs::create_dir_all(path.parent().expect("a folder")).unwrap();
+    image.save(path).unwrap();
+}
+
+/// A category in the form of MVTec's: six normal images, and four of a test whose flaw lies inside.
+fn category(root: &Path) {
+    for index in 0..6 {
+        save(
+            &plate(5 * index, 40 * index as u8),
+            &root.join(format!("train/good/{index:03}.png")),
+        );
+    }
+    for index in 0..2 {
+        save(
+            &plate(3 * index, 200),
+            &root.join(format!("test/good/{index:03}.png")),
+        );
+        let spot = |x: u32, y: u32| (10..20).contains(&x) && (30..40).contains(&y);
+        let mut bad = plate(3 * index, 20);
+        for (_, _, pixel) in bad.enumerate_pixels_mut().filter(|(x, y, _)| spot(*x, *y)) {
+            *pixel = Luma([255]);
+        }
+        save(&bad, &root.join(format!("test/bad/{index:03}.png")));
+        let truth = GrayImage::from_fn(WIDTH, HEIGHT, |x, y| Luma([if spot(x, y) { 255 } else { 0 }]));
+        save(
+            &truth,
+            &root.join(format!("ground_truth/bad/{index:03}_mask.png")),
+        );
+    }
+}
+
+/// The arguments of a short training.
+fn train<'a>(root: &'a Path, run: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
+    let short = ["--profile", "smoke", "--method", "draem", "--steps", "2"];
+    let first = ["train", path(root), "--out", path(run)];
+    [&first[..], &short, more].concat()
+}
+
+/// Two images that differ outside alone.
+fn twins(dir: &Path) -> PathBuf {
+    let folder = dir.join("twins");
+    save(&plate(1, 0), &folder.join("a.png"));
+    save(&plate(1, 250), &folder.join("b.png"));
+    folder
+}
+
+/// That the twins have the same scores and maps, and that these are quiet outside.
+fn assert_twins_alike(out: &Path) {
+    let rows = fs::read_to_string(out.join("scores.csv")).unwrap();
+    let after_name = |name: &str| {
+        let row = rows.lines().find(|row| row.starts_with(name)).expect("a row");
+        let numbers = row.split(',').skip(1).take(2);
+        numbers.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(after_name("a.png"), after_name("b.png"), "{rows}");
+    let map = |name: &str| match open(&out.join(name)) {
+        DynamicImage::ImageLuma16(map) => map,
+        _ => panic!("{name}: a map has 16 bits"),
+    };
+    let (a, b) = (map("a_map.png"), map("b_map.png"));
+    assert!(a == b, "maps");
+    let lowest = a.pixels().map(|pixel| pixel[0]).min();
+    let outside = a.enumerate_pixels().filter(|(x, ..)| *x >= WIDTH / 2 + 1);
+    assert!(
+        outside
+            .map(|(.., pixel)| pixel[0])
+            .all(|level| Some(level) == lowest)
+    );
+}
+
+#[test]
+fn a_mask_for_all_images_is_known_to_every_later_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (root, run, mask) = (at("plates"), at("run"), at("left.png"));
+    category(&root);
+    save(&left_half(), &mask);
+    let (_, err) = succeed(&train(&root, &run, &["--roi", path(&mask)]));
+    let said = format!("region of interest {}: 50 % of the image", path(&mask));
+    assert!(err.contains(&said), "{err}");
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(config.contains("[region]\nkind = \"fixed\""), "{config}");
+
+    let (out, _) = succeed(&["evaluate", path(&root), "--run", path(&run)]);
+    assert!(out.contains("AUROC"), "{out}");
+    let out = at("out");
+    succeed(&[
+        "predict",
+        path(&twins(dir.path())),
+        "--run",
+        path(&run),
+        "--out",
+        path(&out),
+    ]);
+    assert_twins_alike(&out);
+
+    // Another region is refused, the same one is not.
+    let right = at("right.png");
+    let mirrored = image::imageops::flip_horizontal(&left_half());
+    save(&mirrored, &right);
+    let evaluate = ["evaluate", path(&root), "--run", path(&run), "--roi"];
+    let message = fault(&[&evaluate[..], &[path(&right)]].concat());
+    assert!(message.contains("another region of interest"), "{message}");
+    succeed(&[&evaluate[..], &[path(&mask)]].concat());
+
+    // `roi.png` among the images is the same region, and no image.
+    let beside = at("beside");
+    fs::copy(&mask, root.join("roi.png")).unwrap();
+    let (_, err) = succeed(&train(&root, &beside, &[]));
+    assert!(
+        err.contains("roi.png: 50 % of the image") && err.contains("6 normal images"),
+        "{err}"
+    );
+    let settings = |run: &Path| fs::read_to_string(run.join("config.toml")).unwrap();
+    assert_eq!(settings(&beside), settings(&run));
+}
+
+#[test]
+fn what_is_no_region_is_one_line_with_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (root, run) = (at("plates"), at("run"));
+    category(&root);
+    let (empty, square, polygons) = (at("empty.png"), at("square.png"), at("circle.json"));
+    save(&GrayImage::new(WIDTH, HEIGHT), &empty);
+    save(&GrayImage::from_pixel(9, 9, Luma([255])), &square);
+    fs::write(&polygons, "{\"width\": 3}").unwrap();
+    let missing = at("missing.png");
+    for (region, said) in [
+        (&empty, "nothing lies inside"),
+        (&square, "aspect ratio"),
+        (&polygons, "no polygons"),
+        (&missing, "missing.png"),
+    ] {
+        let message = fault(&train(&root, &run, &["--roi", path(region)]));
+        assert!(message.contains(said), "{}: {message}", region.display());
+    }
+    assert!(!run.join("checkpoint.safetensors").exists());
+}
+
+#[test]
+fn each_image_may_have_a_mask_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (root, run, masks) = (at("plates"), at("run"), at("masks"));
+    category(&root);
+    for folder in ["train/good", "test/good", "test/bad"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let name = entry.unwrap().file_name();
+            save(&left_half(), &masks.join(folder).join(name));
+        }
+    }
+    let (_, err) = succeed(&train(&root, &run, &["--roi", path(&masks)]));
+    assert!(
+        err.contains("regions of interest: a mask for each image in"),
+        "{err}"
+    );
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(config.contains("[region]\nkind = \"each-image\""), "{config}");
+
+    let evaluate = ["evaluate", path(&root), "--run", path(&run)];
+    let message = fault(&evaluate);
+    assert!(
+        message.contains("name the folder of their masks (--roi DIR)"),
+        "{message}"
+    );
+    let (out, _) = succeed(&[&evaluate[..], &["--roi", path(&masks)]].concat());
+    assert!(out.contains("AUROC"), "{out}");
+
+    let (suspects, out) = (twins(dir.path()), at("out"));
+    let predict = [
+        "predict",
+        path(&suspects),
+        "--run",
+        path(&run),
+        "--roi",
+        path(&masks),
+        "--out",
+    ];
+    // No mask is no score: the image is told, and its row says why.
+    save(&left_half(), &masks.join("a.png"));
+    let first = at("first");
+    let message = fault(&[&predict[..], &[path(&first)]].concat());
+    assert!(message.contains("1 of 2"), "{message}");
+    let rows = fs::read_to_string(first.join("scores.csv")).unwrap();
+    let row = rows.lines().find(|row| row.starts_with("b.png")).expect("a row");
+    assert!(row.contains("no mask for"), "{rows}");
+    save(&left_half(), &masks.join("b.png"));
+    succeed(&[&predict[..], &[path(&out)]].concat());
+    assert_twins_alike(&out);
+}
+
+#[test]
+fn the_region_that_select_writes_is_one_to_train_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (mask, selection, run) = (at("deep/gear.png"), at("gear.toml"), at("run"));
+    let gear = ["--demo", "gear"];
+    let select = [
+        "--size",
+        "64",
+        "--out",
+        path(&selection),
+        "--roi-out",
+        path(&mask),
+    ];
+    let (_, err) = succeed(&[&["select"], &gear[..], &select].concat());
+    let share: f64 = err
+        .split("parts lie on ")
+        .nth(1)
+        .and_then(|rest| rest.split(" %").next())
+        .and_then(|share| share.parse().ok())
+        .expect("the share is said");
+    let white = open(&mask).to_luma8();
+    let inside = white.pixels().filter(|pixel| pixel[0] == 255).count() as f64;
+    let found = 100.0 * inside / f64::from(white.width() * white.height());
+    assert!(
+        (found - share).abs() <= 0.5 && (5.0..95.0).contains(&share),
+        "{found} {share}"
+    );
+
+    let short = [
+        "--profile",
+        "smoke",
+        "--method",
+        "draem",
+        "--steps",
+        "2",
+        "--selection",
+        path(&selection),
+    ];
+    let train = ["--out", path(&run), "--roi", path(&mask)];
+    let (_, err) = succeed(&[&["train"], &gear[..], &short, &train].concat());
+    let said = format!("region of interest {}: {share:.0} % of the image", path(&mask));
+    assert!(err.contains(&said), "{err}");
+    // Who looks at a part already is not told of another.
+    let again = ["select", "--demo", "gear", "--size", "64", "--roi", path(&mask)];
+    let (_, err) = succeed(&again);
+    assert!(!err.contains("parts lie on"), "{err}");
+    // Textures have no ground to stand before.
+    let none = at("none.png");
+    let woven = [
+        "select",
+        "--demo",
+        "weave",
+        "--size",
+        "64",
+        "--roi-out",
+        path(&none),
+    ];
+    let message = fault(&woven);
+    assert!(message.contains("no even ground") && !none.exists(), "{message}");
+}

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use flawforge::datasets::{Limits, PixelScale, load_picture, note_lines};
+use flawforge::masks::OUTSIDE;
 use flawforge::models::{self, Detection};
+use flawforge::training::settings::Region;
 use flawforge::training::{Judge, Judgement, Run, Verdict};
 use image::RgbImage;
 use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray3};
@@ -58,6 +60,13 @@ impl Detector {
         detached(py, || {
             pool::run(|| {
                 let run = Run::open(&run).map_err(raised)?;
+                if run.experiment().region == Region::EachImage {
+                    let [red, green, blue] = OUTSIDE.0;
+                    log::warn!(
+                        "each image of this run has a region of interest of its own: give pixels outside of it the color \
+                         ({red}, {green}, {blue}), or all of an image is looked at"
+                    );
+                }
                 let mut rule = run.rule();
                 rule.threshold = threshold.or(rule.threshold);
                 let decision = run.decision(&rule).map_err(raised)?;

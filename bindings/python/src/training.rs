@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flawforge::augment;
-use flawforge::datasets::{Category, Limits, Purpose, note_lines};
+use flawforge::datasets::{Category, Limits, Purpose, RegionOfInterest, note_lines};
 use flawforge::fault::printable;
-use flawforge::source::{Images, Textures, probe_writable, real_path};
+use flawforge::source::{AskedView, Images, Textures, probe_writable, real_path, region_beside};
 use flawforge::training::fit::Places;
 use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
+use flawforge::training::settings::{Region, View};
 use flawforge::training::{
     Experiment, Overrides, Profile, Progress, ProgressStyle, Rule, Teller, TrainOptions, TrainReport,
     train as train_run,
@@ -31,6 +32,8 @@ struct Asked {
     method: Option<String>,
     profile: Option<String>,
     config: Option<PathBuf>,
+    view: Option<String>,
+    roi: Option<PathBuf>,
     selection: Option<augment::Selection>,
     textures: Option<PathBuf>,
     backbone: Option<PathBuf>,
@@ -55,6 +58,8 @@ pub(crate) fn train(
     method: Option<String>,
     profile: Option<String>,
     config: Option<PathBuf>,
+    view: Option<String>,
+    roi: Option<PathBuf>,
     selection: Option<&Selection>,
     textures: Option<PathBuf>,
     backbone: Option<PathBuf>,
@@ -77,6 +82,8 @@ pub(crate) fn train(
         method,
         profile,
         config,
+        view,
+        roi,
         selection: selection.map(|selection| selection.0.clone()),
         textures,
         backbone,
@@ -232,9 +239,18 @@ impl Asked {
             .map(Overrides::read)
             .transpose()
             .map_err(raised)?;
-        let changed = |experiment: Experiment| match &overrides {
-            Some(overrides) => experiment.with(overrides).map_err(raised),
-            None => Ok(experiment),
+        let view = self.view(images, name)?;
+        let region = self.region()?.as_ref().map(Region::of);
+        let changed = |experiment: Experiment| -> PyResult<Experiment> {
+            let mut experiment = match &overrides {
+                Some(overrides) => experiment.with(overrides).map_err(raised)?,
+                None => experiment,
+            };
+            experiment.view = view.unwrap_or(experiment.view);
+            if let Some(region) = &region {
+                experiment.region.clone_from(region);
+            }
+            Ok(experiment)
         };
         let mut experiment =
             changed(Experiment::new(method, &profile, &product, self.seed).map_err(raised)?)?;
@@ -248,6 +264,39 @@ impl Asked {
         self.give_backbone(&mut experiment)?;
         experiment.validate().map_err(raised)?;
         Ok(experiment)
+    }
+
+    /// The view asked for.
+    fn view(&self, images: &Images, name: &str) -> PyResult<Option<View>> {
+        let Some(text) = &self.view else { return Ok(None) };
+        let asked: AskedView = text
+            .parse()
+            .map_err(|fault| PyValueError::new_err(format!("view: {fault}")))?;
+        let sizes = match asked {
+            AskedView::Fit => images.normal_sizes(name).map_err(raised)?,
+            _ => Vec::new(),
+        };
+        let view = asked.of(&sizes);
+        let view = view.ok_or_else(|| Error::new_err("no normal images whose aspect ratio could be kept"))?;
+        Ok(Some(view))
+    }
+
+    /// The region of interest named, or that beside the images.
+    fn region(&self) -> PyResult<Option<RegionOfInterest>> {
+        let beside = || region_beside(self.dir.as_deref()?);
+        let Some(path) = self.roi.clone().or_else(beside) else {
+            return Ok(None);
+        };
+        let region = RegionOfInterest::open(&path, &Limits::default()).map_err(raised)?;
+        let place = printable(&path.display().to_string());
+        match &region {
+            RegionOfInterest::Fixed(mask) => log::info!(
+                "region of interest {place}: {:.0} % of the image; nothing else is looked at",
+                100.0 * mask.coverage()
+            ),
+            _ => log::info!("regions of interest: a mask for each image in {place}"),
+        }
+        Ok(Some(region))
     }
 
     /// Gives the method the weights of its network, if it has one.
@@ -289,7 +338,10 @@ impl Asked {
         name: &str,
         experiment: &Experiment,
     ) -> PyResult<(Category, Vec<String>)> {
-        let (loading, limits) = (experiment.loading(), Limits::default());
+        let (mut loading, limits) = (experiment.loading(), Limits::default());
+        if experiment.region == Region::EachImage {
+            loading.region = self.region()?;
+        }
         let files = images.files(name, Purpose::Training).map_err(raised)?;
         let (category, skipped) = match &files {
             Some(files) if self.skip_bad => {

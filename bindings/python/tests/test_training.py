@@ -57,6 +57,44 @@ def test_a_training_that_is_broken_off_goes_on_to_the_same_end(how: str, tmp_pat
     assert scores[0] == scores[1] and report.threshold == whole.threshold
 
 
+def test_a_view_and_the_region_beside_the_images_are_taken(tmp_path: Path) -> None:
+    images = flawforge.Textures().draw(4, (48, 96))
+    for number, image in enumerate(images):
+        ppm(tmp_path / f"parts/{number}.ppm", image)
+    region = np.zeros((48, 96, 3), np.uint8)
+    region[:, :48] = 255
+    ppm(tmp_path / "parts/roi.png", region)  # Files are told by what is in them.
+    report = flawforge.train(tmp_path / "parts", tmp_path / "run", view="fit", steps=2, **SMALL)
+    settings = (report.run / "config.toml").read_text()
+    assert "[view]\nkind = \"fit\"" in settings and "[region]\nkind = \"fixed\"" in settings
+    map = Detector.load(report.run).score(images[:1]).maps[0]
+    assert np.unique(map[:, 60:]).size == 1 and np.unique(map[:, :40]).size > 100
+    whole = np.full_like(region, 255)
+    ppm(tmp_path / "whole.png", whole)
+    report = flawforge.train(tmp_path / "parts", tmp_path / "all", roi=tmp_path / "whole.png", steps=2, **SMALL)
+    map = Detector.load(report.run).score(images[:1]).maps[0]
+    assert np.unique(map[:, 60:]).size > 100
+    with pytest.raises(ValueError, match="view: there are stretch, fit"):
+        flawforge.train(tmp_path / "parts", tmp_path / "none", view="fits", **SMALL)
+
+
+def test_each_image_with_a_region_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    images = flawforge.Textures().draw(3, (64, 64))
+    region = np.zeros((64, 64, 3), np.uint8)
+    region[16:48] = 255
+    for number, image in enumerate(images):
+        ppm(tmp_path / f"parts/{number}.ppm", image)
+        ppm(tmp_path / f"masks/{number}.ppm", region)
+    report = flawforge.train(tmp_path / "parts", tmp_path / "run", roi=tmp_path / "masks", steps=2, **SMALL)
+    with caplog.at_level(logging.WARNING, "flawforge"):
+        detector = Detector.load(report.run)
+    assert any("region of interest of its own" in one.getMessage() for one in caplog.records)
+    painted = images[:1].copy()
+    painted[:, :16] = painted[:, 48:] = (127, 128, 127)
+    map = detector.score(painted).maps[0]
+    assert np.unique(map[:12]).size == 1 and np.unique(map[20:44]).size > 100
+
+
 def test_scores(run: flawforge.Report) -> None:
     detector = Detector.load(run.run)
     assert detector.category == "gear" and detector.method == "lin-yan" and detector.input_size == (64, 64)

@@ -118,6 +118,8 @@ def train(
     method: str | None,
     profile: str | None,
     config: str | None,
+    view: str | None,
+    roi: str | None,
     selection: Selection | None,
     textures: str | None,
     backbone: str | None,

@@ -51,6 +51,8 @@ def train(
     method: str | None = None,
     profile: str | None = None,
     config: str | os.PathLike[str] | None = None,
+    view: str | None = None,
+    roi: str | os.PathLike[str] | None = None,
     selection: Selection | None = None,
     textures: str | os.PathLike[str] | None = None,
     backbone: str | os.PathLike[str] | None = None,
@@ -81,6 +83,12 @@ def train(
         What it may cost: ``"smoke"``, ``"demo"``, ``"quick"``, ``"gpu"`` or ``"paper"``.
     config
         Settings file (TOML), whose values replace those of method and profile.
+    view
+        How images are seen: ``"stretch"``, ``"fit"``, ``"tiles"``, ``"tiles:SCALE"``, ``"two-scales"`` or ``"two-scales:SCALE"``; by
+        default as ``config`` says, else ``"stretch"``.
+    roi
+        Region of interest: a mask, polygons, or a folder with a mask for each image; by default ``roi.png`` among the images, where
+        there is one.
     selection
         Which kinds are simulated; by default what is known of the images, else the paper's three.
     textures
@@ -122,6 +130,8 @@ def train(
         method,
         profile,
         _path(config),
+        view,
+        _path(roi),
         None if selection is None else selection._inner,
         _path(textures),
         _path(backbone),

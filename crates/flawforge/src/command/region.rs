@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use flawforge::datasets::{Limits, Loading, REGION_FILE, RegionOfInterest};
+use flawforge::datasets::{Limits, Loading, RegionOfInterest};
+use flawforge::source::region_beside;
 use flawforge::training::Run;
 use flawforge::training::settings::Region;
 
@@ -19,9 +20,6 @@ pub(crate) struct RegionArgs {
     named: Option<PathBuf>,
 }
 
-/// Folders of a category where its region may lie.
-const AMONG: [&str; 3] = ["", "train", "train/good"];
-
 impl RegionArgs {
     /// The region named; `None` without.
     pub(crate) fn named(&self) -> Result<Option<RegionOfInterest>> {
@@ -31,12 +29,7 @@ impl RegionArgs {
 
     /// The region named, or that beside the images of a category. Says in one line where it was found.
     pub(crate) fn of(&self, category: &CategoryArgs) -> Result<Option<RegionOfInterest>> {
-        let beside = || {
-            let dir = category.folder()?;
-            let paths = AMONG.iter().map(|folder| dir.join(folder).join(REGION_FILE));
-            paths.into_iter().find(|path| path.is_file())
-        };
-        let Some(path) = self.named.clone().or_else(beside) else {
+        let Some(path) = self.named.clone().or_else(|| region_beside(category.folder()?)) else {
             return Ok(None);
         };
         let region = RegionOfInterest::open(&path, &Limits::default())?;

@@ -10,12 +10,11 @@ use clap::Args;
 use flawforge::augment::{Kind, Selection, TextureSource};
 use flawforge::datasets::{
     Category, CategoryFiles, Limits, Loading, Note, Purpose, RegionOfInterest, Sizing, TestSet, demo,
-    note_lines, picture_size,
+    note_lines,
 };
 use flawforge::source::{DEMO_SEED, Images, SourceError, Textures, real_path, selection_lines};
 use flawforge::training::Product;
 use image::RgbImage;
-use rayon::prelude::*;
 
 use super::inventory::{say_normals, with_advice};
 
@@ -129,16 +128,7 @@ impl CategoryArgs {
 
     /// Width and height of the files of the normal images; no pixel is decoded.
     pub(crate) fn file_sizes(&self) -> Result<Vec<(u32, u32)>> {
-        let limits = Limits::default();
-        let Some(files) = self.images().files(&self.name()?, Purpose::Training)? else {
-            return Ok(vec![demo::file_size(&self.name()?)]);
-        };
-        let sizes = files
-            .train
-            .par_iter()
-            .map(|file| picture_size(&file.path, &limits));
-        // A file that cannot be read is told when it is.
-        Ok(sizes.filter_map(Result::ok).collect())
+        Ok(self.images().normal_sizes(&self.name()?)?)
     }
 
     /// Some of the normal images that were loaded into `shown`, at the size of their files; those that cannot be read are left out.

@@ -13,10 +13,10 @@ use clap::Args;
 use flawforge::datasets::{Limits, counted};
 use flawforge::files;
 use flawforge::ops::Precision;
-use flawforge::source::probe_writable;
+use flawforge::source::{AskedView, probe_writable};
 use flawforge::training::fit::Places;
 use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
-use flawforge::training::settings::Region;
+use flawforge::training::settings::{Region, View};
 use flawforge::training::{
     Experiment, Method, Overrides, Profile, Rule, Run, RunFiles, TrainOptions, TrainReport, gpu_available,
     train,
@@ -28,7 +28,7 @@ use super::region::RegionArgs;
 use super::signals::Signals;
 use super::source::{AnomalyArgs, CategoryArgs, NormalArgs, TextureArgs};
 use super::verdicts::{odd, said};
-use super::view::{AskedView, completed};
+use super::view::completed;
 
 /// Options of `train`.
 #[derive(Args, Debug)]
@@ -185,7 +185,7 @@ impl TrainArgs {
                 let profile = Profile::builtin(profile)?;
                 let product = self.anomalies.product(category)?;
                 let overrides = self.config.as_deref().map(Overrides::read).transpose()?;
-                let view = self.view.map(|view| view.of(category)).transpose()?;
+                let view = self.view.map(|asked| seen(asked, category)).transpose()?;
                 let region = self.region.of(category)?.as_ref().map(Region::of);
                 let changed = |experiment: Experiment| -> Result<Experiment> {
                     let mut experiment = match &overrides {
@@ -426,4 +426,15 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs, category: &CategoryA
         odd(calibrated.normal(), &category.normal_files())
     );
     Ok(())
+}
+
+/// The view asked for, of the images of a category.
+fn seen(asked: AskedView, category: &CategoryArgs) -> Result<View> {
+    let sizes = match asked {
+        AskedView::Fit => category.file_sizes()?,
+        _ => Vec::new(),
+    };
+    asked
+        .of(&sizes)
+        .context("no normal images whose aspect ratio could be kept")
 }

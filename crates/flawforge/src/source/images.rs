@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use flawforge_datasets::{
     Category, CategoryFiles, DatasetError, Limits, Loading, Purpose, categories, demo, is_category,
-    product_folder, read_folders,
+    picture_size, product_folder, read_folders,
 };
+use rayon::prelude::*;
 
 use super::place::real_path;
 use super::{SourceError, full_path, mvtec};
@@ -209,6 +210,23 @@ impl Images {
         let mut files = CategoryFiles::discover_for(&dir, purpose, &Limits::default())?;
         files.name = category.into();
         Ok(Some(files))
+    }
+
+    /// Width and height of the files of a category's normal images; those that cannot be read are left out, and told when they are
+    /// loaded. Of generated images one size.
+    ///
+    /// # Errors
+    /// As [`files`](Self::files).
+    pub fn normal_sizes(&self, category: &str) -> Result<Vec<(u32, u32)>, SourceError> {
+        let Some(files) = self.files(category, Purpose::Training)? else {
+            return Ok(vec![demo::file_size(category)]);
+        };
+        let limits = Limits::default();
+        let sizes = files
+            .train
+            .par_iter()
+            .map(|file| picture_size(&file.path, &limits));
+        Ok(sizes.filter_map(Result::ok).collect())
     }
 
     /// A category's folder; `None` for generated ones.

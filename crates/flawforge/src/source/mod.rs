@@ -32,13 +32,17 @@ mod error;
 mod images;
 mod mvtec;
 mod place;
+mod region;
 mod selected;
 mod textures;
+mod view;
 
 pub use error::SourceError;
 pub use images::{DEMO_SEED, Images};
 pub use place::{probe_writable, real_path};
+pub use region::region_beside;
 pub use selected::{Origin, Selected, selection_lines};
 pub use textures::Textures;
+pub use view::AskedView;
 
 use place::full_path;

@@ -16,10 +16,10 @@ use clap::Args;
 use flawforge::datasets::check::Check;
 use flawforge::datasets::{CategoryFiles, DatasetError, Limits, picture_size};
 use flawforge::files;
+use flawforge::source::AskedView;
 use rayon::prelude::*;
 
 use super::source::make_folder;
-use super::view::AskedView;
 use progress::Progress;
 use report::{Line, Report};
 
@@ -87,7 +87,7 @@ fn look(args: &CheckArgs) -> Report {
                 let sizes: Vec<(u32, u32)> = sizes
                     .filter_map(|file| picture_size(&file.path, &limits).ok())
                     .collect();
-                let view = args.view.unwrap_or(AskedView::Stretch).of_sizes(&sizes);
+                let view = args.view.unwrap_or(AskedView::Stretch).of(&sizes);
                 let view = view.unwrap_or_default();
                 report.add_costs(cost::costs(&files.name, &sizes, files.train.len(), view));
             }

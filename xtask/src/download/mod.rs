@@ -45,6 +45,9 @@ pub struct DownloadArgs {
     /// Use this archive instead of downloading. One data set at a time; its hash is checked too
     #[arg(long, value_name = "FILE")]
     pub archive: Option<PathBuf>,
+    /// List of data sets instead of the built-in one: TOML of its form, for a mirror of your own
+    #[arg(long, value_name = "FILE.toml")]
+    pub catalogue: Option<PathBuf>,
     /// Folder to put data sets into
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     pub dir: PathBuf,
@@ -62,12 +65,11 @@ pub struct DownloadArgs {
 /// An unknown data set, a licence not accepted, no address that serves the right file, an archive that is not the right file,
 /// or one that cannot be unpacked.
 pub fn run(args: DownloadArgs) -> Result<()> {
-    run_with(
-        &Catalogue::builtin()?,
-        &args,
-        &Patience::default(),
-        Show::detect(),
-    )
+    let catalogue = match &args.catalogue {
+        Some(file) => Catalogue::read(file)?,
+        None => Catalogue::builtin()?,
+    };
+    run_with(&catalogue, &args, &Patience::default(), Show::detect())
 }
 
 /// [`run`] with another catalogue.

@@ -24,6 +24,7 @@ fn arguments(dir: &Path) -> DownloadArgs {
     DownloadArgs {
         datasets: vec!["things".into()],
         archive: None,
+        catalogue: None,
         dir: dir.to_path_buf(),
         accept_licence: true,
         keep_archive: false,

@@ -26,6 +26,7 @@ fn arguments(dir: &Path) -> DownloadArgs {
     DownloadArgs {
         datasets: vec!["net".into()],
         archive: None,
+        catalogue: None,
         dir: dir.to_path_buf(),
         accept_licence: true,
         keep_archive: false,

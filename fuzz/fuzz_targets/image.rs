@@ -1,0 +1,2 @@
+#![no_main]
+flawforge_fuzz::target!(Image);

@@ -9,7 +9,6 @@ use super::Trial;
 use super::outcome::Report;
 use super::program::Running;
 use super::scene::Stage;
-use super::scenes::Inputs;
 
 /// Numbers of threads that are drawn from.
 const THREADS: [&str; 5] = ["1", "2", "3", "4", "7"];
@@ -19,15 +18,7 @@ const KILLS: u32 = 3;
 const FIRST: [&str; 4] = ["train", "predict", "table", "evaluate"];
 
 pub(super) fn run(trial: &mut Trial<'_>, report: &mut Report) -> Result<()> {
-    let inputs = Inputs::make(trial.programs, &trial.folder.join("inputs"))?;
-    let mut stages = Vec::new();
-    for scene in inputs.scenes() {
-        let name = scene.name;
-        match Stage::set(scene, trial.programs, trial.folder) {
-            Ok(stage) => stages.push(stage),
-            Err(fault) => report.find(format!("{fault:#}"), &again(trial, name)),
-        }
-    }
+    let stages = trial.stages;
     let (first, others): (Vec<_>, Vec<_>) =
         stages.iter().partition(|stage| FIRST.contains(&stage.scene.name));
     let mut turn = 0;
@@ -96,7 +87,7 @@ fn found(trial: &Trial<'_>, report: &mut Report, stage: &Stage, fault: &str) -> 
 
 fn again(trial: &Trial<'_>, scene: &str) -> String {
     format!(
-        "cargo xtask campaign --only kills --seed {} # {scene}",
+        "cargo xtask campaign --only kills --seed {} --scene {scene}",
         trial.seed
     )
 }

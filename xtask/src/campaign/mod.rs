@@ -38,6 +38,8 @@ use rand::rngs::StdRng;
 use doors::Door;
 use outcome::{Report, table};
 use program::Programs;
+use scene::Stage;
+use scenes::Inputs;
 
 /// Arguments of `cargo xtask campaign`.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,6 +53,9 @@ pub struct CampaignArgs {
     /// Only these parts, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
     pub only: Vec<Part>,
+    /// Only these commands, separated by commas: train, evaluate, predict, report, export-run, export, select, check, table, download, forge
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub scene: Vec<String>,
     /// Folder for campaign.json, and for what shows a finding
     #[arg(long, value_name = "DIR", default_value = "out/campaign")]
     pub out: PathBuf,
@@ -100,6 +105,11 @@ impl Part {
         }
     }
 
+    /// Whether it disturbs commands that are known undisturbed.
+    fn disturbs_commands(self) -> bool {
+        matches!(self, Self::Writes | Self::Kills | Self::Together)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Writes => "writes",
@@ -120,6 +130,8 @@ struct Trial<'a> {
     out: &'a Path,
     random: StdRng,
     seed: u64,
+    /// Commands that were tried without a fault.
+    stages: &'a [Stage],
     /// When it is to end.
     until: Instant,
     full: bool,
@@ -152,8 +164,12 @@ pub fn run(args: &CampaignArgs) -> Result<ExitCode> {
         .into_iter()
         .filter(|part| args.only.is_empty() || args.only.contains(part))
         .collect();
-    let shares: f64 = parts.iter().map(|part| part.share()).sum();
     let mut reports: Vec<Report> = Vec::new();
+    let stages = match parts.iter().any(|part| part.disturbs_commands()) {
+        true => undisturbed(args, &programs, temporary.path(), &mut reports)?,
+        false => Vec::new(),
+    };
+    let shares: f64 = parts.iter().map(|part| part.share()).sum();
     for part in parts {
         let folder = temporary.path().join(part.name());
         std::fs::create_dir(&folder)?;
@@ -165,6 +181,7 @@ pub fn run(args: &CampaignArgs) -> Result<ExitCode> {
             out: &out,
             random: StdRng::seed_from_u64(args.seed ^ ((part as u64 + 1) << 32)),
             seed: args.seed,
+            stages: &stages,
             until: begun + time,
             full: args.full,
         };
@@ -192,6 +209,34 @@ pub fn run(args: &CampaignArgs) -> Result<ExitCode> {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
+}
+
+/// Every command without a fault, twice: what the others are compared with.
+fn undisturbed(
+    args: &CampaignArgs,
+    programs: &Programs,
+    folder: &Path,
+    reports: &mut Vec<Report>,
+) -> Result<Vec<Stage>> {
+    let begun = Instant::now();
+    let mut report = Report::new("undisturbed");
+    let inputs = Inputs::make(programs, &folder.join("inputs"))?;
+    let mut stages = Vec::new();
+    for scene in inputs.scenes(&args.scene)? {
+        let name = scene.name;
+        report.tried(name);
+        match Stage::set(scene, programs, folder) {
+            Ok(stage) => stages.push(stage),
+            Err(fault) => {
+                let again = format!("cargo xtask campaign --only together --scene {name} --minutes 1");
+                report.find(format!("{fault:#}"), &again);
+            }
+        }
+    }
+    report.seconds = begun.elapsed().as_secs_f64();
+    println!("{}", report.line());
+    reports.push(report);
+    Ok(stages)
 }
 
 /// The command that tries a part again.

@@ -92,8 +92,22 @@ impl Inputs {
         ])
     }
 
+    /// The commands of these names, or all.
+    pub(super) fn scenes(&self, only: &[String]) -> Result<Vec<Scene>> {
+        let mut scenes = self.all();
+        if let Some(unknown) = only
+            .iter()
+            .find(|name| scenes.iter().all(|scene| scene.name != **name))
+        {
+            let known: Vec<&str> = scenes.iter().map(|scene| scene.name).collect();
+            bail!("no scene `{unknown}` here (known: {})", known.join(", "));
+        }
+        scenes.retain(|scene| only.is_empty() || only.iter().any(|name| name == scene.name));
+        Ok(scenes)
+    }
+
     /// All commands that write something that is to last.
-    pub(super) fn scenes(&self) -> Vec<Scene> {
+    fn all(&self) -> Vec<Scene> {
         let flawforge = |name, before: Option<&[&str]>, command: &[&str], occupies| Scene {
             name,
             program: Which::Flawforge,

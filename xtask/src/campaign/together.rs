@@ -10,18 +10,10 @@ use super::Trial;
 use super::outcome::Report;
 use super::program::{Ended, PATIENCE, Running};
 use super::scene::Stage;
-use super::scenes::Inputs;
 use super::snapshot::Snapshot;
 
 pub(super) fn run(trial: &mut Trial<'_>, report: &mut Report) -> Result<()> {
-    let inputs = Inputs::make(trial.programs, &trial.folder.join("inputs"))?;
-    let mut stages = Vec::new();
-    for scene in inputs.scenes() {
-        match Stage::set(scene, trial.programs, trial.folder) {
-            Ok(stage) => stages.push(stage),
-            Err(fault) => report.find(format!("{fault:#}"), &again(trial)),
-        }
-    }
+    let stages = trial.stages;
     let mut turn = 0;
     // Each pair at least once, whatever the time.
     while !stages.is_empty() && (turn < stages.len() || trial.is_time()) {

@@ -14,7 +14,6 @@ use super::interposer::{Failing, Interposer};
 use super::outcome::Report;
 use super::program::{Ended, PATIENCE, Running};
 use super::scene::{Stage, empty};
-use super::scenes::Inputs;
 use super::tmpfs::Tmpfs;
 
 /// So many points are all tried, where there is time; of more, random ones.
@@ -69,7 +68,6 @@ impl Points {
 }
 
 pub(super) fn run(trial: &mut Trial<'_>, report: &mut Report) -> Result<()> {
-    let inputs = Inputs::make(trial.programs, &trial.folder.join("inputs"))?;
     let interposer = match Interposer::build(trial.folder) {
         Ok(interposer) => Some(interposer),
         Err(reason) => {
@@ -88,15 +86,7 @@ pub(super) fn run(trial: &mut Trial<'_>, report: &mut Report) -> Result<()> {
         report.skip("a file system without room: none can be mounted here");
     }
     let mut stages = Vec::new();
-    for scene in inputs.scenes() {
-        let name = scene.name;
-        let stage = match Stage::set(scene, trial.programs, trial.folder) {
-            Ok(stage) => stage,
-            Err(fault) => {
-                report.find(format!("{fault:#}"), &again(trial, name));
-                continue;
-            }
-        };
+    for stage in trial.stages {
         let mut points = Vec::new();
         if let Some(interposer) = &interposer {
             stage.reset()?;
@@ -270,7 +260,7 @@ fn held_kib(folder: &std::path::Path) -> u64 {
 
 fn again(trial: &Trial<'_>, scene: &str) -> String {
     format!(
-        "cargo xtask campaign --only writes --seed {} # {scene}",
+        "cargo xtask campaign --only writes --seed {} --scene {scene}",
         trial.seed
     )
 }

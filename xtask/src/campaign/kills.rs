@@ -43,7 +43,7 @@ fn killed(trial: &mut Trial<'_>, report: &mut Report, stage: &Stage) -> Result<(
     let mut what = name.to_owned();
     for _ in 0..kills {
         let threads = THREADS[trial.random.random_range(0..THREADS.len())];
-        let share: f64 = trial.random.random_range(0.0..1.05);
+        let share: f64 = trial.random.random_range(0.0..0.97);
         let time = Duration::from_secs_f64(stage.took.as_secs_f64() * share);
         what.push_str(&format!(
             ", {threads} threads killed after {} ms",

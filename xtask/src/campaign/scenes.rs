@@ -251,7 +251,17 @@ impl Inputs {
                 name: "forge",
                 program: Which::Flawforge,
                 before: None,
-                command: self.train("forge", "run"),
+                command: words(&[
+                    "train",
+                    data,
+                    "--profile",
+                    "smoke",
+                    "--method",
+                    "forge",
+                    "--resume",
+                    "--out",
+                    "run",
+                ]),
                 occupies: true,
             });
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use candle_core::Device;
@@ -71,14 +71,14 @@ impl Snapshot {
 }
 
 /// Files that were begun and never finished, hidden ones, below a folder.
-pub fn leftovers(folder: &Path) -> Vec<String> {
+pub fn leftovers(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with(UNFINISHED) {
-                found.push(entry.path().display().to_string());
+                found.push(entry.path());
             } else if entry.path().is_dir() {
                 folders.push(entry.path());
             }
@@ -125,9 +125,23 @@ fn broken(path: &Path, bytes: &[u8]) -> Option<String> {
             .err()
             .map(|e| e.to_string()),
         Some("png") => image::load_from_memory(bytes).err().map(|e| e.to_string()),
+        Some("csv") => rows(bytes),
+        Some("md") => (!bytes.ends_with(b"\n")).then(|| "it ends within a line".to_owned()),
         _ => Some("it is neither the old file nor the new one".to_owned()),
     };
     fault.map(|fault| format!("a half file ({fault})"))
+}
+
+/// What is wrong with rows, if anything: the last one has an end, and all have as many commas (no text of ours has any).
+fn rows(bytes: &[u8]) -> Option<String> {
+    if !bytes.ends_with(b"\n") {
+        return Some("it ends within a row".to_owned());
+    }
+    let commas = |row: &[u8]| row.iter().filter(|byte| **byte == b',').count();
+    let mut rows = bytes.split(|byte| *byte == b'\n').filter(|row| !row.is_empty());
+    let first = rows.next().map_or(0, commas);
+    rows.any(|row| commas(row) != first)
+        .then(|| "its rows have different numbers of columns".to_owned())
 }
 
 /// Bytes without the seconds that were measured: in texts the number after a name with "seconds", in checkpoints that in the header,

@@ -201,7 +201,9 @@ fn attempt(
 
 /// What is wrong with how a disturbed command ended, if anything.
 fn wrong(stage: &Stage, ended: &Ended) -> Option<String> {
-    let status = ended.status?;
+    let Some(status) = ended.status else {
+        return Some(format!("it does not end within {} s", PATIENCE.as_secs()));
+    };
     if status.success() {
         // What failed was of no consequence, or nothing did: the result must be whole.
         let difference = super::snapshot::Snapshot::of(&stage.work)
@@ -212,22 +214,31 @@ fn wrong(stage: &Stage, ended: &Ended) -> Option<String> {
     if status.code() != Some(1) {
         return Some(format!("it ends with {} ({})", ended.how(), ended.last()));
     }
-    let said = ended.last();
     if ended.said.contains("panicked") {
         return Some(format!("it panics: {}", ended.said.trim()));
     }
-    if !CAUSES.iter().any(|cause| said.contains(cause)) {
-        return Some(format!("the message names no cause: {said}"));
+    // Where single rows or pictures fail, their lines come before the last one.
+    let mut told = ended
+        .said
+        .lines()
+        .filter(|line| CAUSES.iter().any(|cause| line.contains(cause)))
+        .peekable();
+    if told.peek().is_none() {
+        return Some(format!("no message names a cause: {}", ended.said.trim()));
     }
     let folders = stage.scene.command.iter().map(String::as_str);
-    let mut known = stage
+    let names = stage
         .after
         .names()
         .flat_map(|name| name.split('/'))
         .chain(folders);
-    match known.any(|name| name.len() > 2 && said.contains(name)) {
+    let known: Vec<&str> = names.filter(|name| name.len() > 2).collect();
+    match told.any(|line| known.iter().any(|name| line.contains(name))) {
         true => None,
-        false => Some(format!("the message names no file: {said}")),
+        false => Some(format!(
+            "no message with a cause names a file: {}",
+            ended.said.trim()
+        )),
     }
 }
 

@@ -18,6 +18,7 @@ mod meter;
 mod unpack;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -118,8 +119,15 @@ fn home_of(dir: &Path, name: &str, set: &DataSet) -> PathBuf {
 fn install(name: &str, set: &DataSet, args: &DownloadArgs, patience: &Patience, show: Show) -> Result<()> {
     let dir = &args.dir;
     fs::create_dir_all(dir).with_context(|| format!("{}: cannot be made", dir.display()))?;
-    let lock = dir.join(format!(".{name}.lock"));
-    let _held = files::try_lock(&lock)?.ok_or(DownloadError::Busy { path: lock })?;
+    let _held = files::occupy_part(dir, name, &format!("download of {name}")).map_err(|fault| match fault
+        .kind()
+    {
+        io::ErrorKind::ResourceBusy => DownloadError::Busy {
+            who: fault.to_string(),
+        }
+        .into(),
+        _ => anyhow::Error::from(fault),
+    })?;
     let home = home_of(dir, name, set);
     if home.exists() {
         // Another process was faster while this one waited for an answer.

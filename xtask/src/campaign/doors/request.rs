@@ -1,7 +1,7 @@
 //! The server's door: bytes of a client, as they come over a connection.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, mpsc};
@@ -17,12 +17,12 @@ use super::{Finding, Seen};
 
 /// Nothing that a client of this machine asks takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Times of the server, short enough that a client that says nothing more is soon done with.
-const SHORT: Duration = Duration::from_secs(2);
+/// Times of the server, so short that it soon hangs up on a client that says nothing more.
+const SHORT: Duration = Duration::from_millis(150);
 
 static SERVER: OnceLock<Result<SocketAddr, Finding>> = OnceLock::new();
 
-/// The bytes are sent, and nothing after them. The server answers or hangs up, and answers the next client.
+/// The bytes are sent, and nothing after them; the connection stays open. The server answers or hangs up, and answers the next client.
 pub(super) fn request(bytes: &[u8]) -> Result<Seen, Finding> {
     let address = SERVER.get_or_init(start).clone()?;
     let answer = exchange(address, bytes)?;
@@ -50,9 +50,7 @@ fn exchange(address: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>, Finding> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(gone)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(gone)?;
     // A server that refuses may hang up before it has heard everything.
-    let _ = stream
-        .write_all(bytes)
-        .and_then(|()| stream.shutdown(Shutdown::Write));
+    let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
         Err(fault) if fault.kind() == std::io::ErrorKind::WouldBlock => {

@@ -48,7 +48,7 @@ fn seeds(door: Door) -> Result<Seeds> {
         Door::Image => images(),
         Door::Mask => masks(),
         Door::Region => regions(),
-        Door::Selection => Ok(vec![named("kinds.toml", b"[part]\ntransparent = true\nopaque = { weight = 2.0 }\nrotation = true\n[default]\ncut-paste = true\n")]),
+        Door::Selection => Ok(vec![named("kinds.toml", b"[part]\ntransparent = true\nopaque = { on = true, source = \"seen\" }\nrotation = true\n[default]\ncut-paste = true\n")]),
         Door::Settings => settings(),
         Door::Checkpoint => checkpoint(),
         Door::Pickle => pickles(),

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use flawforge::augment::{Selection, Selections};
+use flawforge::augment::Selection;
 use flawforge::fault::in_one_line;
+use flawforge::source::Images;
 use flawforge::training::{Experiment, Method, Overrides, Product, Profile};
 use flawforge_lab::cell::{self, Provenance};
 
@@ -18,18 +19,16 @@ const BOUNDS: Bounds = Bounds {
 };
 
 pub(super) fn selection(bytes: &[u8]) -> Result<Seen, Finding> {
-    let text = String::from_utf8_lossy(bytes);
-    let selections = match Selections::from_toml(&text) {
-        Ok(selections) => selections,
-        Err(fault) => return refused(&in_one_line(&fault), ""),
+    let path = scratch::file("given.toml", bytes)?;
+    let images = Images::Single("part".into());
+    let selection = match images.selection("part", Some(&path)) {
+        Ok(selected) => selected.selection,
+        Err(fault) => return refused(&in_one_line(&fault), "given.toml"),
     };
-    for name in selections.names() {
-        let selection = selections.get_or_default(name);
-        if let Some((kind, weight)) = selection.enabled().find(|(_, weight)| !(*weight > 0.0)) {
-            return Err(format!("{kind} came through with weight {weight}"));
-        }
+    match selection.enabled().find(|(_, weight)| !(*weight > 0.0)) {
+        Some((kind, weight)) => Err(format!("{kind} came through with weight {weight}")),
+        None => Ok(Seen::Taken),
     }
-    Ok(Seen::Taken)
 }
 
 /// Settings are taken, made into a run's settings, checked, written and read back.

@@ -44,7 +44,8 @@ fn pair(trial: &mut Trial<'_>, report: &mut Report, stage: &Stage) -> Result<()>
         let said = other.last();
         let names_it = said.contains("is at work there") && said.contains("process ");
         // A file that is not replaced may have come first.
-        if !names_it && !(said.contains("is there already") && !stage.scene.occupies) {
+        let came_late = said.contains("is there already") && !stage.scene.occupies;
+        if !names_it && !came_late {
             faults.push(format!(
                 "it is turned away without a word of who is there: {said}"
             ));

@@ -25,7 +25,10 @@ pub(super) fn selection(bytes: &[u8]) -> Result<Seen, Finding> {
         Ok(selected) => selected.selection,
         Err(fault) => return refused(&in_one_line(&fault), "given.toml"),
     };
-    match selection.enabled().find(|(_, weight)| !(*weight > 0.0)) {
+    match selection
+        .enabled()
+        .find(|(_, weight)| *weight <= 0.0 || weight.is_nan())
+    {
         Some((kind, weight)) => Err(format!("{kind} came through with weight {weight}")),
         None => Ok(Seen::Taken),
     }

@@ -2,7 +2,7 @@
 //!
 //! Calls that change files below the folder `FAILING_BELOW` are counted, and so are the bytes that they write. `FAILING_BYTE=n` lets n
 //! bytes through; then the disk is full: one short write, and from there on errors. `FAILING_CALL=k` makes the k-th call (from 0) fail
-//! once. `FAILING_ERRNO` is the error. `FAILING_COUNTS` is a file that is told "bytes calls" at the end.
+//! once. `FAILING_ERRNO` is the error. `FAILING_COUNTS` is a file that is told "bytes calls".
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::OnceLock;
@@ -12,7 +12,6 @@ unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
     fn __errno_location() -> *mut c_int;
     fn readlink(path: *const c_char, buffer: *mut c_char, size: usize) -> isize;
-    fn atexit(function: extern "C" fn()) -> c_int;
 }
 
 const RTLD_NEXT: *mut c_void = -1isize as *mut c_void;
@@ -27,27 +26,26 @@ struct Plan {
     byte: u64,
     call: u64,
     errno: c_int,
+    counts: Option<std::ffi::OsString>,
 }
 
 fn plan() -> &'static Plan {
     static PLAN: OnceLock<Plan> = OnceLock::new();
     PLAN.get_or_init(|| {
         let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-        if std::env::var_os("FAILING_COUNTS").is_some() {
-            // SAFETY: the function is there until the program ends.
-            unsafe { atexit(tell) };
-        }
         Plan {
             below: std::env::var("FAILING_BELOW").unwrap_or_default().into_bytes(),
             byte: number("FAILING_BYTE").unwrap_or(u64::MAX),
             call: number("FAILING_CALL").unwrap_or(u64::MAX),
             errno: number("FAILING_ERRNO").map_or(28, |errno: u64| errno as c_int),
+            counts: std::env::var_os("FAILING_COUNTS"),
         }
     })
 }
 
-extern "C" fn tell() {
-    if let Some(file) = std::env::var_os("FAILING_COUNTS") {
+/// Each time, and not at the end: programs have many ways to end.
+fn tell() {
+    if let Some(file) = &plan().counts {
         let _ = std::fs::write(file, format!("{} {}", BYTES.load(SeqCst), CALLS.load(SeqCst)));
     }
 }
@@ -98,6 +96,7 @@ fn fail() {
 /// Whether this call fails.
 fn fails() -> bool {
     let fails = CALLS.fetch_add(1, SeqCst) == plan().call;
+    tell();
     if fails {
         fail();
     }
@@ -110,6 +109,7 @@ fn room(wanted: usize) -> Option<usize> {
         return None;
     }
     let before = BYTES.fetch_add(wanted as u64, SeqCst);
+    tell();
     let left = plan().byte.saturating_sub(before).min(wanted as u64) as usize;
     if left == 0 && wanted > 0 {
         fail();

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod campaign;
 pub mod compare;
 #[cfg(unix)]
 pub mod cuda_toolchain;

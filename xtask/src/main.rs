@@ -10,7 +10,7 @@ use flawforge_lab::simulated::{SimulateDatasetArgs, simulate_dataset};
 use flawforge_lab::tables::PaperTable;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use xtask::{compare, demo_data, download};
+use xtask::{campaign, compare, demo_data, download};
 
 /// Downloads data, runs sweeps and regenerates the paper's tables.
 #[derive(Parser)]
@@ -45,6 +45,8 @@ enum Command {
     Download(download::DownloadArgs),
     /// Measure time and memory beside baselines (PyTorch, OpenCV, FAISS, …)
     Compare(compare::CompareArgs),
+    /// Try the promises on the real program: failing writes, kills, two at once, long runs, hostile bytes
+    Campaign(campaign::CampaignArgs),
     /// Install a CUDA toolkit from Python wheels, to build the feature `cuda` without root or a GPU
     #[cfg(unix)]
     CudaToolchain(xtask::cuda_toolchain::CudaToolchainArgs),
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
     flawforge::ops::runtime::keep_freed_memory();
     // SAFETY: there is no other thread yet.
     unsafe { flawforge::ops::runtime::one_thread_pool() };
+    flawforge::file_limit::tell_of_the_file_limit();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
         .format_timestamp(None)
         .init();
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Command::SimulateDataset(args) => simulate_dataset(&args),
         Command::ExportMaps(args) => export_maps(&args),
         Command::Download(args) => download::run(args),
+        Command::Campaign(args) => return ended(campaign::run(&args)),
         Command::Compare(args) => compare::run(args),
         #[cfg(unix)]
         Command::CudaToolchain(args) => xtask::cuda_toolchain::run(&args),

@@ -23,7 +23,7 @@ mod occupied;
 
 pub use holder::host;
 pub use lock::try_lock;
-pub use occupied::{Occupied, STALE, abandoned_by, check_free, occupy, occupy_or};
+pub use occupied::{Occupied, STALE, abandoned_by, check_free, occupy, occupy_or, occupy_part};
 
 use std::fs::{self, File};
 use std::io::{self, Write};

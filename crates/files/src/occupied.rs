@@ -88,16 +88,25 @@ pub fn occupy_or(
     work: &str,
     lost: impl FnOnce(&str) + Send + 'static,
 ) -> io::Result<Occupied> {
-    occupy_with(folder, work, LEASE, lost)
+    occupy_with(folder, NAME, work, LEASE, lost)
+}
+
+/// As [`occupy`], of one thing in a folder that many share, by its name: others may be at work on other things there.
+///
+/// # Errors
+/// As [`occupy`].
+pub fn occupy_part(folder: &Path, part: &str, work: &str) -> io::Result<Occupied> {
+    occupy_with(folder, &format!(".{part}{NAME}"), work, LEASE, |_| {})
 }
 
 fn occupy_with(
     folder: &Path,
+    name: &str,
     work: &str,
     lease: Lease,
     lost: impl FnOnce(&str) + Send + 'static,
 ) -> io::Result<Occupied> {
-    let path = folder.join(NAME);
+    let path = folder.join(name);
     let taken = claim::take(&path, &Holder::here(work), lease);
     let claim = match taken.map_err(|fault| without_name(folder, &fault))? {
         Taken::Ours(claim) => Arc::new(Mutex::new(Some(claim))),
@@ -168,7 +177,12 @@ fn busy(folder: &Path, path: &Path, seen: &Seen) -> io::Error {
 
 /// The error with the folder's name, which the user knows, and not that of the hidden file.
 fn without_name(folder: &Path, fault: &io::Error) -> io::Error {
-    at(folder, io::Error::new(fault.kind(), fault.kind().to_string()))
+    // The kind alone would not always say what it is: an input/output error has none.
+    let nameless = match fault.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(fault.kind(), fault.kind().to_string()),
+    };
+    at(folder, nameless)
 }
 
 #[cfg(test)]
@@ -205,6 +219,25 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_folder_are_taken_one_by_one() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let first = occupy_part(dir.path(), "some", "download").expect("free");
+        let text = occupy_part(dir.path(), "some", "download")
+            .expect_err("taken")
+            .to_string();
+        let process = format!("process {} on ", std::process::id());
+        assert!(
+            text.contains(&process) && text.contains("(download) is at work there"),
+            "{text}"
+        );
+        occupy_part(dir.path(), "other", "download").expect("free");
+        occupy(dir.path(), "train").expect("free");
+        drop(first);
+        occupy_part(dir.path(), "some", "download").expect("free");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0);
+    }
+
+    #[test]
     fn a_missing_folder_is_named() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let missing = dir.path().join("missing");
@@ -224,7 +257,7 @@ mod tests {
         };
         let (tell, told) = mpsc::channel();
         let lost = move |who: &str| tell.send(who.to_owned()).expect("somebody listens");
-        let occupied = occupy_with(dir.path(), "train", lease, lost).expect("free");
+        let occupied = occupy_with(dir.path(), NAME, "train", lease, lost).expect("free");
         let path = dir.path().join(NAME);
         thread::sleep(2 * lease.stale);
         let seen = Seen::at(&path).expect("read").expect("there");

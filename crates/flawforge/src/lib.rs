@@ -60,6 +60,7 @@
 
 pub mod defaults;
 pub mod fault;
+pub mod file_limit;
 pub mod licence;
 pub mod source;
 pub mod weights;

@@ -70,6 +70,7 @@ fn main() -> ExitCode {
     flawforge::ops::runtime::keep_freed_memory();
     // SAFETY: there is no other thread yet.
     unsafe { flawforge::ops::runtime::one_thread_pool() };
+    flawforge::file_limit::tell_of_the_file_limit();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
         .format(|out, record| {
             let (level, style) = (record.level(), out.default_level_style(record.level()));

@@ -69,6 +69,15 @@ impl Catalogue {
         Self::from_toml(include_str!("../../data/datasets.toml"))
     }
 
+    /// Reads a catalogue from a file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, and as [`from_toml`](Self::from_toml).
+    pub fn read(file: &std::path::Path) -> Result<Self, DownloadError> {
+        let text = std::fs::read_to_string(file).map_err(DownloadError::io(file))?;
+        Self::from_toml(&text)
+    }
+
     /// Reads a catalogue and checks every entry.
     ///
     /// # Errors

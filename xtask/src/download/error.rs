@@ -23,10 +23,10 @@ pub enum DownloadError {
         fault: &'static str,
     },
     /// Another process works on the same data set.
-    #[error("{}: held by another download of the same data set", path.display())]
+    #[error("{who}")]
     Busy {
-        /// The lock file.
-        path: PathBuf,
+        /// The folder, and who is there.
+        who: String,
     },
     /// No address served the right file.
     #[error("no address served {archive}: {}\nfetch it by hand ({page}) and pass it with --archive FILE", reasons.join("; "))]

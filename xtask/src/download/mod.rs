@@ -18,6 +18,7 @@ mod meter;
 mod unpack;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -45,6 +46,9 @@ pub struct DownloadArgs {
     /// Use this archive instead of downloading. One data set at a time; its hash is checked too
     #[arg(long, value_name = "FILE")]
     pub archive: Option<PathBuf>,
+    /// List of data sets instead of the built-in one: TOML of its form, for a mirror of your own
+    #[arg(long, value_name = "FILE.toml")]
+    pub catalogue: Option<PathBuf>,
     /// Folder to put data sets into
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     pub dir: PathBuf,
@@ -62,12 +66,11 @@ pub struct DownloadArgs {
 /// An unknown data set, a licence not accepted, no address that serves the right file, an archive that is not the right file,
 /// or one that cannot be unpacked.
 pub fn run(args: DownloadArgs) -> Result<()> {
-    run_with(
-        &Catalogue::builtin()?,
-        &args,
-        &Patience::default(),
-        Show::detect(),
-    )
+    let catalogue = match &args.catalogue {
+        Some(file) => Catalogue::read(file)?,
+        None => Catalogue::builtin()?,
+    };
+    run_with(&catalogue, &args, &Patience::default(), Show::detect())
 }
 
 /// [`run`] with another catalogue.
@@ -116,8 +119,15 @@ fn home_of(dir: &Path, name: &str, set: &DataSet) -> PathBuf {
 fn install(name: &str, set: &DataSet, args: &DownloadArgs, patience: &Patience, show: Show) -> Result<()> {
     let dir = &args.dir;
     fs::create_dir_all(dir).with_context(|| format!("{}: cannot be made", dir.display()))?;
-    let lock = dir.join(format!(".{name}.lock"));
-    let _held = files::try_lock(&lock)?.ok_or(DownloadError::Busy { path: lock })?;
+    let _held = files::occupy_part(dir, name, &format!("download of {name}")).map_err(|fault| match fault
+        .kind()
+    {
+        io::ErrorKind::ResourceBusy => DownloadError::Busy {
+            who: fault.to_string(),
+        }
+        .into(),
+        _ => anyhow::Error::from(fault),
+    })?;
     let home = home_of(dir, name, set);
     if home.exists() {
         // Another process was faster while this one waited for an answer.

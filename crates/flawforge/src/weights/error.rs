@@ -47,10 +47,10 @@ pub enum WeightsError {
         fault: String,
     },
     /// Another process fetches the same weights.
-    #[error("{}: held by another download of the same weights", path.display())]
+    #[error("{who}")]
     Busy {
-        /// The lock file.
-        path: PathBuf,
+        /// The folder, and who is there.
+        who: String,
     },
     /// Neither the user's data nor [`FOLDER_VARIABLE`](super::FOLDER_VARIABLE) name a folder.
     #[error(

@@ -82,9 +82,13 @@ fn with_lock(
     fetch: impl FnOnce() -> Result<PathBuf, WeightsError>,
 ) -> Result<PathBuf, WeightsError> {
     fs::create_dir_all(folder).map_err(io(folder))?;
-    let lock = folder.join(format!(".{name}.lock"));
-    let held = flawforge_files::try_lock(&lock).map_err(WeightsError::Lock)?;
-    let _held = held.ok_or(WeightsError::Busy { path: lock })?;
+    let held = flawforge_files::occupy_part(folder, name, &format!("download of {name}"));
+    let _held = held.map_err(|fault| match fault.kind() {
+        std::io::ErrorKind::ResourceBusy => WeightsError::Busy {
+            who: fault.to_string(),
+        },
+        _ => WeightsError::Lock(fault),
+    })?;
     match home(name, folder) {
         // Another process was faster.
         home if home.is_file() => Ok(home),
@@ -217,8 +221,12 @@ mod tests {
     #[test]
     fn one_process_at_a_time() {
         let dir = tempfile::tempdir().expect("a folder");
-        let _held = flawforge_files::try_lock(&dir.path().join(".some.lock")).expect("locked");
+        let _held = flawforge_files::occupy_part(dir.path(), "some", "download").expect("free");
         let fault = from_package("some", &published(String::new()), dir.path()).expect_err("held");
         assert!(matches!(fault, WeightsError::Busy { .. }), "{fault}");
+        assert!(
+            fault.to_string().contains("(download) is at work there"),
+            "{fault}"
+        );
     }
 }

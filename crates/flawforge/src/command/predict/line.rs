@@ -244,6 +244,10 @@ impl Line {
         };
         painters.give_up();
         self.unpainted.join(painters.finish());
+        // What is said of the pictures is why they were given up.
+        if self.unpainted.first.is_empty() {
+            self.unpainted.first = format!("{fault:#}");
+        }
         ledger.add(row)
     }
 

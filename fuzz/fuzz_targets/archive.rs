@@ -1,0 +1,4 @@
+//! The door `archive`.
+#![no_main]
+
+flawforge_fuzz::target!(Archive);

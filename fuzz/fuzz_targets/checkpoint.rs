@@ -1,0 +1,4 @@
+//! The door `checkpoint`.
+#![no_main]
+
+flawforge_fuzz::target!(Checkpoint);

@@ -1,0 +1,4 @@
+//! The door `image`.
+#![no_main]
+
+flawforge_fuzz::target!(Image);

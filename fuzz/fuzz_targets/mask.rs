@@ -1,0 +1,4 @@
+//! The door `mask`.
+#![no_main]
+
+flawforge_fuzz::target!(Mask);

@@ -1,0 +1,4 @@
+//! The door `pickle`.
+#![no_main]
+
+flawforge_fuzz::target!(Pickle);

@@ -1,0 +1,4 @@
+//! The door `region`.
+#![no_main]
+
+flawforge_fuzz::target!(Region);

@@ -1,0 +1,4 @@
+//! The door `request`.
+#![no_main]
+
+flawforge_fuzz::target!(Request);

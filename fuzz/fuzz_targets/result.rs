@@ -1,0 +1,4 @@
+//! The door `result`.
+#![no_main]
+
+flawforge_fuzz::target!(Result);

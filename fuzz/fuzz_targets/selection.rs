@@ -1,0 +1,4 @@
+//! The door `selection`.
+#![no_main]
+
+flawforge_fuzz::target!(Selection);

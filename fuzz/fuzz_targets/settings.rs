@@ -1,0 +1,4 @@
+//! The door `settings`.
+#![no_main]
+
+flawforge_fuzz::target!(Settings);

@@ -199,31 +199,15 @@ mod tests {
     }
 
     #[test]
-    fn a_large_part_with_fine_detail_is_seen_in_windows_and_as_a_whole() {
+    fn a_large_part_is_seen_in_windows_and_as_a_whole() {
         let gears = demo::category("gear", &Loading::opencv(256, 256), 3).unwrap();
-        let gears = gears
-            .train
-            .iter()
-            .take(6)
-            .map(|one| one.image().unwrap().into_owned());
-        let mut gears: Vec<RgbImage> = gears.collect();
-        // The gear as it is drawn is softer than that.
-        let soft = proposed(&gears, 64);
-        assert!(soft.view.is_stretch(), "{soft}");
-        for gear in &mut gears {
-            let ground = *gear.get_pixel(0, 0);
-            for (x, y, Rgb(levels)) in gear.enumerate_pixels_mut() {
-                let is_part = (i32::from(levels[1]) - i32::from(ground[1])).abs() > 30;
-                if is_part && (x + 2 * y) % 5 < 2 {
-                    *levels = levels.map(|level| level.saturating_sub(35));
-                }
-            }
-        }
-        let knurled = proposed(&gears, 64);
-        assert_eq!(knurled.view, View::two_scales(1.0), "{knurled}");
+        let gears = gears.train.iter().take(6);
+        let gears: Vec<RgbImage> = gears.map(|one| one.image().unwrap().into_owned()).collect();
+        let proposal = proposed(&gears, 64);
+        assert_eq!(proposal.view, View::two_scales(1.0), "{proposal}");
         assert!(
-            knurled.to_string().contains("parts: `--view two-scales"),
-            "{knurled}"
+            proposal.to_string().contains("parts: `--view two-scales"),
+            "{proposal}"
         );
     }
 

@@ -64,7 +64,8 @@ impl ViewProposal {
     }
 
     /// The same of images that were looked at: large ones need no windows if the square loses none of their detail; those of
-    /// parts are seen as a whole too, those of a surface in windows alone. Windows are at the smallest scale that loses nothing.
+    /// parts are seen as a whole too, those of a surface in windows alone. Windows are at the scale of the files: flaws may be sharper than
+    /// anything normal.
     pub fn looked_at(self, detail: &Detail, shows_parts: bool) -> Self {
         if !matches!(self.view, View::Tiles { .. }) {
             return self;
@@ -73,8 +74,8 @@ impl ViewProposal {
         let (width, height) = (f64::from(self.file.0.max(1)), f64::from(self.file.1.max(1)));
         let is_long = width.max(height) / width.min(height) >= LONG;
         let view = match (detail.is_lost(reduction), shows_parts) {
-            (true, true) => View::two_scales(detail.scale()),
-            (true, false) => View::tiles(detail.scale()),
+            (true, true) => View::two_scales(1.0),
+            (true, false) => View::tiles(1.0),
             (false, _) if is_long => View::fitting(&[self.file]).unwrap_or_default(),
             (false, _) => View::Stretch,
         };
@@ -112,20 +113,15 @@ impl fmt::Display for ViewProposal {
                 f,
                 "images of {width}x{height} are reduced {most:.0} times; flaws under {smallest:.0} px vanish; `--view tiles` sees them"
             ),
-            (View::Tiles { scale, whole, .. }, Some(seen)) => {
+            (View::Tiles { whole, .. }, Some(seen)) => {
                 let (shown, name, sees) = match whole {
                     true => ("parts", "two-scales", "sees them, and each part as a whole"),
                     false => ("a surface", "tiles", "sees them"),
                 };
-                let at = if scale < 1.0 {
-                    format!(":{scale}")
-                } else {
-                    String::new()
-                };
                 write!(
                     f,
                     "images of {width}x{height} are reduced {most:.0} times and lose {seen}; flaws under {smallest:.0} px vanish; \
-                     the images show {shown}: `--view {name}{at}` {sees}"
+                     the images show {shown}: `--view {name}` {sees}"
                 )
             }
             (View::Stretch, seen) => {
@@ -164,6 +160,8 @@ impl fmt::Display for Seen {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use flawforge_augment::Stream;
     use flawforge_augment::evidence::shows_parts;
     use flawforge_datasets::{Loading, demo};
@@ -172,6 +170,8 @@ mod tests {
     use rand::Rng;
 
     use super::*;
+
+    static SHEETS: LazyLock<Vec<RgbImage>> = LazyLock::new(|| demo::at_file_size("sheet", 4, 7));
 
     /// What is proposed for images of files of this size in a square of this side.
     fn proposed(images: &[RgbImage], side: u32) -> ViewProposal {
@@ -184,15 +184,12 @@ mod tests {
         let detail = Detail::of(images).unwrap();
         let proposal = ViewProposal::of(&sizes, side).unwrap();
         assert!(proposal.needs_a_look());
-        let proposal = proposal.looked_at(&detail, parts);
-        println!("{parts} {} {proposal}", detail.scale());
-        proposal
+        proposal.looked_at(&detail, parts)
     }
 
     #[test]
     fn a_large_textured_sheet_is_seen_in_windows() {
-        let sheets = demo::at_file_size("sheet", 4, 7);
-        let proposal = proposed(&sheets, 256);
+        let proposal = proposed(&SHEETS, 256);
         assert_eq!(proposal.view, View::tiles(1.0), "{proposal}");
         let text = proposal.to_string();
         assert!(
@@ -203,18 +200,11 @@ mod tests {
 
     #[test]
     fn a_large_part_is_seen_in_windows_and_as_a_whole() {
-        let gears = demo::category("gear", &Loading::opencv(512, 512), 3).unwrap();
-        let gears: Vec<RgbImage> = gears
-            .train
-            .iter()
-            .take(6)
-            .map(|one| one.image().unwrap().into_owned())
-            .collect();
-        let proposal = proposed(&gears, 128);
-        assert!(
-            matches!(proposal.view, View::Tiles { whole: true, .. }),
-            "{proposal}"
-        );
+        let gears = demo::category("gear", &Loading::opencv(256, 256), 3).unwrap();
+        let gears = gears.train.iter().take(6);
+        let gears: Vec<RgbImage> = gears.map(|one| one.image().unwrap().into_owned()).collect();
+        let proposal = proposed(&gears, 64);
+        assert_eq!(proposal.view, View::two_scales(1.0), "{proposal}");
         assert!(
             proposal.to_string().contains("parts: `--view two-scales"),
             "{proposal}"
@@ -224,14 +214,13 @@ mod tests {
     #[test]
     fn large_images_without_detail_need_no_windows() {
         let mut rng = Stream::of_run(5).rng("noise");
-        let sheets = demo::at_file_size("sheet", 4, 7);
         for long in [false, true] {
-            let size = if long { (2048, 1024) } else { (2048, 2048) };
-            let soft: Vec<RgbImage> = sheets
+            let size = if long { (1024, 512) } else { (1024, 1024) };
+            let soft: Vec<RgbImage> = SHEETS
                 .iter()
                 .map(|sheet| {
                     // As coarse as the square of 256 px, and noise of the camera.
-                    let small = bilinear_rgb(sheet, size.0 / 16, size.1 / 16);
+                    let small = bilinear_rgb(sheet, size.0 / 8, size.1 / 8);
                     let mut soft = image::imageops::resize(
                         &small,
                         size.0,
@@ -248,7 +237,7 @@ mod tests {
             let proposal = proposed(&soft, 256);
             assert!(proposal.to_string().contains("hardly any detail"), "{proposal}");
             match long {
-                true => assert_eq!(proposal.view.to_string(), "fit 2048:1024", "{proposal}"),
+                true => assert_eq!(proposal.view.to_string(), "fit 1024:512", "{proposal}"),
                 false => assert!(proposal.view.is_stretch(), "{proposal}"),
             }
         }

@@ -106,7 +106,7 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
         ),
     }
     if region.is_none() {
-        propose_region(&normals, &category.name, args.roi_out.as_deref())?;
+        propose_region(&normals, &sizes, &category.name, args.roi_out.as_deref())?;
     }
     match &args.out {
         Some(path) => log::info!("{}: {}", path.display(), proposal.selection.reason),
@@ -115,8 +115,11 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
     Ok(())
 }
 
+/// Longer side of the mask that is written, at most, in pixels (proposal).
+const LONGEST: u32 = 2048;
+
 /// Says where parts are that leave much of their images empty, and writes it where that was asked for.
-fn propose_region(normals: &[&RgbImage], name: &str, out: Option<&Path>) -> Result<()> {
+fn propose_region(normals: &[&RgbImage], sizes: &[(u32, u32)], name: &str, out: Option<&Path>) -> Result<()> {
     let Some(region) = foreground(normals) else {
         return match out {
             Some(path) => bail!(
@@ -132,6 +135,11 @@ fn propose_region(normals: &[&RgbImage], name: &str, out: Option<&Path>) -> Resu
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 make_folder(folder)?;
             }
+            // In the shape of the images, so that they are taken for its own.
+            let (width, height) = sizes.get(sizes.len() / 2).copied().unwrap_or((1, 1));
+            let factor = (f64::from(LONGEST) / f64::from(width.max(height).max(1))).min(1.0);
+            let side = |length: u32| (f64::from(length) * factor).round().max(1.0) as u32;
+            let region = region.scaled(side(width), side(height));
             write_png(path, &mask_image(&region.to_luma8()))?;
             log::info!(
                 "{name}: parts lie on {share:.0} % of the image; look at {}, then `train --roi` with it",

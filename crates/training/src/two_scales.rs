@@ -223,6 +223,10 @@ impl Recipe for TwoScaleRecipe {
         Ok(self.detector_of(self.whole.detector()?, self.tiles.detector()?))
     }
 
+    fn telling(&self) -> Result<Box<dyn Detector>> {
+        Ok(self.detector_of(self.whole.telling()?, self.tiles.telling()?))
+    }
+
     fn batch_detector(&self) -> Result<Box<dyn Detector>> {
         // Panels show what the networks of whole images make of their parts.
         self.whole.batch_detector()

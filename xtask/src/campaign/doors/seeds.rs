@@ -15,6 +15,19 @@ use tar::{Builder, EntryType, Header};
 
 use super::{Door, request};
 
+/// A selection as `flawforge select` writes it, and a default.
+const SELECTION: &str = r#"[part]
+transparent = true
+opaque = { on = true, source = "proposal" }
+near_distribution = { on = false, source = "proposal" }
+rotate_normals = { on = true, source = "proposal" }
+fill = "edge"
+light = { blur = 0.6, brightness = [0.9, 1.1], gamma = [0.9, 1.1], noise = 0.1, probability = 0.5, white_balance = 0.02 }
+
+[default]
+transparent = true
+"#;
+
 /// Tensors of more bytes are left out of the checkpoint that is a seed.
 const SMALL: u64 = 300;
 
@@ -48,7 +61,7 @@ fn seeds(door: Door) -> Result<Seeds> {
         Door::Image => images(),
         Door::Mask => masks(),
         Door::Region => regions(),
-        Door::Selection => Ok(vec![named("kinds.toml", b"[part]\ntransparent = true\nopaque = { on = true, source = \"seen\" }\nrotation = true\n[default]\ncut-paste = true\n")]),
+        Door::Selection => Ok(vec![named("kinds.toml", SELECTION.as_bytes())]),
         Door::Settings => settings(),
         Door::Checkpoint => checkpoint(),
         Door::Pickle => pickles(),

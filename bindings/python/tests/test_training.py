@@ -84,7 +84,7 @@ def test_each_image_with_a_region_of_its_own(tmp_path: Path, caplog: pytest.LogC
     region[16:48] = 255
     for number, image in enumerate(images):
         ppm(tmp_path / f"parts/{number}.ppm", image)
-        ppm(tmp_path / f"masks/{number}.ppm", region)
+        ppm(tmp_path / f"masks/{number}.png", region)
     report = flawforge.train(tmp_path / "parts", tmp_path / "run", roi=tmp_path / "masks", steps=2, **SMALL)
     with caplog.at_level(logging.WARNING, "flawforge"):
         detector = Detector.load(report.run)

@@ -70,7 +70,7 @@ fn killed(trial: &mut Trial<'_>, report: &mut Report, stage: &Stage) -> Result<(
             found(trial, report, stage, &format!("{what}: {half}"))?;
         }
     }
-    if let Some(fault) = stage.go_on(trial.programs)? {
+    if let Some(fault) = stage.go_on(trial.programs, None)? {
         found(trial, report, stage, &format!("{what}: {fault}"))?;
     }
     Ok(())

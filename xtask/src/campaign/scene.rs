@@ -10,6 +10,9 @@ use anyhow::{Context, Result, bail};
 use super::program::{Ended, PATIENCE, Programs, Running};
 use super::snapshot::{Snapshot, leftovers};
 
+/// A picture that a training makes for people, in the folder of the run as scenes call it.
+const PICTURE: &str = "run/unusual.png";
+
 /// Which program a command is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
@@ -117,10 +120,20 @@ impl Stage {
         Ok(Snapshot::of(&self.work)?.half_file(&self.work, &self.before, &self.after))
     }
 
-    /// Runs the command again, undisturbed; what is wrong then, if anything: it fails, or ends otherwise than an unbroken one.
-    pub(super) fn go_on(&self, programs: &Programs) -> Result<Option<String>> {
+    /// The picture that a disturbed command gave up with a word, and ended well: a training is not lost for it, and the next
+    /// command does not make it anew.
+    pub(super) fn given_up(&self, ended: &Ended) -> Option<&'static str> {
+        let told = |line: &str| line.contains("[WARN ]") && line.contains(PICTURE);
+        (ended.is_good() && ended.said.lines().any(told)).then_some(PICTURE)
+    }
+
+    /// Runs the command again, undisturbed; what is wrong then, if anything: it fails, or ends otherwise than an unbroken one, but for
+    /// a picture that was [given up](Self::given_up).
+    pub(super) fn go_on(&self, programs: &Programs, given_up: Option<&str>) -> Result<Option<String>> {
         let ended = self.play(programs)?;
-        let difference = Snapshot::of(&self.work)?.difference(&self.after);
+        let difference = Snapshot::of(&self.work)?
+            .without(given_up)
+            .difference(&self.after.without(given_up));
         // A command that never replaces its file may find it whole.
         let is_there = ended.said.contains("is there already") && difference.is_none();
         if !ended.is_good() && !is_there {

@@ -37,6 +37,16 @@ impl Snapshot {
         self.0.keys().map(String::as_str)
     }
 
+    /// The same without a file.
+    #[must_use]
+    pub fn without(&self, name: Option<&str>) -> Self {
+        let mut others = self.clone();
+        if let Some(name) = name {
+            others.0.remove(name);
+        }
+        others
+    }
+
     /// How this differs from the folder that an unbroken command leaves, in words; `None` where it does not.
     pub fn difference(&self, unbroken: &Self) -> Option<String> {
         let missing = unbroken.0.keys().find(|name| !self.0.contains_key(*name));

@@ -182,7 +182,8 @@ fn attempt(
         _ => {}
     }
     let ended = Running::start(&mut command)?.end(PATIENCE)?;
-    if let Some(fault) = wrong(stage, &ended) {
+    let given_up = stage.given_up(&ended);
+    if let Some(fault) = wrong(stage, &ended, given_up) {
         found(report, fault)?;
     }
     if let Some(half) = stage.torn()? {
@@ -191,7 +192,7 @@ fn attempt(
     if let Some(tmpfs) = &mounted {
         tmpfs.resize(ROOM);
     }
-    if let Some(fault) = stage.go_on(trial.programs)? {
+    if let Some(fault) = stage.go_on(trial.programs, given_up)? {
         found(report, fault)?;
     }
     // What lies below the mount is not what comes next.
@@ -200,7 +201,7 @@ fn attempt(
 }
 
 /// What is wrong with how a disturbed command ended, if anything.
-fn wrong(stage: &Stage, ended: &Ended) -> Option<String> {
+fn wrong(stage: &Stage, ended: &Ended, given_up: Option<&str>) -> Option<String> {
     let Some(status) = ended.status else {
         return Some(format!("it does not end within {} s", PATIENCE.as_secs()));
     };
@@ -208,7 +209,8 @@ fn wrong(stage: &Stage, ended: &Ended) -> Option<String> {
         // What failed was of no consequence, or nothing did: the result must be whole.
         let difference = super::snapshot::Snapshot::of(&stage.work)
             .ok()?
-            .difference(&stage.after);
+            .without(given_up)
+            .difference(&stage.after.without(given_up));
         return difference.map(|difference| format!("it says that all is well, and {difference}"));
     }
     if status.code() != Some(1) {

@@ -127,6 +127,16 @@ pub fn remove_leftovers(directory: &Path) {
     }
 }
 
+/// The same, and in all folders below; links are not followed. For a folder that the caller has for itself.
+pub fn remove_leftovers_below(directory: &Path) {
+    remove_leftovers(directory);
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_leftovers_below(&entry.path());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +198,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(".unfinished-x"), b"").unwrap();
         fs::write(directory.path().join("kept"), b"").unwrap();
+        let below = directory.path().join("below");
+        fs::create_dir(&below).unwrap();
+        fs::write(below.join(".unfinished-y"), b"").unwrap();
         remove_leftovers(directory.path());
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(&below).unwrap().count(), 1);
+        remove_leftovers_below(directory.path());
+        assert_eq!(fs::read_dir(&below).unwrap().count(), 0);
+        assert!(directory.path().join("kept").exists());
     }
 }

@@ -78,6 +78,9 @@ pub struct Outcome {
 /// Runs all jobs, `parallel` at a time, each with an equal share of the cores; the outcome stands in the place of its job.
 /// `done` hears of each job as soon as its cell is finished or has failed.
 ///
+/// A cell that another process is at is put off to the end: then it may be finished, or free. So two sweeps into the same folder share
+/// the work.
+///
 /// A cell's metrics do not depend on `parallel`: results are the same for any number of threads.
 pub fn run(
     jobs: &[Job<'_>],
@@ -90,6 +93,16 @@ pub fn run(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let outcomes: Vec<Mutex<Option<Outcome>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    let held_elsewhere = Mutex::new(Vec::new());
+    let finish = |index: usize, outcome: Outcome| {
+        if let Some(fault) = &outcome.fault {
+            jobs[index].say(&bars, &format!("failed: {}", in_one_line(fault.as_ref())));
+        }
+        done(index, &outcome);
+        if let Ok(mut slot) = outcomes[index].lock() {
+            *slot = Some(outcome);
+        }
+    };
     let work = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -97,12 +110,15 @@ pub fn run(
             estimate.begin(job.place);
             let outcome = run_one(job, &bars, estimate);
             estimate.end(job.place, outcome.fault.is_some());
-            if let Some(fault) = &outcome.fault {
-                job.say(&bars, &format!("failed: {}", in_one_line(fault.as_ref())));
-            }
-            done(index, &outcome);
-            if let Ok(mut slot) = outcomes[index].lock() {
-                *slot = Some(outcome);
+            match (
+                outcome.fault.as_ref().and_then(held_by_another),
+                held_elsewhere.lock(),
+            ) {
+                (Some(who), Ok(mut put_off)) => {
+                    job.say(&bars, &format!("put off to the end: {who}"));
+                    put_off.push(index);
+                }
+                _ => finish(index, outcome),
             }
         }
     };
@@ -124,6 +140,9 @@ pub fn run(
             }
         });
     }
+    for index in held_elsewhere.into_inner().unwrap_or_default() {
+        finish(index, run_one(&jobs[index], &bars, estimate));
+    }
     let lost = || Outcome {
         fault: Some(anyhow!("the cell ended without an outcome")),
         ..Outcome::default()
@@ -132,6 +151,12 @@ pub fn run(
         .into_iter()
         .map(|slot| slot.into_inner().ok().flatten().unwrap_or_else(lost))
         .collect()
+}
+
+/// What a fault says of another process that has the cell, if it is that.
+fn held_by_another(fault: &anyhow::Error) -> Option<String> {
+    let held = fault.downcast_ref::<std::io::Error>()?;
+    (held.kind() == std::io::ErrorKind::ResourceBusy).then(|| held.to_string())
 }
 
 fn run_one(job: &Job<'_>, bars: &MultiProgress, estimate: &Arc<Estimate>) -> Outcome {

@@ -164,7 +164,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<ExitCode> {
     };
     let (ledger, found) = match out {
         Some(out) => {
-            files::remove_leftovers(out);
+            files::remove_leftovers_below(out);
             let (ledger, found) = Ledger::open(out, &judge.settings)?;
             if let Some(there) = found.said() {
                 log::info!("{}: holds {there}; new rows are added", out.display());

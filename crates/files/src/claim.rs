@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use tempfile::NamedTempFile;
+
 use crate::holder::Holder;
 use crate::{directory_of, readable, try_lock};
 
@@ -184,8 +186,28 @@ fn guard_of(path: &Path, token: &str) -> PathBuf {
 }
 
 impl Claim {
-    /// Makes the file; `None` if there is one.
+    /// Makes the file; `None` if there is one. It appears with its text: whoever is killed while making it leaves no claim of which
+    /// nobody knows the holder.
     fn make(path: &Path, holder: &Holder) -> io::Result<Option<Self>> {
+        if path.symlink_metadata().is_ok() {
+            return Ok(None);
+        }
+        let made = written(path, holder)?;
+        let file = match made.persist_noclobber(path) {
+            Ok(file) => file,
+            Err(fault) if fault.error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            // A file system without links.
+            Err(_) => return Self::make_and_write(path, holder),
+        };
+        Ok(Some(Self {
+            path: path.to_owned(),
+            file,
+            holder: holder.clone(),
+        }))
+    }
+
+    /// The same in two steps.
+    fn make_and_write(path: &Path, holder: &Holder) -> io::Result<Option<Self>> {
         let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
             Ok(file) => file,
             Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
@@ -205,15 +227,9 @@ impl Claim {
 
     /// Puts a new file in the place of the old one.
     fn replace(path: &Path, holder: &Holder) -> io::Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(crate::PREFIX);
-        let permissions = readable();
-        if let Some(permissions) = &permissions {
-            builder.permissions(permissions.clone());
-        }
-        let mut made = builder.tempfile_in(directory_of(path))?;
-        fill(made.as_file_mut(), holder)?;
-        let file = made.persist(path).map_err(|refused| refused.error)?;
+        let file = written(path, holder)?
+            .persist(path)
+            .map_err(|refused| refused.error)?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -253,6 +269,19 @@ impl Claim {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// The text of a claim in a file that is not at its path yet.
+fn written(path: &Path, holder: &Holder) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(crate::PREFIX);
+    let permissions = readable();
+    if let Some(permissions) = &permissions {
+        builder.permissions(permissions.clone());
+    }
+    let mut made = builder.tempfile_in(directory_of(path))?;
+    fill(made.as_file_mut(), holder)?;
+    Ok(made)
 }
 
 /// Writes the text of a claim, through to the server. The text never changes, so half of it is never read after the first time.

@@ -119,7 +119,28 @@ impl Seen {
 /// # Errors
 /// What the system says.
 pub(crate) fn take(path: &Path, holder: &Holder, lease: Lease) -> io::Result<Taken> {
-    take_at(path, holder, lease, 0)
+    let taken = take_at(path, holder, lease, 0)?;
+    if matches!(taken, Taken::Ours(_)) {
+        remove_unfinished(path);
+    }
+    Ok(taken)
+}
+
+/// Removes what processes left that were killed while they made this claim, or one that guards it. Whoever is making one in this
+/// moment finds that it has a holder.
+fn remove_unfinished(path: &Path) {
+    let begun = unfinished(path);
+    for entry in fs::read_dir(directory_of(path)).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&begun) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// How the names begin of files that are to become a claim, or one that guards it.
+fn unfinished(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    format!("{}{}", crate::PREFIX, name.to_string_lossy())
 }
 
 fn take_at(path: &Path, holder: &Holder, lease: Lease, depth: usize) -> io::Result<Taken> {
@@ -273,8 +294,9 @@ impl Claim {
 
 /// The text of a claim in a file that is not at its path yet.
 fn written(path: &Path, holder: &Holder) -> io::Result<NamedTempFile> {
+    let name = unfinished(path);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(crate::PREFIX);
+    builder.prefix(&name);
     let permissions = readable();
     if let Some(permissions) = &permissions {
         builder.permissions(permissions.clone());
@@ -390,6 +412,22 @@ mod tests {
             });
             assert_eq!(won.into_inner(), 1);
         }
+    }
+
+    #[test]
+    fn what_was_begun_of_a_claim_goes_with_the_next() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("claim");
+        let begun = dir.path().join(format!("{}-x", unfinished(&path)));
+        let other = dir.path().join(format!("{}x", crate::PREFIX));
+        for file in [&begun, &other] {
+            fs::write(file, "").expect("written");
+        }
+        let claim = ours(take(&path, &Holder::here("training"), QUICK)).expect("free");
+        assert!(!begun.exists() && other.exists());
+        assert!(ours(take(&path, &Holder::here("training"), QUICK)).is_none());
+        claim.release(QUICK);
+        assert_eq!(fs::read_dir(dir.path()).expect("there").count(), 1);
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub fn run_with(catalogue: &Catalogue, args: &DownloadArgs, patience: &Patience,
         let home = home_of(&args.dir, name, set);
         if home.exists() {
             println!("{name} is already in {}", home.display());
+            // Whoever was killed at it left hidden files, which go with the claim; a folder that cannot be written to keeps them.
+            drop(files::occupy_part(&args.dir, name, "a look"));
         } else if !wanted.iter().any(|(known, _)| known == name) {
             wanted.push((name.clone(), set));
         }

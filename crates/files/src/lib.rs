@@ -127,11 +127,13 @@ pub fn remove_leftovers(directory: &Path) {
     }
 }
 
-/// The same, and in all folders below; links are not followed. For a folder that the caller has for itself.
+/// The same, and in all folders below but those that [another process has](check_free); links are not followed. For a folder that the
+/// caller has for itself.
 pub fn remove_leftovers_below(directory: &Path) {
     remove_leftovers(directory);
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && check_free(&entry.path()).is_ok() {
             remove_leftovers_below(&entry.path());
         }
     }
@@ -204,6 +206,11 @@ mod tests {
         remove_leftovers(directory.path());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
         assert_eq!(fs::read_dir(&below).unwrap().count(), 1);
+        // What somebody is at there may be a file on its way.
+        let held = occupy(&below, "a test").unwrap();
+        remove_leftovers_below(directory.path());
+        assert!(below.join(".unfinished-y").exists());
+        drop(held);
         remove_leftovers_below(directory.path());
         assert_eq!(fs::read_dir(&below).unwrap().count(), 0);
         assert!(directory.path().join("kept").exists());

@@ -147,7 +147,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     writable?;
     make_folder(&out)?;
     let _occupied = files::occupy(&out, "flawforge evaluate")?;
-    files::remove_leftovers_below(&out);
+    files::remove_leftovers(&out);
     if let Some(kept) = kept {
         move_results(&out, &kept)?;
     }

@@ -1,4 +1,4 @@
-//! Tests of the repository itself: its rules (`tests/tidy.rs`), its documents (`tests/documents.rs`), and the README's example,
+//! Tests of the repository itself: its rules (`tests/tidy.rs`, `tests/layers.rs`), its documents (`tests/documents.rs`), and the README's example,
 //! which must compile as it stands.
 
 #[cfg(doctest)]

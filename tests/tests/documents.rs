@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
+use crate::repository::root;
 
 /// Files below a folder with one of the endings; build products and hidden folders are left out.
 fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {

@@ -6,9 +6,7 @@ use flawforge_datasets::{
     Category, CategoryFiles, DatasetError, GOOD, Layout, Limits, Loading, Role, read_folders,
 };
 
-mod support;
-
-use support::{SIZE, files, found, images, load, mask, passed};
+use crate::support::{SIZE, files, found, images, load, mask, passed};
 
 #[test]
 fn folders_by_usual_names_are_found_in_any_case() {

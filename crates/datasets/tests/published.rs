@@ -4,9 +4,7 @@ use flawforge_datasets::{
     CategoryFiles, DatasetError, Layout, Limits, Purpose, Why, categories, is_category,
 };
 
-mod support;
-
-use support::{SIZE, files, found, images, load, mask, passed};
+use crate::support::{SIZE, files, found, images, load, mask, passed};
 
 #[test]
 fn loco_btad_and_ad2_are_read_as_they_unpack() {

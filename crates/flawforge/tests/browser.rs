@@ -1,13 +1,11 @@
 //! The page of `report` in a browser: its slider counts as `evaluate` does, and it fits on a phone.
 
-mod support;
-
 use std::fs;
 use std::process::{Command, Stdio};
 
+use crate::support::{path, succeed};
 use flawforge_testing::{Need, skip};
 use serde_json::Value;
-use support::{path, succeed};
 
 /// Names under which the browser is installed.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];

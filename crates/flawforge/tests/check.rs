@@ -1,13 +1,11 @@
 //! `flawforge check` from outside: its page, its code, its files.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::support::{self, flawforge, path};
 use image::{GrayImage, Luma};
-use support::{flawforge, path};
 
 /// Normal pictures, each another one.
 fn normals(folder: &Path, count: u32) {

@@ -1,12 +1,10 @@
 //! The `flawforge` command from outside: what it writes, and how it fails.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{self, fault, flawforge, grey, open, path, succeed};
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
-use support::{fault, flawforge, grey, open, path, succeed};
 
 #[test]
 fn a_plain_folder_is_trained_on_and_images_of_any_size_are_scored() {

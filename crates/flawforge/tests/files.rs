@@ -1,6 +1,6 @@
 //! The `flawforge` command on files as cameras and drawing programs write them: deep images, masks of all kinds.
 
-mod support;
+use crate::support;
 
 use std::fs;
 use std::path::Path;

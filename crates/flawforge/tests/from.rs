@@ -1,11 +1,9 @@
 //! `train --from` with memory banks: what has changed is told, and a run is called after its product.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::{grey, path, succeed};
+use crate::support::{grey, path, succeed};
 
 fn parts(folder: &Path, shifts: std::ops::Range<u32>) {
     fs::create_dir_all(folder).unwrap();

@@ -1,13 +1,11 @@
 //! `flawforge import`: published weights become a run that detects.
 
-mod support;
-
+use crate::support::{fault, path, succeed};
 use candle_core::Device;
 use flawforge::models::import::{ColorOrder, write};
 use flawforge::models::{Detector, Discriminative, Draem, Reconstructive};
 use flawforge::training::Run;
 use image::{Rgb, RgbImage};
-use support::{fault, path, succeed};
 
 #[test]
 fn published_weights_become_a_run() {

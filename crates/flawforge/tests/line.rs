@@ -1,15 +1,13 @@
 //! `predict` for the line: every input has its row once, whatever happens; signals and a second process end in order.
 
-mod support;
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{self, fault, flawforge, grey, open, path, succeed};
 use image::Luma;
-use support::{fault, flawforge, grey, open, path, succeed};
 
 /// Parts, each another; a dark spot on the last.
 fn parts(folder: &Path, count: u32) {

@@ -1,13 +1,11 @@
 //! `predict` and what it is given by mistake: pipes, dead links, lists of other forms, full disks, numbers that are none.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{fault, flawforge, grey, path, succeed};
+use crate::support::{self, fault, flawforge, grey, path, succeed};
 
 /// Parts, each another.
 fn parts(folder: &Path, count: u32) {

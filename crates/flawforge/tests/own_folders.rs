@@ -1,12 +1,10 @@
 //! Folders as people have them: which command reads what, what it says, and what it never touches.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{fault, grey, path, succeed};
 use image::{GrayImage, Luma};
-use support::{fault, grey, path, succeed};
 
 /// Part pictures, each another; a dark spot if they are defective.
 fn parts(folder: &Path, count: u32, defective: bool) {

@@ -1,12 +1,10 @@
 //! Regions of interest on the command line: a file, a folder of masks, `roi.png` beside the images, and the one that `select` writes.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::{fault, grey, open, path, succeed};
 use image::{DynamicImage, GrayImage, Luma};
-use support::{fault, grey, open, path, succeed};
 
 const WIDTH: u32 = 80;
 const HEIGHT: u32 = 60;

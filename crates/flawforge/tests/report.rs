@@ -1,12 +1,10 @@
 //! What `evaluate` says of verdicts, and the page of `report`: with test images, without, and without any image at all.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{self, fault, flawforge, path, succeed};
 use serde_json::Value;
-use support::{fault, flawforge, path, succeed};
 
 /// A run of few steps on the demo's gears.
 fn trained(run: &Path, steps: &str) {

@@ -1,6 +1,6 @@
 //! `flawforge select`: what is proposed for categories whose answers are known, and what the command writes.
 
-mod support;
+use crate::support;
 
 use std::fs;
 use std::process::Output;

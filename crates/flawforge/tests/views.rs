@@ -1,12 +1,10 @@
 //! Views on the command line: asked for by name or by a settings file, known to every later command.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{fault, grey, open, path, succeed};
 use image::{GenericImageView, GrayImage, Luma};
-use support::{fault, grey, open, path, succeed};
 
 /// Longer than what the smoke profile sees at once, 64 px.
 const WIDTH: u32 = 160;

@@ -1,15 +1,12 @@
 //! `predict --watch`: files are scored as they become whole, each once, until a signal.
-#![cfg(unix)]
-
-mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{self, fault, grey, path, succeed};
 use image::Luma;
-use support::{fault, grey, path, succeed};
 
 /// Parts, each another; a dark spot on the last.
 fn parts(folder: &Path, count: u32) {

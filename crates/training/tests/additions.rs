@@ -1,15 +1,13 @@
 //! Normal images that are added to a run of a memory bank: what it no longer finds odd, what it still knows, and what it says.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{self, quiet, textures};
 use flawforge_augment::Selection;
 use flawforge_datasets::{Category, TrainImage, demo as demo_data};
 use flawforge_training::fit::Origin;
 use flawforge_training::{Experiment, Method, Product, Profile, Run, TrainOptions, add_normals, train};
 use image::RgbImage;
-use support::{quiet, textures};
 
 const METHODS: [Method; 2] = [Method::Forge, Method::PatchCore];
 

@@ -1,12 +1,10 @@
 //! Where the scores come from that thresholds are found on, and that none of them is an accident of threads.
 
-mod support;
-
+use crate::support::{quiet, textures};
 use flawforge_augment::Selection;
 use flawforge_datasets::{Category, demo as demo_data};
 use flawforge_training::fit::{Calibrated, Origin};
 use flawforge_training::{Experiment, Method, Overrides, Product, Profile, Rule, Run, TrainReport, train};
-use support::{quiet, textures};
 
 fn experiment(method: Method) -> Experiment {
     let product = Product::new("gear", Selection::default());

@@ -1,19 +1,17 @@
 //! What two-network training can do beside the papers' methods, each off by default: averaged weights, mirrored passes, a
 //! truncated L1 loss.
 
-mod support;
-
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use crate::support::{SIDE, category, experiment, quiet, run, textures};
 use candle_core::{DType, Device, Tensor};
 use flawforge_models::{Detector, Discriminative, Draem, Flips, Reconstructive};
 use flawforge_training::fit::read_journal;
 use flawforge_training::methods::draem::{Average, DraemRecipe, SimulatedBatches, TruncatedL1};
 use flawforge_training::recipe::{BatchSource, Pool, below};
 use flawforge_training::{Experiment, Method, Overrides, Recipe, Run, RunFiles, TrainOptions};
-use support::{SIDE, category, experiment, quiet, run, textures};
 
 fn with_all(steps: u64, share: f64) -> Experiment {
     let mut experiment = experiment(Method::LinYan, steps);

@@ -1,17 +1,15 @@
 //! What cannot work is refused before the first step; what goes wrong later keeps the last good checkpoint.
 
-mod support;
-
 use std::fs;
 use std::sync::Arc;
 
+use crate::support::{SIDE, category, experiment, quiet, run, selected, textures};
 use flawforge_augment::{Selection, TextureSource};
 use flawforge_datasets::TrainImage;
 use flawforge_training::settings::Length;
 use flawforge_training::{Method, Run, RunFiles, TrainingError, train};
 use image::RgbImage;
 use rand::RngCore;
-use support::{SIDE, category, experiment, quiet, run, selected, textures};
 
 struct WrongSize;
 

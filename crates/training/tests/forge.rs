@@ -1,13 +1,11 @@
 //! Forge from images to scores: what it finds, that a run stands alone, and what no thread or order changes.
 
-mod support;
-
+use crate::support::{quiet, textures};
 use flawforge_augment::Selection;
 use flawforge_datasets::{Category, demo as demo_data};
 use flawforge_metrics::Metric;
 use flawforge_training::fit::Origin;
 use flawforge_training::{Experiment, Method, Product, Profile, Run, TrainOptions, evaluate, train};
-use support::{quiet, textures};
 
 fn experiment() -> Experiment {
     let product = Product::new("gear", Selection::default());

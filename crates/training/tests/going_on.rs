@@ -1,15 +1,13 @@
 //! A finished run is trained further; what detects travels in a file of its own; faults say what has changed.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{self, category, category_of, experiment, quiet, run, textures};
 use flawforge_datasets::TrainImage;
 use flawforge_training::fit::read_journal;
 use flawforge_training::methods::draem::Average;
 use flawforge_training::{Experiment, Method, Run, RunFiles, TrainOptions, TrainingError, train};
-use support::{category, category_of, experiment, quiet, run, textures};
 
 fn resumed() -> TrainOptions {
     TrainOptions {

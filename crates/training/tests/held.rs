@@ -1,16 +1,14 @@
 //! Trainings on images that are not held learn what those on images in memory learn, bit for bit.
 
-mod support;
-
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use crate::support::{category, experiment, quiet, selected, textures};
 use candle_core::Device;
 use flawforge_augment::{Kind, Selection};
 use flawforge_datasets::{Category, CategoryFiles, Limits};
 use flawforge_training::{Experiment, Method, train};
-use support::{category, experiment, quiet, selected, textures};
 
 const IMAGES: usize = 8;
 

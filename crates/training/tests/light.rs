@@ -1,12 +1,10 @@
 //! Light that varies: memory banks know each normal image in another light too, and leave that out with it.
 
-mod support;
-
+use crate::support::{SIDE, category_of, quiet, selected, textures};
 use flawforge_augment::{Photometric, Selection};
 use flawforge_datasets::Category;
 use flawforge_training::{Method, Run, train};
 use image::RgbImage;
-use support::{SIDE, category_of, quiet, selected, textures};
 
 /// Eight normal images as the method wants them.
 fn normals(method: Method) -> Category {

@@ -1,16 +1,14 @@
 //! PatchCore from images to scores: what it finds, what it keeps, and what it says when something is missing.
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{experiment, quiet, run, textures};
 use candle_core::Device;
 use flawforge_augment::Selection;
 use flawforge_datasets::demo as demo_data;
 use flawforge_metrics::Metric;
 use flawforge_training::methods::backbone::{Backbone, BackboneSource, BackboneWeights, Given, Weights};
 use flawforge_training::{Experiment, Method, Product, Profile, Run, evaluate, evaluate_each, train};
-use support::{experiment, quiet, run, textures};
 
 fn demo(category: &str) -> Experiment {
     let product = Product::new(category, Selection::default());

@@ -1,7 +1,5 @@
 //! Runs in bfloat16.
 
-mod support;
-
 use std::process::Command;
 
 use flawforge_ops::Precision;
@@ -11,7 +9,7 @@ use flawforge_training::fit::read_journal;
 use flawforge_training::{Method, Run, RunFiles};
 use image::RgbImage;
 
-use support::{experiment, quiet, run};
+use crate::support::{experiment, quiet, run};
 
 const STEPS: u64 = 6;
 

@@ -1,9 +1,8 @@
 //! A region of interest: anomalies are simulated in it, and nothing else is seen or scored.
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{SIDE, quiet, selected, textures};
 use flawforge_augment::{Kind, Selection, Stream, to_bytes};
 use flawforge_datasets::{Category, RegionOfInterest, demo};
 use flawforge_masks::{Mask, OUTSIDE};
@@ -11,7 +10,6 @@ use flawforge_metrics::Metric;
 use flawforge_training::settings::{Region, View};
 use flawforge_training::{Experiment, Method, Run, evaluate, train};
 use image::RgbImage;
-use support::{SIDE, quiet, selected, textures};
 
 /// The left half.
 fn left() -> Mask {

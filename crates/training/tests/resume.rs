@@ -1,13 +1,11 @@
 //! A run that was interrupted goes on as if it had not been, or says why it cannot.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{self, category, experiment, quiet, run, textures};
 use flawforge_training::fit::{Line, read_journal};
 use flawforge_training::{Method, Run, RunFiles, TrainOptions, TrainingError, train};
-use support::{category, experiment, quiet, run, textures};
 
 fn losses(run_dir: &Path) -> Vec<Line> {
     let lines = read_journal(&RunFiles::new(run_dir).metrics()).unwrap();

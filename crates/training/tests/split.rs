@@ -1,16 +1,14 @@
 //! Split training (docs/method.md, section 11): who trains on what, and that each switch does what it says.
 
-mod support;
-
 use std::collections::HashMap;
 
+use crate::support::{SIDE, category, experiment, textures};
 use candle_core::{Device, Tensor};
 use flawforge_datasets::parity_split;
 use flawforge_training::methods::draem::{DraemRecipe, NormMode, Settings, SimulatedBatches, Split};
 use flawforge_training::recipe::{Batch, BatchSource, Pool};
 use flawforge_training::settings::Draw;
 use flawforge_training::{Method, Recipe};
-use support::{SIDE, category, experiment, textures};
 
 /// Seed of the tests' experiments.
 const SEED: u64 = 5;

@@ -1,7 +1,6 @@
 //! Views other than the papers' square: every method learns from images of any size and detects in them.
 
-mod support;
-
+use crate::support::{SIDE, quiet, selected, textures};
 use flawforge_augment::Selection;
 use flawforge_datasets::{Category, TestImage, TrainImage};
 use flawforge_masks::Mask;
@@ -10,7 +9,6 @@ use flawforge_training::fit::Origin;
 use flawforge_training::settings::View;
 use flawforge_training::{Experiment, Method, Run, evaluate, train};
 use image::{Rgb, RgbImage};
-use support::{SIDE, quiet, selected, textures};
 
 /// Sizes of the files: one of another aspect ratio, one smaller than a window.
 const SIZES: [(u32, u32); 7] = [

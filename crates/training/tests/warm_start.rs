@@ -1,16 +1,14 @@
 //! A run that begins with another's weights, on that run's images and further ones.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{self, category, category_of, experiment, quiet, run, textures};
 use candle_core::Device;
 use flawforge_datasets::{Category, TrainImage};
 use flawforge_training::fit::{Origin, joined};
 use flawforge_training::{Experiment, Method, Run, RunFiles, TrainOptions, train, train_from};
 use image::{Rgb, RgbImage};
-use support::{category, category_of, experiment, quiet, run, textures};
 
 /// A run that holds two of its seven images out.
 fn held_out(method: Method) -> Experiment {

@@ -1,10 +1,11 @@
 //! Milliseconds of the inverted residual blocks of EfficientNet-Lite0 up to stage 5, of one image of 256×256, each by itself.
 //!
-//! cargo run --release -p flawforge-ops --example block_speed
+//! cargo run --release -p flawforge-ops --example block_speed [-- bf16]
 
 use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor};
+use flawforge_ops::Precision;
 use flawforge_ops::inference::{
     Activations, InvertedResidual, SameConv, inverted_residual, prepare_inverted_residual,
 };
@@ -34,6 +35,11 @@ fn conv(shape: (usize, usize, usize, usize), stride: usize) -> Result<SameConv> 
 }
 
 fn main() -> Result<()> {
+    let precision = match std::env::args().nth(1) {
+        Some(name) => name.parse().map_err(candle_core::Error::Msg)?,
+        None => Precision::F32,
+    };
+    let _precision = precision.scope();
     let mut sum = 0.0;
     for (index, (size, ci, inner, co, side, stride)) in BLOCKS.into_iter().enumerate() {
         let (kernel, step) = if index == 0 { (3, 2) } else { (1, 1) };

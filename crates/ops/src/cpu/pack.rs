@@ -60,26 +60,7 @@ pub(super) struct Filter<'a> {
 impl Filter<'_> {
     /// As [`pack`](Self::pack), in words: `[panel][tap][ci / STEPS][width]`. Where words hold pairs, `ci` is even.
     pub(super) fn pack_words<V: Lanes>(&self) -> Scratch {
-        let packed = self.pack::<V>();
-        if V::STEPS == 1 {
-            return packed;
-        }
-        let panels = Panels::new::<V>(self.co);
-        let rows = 9 * self.ci / V::STEPS;
-        let mut words = Scratch::take(rows * panels.padded());
-        let out = SharedOutput::new(words.as_mut_ptr());
-        (0..panels.count()).into_par_iter().for_each(|panel| {
-            let kernel = PairRows {
-                from: packed[9 * self.ci * panels.first(panel)..].as_ptr(),
-                // SAFETY: the panel lies within the buffer.
-                to: unsafe { out.at(rows * panels.first(panel)) },
-                rows,
-                width: panels.width(panel),
-            };
-            // SAFETY: each task reads and writes one panel.
-            unsafe { V::enter(kernel) };
-        });
-        words
+        pair_rows::<V>(self.pack::<V>(), 9 * self.ci, Panels::new::<V>(self.co))
     }
 
     /// Packs as `[panel][tap][ci][width]`; channels that do not exist are zero.
@@ -122,11 +103,34 @@ impl Filter<'_> {
     }
 }
 
+/// Panels of `rows` rows of numbers as `rows / STEPS` rows of words, rounded up: two rows of numbers become one of words, the
+/// last of an odd number is joined with zeros. As they are where a word holds one number.
+pub(super) fn pair_rows<V: Lanes>(packed: Scratch, rows: usize, panels: Panels) -> Scratch {
+    if V::STEPS == 1 {
+        return packed;
+    }
+    let word_rows = rows.div_ceil(V::STEPS);
+    let mut words = Scratch::take(word_rows * panels.padded());
+    let out = SharedOutput::new(words.as_mut_ptr());
+    (0..panels.count()).into_par_iter().for_each(|panel| {
+        let kernel = PairRows {
+            from: packed[rows * panels.first(panel)..].as_ptr(),
+            // SAFETY: the panel lies within the buffer.
+            to: unsafe { out.at(word_rows * panels.first(panel)) },
+            rows,
+            width: panels.width(panel),
+        };
+        // SAFETY: each task reads and writes one panel.
+        unsafe { V::enter(kernel) };
+    });
+    words
+}
+
 /// Joins two rows of numbers to one of words.
 struct PairRows {
     from: *const f32,
     to: *mut f32,
-    /// Rows of words.
+    /// Rows of numbers.
     rows: usize,
     width: usize,
 }
@@ -136,13 +140,17 @@ impl Kernel for PairRows {
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        for row in 0..self.rows {
+        for row in 0..self.rows.div_ceil(2) {
             let mut column = 0;
             while column < self.width {
-                // SAFETY: there are two rows of whole vectors to read for each that is written.
+                // SAFETY: there are one or two rows of whole vectors to read for each that is written.
                 unsafe {
                     let first = V::load(self.from.add(2 * row * self.width + column));
-                    let second = V::load(self.from.add((2 * row + 1) * self.width + column));
+                    let second = if 2 * row + 1 < self.rows {
+                        V::load(self.from.add((2 * row + 1) * self.width + column))
+                    } else {
+                        V::zero()
+                    };
                     V::words(first, second).store(self.to.add(row * self.width + column));
                 }
                 column += V::LANES;

@@ -3,16 +3,17 @@
 use candle_core::{Device, Result, Tensor, bail};
 
 use super::{Activations, Place, memory};
-use crate::cpu::Isa;
 use crate::cpu::inverted_residual::{self as cpu, Weights};
 use crate::definitions::inverted_residual::InvertedResidual;
+use crate::precision::Precision;
 
 /// A block, prepared: [`prepare_inverted_residual`].
 #[derive(Debug)]
 pub struct PreparedBlock(cpu::PreparedBlock);
 
-/// Prepares a block of f32 tensors for the processor, wherever they lie; there are no kernels for GPUs. It multiplies in
-/// f32 in every [precision](crate::Precision).
+/// Prepares a block of f32 tensors for the processor, wherever they lie; there are no kernels for GPUs. Its 1×1 convolutions
+/// multiply in this thread's [precision](Precision); the filters of single channels, and an expansion that reads an odd number
+/// of channels or has a larger kernel, multiply f32 in any case.
 ///
 /// # Errors
 /// Shapes that do not fit together, filters whose side is neither 3 nor 5, a tensor that is not f32.
@@ -37,7 +38,7 @@ pub fn prepare_inverted_residual(block: &InvertedResidual) -> Result<PreparedBlo
     Ok(PreparedBlock(cpu::PreparedBlock::new(
         weights,
         shape,
-        Isa::detect(),
+        Precision::current().arithmetic(),
     )))
 }
 

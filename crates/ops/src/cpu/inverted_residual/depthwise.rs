@@ -5,7 +5,7 @@ use crate::cpu::lanes::{Kernel, Lanes};
 /// Pixels whose sums are held in registers at once.
 const PIXELS: usize = 8;
 
-/// A row of output of `SIDE`×`SIDE` filters, each channel with its own, and ReLU6 behind them.
+/// A row of output of `SIDE`×`SIDE` filters, each channel with its own, and ReLU6 behind them; it is stored in words.
 pub(super) struct Row<const SIDE: usize> {
     /// The rows of input that the filters meet, each from where the first place of the kernel begins.
     pub(super) rows: [*const f32; SIDE],
@@ -17,7 +17,7 @@ pub(super) struct Row<const SIDE: usize> {
     /// `[width]`.
     pub(super) bias: *const f32,
     pub(super) out: *mut f32,
-    /// Floats from a pixel of output to the next.
+    /// Words from a pixel of output to the next.
     pub(super) out_pixel: usize,
     /// Pixels of output.
     pub(super) pixels: usize,
@@ -73,8 +73,10 @@ impl<const SIDE: usize> Row<SIDE> {
             }
             let six = V::splat(6.0);
             for (index, sum) in sums.into_iter().enumerate() {
-                let to = self.out.add((pixel + index) * self.out_pixel + channel);
-                sum.positive().at_most(six).store(to);
+                let to = self
+                    .out
+                    .add((pixel + index) * self.out_pixel + channel / V::STEPS);
+                sum.positive().at_most(six).store_words(to);
             }
         }
     }

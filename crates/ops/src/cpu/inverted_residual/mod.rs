@@ -8,6 +8,10 @@
 //! What the filters give is kept for all panels and becomes the left operand of the product that projects it, in the same
 //! task where that has all panels, otherwise in a second pass.
 //!
+//! Where products are taken in bfloat16, both products read words of two neighbouring channels: the rows of the input are
+//! rounded once a task, what the filters give is rounded as it is stored. The filters themselves multiply f32, and so does an
+//! expansion that reads an odd number of channels.
+//!
 //! Every number is computed by the same sums whatever the division into tasks, so that the result is the same, bit for bit,
 //! for any number of threads, and for an image alone and in a batch.
 
@@ -22,12 +26,12 @@ use rayon::prelude::*;
 
 use self::depthwise::Row;
 use self::plan::{Geometry, Plan, Task};
+use super::arithmetic::Arithmetic;
 use super::conv2d::Conv2dShape;
 use super::conv2d::gather::pack;
 use super::conv2d::strip::Border;
-use super::isa::Isa;
-use super::lanes::{Lanes, with_lanes};
-use super::pack::{Panels, pad_bias};
+use super::lanes::{Lanes, to_words, with_arithmetic};
+use super::pack::{Panels, pad_bias, pair_rows};
 use super::product::{Finish, Product, Start};
 use super::scratch::{Scratch, SharedOutput};
 use crate::definitions::inverted_residual::BlockShape;
@@ -43,17 +47,17 @@ pub(crate) struct Weights<'a> {
     pub(crate) project: (&'a [f32], &'a [f32]),
 }
 
-/// A block with its weights rearranged for an instruction set.
+/// A block with its weights rearranged for an instruction set and its products.
 #[derive(Debug)]
 pub(crate) struct PreparedBlock {
     shape: BlockShape,
-    isa: Isa,
+    arithmetic: Arithmetic,
     expand: Filter,
     depthwise: Filter,
     project: Filter,
 }
 
-/// `[panel][tap][ci][width]`, and the bias up to whole vectors.
+/// `[panel][tap][ci][width]` in words ([`Lanes::STEPS`]), and the bias up to whole vectors.
 #[derive(Debug)]
 struct Filter {
     weight: Scratch,
@@ -76,10 +80,15 @@ impl Filter {
             padding: 0,
         };
         Self {
-            weight: pack::<V>(weight, shape),
+            weight: pair_rows::<V>(pack::<V>(weight, shape), side * side * ci, Panels::new::<V>(co)),
             bias: pad_bias::<V>(Some(bias), co),
         }
     }
+}
+
+/// Whether the expansion reads words of `V`: each pixel has a whole number of them, and there is no border to lay around.
+fn expands_in_words<V: Lanes>(shape: BlockShape) -> bool {
+    (shape.expand_side, shape.expand_stride) == (1, 1) && shape.ci.is_multiple_of(V::STEPS)
 }
 
 impl PreparedBlock {
@@ -87,17 +96,21 @@ impl PreparedBlock {
     ///
     /// # Panics
     /// When a slice has another length than `shape` says, the filters' side is neither 3 nor 5, or the processor lacks
-    /// `isa`.
-    pub(crate) fn new(weights: Weights<'_>, shape: BlockShape, isa: Isa) -> Self {
+    /// `arithmetic`.
+    pub(crate) fn new(weights: Weights<'_>, shape: BlockShape, arithmetic: Arithmetic) -> Self {
         assert!(matches!(shape.side, 3 | 5), "filters of side {}", shape.side);
         let BlockShape {
             ci, inner, co, side, ..
         } = shape;
-        with_lanes!(isa, V => Self {
+        with_arithmetic!(arithmetic, V => Self {
             shape,
-            isa,
-            expand: Filter::new::<V>(weights.expand, inner, ci, shape.expand_side),
-            depthwise: Filter::new::<V>(weights.depthwise, inner, 1, side),
+            arithmetic,
+            expand: if expands_in_words::<V>(shape) {
+                Filter::new::<V>(weights.expand, inner, ci, shape.expand_side)
+            } else {
+                Filter::new::<<V as Lanes>::Single>(weights.expand, inner, ci, shape.expand_side)
+            },
+            depthwise: Filter::new::<<V as Lanes>::Single>(weights.depthwise, inner, 1, side),
             project: Filter::new::<V>(weights.project, co, inner, 1),
         })
     }
@@ -121,13 +134,16 @@ impl PreparedBlock {
         let (ho, wo) = geometry.output();
         assert_eq!(x.len(), n * size.0 * size.1 * self.shape.ci, "length of x");
         assert_eq!(y.len(), n * ho * wo * self.shape.co, "length of y");
-        with_lanes!(self.isa, V => match self.shape.side {
-            3 => self.compute::<V, 3>(x, n, geometry, y),
-            _ => self.compute::<V, 5>(x, n, geometry, y),
+        with_arithmetic!(self.arithmetic, V => match (self.shape.side, expands_in_words::<V>(self.shape)) {
+            (3, true) => self.compute::<V, V, 3>(x, n, geometry, y),
+            (3, false) => self.compute::<V, <V as Lanes>::Single, 3>(x, n, geometry, y),
+            (_, true) => self.compute::<V, V, 5>(x, n, geometry, y),
+            (_, false) => self.compute::<V, <V as Lanes>::Single, 5>(x, n, geometry, y),
         });
     }
 
-    fn compute<V: Lanes, const SIDE: usize>(
+    /// `E` expands, `V` projects.
+    fn compute<V: Lanes, E: Lanes, const SIDE: usize>(
         &self,
         x: &[f32],
         n: usize,
@@ -136,40 +152,41 @@ impl PreparedBlock {
     ) {
         let panels = Panels::new::<V>(self.shape.inner);
         let plan = Plan::new(n, geometry, panels);
+        let pixel_words = panels.padded() / V::STEPS;
         let (ho, wo) = geometry.output();
         let out = SharedOutput::new(y.as_mut_ptr().cast());
         if plan.joined() {
             (0..plan.tasks()).into_par_iter().for_each(|task| {
                 let task = plan.task(task);
-                let mut filtered = Scratch::take(task.rows * wo * panels.padded());
+                let mut filtered = Scratch::take(task.rows * wo * pixel_words);
                 let to = SharedOutput::new(filtered.as_mut_ptr());
-                self.filter::<V, SIDE>(x, geometry, task, to);
+                self.filter::<V, E, SIDE>(x, geometry, task, to);
                 let pixel = (task.image * ho + task.first_row) * wo;
                 self.project::<V>(&filtered, x, pixel, task.rows * wo, out);
             });
             return;
         }
-        let mut filtered = Scratch::take(n * ho * wo * panels.padded());
+        let mut filtered = Scratch::take(n * ho * wo * pixel_words);
         let to = SharedOutput::new(filtered.as_mut_ptr());
         (0..plan.tasks()).into_par_iter().for_each(|task| {
             let task = plan.task(task);
             let pixel = (task.image * ho + task.first_row) * wo;
             // SAFETY: the task's rows lie within the buffer.
-            let to = SharedOutput::new(unsafe { to.at(pixel * panels.padded()) });
-            self.filter::<V, SIDE>(x, geometry, task, to);
+            let to = SharedOutput::new(unsafe { to.at(pixel * pixel_words) });
+            self.filter::<V, E, SIDE>(x, geometry, task, to);
         });
         let block = plan.projected();
         filtered
-            .par_chunks(block * panels.padded())
+            .par_chunks(block * pixel_words)
             .enumerate()
             .for_each(|(index, filtered)| {
-                let count = filtered.len() / panels.padded();
+                let count = filtered.len() / pixel_words;
                 self.project::<V>(filtered, x, index * block, count, out);
             });
     }
 
-    /// Expands and filters the panels and rows of a task, into `[row][column][channels padded]` from `to` on.
-    fn filter<V: Lanes, const SIDE: usize>(
+    /// Expands and filters the panels and rows of a task, into words of `V`, `[row][column][channels padded]` from `to` on.
+    fn filter<V: Lanes, E: Lanes, const SIDE: usize>(
         &self,
         x: &[f32],
         geometry: Geometry,
@@ -185,27 +202,32 @@ impl PreparedBlock {
         let top = |row: usize| (row * stride) as isize - geometry.top as isize;
         let first = top(task.first_row).max(0) as usize;
         let end = he.min((top(task.first_row + task.rows - 1) + SIDE as isize).max(0) as usize);
-        // A 1×1 convolution reads the image where it lies; a larger kernel meets zeros around it.
+        // A 1×1 convolution reads the image where it lies, or its words; a larger kernel meets zeros around it.
         let border = Border {
             left: geometry.expand_left,
             width: (we - 1) * step + side,
             channels: ci,
         };
         let plain = (side, step) == (1, 1);
-        let rows = if plain {
-            0
-        } else {
-            (end.saturating_sub(first + 1)) * step + side
-        };
-        let mut copied = Scratch::take(rows * border.stride());
-        if !plain {
+        let copied = if !plain {
+            let rows = (end.saturating_sub(first + 1)) * step + side;
+            let mut copied = Scratch::take(rows * border.stride());
             let at = (first * step) as isize - geometry.expand_top as isize;
             border.copy(image, (h, w), at, &mut copied);
-        }
-        let (source, source_row) = if plain {
-            (&image[first * w * ci..], w * ci)
+            Some(copied)
+        } else if E::STEPS > 1 {
+            let met = &image[first * w * ci..end.max(first) * w * ci];
+            let mut words = Scratch::take(met.len() / E::STEPS);
+            to_words::<E>(met, &mut words);
+            Some(words)
         } else {
-            (&copied[..], step * border.stride())
+            None
+        };
+        let source = copied.as_deref().unwrap_or(&image[first * w * ci..]);
+        let source_row = if plain {
+            w * ci / E::STEPS
+        } else {
+            step * border.stride()
         };
         // Columns of a row of the ring: zeros, the row of the inner map, zeros.
         let columns = geometry.left + we.max((wo - 1) * stride + SIDE - geometry.left);
@@ -231,14 +253,14 @@ impl PreparedBlock {
                 while made < until {
                     let product = Product {
                         segments: side,
-                        steps: side * ci,
+                        steps: side * ci / E::STEPS,
                         a: source[(made - first) * source_row..].as_ptr(),
-                        a_row: step * ci,
+                        a_row: step * ci / E::STEPS,
                         a_step: 1,
                         a_segment: border.stride(),
-                        b: self.expand.weight[side * side * ci * channel..].as_ptr(),
+                        b: self.expand.weight[side * side * ci / E::STEPS * channel..].as_ptr(),
                         b_step: width,
-                        b_segment: side * ci * width,
+                        b_segment: side * ci / E::STEPS * width,
                         // SAFETY: within the row of the ring.
                         c: unsafe { row_at(made % SIDE).add(geometry.left * width) },
                         c_row: width,
@@ -247,7 +269,7 @@ impl PreparedBlock {
                         finish: Finish::UpTo6,
                     };
                     // SAFETY: the strides stay within the source's rows, the panel and the row of the ring.
-                    unsafe { product.run::<V>(we) };
+                    unsafe { product.run::<E>(we) };
                     made += 1;
                 }
                 let mut met = [row_at(SIDE).cast_const(); SIDE];
@@ -264,8 +286,8 @@ impl PreparedBlock {
                     taps: self.depthwise.weight[SIDE * SIDE * channel..].as_ptr(),
                     bias: self.depthwise.bias[channel..].as_ptr(),
                     // SAFETY: the task's own rows and channels of the filtered map.
-                    out: unsafe { to.at(row * wo * panels.padded() + channel) },
-                    out_pixel: panels.padded(),
+                    out: unsafe { to.at((row * wo * panels.padded() + channel) / V::STEPS) },
+                    out_pixel: panels.padded() / V::STEPS,
                     pixels: wo,
                 };
                 // SAFETY: a row of the ring holds all places of the kernel; weights and biases are whole vectors.
@@ -280,18 +302,20 @@ impl PreparedBlock {
         let BlockShape {
             inner, co, shortcut, ..
         } = self.shape;
-        let (panels, padded) = (Panels::new::<V>(co), Panels::new::<V>(inner).padded());
+        let panels = Panels::new::<V>(co);
+        let pixel_words = Panels::new::<V>(inner).padded() / V::STEPS;
+        let steps = inner.div_ceil(V::STEPS);
         for panel in 0..panels.count() {
             let channel = panels.first(panel);
             let bias = self.project.bias[channel..].as_ptr();
             let product = Product {
                 segments: 1,
-                steps: inner,
+                steps,
                 a: filtered.as_ptr(),
-                a_row: padded,
+                a_row: pixel_words,
                 a_step: 1,
                 a_segment: 0,
-                b: self.project.weight[inner * channel..].as_ptr(),
+                b: self.project.weight[steps * channel..].as_ptr(),
                 b_step: panels.width(panel),
                 b_segment: 0,
                 // SAFETY: the caller's pixels lie within the output.

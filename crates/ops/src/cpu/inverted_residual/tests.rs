@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::*;
+use crate::cpu::Isa;
 use crate::definitions::inverted_residual::{InvertedResidual, SameConv};
 use crate::reference;
 
@@ -94,13 +95,29 @@ impl Case {
         }
     }
 
-    fn computed(&self, values: &Values, n: usize, isa: Isa) -> Vec<f32> {
+    /// Small numbers of few digits: every product, and what is stored between the convolutions, is exact even in bfloat16.
+    fn short_values(&self) -> Values {
+        let mut values = self.values();
+        let digits = |values: &mut [f32], step: f32, most: f32| {
+            for value in values {
+                *value = ((*value / step).round() * step).clamp(-most, most);
+            }
+        };
+        digits(&mut values.x, 0.5, 1.0);
+        for (weight, bias) in [&mut values.expand, &mut values.depthwise, &mut values.project] {
+            digits(weight, 0.5, 1.0);
+            digits(bias, 0.5, 1.0);
+        }
+        values
+    }
+
+    fn computed(&self, values: &Values, n: usize, arithmetic: impl Into<Arithmetic>) -> Vec<f32> {
         let weights = Weights {
             expand: (&values.expand.0, &values.expand.1),
             depthwise: (&values.depthwise.0, &values.depthwise.1),
             project: (&values.project.0, &values.project.1),
         };
-        let block = PreparedBlock::new(weights, self.shape, isa);
+        let block = PreparedBlock::new(weights, self.shape, arithmetic.into());
         let (ho, wo) = block.output(self.size);
         let mut y = Scratch::take(n * ho * wo * self.shape.co);
         let x = &values.x[..n * self.size.0 * self.size.1 * self.shape.ci];
@@ -160,22 +177,70 @@ fn kernels_compute_what_the_reference_does() {
     }
 }
 
+/// Arithmetics in bfloat16 that this processor can.
+fn paired() -> Vec<Arithmetic> {
+    let all = Isa::ALL.map(Arithmetic::bf16);
+    all.into_iter().filter(|paired| paired.is_available()).collect()
+}
+
+#[test]
+fn pairs_are_those_of_neighboring_channels() {
+    let found = paired();
+    assert!(!found.is_empty());
+    for case in cases() {
+        let values = case.short_values();
+        let expected = case.expected(&values);
+        for &arithmetic in &found {
+            assert_eq!(
+                case.computed(&values, case.n, arithmetic),
+                expected,
+                "{:?} {:?} {arithmetic}",
+                case.shape,
+                case.size
+            );
+        }
+    }
+}
+
+#[test]
+fn bfloat16_is_as_near_as_its_digits() {
+    for case in cases() {
+        let values = case.values();
+        let expected = case.expected(&values);
+        let scale = expected.iter().fold(1f32, |scale, value| scale.max(value.abs()));
+        for arithmetic in paired() {
+            let found = case.computed(&values, case.n, arithmetic);
+            let apart = found.iter().zip(&expected).map(|(a, b)| (a - b).abs() / scale);
+            let most = apart.fold(0f32, f32::max);
+            assert!(
+                (1e-5..2e-2).contains(&most),
+                "{:?} {arithmetic}: {most}",
+                case.shape
+            );
+        }
+    }
+}
+
 #[test]
 fn bits_do_not_depend_on_threads_nor_on_the_batch() {
-    for case in cases() {
+    let arithmetics = || paired().into_iter().chain([Isa::detect().into()]);
+    for (case, arithmetic) in cases()
+        .iter()
+        .flat_map(|case| arithmetics().map(move |arithmetic| (case, arithmetic)))
+    {
         let values = case.values();
         let with = |threads: usize, n: usize| -> Vec<u32> {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build()
                 .unwrap();
-            let found = pool.install(|| case.computed(&values, n, Isa::detect()));
+            let found = pool.install(|| case.computed(&values, n, arithmetic));
             found.into_iter().map(f32::to_bits).collect()
         };
         let all = with(1, case.n);
-        assert_eq!(all, with(3, case.n), "{:?}", case.shape);
+        assert_eq!(all, with(3, case.n), "{:?} {arithmetic}", case.shape);
         let alone = with(2, 1);
-        assert_eq!(alone, all[..alone.len()], "{:?}", case.shape);
+        assert_eq!(alone, all[..alone.len()], "{:?} {arithmetic}", case.shape);
     }
 }
 

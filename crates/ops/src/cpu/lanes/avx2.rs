@@ -16,6 +16,7 @@ impl Lanes for Avx2 {
     const LANES: usize = 8;
     const TILE_ROWS: usize = 6;
     const CACHED_FLOATS: usize = 128 << 10;
+    type Single = Self;
 
     #[inline(always)]
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {

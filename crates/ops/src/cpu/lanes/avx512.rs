@@ -20,6 +20,7 @@ impl Lanes for Avx512 {
     const LANES: usize = 16;
     const TILE_ROWS: usize = 12;
     const CACHED_FLOATS: usize = 256 << 10;
+    type Single = Self;
 
     #[inline(always)]
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {

@@ -32,6 +32,7 @@ impl<V: Pairs> Lanes for Bf16<V> {
     const TILE_ROWS: usize = V::PAIRED_TILE_ROWS;
     const CACHED_FLOATS: usize = V::CACHED_FLOATS;
     const STEPS: usize = 2;
+    type Single = V;
 
     #[inline(always)]
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {

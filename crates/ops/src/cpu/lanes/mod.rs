@@ -37,6 +37,8 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     const CACHED_FLOATS: usize;
     /// Steps of a sum of products that one word of 32 bits holds: one f32 number, or two of bfloat16.
     const STEPS: usize = 1;
+    /// The same vectors with products of f32 numbers.
+    type Single: Lanes;
 
     /// Runs a kernel compiled for this instruction set.
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output;

@@ -13,6 +13,7 @@ pub(crate) struct Neon(float32x4_t);
 
 impl Lanes for Neon {
     const LANES: usize = 4;
+    type Single = Self;
     // Of 32 registers, 24 hold sums.
     const TILE_ROWS: usize = 12;
     const CACHED_FLOATS: usize = 128 << 10;

@@ -14,6 +14,7 @@ impl Lanes for Portable {
     const LANES: usize = 4;
     const TILE_ROWS: usize = 6;
     const CACHED_FLOATS: usize = 64 << 10;
+    type Single = Self;
 
     #[inline(always)]
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {

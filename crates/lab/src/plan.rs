@@ -239,8 +239,8 @@ impl Plan {
         let product = self.products.get(category).context("a category of the plan")?;
         let plain = Experiment::new(method, &self.profile, product, seed)?;
         let (mut experiment, unknown) = plain.with_known(&self.overrides)?;
-        if let (Some(precision), Some(settings)) = (self.precision, experiment.settings.draem_mut()) {
-            settings.precision = precision;
+        if let (Some(precision), Some(settings)) = (self.precision, experiment.settings.precision_mut()) {
+            *settings = precision;
         }
         if let Some(backbone) = &self.backbone {
             backbone.apply(&mut experiment);

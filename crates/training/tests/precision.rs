@@ -82,3 +82,35 @@ fn what_the_processor_lacks_is_refused_before_anything_is_written() {
     );
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
+
+/// Scores of a few pictures by a memory bank that was filled in a precision, detected in the same.
+fn scored(method: Method, precision: Precision) -> Vec<f64> {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = experiment(method, STEPS);
+    *config.settings.precision_mut().unwrap() = precision;
+    run(&config, directory.path(), &quiet()).unwrap();
+    let run = Run::open(directory.path()).unwrap();
+    assert_eq!(run.precision(), precision);
+    let detector = run.detector().unwrap();
+    let side = config.image_size;
+    let scores = (1..5).map(|factor| {
+        let picture = RgbImage::from_fn(side, side, |x, y| {
+            image::Rgb([(x * factor) as u8, (y * 7) as u8, 90])
+        });
+        f64::from(detector.detect(&[&picture]).unwrap().remove(0).score)
+    });
+    scores.collect()
+}
+
+#[test]
+fn memory_banks_of_rounded_features_score_nearly_the_same() {
+    if !Precision::Bf16.is_served_here() {
+        return skip(Need::Bf16, "this processor has no instructions for it");
+    }
+    for method in [Method::Forge, Method::PatchCore] {
+        let (single, rounded) = (scored(method, Precision::F32), scored(method, Precision::Bf16));
+        let scale = single.iter().copied().fold(0.0, f64::max);
+        let most = apart(single, rounded) / scale;
+        assert!((1e-7..0.05).contains(&most), "{method}: scores are {most} apart");
+    }
+}

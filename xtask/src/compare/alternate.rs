@@ -1,9 +1,15 @@
 //! Measuring two sides alternately.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::process::{Process, agree};
 use super::rows::Row;
+
+/// Pause before each iteration: the other side's threads may go on asking for work for a while, and would take that time.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How a work is measured.
 #[derive(Debug, Clone, Copy)]
@@ -29,13 +35,17 @@ pub fn alternate(work: &str, ours: &mut Process, peer: &mut Process, settings: S
         peer.run()?;
     }
     let (mut our_times, mut peer_times) = (Vec::new(), Vec::new());
+    let rested = |side: &mut Process| {
+        sleep(PAUSE);
+        side.run()
+    };
     for round in 0..settings.rounds {
         if round % 2 == 0 {
-            our_times.push(ours.run()?);
-            peer_times.push(peer.run()?);
+            our_times.push(rested(ours)?);
+            peer_times.push(rested(peer)?);
         } else {
-            peer_times.push(peer.run()?);
-            our_times.push(ours.run()?);
+            peer_times.push(rested(peer)?);
+            our_times.push(rested(ours)?);
         }
     }
     let (ours_ms, peer_ms) = (median(our_times), median(peer_times));

@@ -1,9 +1,10 @@
 //! `cargo xtask compare efficientnet`: features of EfficientNet-Lite beside PyTorch and onnxruntime.
 //!
 //! Images of 256×256, one a call, up to stage 5, of which the maps of strides 8 and 16 are given out. An iteration is sixteen
-//! calls: onnxruntime's threads go on asking for work for milliseconds after a call, and would take that time from us if the
-//! sides changed after each. Weights are random, which changes no time; this command writes them, and an image, to files that both sides read. What must agree are the maps. Our side
-//! normalises the image's bytes within the time, the baselines are given it normalised.
+//! calls, with a pause before it: onnxruntime's threads go on asking for work for milliseconds after a call, and would take that
+//! time from us if the sides changed after each. Weights are random, which changes no time; this command writes them, and an
+//! image, to files that both sides read. What must agree are the maps. Our side normalises the image's bytes within the time,
+//! the baselines are given it normalised, and always multiply f32.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,6 +16,7 @@ use candle_core::{Device, Tensor};
 use clap::Args;
 use flawforge::masks::Stream;
 use flawforge::models::{EfficientNetLite, EfficientNetLiteKind, Parameters, import};
+use flawforge::ops::Precision;
 use image::RgbImage;
 use rand::Rng;
 
@@ -47,11 +49,14 @@ pub struct EfficientNetArgs {
     /// Threads of each side [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
+    /// Precision of our side
+    #[arg(long, value_name = "NAME", default_value_t = Precision::F32)]
+    precision: Precision,
     /// A Python that already has PyTorch and numpy, and onnxruntime if that is to be compared [default: an environment made under target/]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
-    /// Be our side of a work, with the files of weights and image
-    #[arg(long, hide = true, num_args = 3, value_names = ["WORK", "WEIGHTS", "IMAGE"])]
+    /// Be our side of a work, in a precision, with the files of weights and image
+    #[arg(long, hide = true, num_args = 4, value_names = ["WORK", "PRECISION", "WEIGHTS", "IMAGE"])]
     serve: Option<Vec<String>>,
 }
 
@@ -60,8 +65,14 @@ pub struct EfficientNetArgs {
 /// # Errors
 /// When the Python environment cannot be set up, both sides compute different values, or a process fails.
 pub fn run(args: &EfficientNetArgs) -> Result<()> {
-    if let Some([work, weights, image]) = args.serve.as_deref() {
+    if let Some([work, precision, weights, image]) = args.serve.as_deref() {
+        let precision: Precision = precision.parse().map_err(anyhow::Error::msg)?;
+        let _precision = precision.scope();
         return serve(&mut Ours::open(work, Path::new(weights), Path::new(image))?);
+    }
+    let precision = args.precision;
+    if !precision.is_served_here() {
+        bail!("--precision {precision}: this processor has no instructions for it");
     }
     let names = EfficientNetLiteKind::ALL.map(EfficientNetLiteKind::key);
     known("work", args.common.work.as_deref(), &names)?;
@@ -82,7 +93,7 @@ pub fn run(args: &EfficientNetArgs) -> Result<()> {
         let files = Files::write(kind)?;
         for peer in PEERS.iter().filter(|peer| wanted(&args.peer, peer)) {
             println!("{} beside {peer} …", kind.key());
-            found.extend(files.compare(&venv, peer, threads, args.common.rounds.unwrap_or(40))?);
+            found.extend(files.compare(&venv, peer, threads, precision, args.common.rounds.unwrap_or(40))?);
         }
     }
     println!("milliseconds an image of {SIDE}x{SIDE} up to stage {LAST}; {threads} threads each");
@@ -140,7 +151,14 @@ impl Files {
         })
     }
 
-    fn compare(&self, venv: &Venv, peer: &str, threads: u32, rounds: u32) -> Result<Option<Row>> {
+    fn compare(
+        &self,
+        venv: &Venv,
+        peer: &str,
+        threads: u32,
+        precision: Precision,
+        rounds: u32,
+    ) -> Result<Option<Row>> {
         if OPTIONAL.contains(&peer) && !venv.has(peer) {
             println!("{peer} skipped: this Python does not have it");
             return Ok(None);
@@ -156,6 +174,7 @@ impl Files {
         }
         let mut ours = Command::new(std::env::current_exe().context("the path of this program")?);
         ours.args(["compare", "efficientnet", "--serve", self.kind.key()]);
+        ours.arg(precision.to_string());
         ours.args([&self.weights, &self.image]);
         ours.env("RAYON_NUM_THREADS", threads.to_string());
         let theirs = self.python(venv, peer, &weights, &self.image, threads);
@@ -164,10 +183,11 @@ impl Files {
                 let settings = Settings {
                     warm_up: 5,
                     rounds,
-                    tolerance: 1e-4,
+                    tolerance: if precision == Precision::Bf16 { 0.1 } else { 1e-4 },
                 };
                 let row = alternate(self.kind.key(), &mut ours, &mut theirs, settings)?;
                 Ok(Some(Row {
+                    precision: Some(precision.to_string()),
                     ours_ms: row.ours_ms / f64::from(IMAGES),
                     peer_ms: row.peer_ms / f64::from(IMAGES),
                     ..row

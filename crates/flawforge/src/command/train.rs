@@ -226,15 +226,12 @@ impl TrainArgs {
             })?;
         }
         if let Some(precision) = self.precision {
-            let settings = experiment.settings.draem_mut();
-            settings
-                .with_context(|| {
-                    format!(
-                        "--precision is for the two-network methods, not {}",
-                        experiment.method
-                    )
-                })?
-                .precision = precision;
+            let method = experiment.method;
+            *experiment
+                .settings
+                .precision_mut()
+                .with_context(|| format!("--precision is not for {method}, which computes in f32"))? =
+                precision;
         }
         if earlier.is_none() || self.says_settings() {
             self.give_backbone(&mut experiment)?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use flawforge_ops::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainingError};
@@ -73,6 +74,16 @@ impl MethodSettings {
         match self {
             Self::Draem(settings) => Some(settings),
             _ => None,
+        }
+    }
+
+    /// The precision of the convolutions, to be changed; NSA has none to choose.
+    pub fn precision_mut(&mut self) -> Option<&mut Precision> {
+        match self {
+            Self::Draem(settings) => Some(&mut settings.precision),
+            Self::PatchCore(settings) => Some(&mut settings.patchcore.precision),
+            Self::Forge(settings) => Some(&mut settings.forge.precision),
+            Self::Nsa(_) => None,
         }
     }
 

@@ -4,7 +4,7 @@
 //! others carry their source.
 
 use flawforge_metrics::AUPRO_LIMIT;
-use flawforge_ops::AdamSettings;
+use flawforge_ops::{AdamSettings, Precision};
 use serde::{Deserialize, Serialize};
 
 use super::ranges::between;
@@ -139,6 +139,12 @@ impl Default for Evaluated {
             exact_pixels: exact_pixels(),
         }
     }
+}
+
+/// Whether a precision is the default, which is not written, so that experiments have the digests that they had before the
+/// setting was there.
+pub(crate) fn is_default_precision(precision: &Precision) -> bool {
+    *precision == Precision::default()
 }
 
 /// Intervals in steps.

@@ -1,7 +1,7 @@
 //! Groups of settings that several methods share, and checks of their ranges.
 
 mod calibration;
-mod groups;
+pub(crate) mod groups;
 pub(crate) mod ranges;
 mod region;
 mod schedule;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use flawforge_models::patchcore::STRIDES;
 use flawforge_models::{import, pytorch};
+use flawforge_ops::Precision;
 
 pub(crate) use frozen::{Frozen, Wanted};
 pub use network::{Backbone, BackboneWeights};
@@ -97,6 +98,12 @@ impl PartialEq for Given {
     fn eq(&self, _: &Self) -> bool {
         true
     }
+}
+
+/// The sentence about convolutions in bfloat16, where a method's are.
+pub(super) fn in_bfloat16(method: &str, precision: Precision) -> Option<String> {
+    (precision == Precision::Bf16)
+        .then(|| format!("{method}'s network multiplies in bfloat16; sums and weights are single precision"))
 }
 
 /// How a person gets the weights of a network, in a phrase.

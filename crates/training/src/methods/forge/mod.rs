@@ -17,8 +17,9 @@ use candle_core::Device;
 use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, Resizing};
 use flawforge_models::patchcore::STRIDES;
+use flawforge_ops::Precision;
 
-use super::backbone::BackboneWeights;
+use super::backbone::{BackboneWeights, in_bfloat16};
 use super::one_pass::Relit;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::error::Result;
@@ -55,6 +56,10 @@ impl Assembly for Settings {
 
     fn takes_rectangles(&self) -> bool {
         true
+    }
+
+    fn precision(&self) -> Precision {
+        self.forge.precision
     }
 
     fn steps(&self, images: usize) -> u64 {
@@ -116,6 +121,7 @@ impl Assembly for Settings {
                 self.forge.backbone.name()
             )),
         };
-        std::iter::once(ours).chain(network).collect()
+        let rounded = in_bfloat16("forge", self.forge.precision);
+        std::iter::once(ours).chain(network).chain(rounded).collect()
     }
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use flawforge_augment::{Constants, Kind, KindSettings, SimulationSettings};
 use flawforge_models::forge::HeadTraining;
+use flawforge_ops::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::methods::backbone::{Backbone, BackboneWeights, Given, Weights};
+use crate::settings::groups::is_default_precision;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between, simulation};
 use crate::{Method, Product, Result, TrainingError};
 
@@ -67,6 +69,10 @@ pub struct Group {
     pub left_out: usize,
     /// How much of a map's mean is taken from its largest number to make the image's score.
     pub mean_share: f32,
+    /// Precision of the network's convolutions; `tf32`, the default, is f32 on the processor. An EfficientNet-Lite multiplies
+    /// bfloat16 in its 1×1 convolutions, a ResNet in its 3×3 ones.
+    #[serde(default, skip_serializing_if = "is_default_precision")]
+    pub precision: Precision,
     /// The head on simulated anomalies.
     pub head: HeadSettings,
 }
@@ -125,6 +131,7 @@ impl Settings {
                 sigma: 4.0,
                 left_out: 256,
                 mean_share: 1.0,
+                precision: Precision::default(),
                 head: HeadSettings {
                     simulated: budget.simulated,
                     hidden: training.hidden,

@@ -14,8 +14,9 @@ pub use settings::{Budget, Group, Settings};
 use candle_core::Device;
 use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, Resizing};
+use flawforge_ops::Precision;
 
-use super::backbone::BackboneWeights;
+use super::backbone::{BackboneWeights, in_bfloat16};
 use super::one_pass::Relit;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::error::Result;
@@ -48,6 +49,10 @@ impl Assembly for Settings {
         let (_, seen) = self.seen(side);
         let stride = self.patchcore.strides.iter().copied().max().unwrap_or(1);
         step(stride as u32, seen, &self.patchcore.sides())
+    }
+
+    fn precision(&self) -> Precision {
+        self.patchcore.precision
     }
 
     /// One pass over the images.
@@ -113,6 +118,12 @@ impl Assembly for Settings {
         };
         let differs = self.patchcore.differs().into_iter();
         let differs = differs.map(|(_, sentence)| format!("PatchCore's {sentence}"));
-        weights.into_iter().chain(differs).chain(thinned).collect()
+        let rounded = in_bfloat16("PatchCore", self.patchcore.precision);
+        weights
+            .into_iter()
+            .chain(differs)
+            .chain(rounded)
+            .chain(thinned)
+            .collect()
     }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use flawforge_augment::SimulationSettings;
 use flawforge_models::CenterCrop;
 use flawforge_models::patchcore::{OFFICIAL_STRIDES, STRIDES, Scoring};
+use flawforge_ops::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::methods::backbone::{Backbone, BackboneWeights, Given, Weights};
+use crate::settings::groups::is_default_precision;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between, simulation};
 use crate::{Method, Product, Result, TrainingError};
 
@@ -80,6 +82,10 @@ pub struct Group {
     /// is the crop as it is (PatchCore's code).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sides: Vec<u32>,
+    /// Precision of the network's convolutions; `tf32`, the default, is f32 on the processor. An EfficientNet-Lite multiplies
+    /// bfloat16 in its 1×1 convolutions, a ResNet in its 3×3 ones.
+    #[serde(default, skip_serializing_if = "is_default_precision")]
+    pub precision: Precision,
 }
 
 fn most_bytes() -> u64 {
@@ -186,6 +192,7 @@ impl Settings {
                 most_bytes: most_bytes(),
                 strides: strides(),
                 sides: Vec::new(),
+                precision: Precision::default(),
             },
             simulation: SimulationSettings {
                 rotation: None,

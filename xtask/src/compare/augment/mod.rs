@@ -33,7 +33,7 @@ const PACKAGES: [&str; 5] = [
 ];
 
 /// Samples in one timed iteration: long enough that a process does not meet cold memory in each of them.
-const SAMPLES: u64 = 40;
+const SAMPLES: u64 = 200;
 /// Side of all pictures, px.
 const SIDE: u32 = 256;
 /// Textures in memory.

@@ -2,14 +2,15 @@
 
 use std::process::Command;
 
+use flawforge_datasets::demo as demo_data;
 use flawforge_ops::Precision;
 use flawforge_ops::cpu::ISA_VARIABLE;
 use flawforge_testing::{Need, skip};
 use flawforge_training::fit::read_journal;
-use flawforge_training::{Method, Run, RunFiles};
+use flawforge_training::{Method, Run, RunFiles, train};
 use image::RgbImage;
 
-use crate::support::{experiment, quiet, run};
+use crate::support::{experiment, quiet, run, textures};
 
 const STEPS: u64 = 6;
 
@@ -83,23 +84,19 @@ fn what_the_processor_lacks_is_refused_before_anything_is_written() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
-/// Scores of a few pictures by a memory bank that was filled in a precision, detected in the same.
+/// Scores of the demo's test images by a memory bank that was filled in a precision, and detects in it.
 fn scored(method: Method, precision: Precision) -> Vec<f64> {
     let directory = tempfile::tempdir().unwrap();
     let mut config = experiment(method, STEPS);
     *config.settings.precision_mut().unwrap() = precision;
-    run(&config, directory.path(), &quiet()).unwrap();
+    let category = demo_data::category("gear", &config.loading(), 0).unwrap();
+    train(&config, &category, textures(), directory.path(), &quiet()).unwrap();
     let run = Run::open(directory.path()).unwrap();
     assert_eq!(run.precision(), precision);
     let detector = run.detector().unwrap();
-    let side = config.image_size;
-    let scores = (1..5).map(|factor| {
-        let picture = RgbImage::from_fn(side, side, |x, y| {
-            image::Rgb([(x * factor) as u8, (y * 7) as u8, 90])
-        });
-        f64::from(detector.detect(&[&picture]).unwrap().remove(0).score)
-    });
-    scores.collect()
+    let images: Vec<_> = category.test.iter().take(6).map(|test| &test.image).collect();
+    let found = detector.detect(&images).unwrap();
+    found.iter().map(|found| f64::from(found.score)).collect()
 }
 
 #[test]

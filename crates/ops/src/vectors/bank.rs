@@ -4,7 +4,9 @@ use candle_core::{Device, Result, bail};
 use rayon::prelude::*;
 
 use super::panels::{BLOCK, Panels, Tiles};
+use super::rounded::{Prepared, Rounded};
 use crate::cpu::multiversion::multiversioned;
+use crate::cpu::{Arithmetic, Isa};
 #[cfg(feature = "cuda")]
 use crate::cuda::DeviceBank;
 
@@ -41,9 +43,10 @@ impl Among {
 
 /// Vectors among which nearest neighbours are sought.
 ///
-/// `|q - m|² = |q|² + |m|² - 2 q·m`, where the products are a blocked matrix product in f32. Its rounding could choose
-/// wrongly between near-ties, so every vector within the error bound of the best is measured again in f64, directly:
-/// the neighbour returned is the exact one, and the same on every processor.
+/// `|q - m|² = |q|² + |m|² - 2 q·m`, where the products are a blocked matrix product: in bfloat16 where the processor has
+/// instructions for it, which takes half the time, elsewhere in f32. Its rounding could choose wrongly between near-ties, so
+/// every vector within the error bound of the best is measured again in f64, directly: the neighbour returned is the exact
+/// one, and the same on every processor.
 #[derive(Debug, Clone)]
 pub struct Bank {
     vectors: Panels,
@@ -51,6 +54,8 @@ pub struct Bank {
     squares: Vec<f32>,
     /// The largest `|m|`.
     longest: f64,
+    /// The same vectors in bfloat16, where the processor multiplies such.
+    rounded: Option<Rounded>,
     /// A copy on a GPU, which then seeks the neighbours.
     #[cfg(feature = "cuda")]
     on_device: Option<DeviceBank>,
@@ -59,6 +64,22 @@ pub struct Bank {
 impl Bank {
     /// A bank of vectors that are already laid out.
     pub fn new(vectors: Panels) -> Self {
+        let mut bank = Self::without_rounding(vectors);
+        let arithmetic = Arithmetic::bf16(bank.vectors.isa());
+        if bank.vectors.isa() != Isa::Portable && arithmetic.is_available() {
+            bank.round(arithmetic);
+        }
+        bank
+    }
+
+    /// Seeks with products in bfloat16 from now on.
+    pub(super) fn round(&mut self, arithmetic: Arithmetic) {
+        let (vectors, length) = (self.vectors.to_vec(), self.vectors.length());
+        self.rounded = Some(Rounded::new(&vectors, length, arithmetic));
+    }
+
+    /// As [`new`](Self::new), with products in f32.
+    pub(super) fn without_rounding(vectors: Panels) -> Self {
         let squares: Vec<f64> = (0..vectors.len())
             .into_par_iter()
             .map(|index| vectors.vector(index).map(|value| f64::from(value).powi(2)).sum())
@@ -70,6 +91,7 @@ impl Bank {
             vectors,
             squares,
             longest,
+            rounded: None,
             #[cfg(feature = "cuda")]
             on_device: None,
         }
@@ -116,13 +138,13 @@ impl Bank {
                 .collect();
             return bank.nearest(queries, &bounds);
         }
-        Ok(self.search(queries, &self.squares))
+        Ok(self.search(queries, self.squares_sought()))
     }
 
     /// The vectors for which `counts` says yes; `None` if there are none. They cost the memory of one number for each vector of the
     /// bank.
     pub fn among(&self, counts: impl Fn(usize) -> bool) -> Option<Among> {
-        let mut squares = self.squares.clone();
+        let mut squares = self.squares_sought().to_vec();
         let mut any = false;
         for (index, square) in squares[..self.vectors.len()].iter_mut().enumerate() {
             match counts(index) {
@@ -157,10 +179,17 @@ impl Bank {
 
     fn check_among(&self, among: &Among, queries: &[f32]) -> Result<()> {
         self.check(queries)?;
-        if among.squares.len() != self.squares.len() {
+        if among.squares.len() != self.squares_sought().len() {
             bail!("nearest: some of the vectors of another bank");
         }
         Ok(())
+    }
+
+    /// The squares that belong to the products of [`search`](Self::search).
+    fn squares_sought(&self) -> &[f32] {
+        self.rounded
+            .as_ref()
+            .map_or(&self.squares, |rounded| &rounded.squares)
     }
 
     /// The nearest of the vectors whose square is finite.
@@ -176,19 +205,27 @@ impl Bank {
     }
 
     fn nearest_of_block(&self, queries: &[f32], squares: &[f32]) -> Vec<Neighbor> {
-        let (length, width) = (self.vectors.length(), self.vectors.width());
+        let length = self.vectors.length();
         let isa = self.vectors.isa();
-        let tiles = Tiles::new(queries, length, isa);
-        let mut searches: Vec<Search> = queries
-            .chunks_exact(length)
-            .map(|query| Search::new(self.error_bound(query)))
-            .collect();
+        let (operand, Prepared { tiles, bounds }) = match &self.rounded {
+            Some(rounded) => (rounded.operand(), rounded.prepare(queries)),
+            None => {
+                let bounds = queries.chunks_exact(length).map(|query| self.error_bound(query));
+                let prepared = Prepared {
+                    bounds: bounds.collect(),
+                    tiles: Tiles::new(queries, length, isa.into()),
+                };
+                (self.vectors.operand(), prepared)
+            }
+        };
+        let width = operand.width();
+        let mut searches: Vec<Search> = bounds.into_iter().map(Search::new).collect();
         let group = (COLUMNS / width).max(1);
         let mut dots = vec![0.0; tiles.padded_rows() * group * width];
-        for first in (0..self.vectors.panels()).step_by(group) {
-            let panels = first..(first + group).min(self.vectors.panels());
+        for first in (0..operand.panels()).step_by(group) {
+            let panels = first..(first + group).min(operand.panels());
             let stride = panels.len() * width;
-            self.vectors.dots(&tiles, panels, &mut dots);
+            operand.dots(&tiles, panels, &mut dots);
             let begin = first * width;
             let squares = &squares[begin..begin + stride];
             for (search, dots) in searches.iter_mut().zip(dots.chunks(stride)) {

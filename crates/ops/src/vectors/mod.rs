@@ -8,6 +8,7 @@
 mod bank;
 mod farthest;
 mod panels;
+mod rounded;
 mod selection;
 #[cfg(test)]
 mod tests;

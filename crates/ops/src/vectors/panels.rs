@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::cpu::Isa;
-use crate::cpu::lanes::{Lanes, with_lanes};
+use crate::cpu::lanes::{Lanes, to_words, with_arithmetic};
 use crate::cpu::product::{Finish, Product, Start};
+use crate::cpu::{Arithmetic, Isa};
 
 /// Steps of one pass over both operands: a panel's share of them, and a tile's, stay in the first-level cache.
 const STEPS: usize = 256;
@@ -45,22 +45,11 @@ impl Panels {
             length > 0 && vectors.len().is_multiple_of(length),
             "vectors of {length} numbers"
         );
-        let count = vectors.len() / length;
-        let width = 2 * with_lanes!(isa, V => V::LANES);
-        let mut data = vec![0.0; count.div_ceil(width) * width * length];
-        data.par_chunks_mut(width * length)
-            .zip(vectors.par_chunks(width * length))
-            .for_each(|(panel, vectors)| {
-                for (column, vector) in vectors.chunks_exact(length).enumerate() {
-                    for (step, &value) in vector.iter().enumerate() {
-                        panel[step * width + column] = value;
-                    }
-                }
-            });
+        let (width, data) = laid_out(vectors, length, isa.into());
         Self {
             isa,
             length,
-            count,
+            count: vectors.len() / length,
             width,
             data,
         }
@@ -136,12 +125,13 @@ impl Panels {
             .par_chunks_mut(BLOCK * self.count)
             .zip(rows.par_chunks(BLOCK * self.length))
             .for_each(|(products, rows)| {
-                let tiles = Tiles::new(rows, self.length, self.isa);
+                let tiles = Tiles::new(rows, self.length, self.isa.into());
+                let operand = self.operand();
                 let mut dots = vec![0.0; tiles.padded_rows() * group * self.width];
                 for first in (0..self.panels()).step_by(group) {
                     let panels = first..(first + group).min(self.panels());
                     let stride = panels.len() * self.width;
-                    self.dots(&tiles, panels, &mut dots);
+                    operand.dots(&tiles, panels, &mut dots);
                     let begin = first * self.width;
                     let columns = stride.min(self.count - begin);
                     for (products, dots) in products.chunks_exact_mut(self.count).zip(dots.chunks(stride)) {
@@ -152,19 +142,78 @@ impl Panels {
         products
     }
 
+    /// What rows are multiplied by.
+    pub(super) fn operand(&self) -> Operand<'_> {
+        Operand::new(&self.data, self.length, self.width, self.isa.into())
+    }
+}
+
+/// Vectors of `length` numbers in panels of words ([`Lanes::STEPS`]), `[panel][word][column]`, the last filled up with zeros;
+/// and the columns of a panel.
+pub(super) fn laid_out(vectors: &[f32], length: usize, arithmetic: Arithmetic) -> (usize, Vec<f32>) {
+    with_arithmetic!(arithmetic, V => {
+        let (words, width) = (length.div_ceil(V::STEPS), 2 * V::LANES);
+        let mut data = vec![0.0; (vectors.len() / length).div_ceil(width) * width * words];
+        data.par_chunks_mut(width * words)
+            .zip(vectors.par_chunks(width * length))
+            .for_each(|(panel, vectors)| {
+                let mut row = vec![0.0; words];
+                for (column, vector) in vectors.chunks_exact(length).enumerate() {
+                    to_words::<V>(vector, &mut row);
+                    for (word, &value) in row.iter().enumerate() {
+                        panel[word * width + column] = value;
+                    }
+                }
+            });
+        (width, data)
+    })
+}
+
+/// Vectors in panels of words, as the right side of products.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<'a> {
+    data: &'a [f32],
+    /// Words of a vector.
+    words: usize,
+    /// Vectors in a panel.
+    width: usize,
+    arithmetic: Arithmetic,
+}
+
+impl<'a> Operand<'a> {
+    /// Vectors of `length` numbers that [`laid_out`] laid out.
+    pub(super) fn new(data: &'a [f32], length: usize, width: usize, arithmetic: Arithmetic) -> Self {
+        Self {
+            data,
+            words: with_arithmetic!(arithmetic, V => length.div_ceil(V::STEPS)),
+            width,
+            arithmetic,
+        }
+    }
+
+    /// Vectors in a panel.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of panels.
+    pub(super) fn panels(&self) -> usize {
+        self.data.len() / (self.words * self.width)
+    }
+
     /// `dots[row][column]` for the rows of `tiles` and the vectors of some panels: `panels.len() * width` columns.
     ///
     /// Each sum runs over the steps in order, whatever the other rows and columns are.
     pub(super) fn dots(&self, tiles: &Tiles, panels: Range<usize>, dots: &mut [f32]) {
         let stride = panels.len() * self.width;
-        assert!(tiles.length == self.length && panels.end <= self.panels());
+        assert!(tiles.words == self.words && panels.end <= self.panels());
         assert!(dots.len() >= tiles.padded_rows() * stride);
-        for from in (0..self.length).step_by(STEPS) {
-            let steps = STEPS.min(self.length - from);
+        for from in (0..self.words).step_by(STEPS) {
+            let steps = STEPS.min(self.words - from);
             for (place, panel) in panels.clone().enumerate() {
-                let b = &self.data[(panel * self.length + from) * self.width..][..steps * self.width];
+                let b = &self.data[(panel * self.words + from) * self.width..][..steps * self.width];
                 for tile in 0..tiles.count() {
-                    let a = &tiles.data[(tile * self.length + from) * tiles.height..][..steps * tiles.height];
+                    let a = &tiles.data[(tile * self.words + from) * tiles.height..][..steps * tiles.height];
                     let c = &mut dots[tile * tiles.height * stride + place * self.width..];
                     let product = Product {
                         segments: 1,
@@ -183,41 +232,44 @@ impl Panels {
                         finish: Finish::Keep,
                     };
                     // SAFETY: a and b are whole passes of a tile and a panel, as sliced above; the assertions say that c
-                    // has `height` rows of `stride` numbers from its tile on. `with_lanes` checks the processor.
-                    with_lanes!(self.isa, V => unsafe { product.run::<V>(tiles.height) });
+                    // has `height` rows of `stride` numbers from its tile on. `with_arithmetic` checks the processor.
+                    with_arithmetic!(self.arithmetic, V => unsafe { product.run::<V>(tiles.height) });
                 }
             }
         }
     }
 }
 
-/// Rows laid out in tiles as high as the register file allows: `tile[step][row]`, filled up with zeros.
+/// Rows laid out in tiles as high as the register file allows: `tile[word][row]`, filled up with zeros.
 pub(super) struct Tiles {
-    length: usize,
+    words: usize,
     height: usize,
     data: Vec<f32>,
 }
 
 impl Tiles {
-    pub(super) fn new(rows: &[f32], length: usize, isa: Isa) -> Self {
-        let height = with_lanes!(isa, V => V::TILE_ROWS);
-        let count = (rows.len() / length).div_ceil(height);
-        let mut data = vec![0.0; count * height * length];
-        for (tile, rows) in data
-            .chunks_exact_mut(height * length)
-            .zip(rows.chunks(height * length))
-        {
-            for (row, values) in rows.chunks_exact(length).enumerate() {
-                for (step, &value) in values.iter().enumerate() {
-                    tile[step * height + row] = value;
+    pub(super) fn new(rows: &[f32], length: usize, arithmetic: Arithmetic) -> Self {
+        with_arithmetic!(arithmetic, V => {
+            let (words, height) = (length.div_ceil(V::STEPS), V::TILE_ROWS);
+            let mut data = vec![0.0; (rows.len() / length).div_ceil(height) * height * words];
+            let mut row_words = vec![0.0; words];
+            for (tile, rows) in data
+                .chunks_exact_mut(height * words)
+                .zip(rows.chunks(height * length))
+            {
+                for (row, values) in rows.chunks_exact(length).enumerate() {
+                    to_words::<V>(values, &mut row_words);
+                    for (word, &value) in row_words.iter().enumerate() {
+                        tile[word * height + row] = value;
+                    }
                 }
             }
-        }
-        Self { length, height, data }
+            Self { words, height, data }
+        })
     }
 
     fn count(&self) -> usize {
-        self.data.len() / (self.height * self.length)
+        self.data.len() / (self.height * self.words)
     }
 
     /// Rows, those that fill up the last tile included.

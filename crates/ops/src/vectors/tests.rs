@@ -1,7 +1,8 @@
 //! Vectors against the definitions, in f64 and one pair at a time.
 
+use super::rounded::Rounded;
 use super::{Bank, Panels, farthest_beyond, farthest_first, mean_distances};
-use crate::cpu::Isa;
+use crate::cpu::{Arithmetic, Isa};
 
 /// Numbers by rule, in [-1, 1).
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -93,6 +94,82 @@ fn rounding_cannot_choose_a_wrong_neighbor() {
             let best = all.iter().copied().fold(f64::INFINITY, f64::min);
             assert_eq!(all.iter().position(|&d| d == best), Some(found.index), "{isa}");
         }
+    }
+}
+
+/// Arithmetics in bfloat16 that this processor can, the slow one for tests included.
+fn paired() -> impl Iterator<Item = Arithmetic> {
+    let all = Isa::ALL.map(Arithmetic::bf16);
+    all.into_iter().filter(|paired| paired.is_available())
+}
+
+#[test]
+fn products_in_bfloat16_are_within_their_bound() {
+    for (queries, count, length, offset) in [(20, 70, 16, 0.0), (9, 40, 33, 3.0), (4, 33, 150, -20.0)] {
+        let shifted = |seed, count| {
+            let values = numbers(count * length, seed).into_iter();
+            values.map(|value| value + offset).collect::<Vec<f32>>()
+        };
+        let (q, m) = (shifted(21, queries), shifted(22, count));
+        for arithmetic in paired() {
+            let rounded = Rounded::new(&m, length, arithmetic);
+            let prepared = rounded.prepare(&q);
+            let operand = rounded.operand();
+            let stride = operand.panels() * operand.width();
+            let mut dots = vec![0.0; prepared.tiles.padded_rows() * stride];
+            operand.dots(&prepared.tiles, 0..operand.panels(), &mut dots);
+            for ((query, dots), &bound) in q
+                .chunks_exact(length)
+                .zip(dots.chunks(stride))
+                .zip(&prepared.bounds)
+            {
+                // All computed values are off by one constant, |q|², and by less than half the bound each.
+                let off: Vec<f64> = m
+                    .chunks_exact(length)
+                    .zip(dots.iter().zip(&rounded.squares))
+                    .map(|(m, (&dot, &square))| squared(query, m) - f64::from(square - 2.0 * dot))
+                    .collect();
+                let most = off.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let least = off.iter().copied().fold(f64::INFINITY, f64::min);
+                assert!(
+                    most - least <= f64::from(bound),
+                    "{arithmetic}: {} > {bound}",
+                    most - least
+                );
+                // A bound that is of use: far below the distances themselves.
+                assert!(f64::from(bound) < 0.05 * most, "{arithmetic}: {bound} of {most}");
+                // The columns that fill up the last panel are never the nearest.
+                assert!(rounded.squares[count..].iter().all(|square| square.is_infinite()));
+            }
+        }
+    }
+}
+
+#[test]
+fn banks_in_bfloat16_and_in_f32_find_the_same() {
+    let (length, count) = (40, 500);
+    let m: Vec<f32> = numbers(count * length, 31)
+        .iter()
+        .map(|value| value.powi(3) + 2.0)
+        .collect();
+    let q: Vec<f32> = numbers(300 * length, 32)
+        .iter()
+        .map(|value| value.powi(3) + 2.0)
+        .collect();
+    let plain = Bank::without_rounding(Panels::new(&m, length));
+    let among = plain.among(|index| index % 3 == 0).unwrap();
+    for arithmetic in paired() {
+        let mut rounded = plain.clone();
+        rounded.round(arithmetic);
+        assert_eq!(
+            rounded.nearest(&q).unwrap(),
+            plain.nearest(&q).unwrap(),
+            "{arithmetic}"
+        );
+        let some = rounded.among(|index| index % 3 == 0).unwrap();
+        let found = rounded.nearest_among(&some, &q).unwrap();
+        assert!(found.iter().all(|found| found.index % 3 == 0));
+        assert_eq!(found, plain.nearest_among(&among, &q).unwrap(), "{arithmetic}");
     }
 }
 

@@ -1,0 +1,125 @@
+//! A bank's vectors in bfloat16: products of half the time, from which few vectors are left to be measured.
+
+use rayon::prelude::*;
+
+use super::panels::{Operand, Tiles, laid_out};
+use crate::cpu::Arithmetic;
+
+/// The vectors relative to their mean, where they are shorter and rounding costs less, rounded to bfloat16.
+///
+/// Distances stay what they are when queries and vectors move together. How far rounding moved a query, and the bank's
+/// vectors at most, is measured, not estimated: a bound that holds.
+#[derive(Debug, Clone)]
+pub(super) struct Rounded {
+    arithmetic: Arithmetic,
+    length: usize,
+    width: usize,
+    /// The mean.
+    center: Vec<f32>,
+    /// Words `[panel][word][column]`.
+    data: Vec<f32>,
+    /// `|m|²` of the vectors relative to the mean; infinite for the columns that fill up the last panel.
+    pub(super) squares: Vec<f32>,
+    /// The largest `|m|`, and the largest `|m - rounded m|`.
+    longest: f64,
+    rest: f64,
+}
+
+/// Queries relative to the mean, and for each how far two computed values may be off together.
+pub(super) struct Prepared {
+    pub(super) tiles: Tiles,
+    pub(super) bounds: Vec<f32>,
+}
+
+impl Rounded {
+    /// Of `vectors`, one after the other.
+    ///
+    /// # Panics
+    /// When the processor lacks `arithmetic`.
+    pub(super) fn new(vectors: &[f32], length: usize, arithmetic: Arithmetic) -> Self {
+        let count = vectors.len() / length;
+        let mut sums = vec![0f64; length];
+        for vector in vectors.chunks_exact(length) {
+            for (sum, &value) in sums.iter_mut().zip(vector) {
+                *sum += f64::from(value);
+            }
+        }
+        let center: Vec<f32> = sums
+            .iter()
+            .map(|sum| (sum / count.max(1) as f64) as f32)
+            .collect();
+        let moved = moved(vectors, &center);
+        let measured: Vec<Lengths> = moved.par_chunks_exact(length).map(Lengths::of).collect();
+        let (width, data) = laid_out(&moved, length, arithmetic);
+        let mut squares: Vec<f32> = measured.iter().map(|found| found.whole.powi(2) as f32).collect();
+        squares.resize(count.next_multiple_of(width), f32::INFINITY);
+        let most = |of: fn(&Lengths) -> f64| measured.iter().map(of).fold(0.0, f64::max);
+        Self {
+            arithmetic,
+            length,
+            width,
+            center,
+            data,
+            squares,
+            longest: most(|found| found.whole),
+            rest: most(|found| found.rest),
+        }
+    }
+
+    pub(super) fn operand(&self) -> Operand<'_> {
+        Operand::new(&self.data, self.length, self.width, self.arithmetic)
+    }
+
+    pub(super) fn prepare(&self, queries: &[f32]) -> Prepared {
+        let moved = moved(queries, &self.center);
+        let bound = |query: &[f32]| self.error_bound(Lengths::of(query));
+        Prepared {
+            bounds: moved.chunks_exact(self.length).map(bound).collect(),
+            tiles: Tiles::new(&moved, self.length, self.arithmetic),
+        }
+    }
+
+    /// How far two computed `|m|² - 2 q·m` may be off together, as differences of squared distances.
+    ///
+    /// With `q = r + s` and `m = n + t`, rounded and rest: `q·m - r·n = s·n + q·t`. The products of `r` and `n` are exact in
+    /// f32, their sum rounds once a step; the squares and the last step round, and so did the moves to the mean.
+    fn error_bound(&self, query: Lengths) -> f32 {
+        let epsilon = f64::from(f32::EPSILON);
+        let (q, m) = (query.whole, self.longest);
+        let rounded = query.rest * (m + self.rest) + q * self.rest;
+        let summed = (self.length + 4) as f64 * epsilon * (q + query.rest) * (m + self.rest);
+        let squared = epsilon * (m * m + 2.0 * q * m);
+        let moved = 2.0 * epsilon * (q + m).powi(2);
+        (2.0 * (2.0 * (rounded + summed) + squared + moved)) as f32
+    }
+}
+
+/// Vectors, one after the other, relative to a center.
+fn moved(vectors: &[f32], center: &[f32]) -> Vec<f32> {
+    vectors
+        .par_chunks_exact(center.len())
+        .flat_map_iter(|vector| vector.iter().zip(center).map(|(value, center)| value - center))
+        .collect()
+}
+
+/// A vector's length, and that of what rounding takes from it.
+#[derive(Clone, Copy)]
+struct Lengths {
+    whole: f64,
+    rest: f64,
+}
+
+impl Lengths {
+    fn of(vector: &[f32]) -> Self {
+        let (mut whole, mut rest) = (0.0, 0.0);
+        for &value in vector {
+            let rounded = half::bf16::from_f32(value).to_f32();
+            whole += f64::from(value).powi(2);
+            rest += (f64::from(value) - f64::from(rounded)).powi(2);
+        }
+        Self {
+            whole: f64::sqrt(whole),
+            rest: f64::sqrt(rest),
+        }
+    }
+}

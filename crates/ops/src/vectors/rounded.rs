@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::panels::{Operand, Tiles, laid_out};
-use crate::cpu::Arithmetic;
+use crate::cpu::multiversion::multiversioned;
+use crate::cpu::{Arithmetic, Isa};
 
 /// The vectors relative to their mean, where they are shorter and rounding costs less, rounded to bfloat16.
 ///
@@ -49,7 +50,10 @@ impl Rounded {
             .map(|sum| (sum / count.max(1) as f64) as f32)
             .collect();
         let moved = moved(vectors, &center);
-        let measured: Vec<Lengths> = moved.par_chunks_exact(length).map(Lengths::of).collect();
+        let measured: Vec<Lengths> = moved
+            .par_chunks_exact(length)
+            .map(|vector| Lengths::of(arithmetic.isa(), vector))
+            .collect();
         let (width, data) = laid_out(&moved, length, arithmetic);
         let mut squares: Vec<f32> = measured.iter().map(|found| found.whole.powi(2) as f32).collect();
         squares.resize(count.next_multiple_of(width), f32::INFINITY);
@@ -72,7 +76,8 @@ impl Rounded {
 
     pub(super) fn prepare(&self, queries: &[f32]) -> Prepared {
         let moved = moved(queries, &self.center);
-        let bound = |query: &[f32]| self.error_bound(Lengths::of(query));
+        let isa = self.arithmetic.isa();
+        let bound = |query: &[f32]| self.error_bound(Lengths::of(isa, query));
         Prepared {
             bounds: moved.chunks_exact(self.length).map(bound).collect(),
             tiles: Tiles::new(&moved, self.length, self.arithmetic),
@@ -96,10 +101,14 @@ impl Rounded {
 
 /// Vectors, one after the other, relative to a center.
 fn moved(vectors: &[f32], center: &[f32]) -> Vec<f32> {
-    vectors
-        .par_chunks_exact(center.len())
-        .flat_map_iter(|vector| vector.iter().zip(center).map(|(value, center)| value - center))
-        .collect()
+    let mut moved = vec![0.0; vectors.len()];
+    let rows = moved.chunks_exact_mut(center.len());
+    for (row, vector) in rows.zip(vectors.chunks_exact(center.len())) {
+        for ((moved, value), center) in row.iter_mut().zip(vector).zip(center) {
+            *moved = value - center;
+        }
+    }
+    moved
 }
 
 /// A vector's length, and that of what rounding takes from it.
@@ -110,16 +119,30 @@ struct Lengths {
 }
 
 impl Lengths {
-    fn of(vector: &[f32]) -> Self {
-        let (mut whole, mut rest) = (0.0, 0.0);
-        for &value in vector {
-            let rounded = half::bf16::from_f32(value).to_f32();
-            whole += f64::from(value).powi(2);
-            rest += (f64::from(value) - f64::from(rounded)).powi(2);
-        }
+    fn of(isa: Isa, vector: &[f32]) -> Self {
+        let [whole, rest] = squares(isa, vector);
         Self {
-            whole: f64::sqrt(whole),
-            rest: f64::sqrt(rest),
+            whole: whole.sqrt(),
+            rest: rest.sqrt(),
         }
+    }
+}
+
+multiversioned! {
+    /// The squared lengths of a vector and of what rounding to bfloat16 takes from it.
+    fn squares(vector: &[f32]) -> [f64; 2] {
+        const LANES: usize = 16;
+        let (mut whole, mut rest) = ([0f64; LANES], [0f64; LANES]);
+        for part in vector.chunks(LANES) {
+            for ((&value, whole), rest) in part.iter().zip(&mut whole).zip(&mut rest) {
+                let bits = value.to_bits();
+                // To the nearest, of two equally near ones to the even.
+                let rounded = f32::from_bits(bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000);
+                let (value, rounded) = (f64::from(value), f64::from(rounded));
+                *whole += value * value;
+                *rest += (value - rounded) * (value - rounded);
+            }
+        }
+        [whole.iter().sum(), rest.iter().sum()]
     }
 }

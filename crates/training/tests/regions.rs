@@ -18,7 +18,7 @@ fn left() -> Mask {
 
 fn experiment(method: Method) -> Experiment {
     let mut experiment = selected(method, 4, Selection::default());
-    experiment.region = Region::of(&RegionOfInterest::Fixed(Arc::new(left())));
+    experiment.region = Region::of(&RegionOfInterest::fixed(Arc::new(left())));
     experiment.calibrate_for_use();
     experiment
 }
@@ -81,7 +81,7 @@ fn corners_of_rotated_images_lie_outside_and_no_mask_learns_them() {
     let mut experiment = selected(Method::LinYan, 4, selection);
     // A region that reaches the border of the image: its corners are empty after a rotation.
     let region = Mask::from_fn(4, 4, |x, y| x < 3 || y < 3);
-    experiment.region = Region::of(&RegionOfInterest::Fixed(Arc::new(region)));
+    experiment.region = Region::of(&RegionOfInterest::fixed(Arc::new(region)));
     let category = category(&experiment);
     let simulation = experiment.anomalies(&category, textures());
     assert!(simulation.rotation.is_some());

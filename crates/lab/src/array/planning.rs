@@ -65,6 +65,9 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     Ok(())
 }
 
+/// What the cost of a cell follows from: its method, and number and size of its normal images.
+type Work = (Method, usize, (u32, u32));
+
 /// The lines of the manifest.
 fn lines(plan: &Plan, cells: &[Planned], estimates: bool) -> Result<Vec<Line>> {
     let mut images = Vec::new();
@@ -79,7 +82,7 @@ fn lines(plan: &Plan, cells: &[Planned], estimates: bool) -> Result<Vec<Line>> {
     }
     let mut speeds = Speeds::default();
     // Of categories the number and the size of the images matter, seeds change nothing about what a step costs.
-    let mut known: BTreeMap<(Method, usize, (u32, u32)), (f64, u64)> = BTreeMap::new();
+    let mut known: BTreeMap<Work, (f64, u64)> = BTreeMap::new();
     let mut sizes: BTreeMap<usize, (u32, u32)> = BTreeMap::new();
     let mut lines = Vec::new();
     for (index, cell) in cells.iter().enumerate() {

@@ -7,6 +7,7 @@ use flawforge_augment::{Kind, Selection, Stream, to_bytes};
 use flawforge_datasets::{Category, RegionOfInterest, demo};
 use flawforge_masks::{Mask, OUTSIDE};
 use flawforge_metrics::Metric;
+use flawforge_training::fit::Origin;
 use flawforge_training::settings::{Region, View};
 use flawforge_training::{Experiment, Method, Run, evaluate, train};
 use image::RgbImage;
@@ -148,6 +149,9 @@ fn every_method_scores_the_inside_alone_and_knows_its_region() {
             assert!((0.0..=1.0).contains(&ap), "{method} {ap}");
             let calibrated = run.calibrated().unwrap();
             assert!(calibrated.scores.iter().any(|one| one.kind.is_none()), "{method}");
+            // Memory banks hold no image out, all of one or a region of windows.
+            let left_out = matches!(method, Method::PatchCore | Method::Forge);
+            assert_eq!(calibrated.origin == Origin::LeftOut, left_out, "{method} {view}");
         }
     }
 }

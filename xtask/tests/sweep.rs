@@ -153,6 +153,35 @@ fn a_stopped_cell_goes_on_and_the_tables_are_those_of_the_local_pool() {
 }
 
 #[test]
+fn a_plan_counts_the_windows_of_a_view() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = dir.path().join("tiles.toml");
+    fs::write(
+        &settings,
+        "[view]\nkind = \"tiles\"\nscale = 1.0\noverlap = 0.375\nwhole = false\n",
+    )
+    .unwrap();
+    let bytes = |name: &str, more: &[&str]| {
+        let out = dir.path().join(name);
+        let mut plan = xtask(&["sweep", "plan", "--reproduce", "table3", "--profile", "smoke"]);
+        plan.args(["--categories", "sheet", "--methods", "draem", "--out"])
+            .arg(&out)
+            .arg("--downloads")
+            .arg(out.join("downloads"))
+            .args(more);
+        good(plan.output().unwrap());
+        let manifest = fs::read_to_string(out.join("sweep/manifest.jsonl")).unwrap();
+        let line: serde_json::Value = serde_json::from_str(manifest.lines().next().unwrap()).unwrap();
+        (line["bytes"].as_u64().unwrap(), line["images"].as_u64().unwrap())
+    };
+    let (square, images) = bytes("square", &[]);
+    let (tiles, _) = bytes("tiles", &["--config", settings.to_str().unwrap()]);
+    // Sheets are held at their own size, 2048x1024; squares of `smoke` are 64 px.
+    let more = images * 3 * (2048 * 1024 - 64 * 64);
+    assert_eq!(tiles, square + more);
+}
+
+#[test]
 fn what_is_not_the_plan_is_refused_and_failures_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flawforge::augment;
 use flawforge::datasets::{Category, Limits, Purpose, RegionOfInterest, note_lines};
 use flawforge::fault::printable;
-use flawforge::source::{AskedView, Images, Textures, probe_writable, real_path, region_beside};
+use flawforge::source::{AskedView, Images, Textures, probe_writable, real_path, region_beside, tell_region};
 use flawforge::training::fit::Places;
 use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
 use flawforge::training::settings::{Region, View};
@@ -281,16 +281,21 @@ impl Asked {
         Ok(Some(view))
     }
 
-    /// The region of interest named, or that beside the images.
-    fn region(&self) -> PyResult<Option<RegionOfInterest>> {
+    /// The file or folder of the region of interest that is named, or lies beside the images.
+    fn region_file(&self) -> Option<PathBuf> {
         let beside = || region_beside(self.dir.as_deref()?);
-        let Some(path) = self.roi.clone().or_else(beside) else {
+        self.roi.clone().or_else(beside)
+    }
+
+    /// The region of interest that it tells.
+    fn region(&self) -> PyResult<Option<RegionOfInterest>> {
+        let Some(path) = self.region_file() else {
             return Ok(None);
         };
         let region = RegionOfInterest::open(&path, &Limits::default()).map_err(raised)?;
         let place = printable(&path.display().to_string());
         match &region {
-            RegionOfInterest::Fixed(mask) => log::info!(
+            RegionOfInterest::Fixed { mask, .. } => log::info!(
                 "region of interest {place}: {:.0} % of the image; nothing else is looked at",
                 100.0 * mask.coverage()
             ),
@@ -339,8 +344,8 @@ impl Asked {
         experiment: &Experiment,
     ) -> PyResult<(Category, Vec<String>)> {
         let (mut loading, limits) = (experiment.loading(), Limits::default());
-        if experiment.region == Region::EachImage {
-            loading.region = self.region()?;
+        if let Some(path) = self.region_file() {
+            tell_region(&mut loading, &experiment.region, &path);
         }
         let files = images.files(name, Purpose::Training).map_err(raised)?;
         let (category, skipped) = match &files {

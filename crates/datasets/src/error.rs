@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::region::RegionMismatch;
+
 /// An error in a data set. `Display` is one line that names the file and says what is wrong with it; only
 /// [`DatasetError::Several`] is longer: one line of summary, then one line for each error.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -136,6 +138,9 @@ pub enum DatasetError {
         /// What is wrong.
         reason: String,
     },
+    /// A region of interest of another aspect ratio than images; said once for all of them.
+    #[error("{0}")]
+    RegionAspect(RegionMismatch),
     /// Width or height is over [`crate::Limits::max_side`].
     #[error("{}: too large: {width}x{height} pixels, the limit is {max_side} a side", path.display())]
     TooLarge {
@@ -243,9 +248,10 @@ impl DatasetError {
         }
     }
 
-    /// No error is success; one is returned unchanged; more become [`DatasetError::Several`].
+    /// No error is success; one is returned unchanged; more become [`DatasetError::Several`], a region that fits none of several
+    /// images one of them.
     pub(crate) fn check(errors: Vec<DatasetError>) -> Result<(), DatasetError> {
-        let mut flat: Vec<_> = errors.into_iter().flat_map(Self::into_errors).collect();
+        let mut flat = RegionMismatch::once(errors.into_iter().flat_map(Self::into_errors).collect());
         match flat.len() {
             0 => Ok(()),
             1 => Err(flat.swap_remove(0)),

@@ -85,7 +85,7 @@ pub use look::{Look, SetDigest, SetLook};
 pub use names::{counted, path_text, product_folder};
 pub use note::{Note, Remark, lines as note_lines};
 pub use own::{is_own as is_own_picture, mark_as_own};
-pub use region::{REGION_FILE, RegionOfInterest};
+pub use region::{REGION_FILE, RegionMismatch, RegionOfInterest};
 pub use scale::PixelScale;
 pub use split::parity_split;
 pub use survey::{Survey, Surveyed};

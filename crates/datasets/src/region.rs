@@ -1,5 +1,7 @@
 //! Which part of images is looked at: a mask or polygons for all of them, or a mask for each.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,14 +11,19 @@ use serde::Deserialize;
 
 use crate::decode::{decode, read};
 use crate::levels::marked;
-use crate::{DatasetError, Limits};
+use crate::{DatasetError, Limits, counted};
 
 /// The region of interest of images.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RegionOfInterest {
     /// One for all images, whatever their size.
-    Fixed(Arc<Mask>),
+    Fixed {
+        /// The pixels inside.
+        mask: Arc<Mask>,
+        /// The file that tells it, where that is known.
+        file: Option<Arc<PathBuf>>,
+    },
     /// A mask for each image, of its name, below this folder.
     EachImage(Arc<PathBuf>),
 }
@@ -28,6 +35,23 @@ pub const REGION_FILE: &str = "roi.png";
 const SAME_ASPECT: f64 = 1.02;
 
 impl RegionOfInterest {
+    /// One for all images, of no file that is known.
+    pub fn fixed(mask: Arc<Mask>) -> Self {
+        Self::Fixed { mask, file: None }
+    }
+
+    /// The same, of this file; a folder of masks knows its own files.
+    #[must_use]
+    pub fn of_file(self, path: &Path) -> Self {
+        match self {
+            Self::Fixed { mask, .. } => Self::Fixed {
+                mask,
+                file: Some(Arc::new(path.to_path_buf())),
+            },
+            each => each,
+        }
+    }
+
     /// Reads a region: an image file, white inside; a JSON file with polygons; or a folder of masks, one for each image.
     ///
     /// A mask for `DIR/test/good/000.jpg` is looked for below the folder as `test/good/000.png`, `good/000.png` and `000.png`, whatever
@@ -47,7 +71,7 @@ impl RegionOfInterest {
             true => polygons(path, limits)?,
             false => mask(path, limits)?,
         };
-        Ok(Self::Fixed(Arc::new(mask)))
+        Ok(Self::fixed(Arc::new(mask)).of_file(path))
     }
 
     /// The region of an image of this size, from this file.
@@ -61,10 +85,10 @@ impl RegionOfInterest {
         limits: &Limits,
     ) -> Result<Arc<Mask>, DatasetError> {
         let (region, path) = match self {
-            Self::Fixed(mask) => (mask.clone(), PathBuf::from("the region of interest")),
+            Self::Fixed { mask, file } => (mask.clone(), file.as_deref().cloned()),
             Self::EachImage(folder) => {
                 let path = beside(folder, image)?;
-                (Arc::new(mask(&path, limits)?), path)
+                (Arc::new(mask(&path, limits)?), Some(path))
             }
         };
         let aspect = |(width, height): (u32, u32)| f64::from(width) / f64::from(height.max(1));
@@ -72,13 +96,13 @@ impl RegionOfInterest {
         let factor = aspect(own) / aspect(size);
         match factor.max(1.0 / factor) <= SAME_ASPECT {
             true => Ok(region),
-            false => Err(fault(
-                &path,
-                format!(
-                    "it has {}x{} pixels, which is not the aspect ratio of an image of {}x{}",
-                    own.0, own.1, size.0, size.1
-                ),
-            )),
+            false => Err(DatasetError::RegionAspect(RegionMismatch {
+                region: path,
+                own,
+                image: image.map(Path::to_path_buf),
+                size,
+                others: 0,
+            })),
         }
     }
 
@@ -96,6 +120,63 @@ impl RegionOfInterest {
         let region = self.of(file, size, limits)?;
         flawforge_masks::paint_outside(image, &region);
         Ok(())
+    }
+}
+
+/// A region of interest whose aspect ratio is not that of images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionMismatch {
+    /// The file of the region, where it is known.
+    pub region: Option<PathBuf>,
+    /// Its width and height in pixels.
+    pub own: (u32, u32),
+    /// The first of the images, where it comes from a file.
+    pub image: Option<PathBuf>,
+    /// Its width and height in pixels.
+    pub size: (u32, u32),
+    /// How many further images the region does not fit.
+    pub others: usize,
+}
+
+impl fmt::Display for RegionMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (own, size) = (self.own, self.size);
+        match &self.region {
+            Some(path) => write!(f, "{}", path.display())?,
+            None => write!(f, "the region of interest of the run")?,
+        }
+        write!(
+            f,
+            ": it has {}x{} pixels, which is not the aspect ratio of ",
+            own.0, own.1
+        )?;
+        match &self.image {
+            Some(path) => write!(f, "{} ({}x{})", path.display(), size.0, size.1)?,
+            None => write!(f, "an image of {}x{}", size.0, size.1)?,
+        }
+        match self.others {
+            0 => Ok(()),
+            others => write!(f, ", nor that of {}", counted(others, "other image")),
+        }
+    }
+}
+
+impl RegionMismatch {
+    /// Of errors that tell of the same region each, one that counts its images.
+    pub(crate) fn once(errors: Vec<DatasetError>) -> Vec<DatasetError> {
+        let mut once: Vec<DatasetError> = Vec::with_capacity(errors.len());
+        let mut first = HashMap::new();
+        for error in errors {
+            if let DatasetError::RegionAspect(found) = &error {
+                let place = *first.entry(found.region.clone()).or_insert(once.len());
+                if let Some(DatasetError::RegionAspect(known)) = once.get_mut(place) {
+                    known.others += 1 + found.others;
+                    continue;
+                }
+            }
+            once.push(error);
+        }
+        once
     }
 }
 
@@ -237,7 +318,7 @@ mod tests {
 
     fn fixed(region: RegionOfInterest) -> Arc<Mask> {
         match region {
-            RegionOfInterest::Fixed(mask) => mask,
+            RegionOfInterest::Fixed { mask, .. } => mask,
             RegionOfInterest::EachImage(_) => panic!("one for each image"),
         }
     }
@@ -296,5 +377,33 @@ mod tests {
         assert!(missing.contains("no mask for bad/001.png"), "{missing}");
         let aspect = region.of(Some(Path::new("000.png")), (40, 40), &limits);
         assert!(aspect.unwrap_err().to_string().contains("aspect ratio"));
+    }
+
+    #[test]
+    fn another_aspect_is_said_once_with_region_and_image() {
+        let limits = Limits::default();
+        let (dir, path) = written("own.png", b"");
+        let mask = Mask::from_fn(40, 20, |x, _| x < 9);
+        mask.to_luma8().save(&path).unwrap();
+        let region = RegionOfInterest::open(&path, &limits).unwrap();
+        let of = |image: &str| region.of(Some(Path::new(image)), (30, 30), &limits);
+        let mut errors: Vec<DatasetError> = ["a.png", "b.png", "c.png"]
+            .map(|image| of(image).unwrap_err())
+            .to_vec();
+        errors.insert(1, fault(dir.path(), "another fault".to_owned()));
+        let all = DatasetError::check(errors).unwrap_err();
+        assert_eq!(all.errors().len(), 2, "{all}");
+        let said = all.errors()[0].to_string();
+        let wanted = format!(
+            "{}: it has 40x20 pixels, which is not the aspect ratio of a.png (30x30), nor that of 2 other images",
+            path.display()
+        );
+        assert_eq!(said, wanted);
+        let alone = RegionOfInterest::fixed(Arc::new(mask)).of(None, (30, 30), &limits);
+        let said = alone.unwrap_err().to_string();
+        assert!(
+            said.starts_with("the region of interest of the run: ") && said.ends_with("an image of 30x30"),
+            "{said}"
+        );
     }
 }

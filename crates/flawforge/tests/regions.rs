@@ -163,6 +163,29 @@ fn what_is_no_region_is_one_line_with_the_file() {
 }
 
 #[test]
+fn a_region_of_another_aspect_is_said_once_with_its_file_and_an_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (root, run) = (at("plates"), at("run"));
+    category(&root);
+    let square = at("square.png");
+    save(&GrayImage::from_pixel(50, 50, Luma([255])), &square);
+    let named = fault(&train(&root, &run, &["--roi", path(&square)]));
+    let beside = root.join("roi.png");
+    fs::copy(&square, &beside).unwrap();
+    let lying = fault(&train(&root, &run, &[]));
+    for (message, file) in [(named, &square), (lying, &beside)] {
+        let said = format!(
+            "{}: it has 50x50 pixels, which is not the aspect ratio of {} ({WIDTH}x{HEIGHT}), nor that of 5 other images",
+            file.display(),
+            root.join("train/good/000.png").display()
+        );
+        assert_eq!(message.matches("aspect ratio").count(), 1, "{message}");
+        assert!(message.contains(&said), "{message}");
+    }
+}
+
+#[test]
 fn each_image_may_have_a_mask_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);

@@ -7,6 +7,7 @@ use flawforge_augment::{Kind, Selection, Stream, to_bytes};
 use flawforge_datasets::{Category, RegionOfInterest, demo};
 use flawforge_masks::{Mask, OUTSIDE};
 use flawforge_metrics::Metric;
+use flawforge_training::fit::Origin;
 use flawforge_training::settings::{Region, View};
 use flawforge_training::{Experiment, Method, Run, evaluate, train};
 use image::RgbImage;
@@ -18,7 +19,7 @@ fn left() -> Mask {
 
 fn experiment(method: Method) -> Experiment {
     let mut experiment = selected(method, 4, Selection::default());
-    experiment.region = Region::of(&RegionOfInterest::Fixed(Arc::new(left())));
+    experiment.region = Region::of(&RegionOfInterest::fixed(Arc::new(left())));
     experiment.calibrate_for_use();
     experiment
 }
@@ -81,7 +82,7 @@ fn corners_of_rotated_images_lie_outside_and_no_mask_learns_them() {
     let mut experiment = selected(Method::LinYan, 4, selection);
     // A region that reaches the border of the image: its corners are empty after a rotation.
     let region = Mask::from_fn(4, 4, |x, y| x < 3 || y < 3);
-    experiment.region = Region::of(&RegionOfInterest::Fixed(Arc::new(region)));
+    experiment.region = Region::of(&RegionOfInterest::fixed(Arc::new(region)));
     let category = category(&experiment);
     let simulation = experiment.anomalies(&category, textures());
     assert!(simulation.rotation.is_some());
@@ -148,6 +149,9 @@ fn every_method_scores_the_inside_alone_and_knows_its_region() {
             assert!((0.0..=1.0).contains(&ap), "{method} {ap}");
             let calibrated = run.calibrated().unwrap();
             assert!(calibrated.scores.iter().any(|one| one.kind.is_none()), "{method}");
+            // Memory banks hold no image out, all of one or a region of windows.
+            let left_out = matches!(method, Method::PatchCore | Method::Forge);
+            assert_eq!(calibrated.origin == Origin::LeftOut, left_out, "{method} {view}");
         }
     }
 }

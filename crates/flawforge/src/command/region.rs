@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use flawforge::datasets::{Limits, Loading, RegionOfInterest};
-use flawforge::source::region_beside;
-use flawforge::training::Run;
+use flawforge::source::{region_beside, tell_region};
 use flawforge::training::settings::Region;
+use flawforge::training::{Experiment, Run};
 
 use super::source::CategoryArgs;
 
@@ -27,14 +27,19 @@ impl RegionArgs {
         Ok(self.named.as_ref().map(read).transpose()?)
     }
 
+    /// The file or folder of the region named, or of that beside the images of a category.
+    fn file(&self, category: &CategoryArgs) -> Option<PathBuf> {
+        self.named.clone().or_else(|| region_beside(category.folder()?))
+    }
+
     /// The region named, or that beside the images of a category. Says in one line where it was found.
     pub(crate) fn of(&self, category: &CategoryArgs) -> Result<Option<RegionOfInterest>> {
-        let Some(path) = self.named.clone().or_else(|| region_beside(category.folder()?)) else {
+        let Some(path) = self.file(category) else {
             return Ok(None);
         };
         let region = RegionOfInterest::open(&path, &Limits::default())?;
         match &region {
-            RegionOfInterest::Fixed(mask) => log::info!(
+            RegionOfInterest::Fixed { mask, .. } => log::info!(
                 "region of interest {}: {:.0} % of the image; nothing else is looked at",
                 path.display(),
                 100.0 * mask.coverage()
@@ -49,8 +54,17 @@ impl RegionArgs {
         self.complete(run.loading(), &run.experiment().region)
     }
 
+    /// The same for an experiment to train on a category, beside whose images the region may lie.
+    pub(crate) fn training(&self, experiment: &Experiment, category: &CategoryArgs) -> Result<Loading> {
+        let mut loading = self.complete(experiment.loading(), &experiment.region)?;
+        if let Some(path) = self.file(category) {
+            tell_region(&mut loading, &experiment.region, &path);
+        }
+        Ok(loading)
+    }
+
     /// The same for an experiment with this region.
-    pub(crate) fn complete(&self, mut loading: Loading, region: &Region) -> Result<Loading> {
+    fn complete(&self, mut loading: Loading, region: &Region) -> Result<Loading> {
         let named = self.named()?;
         match (region, named) {
             (Region::EachImage, Some(each @ RegionOfInterest::EachImage(_))) => loading.region = Some(each),
@@ -66,6 +80,9 @@ impl RegionArgs {
                 )
             }
             _ => {}
+        }
+        if let Some(path) = &self.named {
+            tell_region(&mut loading, region, path);
         }
         Ok(loading)
     }

@@ -303,7 +303,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
         max_held_bytes: args.image_memory.saturating_mul(1 << 20),
         ..Limits::default()
     };
-    let loading = args.region.complete(experiment.loading(), &experiment.region)?;
+    let loading = args.region.training(&experiment, &category)?;
     let (images, skipped) = category.load_normals(&loading, skip_bad, &limits)?;
     let options = TrainOptions {
         resume: args.resume,

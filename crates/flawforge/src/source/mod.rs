@@ -40,7 +40,7 @@ mod view;
 pub use error::SourceError;
 pub use images::{DEMO_SEED, Images};
 pub use place::{probe_writable, real_path};
-pub use region::region_beside;
+pub use region::{region_beside, tell_region};
 pub use selected::{Origin, Selected, selection_lines};
 pub use textures::Textures;
 pub use view::AskedView;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use flawforge_datasets::REGION_FILE;
+use flawforge_datasets::{Limits, Loading, REGION_FILE, RegionOfInterest};
+use flawforge_training::settings::Region;
 
 /// Folders of a category where its region may lie.
 const AMONG: [&str; 3] = ["", "train", "train/good"];
@@ -11,6 +12,20 @@ const AMONG: [&str; 3] = ["", "train", "train/good"];
 pub fn region_beside(dir: &Path) -> Option<PathBuf> {
     let paths = AMONG.iter().map(|folder| dir.join(folder).join(REGION_FILE));
     paths.into_iter().find(|path| path.is_file())
+}
+
+/// Tells images that are loaded with this region which file or folder it is of, if it is of that one.
+pub fn tell_region(loading: &mut Loading, region: &Region, path: &Path) {
+    // A file that became another one since tells nothing of a run.
+    let Ok(named) = RegionOfInterest::open(path, &Limits::default()) else {
+        return;
+    };
+    if Region::of(&named) == *region {
+        loading.region = match named {
+            RegionOfInterest::Fixed { .. } => loading.region.take().map(|own| own.of_file(path)),
+            each => Some(each),
+        };
+    }
 }
 
 #[cfg(test)]

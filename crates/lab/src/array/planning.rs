@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::{Loading, Purpose, counted};
-use flawforge::training::estimate::{Speeds, estimate};
+use flawforge::training::estimate::{Speeds, estimate, middle};
 use flawforge::training::{Method, spoken};
 
 use super::manifest::{Line, Options, Reproduce, Sweep};
@@ -65,6 +65,9 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     Ok(())
 }
 
+/// What the cost of a cell follows from: its method, and number and size of its normal images.
+type Work = (Method, usize, (u32, u32));
+
 /// The lines of the manifest.
 fn lines(plan: &Plan, cells: &[Planned], estimates: bool) -> Result<Vec<Line>> {
     let mut images = Vec::new();
@@ -78,20 +81,27 @@ fn lines(plan: &Plan, cells: &[Planned], estimates: bool) -> Result<Vec<Line>> {
         eprintln!("measuring what a cell costs on this machine (--no-estimate leaves it out)");
     }
     let mut speeds = Speeds::default();
-    // Categories and seeds change nothing about what a step costs.
-    let mut known: BTreeMap<(Method, usize), (f64, u64)> = BTreeMap::new();
+    // Of categories the number and the size of the images matter, seeds change nothing about what a step costs.
+    let mut known: BTreeMap<Work, (f64, u64)> = BTreeMap::new();
+    let mut sizes: BTreeMap<usize, (u32, u32)> = BTreeMap::new();
     let mut lines = Vec::new();
     for (index, cell) in cells.iter().enumerate() {
         let count = images.get(cell.category).copied().unwrap_or_default();
-        let cost = match (estimates, known.get(&(cell.key.method, count))) {
+        let size = match sizes.get(&cell.category) {
+            Some(&size) => size,
+            None => {
+                let size = file_size(plan, cell, estimates)?;
+                sizes.insert(cell.category, size);
+                size
+            }
+        };
+        let cost = match (estimates, known.get(&(cell.key.method, count, size))) {
             (false, _) => None,
             (true, Some(&cost)) => Some(cost),
             (true, None) => {
-                // Of a view in windows: as if each image had one.
-                let side = cell.experiment.image_size;
-                let found = estimate(&cell.experiment, count, (side, side), &mut speeds)
+                let found = estimate(&cell.experiment, count, size, &mut speeds)
                     .with_context(|| format!("{} would not start", cell.key.name()))?;
-                known.insert((cell.key.method, count), (found.seconds, found.bytes));
+                known.insert((cell.key.method, count, size), (found.seconds, found.bytes));
                 Some((found.seconds, found.bytes))
             }
         };
@@ -112,6 +122,16 @@ fn lines(plan: &Plan, cells: &[Planned], estimates: bool) -> Result<Vec<Line>> {
         });
     }
     Ok(lines)
+}
+
+/// Width and height of the files of a cell's normal images, the size in the middle of all. They are looked at where the view has more
+/// windows over larger images; under the papers' square all are of one size.
+fn file_size(plan: &Plan, cell: &Planned, estimates: bool) -> Result<(u32, u32)> {
+    let side = cell.experiment.image_size;
+    if !estimates || cell.experiment.view.is_stretch() {
+        return Ok((side, side));
+    }
+    Ok(middle(&plan.data.normal_sizes(&cell.key.category)?))
 }
 
 /// How many normal images a category is trained on.

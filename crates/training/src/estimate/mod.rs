@@ -5,6 +5,7 @@
 //! falls with how much faster wide convolutions run here, which is measured too. PatchCore's share is counted in
 //! multiplications and divided by the measured speed of a convolution, and of a small coreset.
 
+mod middle;
 mod speeds;
 
 use flawforge_augment::{Parameters, Sample};
@@ -18,11 +19,13 @@ use crate::error::{Result, TrainingError};
 use crate::experiment::{Experiment, MethodSettings};
 use crate::fit::hold_out;
 use crate::methods::backbone::Backbone;
+use crate::methods::spaced::room_for;
 use crate::methods::{forge, patchcore};
 use crate::recipe::{Batch, Part};
 use crate::settings::{Split, View};
 use speeds::{TRIED, timed};
 
+pub use middle::middle;
 pub use speeds::Speeds;
 
 /// What a training would cost.
@@ -130,7 +133,14 @@ fn at_once(
             let squares: f64 = group.sides().iter().map(square).sum();
             let multiplications = multiplications(group.backbone) * squares;
             let speed = speeds.convolution(128)?;
-            let features = images as f64 * shown.windows * multiplications / speed;
+            let mut left_out = patchcore::left_out(experiment.calibration.images).min(images) as f64;
+            // Images that are seen in windows are seen again in the end.
+            let mut again = 0.0;
+            if windows > 1 {
+                left_out = left_out.min(room_for(shown.bytes as usize) as f64);
+                again = left_out;
+            }
+            let features = (images as f64 + again) * shown.windows * multiplications / speed;
             let (mut patches, mut choice, mut search) = (0.0, 0.0, 0.0);
             for places in group.places() {
                 let each = places as f64;
@@ -138,8 +148,7 @@ fn at_once(
                 let picks = places * group.coreset_ratio;
                 patches += places;
                 choice += places * picks * speeds.choice(group.projection)?;
-                let left_out = patchcore::left_out(experiment.calibration.images).min(images) as f64;
-                search += left_out * each * picks * group.embedding as f64 / speed;
+                search += left_out * shown.windows * each * picks * group.embedding as f64 / speed;
             }
             let vectors = patches * (1.0 + group.coreset_ratio) * group.embedding as f64 * 4.0
                 + patches * group.projection as f64 * 4.0;
@@ -149,7 +158,7 @@ fn at_once(
             );
             (
                 features + choice + search,
-                vectors + 4.0 * weights(group.backbone),
+                vectors + again * shown.bytes + 4.0 * weights(group.backbone),
                 basis,
             )
         }
@@ -193,7 +202,7 @@ fn forge(
     let share = squares(group.sides.get(..1).unwrap_or_default()) / squares(&group.sides).max(1.0);
     let mut left_out = images.min(group.left_out) as f64;
     if shown.windows > 1.0 {
-        left_out = left_out.min(forge::left_out(shown.bytes as usize) as f64);
+        left_out = left_out.min(room_for(shown.bytes as usize) as f64);
     }
     let seen = images as f64 * shown.windows + share * group.head.simulated as f64;
     let places = squares(&group.sides) / 64.0;

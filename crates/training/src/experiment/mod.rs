@@ -182,7 +182,7 @@ impl Experiment {
     /// aspect ratio masks keep it too.
     pub fn loading(&self) -> Loading {
         let mut loading = self.settings.assembly().loading(self.image_size);
-        loading.region = self.region.mask().map(RegionOfInterest::Fixed);
+        loading.region = self.region.mask().map(RegionOfInterest::fixed);
         match self.windowing() {
             None => loading,
             Some(windowing) => Loading {

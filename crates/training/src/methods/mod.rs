@@ -22,7 +22,7 @@ mod normals;
 pub mod nsa;
 mod one_pass;
 pub mod patchcore;
-mod spaced;
+pub(crate) mod spaced;
 mod unseen;
 
 pub use names::{NameError, UnknownMethod};

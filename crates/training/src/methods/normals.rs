@@ -50,12 +50,13 @@ impl TextureSource for NormalImages {
     fn texture_into(&self, width: u32, height: u32, texture: &mut RgbImage, rng: &mut dyn RngCore) {
         let image = &self.images[rng.random_range(0..self.images.len())];
         match image.image() {
+            // As a whole, so that an image that fits is seen as under the papers' square.
+            Ok(image) if image.dimensions() == (width, height) => texture.clone_from(image.as_ref()),
             Ok(image) if !self.view.is_stretch() => {
                 let windows = Windows::new((width, height), 0.0);
                 let window = windows.anywhere(image.dimensions(), (rng.random(), rng.random()));
                 *texture = windows.cut(&image, window);
             }
-            Ok(image) if image.dimensions() == (width, height) => texture.clone_from(image.as_ref()),
             Ok(image) => *texture = resize::bilinear_rgb(&image, width, height),
             Err(fault) => {
                 let mut first = self.fault.lock().unwrap_or_else(PoisonError::into_inner);

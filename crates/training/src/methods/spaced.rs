@@ -1,5 +1,13 @@
 //! A few of many things that come one after the other.
 
+/// Bytes of images, about and at most, that are kept to be compared with all others, and the fewest images (proposal).
+const ROOM: (usize, usize) = (512 << 20, 16);
+
+/// How many images of so many bytes are kept to be compared with all others, where they are seen in windows.
+pub(crate) fn room_for(bytes: usize) -> usize {
+    (ROOM.0 / bytes.max(1)).max(ROOM.1)
+}
+
 /// Every n-th of things that come one after the other, n as small as the room allows.
 #[derive(Debug)]
 pub(crate) struct Spaced<T> {

@@ -36,7 +36,7 @@ pub enum Region {
 impl Region {
     /// The setting for a region that was read.
     pub fn of(region: &RegionOfInterest) -> Self {
-        let RegionOfInterest::Fixed(mask) = region else {
+        let RegionOfInterest::Fixed { mask, .. } = region else {
             return Self::EachImage;
         };
         let (width, height) = (mask.width(), mask.height());
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_region_is_its_text() {
         let mask = Mask::from_fn(7, 5, |x, y| x > 2 && y < 4);
-        let region = Region::of(&RegionOfInterest::Fixed(Arc::new(mask.clone())));
+        let region = Region::of(&RegionOfInterest::fixed(Arc::new(mask.clone())));
         let text = toml::to_string(&region).unwrap();
         assert!(
             text.starts_with("kind = \"fixed\"\nwidth = 7\nheight = 5\nruns = "),
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn large_masks_are_kept_small() {
         let mask = Arc::new(Mask::from_fn(5000, 100, |x, _| x < 2500));
-        let Region::Fixed { width, height, runs } = Region::of(&RegionOfInterest::Fixed(mask)) else {
+        let Region::Fixed { width, height, runs } = Region::of(&RegionOfInterest::fixed(mask)) else {
             panic!("a fixed region");
         };
         assert_eq!((width, height), (1024, 20));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use flawforge::augment::Selection;
-use flawforge::training::estimate::{Speeds, estimate};
+use flawforge::training::estimate::{Speeds, estimate, middle};
 use flawforge::training::settings::View;
 use flawforge::training::{Experiment, Method, Product, Profile, gpu_available, spoken};
 use serde::Serialize;
@@ -92,14 +92,6 @@ pub(super) fn costs(category: &str, sizes: &[(u32, u32)], images: usize, view: V
         free_bytes: free_bytes(),
         costs,
     }
-}
-
-/// The size in the middle of all, by its pixels.
-fn middle(sizes: &[(u32, u32)]) -> (u32, u32) {
-    let mut sizes = sizes.to_vec();
-    sizes.sort_by_key(|&(width, height)| u64::from(width) * u64::from(height));
-    // Without a file that can be read nothing is trained.
-    sizes.get(sizes.len() / 2).copied().unwrap_or((1, 1))
 }
 
 /// Memory that Linux says is free for programs.

@@ -10,7 +10,6 @@ mod shares;
 mod sizes;
 
 pub use recipe::ForgeRecipe;
-pub(crate) use recipe::left_out;
 pub use settings::{Budget, Group, HeadSettings, Settings};
 
 use candle_core::Device;

@@ -23,7 +23,7 @@ use crate::methods::Frame;
 use crate::methods::additions::{Additions, Known};
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::one_pass::Relit;
-use crate::methods::spaced::Spaced;
+use crate::methods::spaced::{Spaced, room_for};
 use crate::methods::unseen;
 use crate::recipe::{Batch, Highest, Learned, Losses, Recipe, Unseen, below};
 use crate::windowing::{Windowing, cut, over, parts, places};
@@ -65,14 +65,6 @@ pub struct ForgeRecipe {
 
 /// What of an image or a window is seen at a time, on all threads together.
 const AT_ONCE: usize = 16;
-/// Bytes of images, about and at most, that are kept to be compared with all others, and the fewest images (proposal).
-const LEFT_OUT: (usize, usize) = (512 << 20, 16);
-
-/// How many images of so many bytes are kept to be compared with all others, where they are seen in windows.
-pub(crate) fn left_out(bytes: usize) -> usize {
-    (LEFT_OUT.0 / bytes.max(1)).max(LEFT_OUT.1)
-}
-
 /// What detects in the end.
 #[derive(Clone)]
 struct Made {
@@ -180,7 +172,7 @@ impl ForgeRecipe {
         }
         if windowing.is_some() && !are_copies {
             for image in images {
-                self.left_out.limit(left_out(image.as_raw().len()));
+                self.left_out.limit(room_for(image.as_raw().len()));
                 self.left_out.push(Kept {
                     inside: self.region(&image),
                     image: KeptImage::Shown(image),

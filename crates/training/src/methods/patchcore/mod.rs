@@ -2,6 +2,7 @@
 
 mod batches;
 mod collected;
+mod in_parts;
 mod left_out;
 mod recipe;
 mod room;
@@ -82,6 +83,10 @@ impl Assembly for Settings {
     }
 
     fn leaves_one_out(&self) -> bool {
+        true
+    }
+
+    fn leaves_out_in_parts(&self) -> bool {
         true
     }
 

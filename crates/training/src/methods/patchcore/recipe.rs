@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use candle_core::{Device, Tensor};
 use flawforge_augment::{Stream, to_bytes};
 use flawforge_datasets::TrainImage;
-use flawforge_models::patchcore::{Coreset, Embedding, MemoryBank, PatchCore, SizeBank, patches};
+use flawforge_masks::inside;
+use flawforge_models::patchcore::{Coreset, Embedding, MemoryBank, PatchCore, Patches, SizeBank, patches};
 use flawforge_models::{CenterCrop, Detector};
 use image::RgbImage;
 
 use super::collected::{Chosen, Collected, Of};
+use super::in_parts::{InParts, Whole};
 use super::left_out::{LeftOut, Measured, left_out};
 use super::room::{self, bank_share};
 use super::settings::{Group, Settings};
@@ -18,6 +20,7 @@ use crate::methods::Frame;
 use crate::methods::additions::{Additions, Extra, Known};
 use crate::methods::backbone::{Frozen, Wanted};
 use crate::methods::one_pass::Relit;
+use crate::methods::spaced::{Spaced, room_for};
 use crate::methods::unseen;
 use crate::recipe::{Batch, Highest, Learned, Losses, Recipe, Unseen};
 use crate::windowing::{Windowing, over, parts};
@@ -56,6 +59,10 @@ pub struct PatchCoreRecipe {
     seen: u32,
     /// Images that are compared with the others, at most.
     left_out: usize,
+    /// Whether images tell a region of interest.
+    inside: bool,
+    /// Images that are compared with the others as a whole, where what is seen at once is not all there is to say of an image.
+    whole: Spaced<Whole>,
 }
 
 /// What detects in the end.
@@ -101,6 +108,8 @@ impl PatchCoreRecipe {
             images: 0,
             seen: 0,
             left_out: left_out(frame.calibrated),
+            inside: frame.inside,
+            whole: Spaced::new(left_out(frame.calibrated)),
         })
     }
 
@@ -188,6 +197,14 @@ impl Recipe for PatchCoreRecipe {
                 }));
                 images.extend(windows.iter().map(|window| self.crop.cropped(window)));
                 self.seen = self.seen.max(number + 1);
+                if !are_copies && (self.inside || self.windowing.is_some()) {
+                    self.whole.limit(room_for(whole.as_raw().len()));
+                    self.whole.push(Whole {
+                        number,
+                        inside: self.inside.then(|| inside(&whole)).flatten(),
+                        image: whole,
+                    });
+                }
             }
             let images: Vec<&RgbImage> = images.iter().collect();
             // By the images that came so far: how many windows the others need is not known yet.
@@ -224,11 +241,27 @@ impl Recipe for PatchCoreRecipe {
             crop: self.crop,
             count: self.left_out,
         };
-        let Measured { usual, unseen, maps } = left_out.measure()?;
+        let Measured {
+            usual,
+            mut unseen,
+            mut maps,
+        } = left_out.measure()?;
         let full_scale = match (chosen.as_slice(), collected.as_slice()) {
             ([chosen], [collected]) => self.measure_scale(&chosen.bank, &collected.vectors)?,
             _ => full_scale(unseen.iter().map(|one| one.score).fold(0.0, f32::max)),
         };
+        if self.inside || self.windowing.is_some() {
+            let in_parts = InParts {
+                chosen: &chosen,
+                usual: &usual,
+                scoring: self.settings.scoring(),
+                crop: self.crop,
+                windowing: self.windowing.as_ref(),
+                see: &|image| Ok(self.seen_of(&[image])?.into_iter().flatten().collect()),
+            };
+            (unseen, maps) = in_parts.measure(self.whole.kept().iter().map(|(_, whole)| whole))?;
+            self.whole.take();
+        }
         let banks = chosen.into_iter().zip(usual).zip(self.settings.sides());
         let banks = banks.map(|((chosen, usual), side)| SizeBank {
             side,
@@ -238,15 +271,8 @@ impl Recipe for PatchCoreRecipe {
         self.made = Some(Made {
             banks: banks.collect(),
             full_scale,
-            // Of windows no image is put together.
-            unseen: match self.windowing {
-                None => unseen,
-                Some(_) => Vec::new(),
-            },
-            maps: match self.windowing {
-                None => maps,
-                Some(_) => Highest::default(),
-            },
+            unseen,
+            maps,
         });
         Ok(())
     }
@@ -334,12 +360,8 @@ impl Recipe for PatchCoreRecipe {
                     .map(|part| self.crop.cropped(part))
                     .collect();
                 let images: Vec<&RgbImage> = images.iter().collect();
-                let network = self.network.network().as_ref();
-                let sizes = self.settings.sides().into_iter().map(|side| {
-                    let patches = patches(network, self.embedding(), &images, side)?;
-                    Ok(patches.into_iter().flat_map(|one| one.vectors).collect())
-                });
-                sizes.collect()
+                let vectors = |size: Vec<Patches>| size.into_iter().flat_map(|one| one.vectors).collect();
+                Ok(self.seen_of(&images)?.into_iter().map(vectors).collect())
             },
             detector: &|extra| self.detector_with(made, self.larger(&made.banks, extra)?),
         };
@@ -359,6 +381,14 @@ impl Recipe for PatchCoreRecipe {
 }
 
 impl PatchCoreRecipe {
+    /// The patches of crops, at each size those of every crop.
+    fn seen_of(&self, crops: &[&RgbImage]) -> Result<Vec<Vec<Patches>>> {
+        let network = self.network.network().as_ref();
+        let sizes = self.settings.sides().into_iter();
+        let sizes = sizes.map(|side| Ok(patches(network, self.embedding(), crops, side)?));
+        sizes.collect()
+    }
+
     /// The banks with further vectors at each size.
     fn larger(&self, banks: &[SizeBank], extra: &[Extra]) -> Result<Vec<SizeBank>> {
         let larger = banks.iter().zip(extra).map(|(one, (vectors, _))| {

@@ -101,9 +101,14 @@ impl PartialEq for Given {
 }
 
 /// The sentence about convolutions in bfloat16, where a method's are.
-pub(super) fn in_bfloat16(method: &str, precision: Precision) -> Option<String> {
-    (precision == Precision::Bf16)
-        .then(|| format!("{method}'s network multiplies in bfloat16; sums and weights are single precision"))
+pub(super) fn in_bfloat16(method: &str, backbone: Backbone, precision: Precision) -> Option<String> {
+    let place = match Network::of(backbone) {
+        Network::Residual(_) => " on a GPU (on the processor a ResNet multiplies f32)",
+        Network::Lite(_) => "",
+    };
+    (precision == Precision::Bf16).then(|| {
+        format!("{method}'s network multiplies in bfloat16{place}; sums and weights are single precision")
+    })
 }
 
 /// How a person gets the weights of a network, in a phrase.

@@ -120,7 +120,7 @@ impl Assembly for Settings {
                 self.forge.backbone.name()
             )),
         };
-        let rounded = in_bfloat16("forge", self.forge.precision);
+        let rounded = in_bfloat16("forge", self.forge.backbone, self.forge.precision);
         std::iter::once(ours).chain(network).chain(rounded).collect()
     }
 }

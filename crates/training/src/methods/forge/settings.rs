@@ -69,8 +69,8 @@ pub struct Group {
     pub left_out: usize,
     /// How much of a map's mean is taken from its largest number to make the image's score.
     pub mean_share: f32,
-    /// Precision of the network's convolutions; `tf32`, the default, is f32 on the processor. An EfficientNet-Lite multiplies
-    /// bfloat16 in its 1×1 convolutions, a ResNet in its 3×3 ones.
+    /// Precision of the network's convolutions; `tf32`, the default, is f32 on the processor. There an EfficientNet-Lite
+    /// multiplies bfloat16 in its 1×1 convolutions, a ResNet f32 in any case.
     #[serde(default, skip_serializing_if = "is_default_precision")]
     pub precision: Precision,
     /// The head on simulated anomalies.

@@ -123,7 +123,7 @@ impl Assembly for Settings {
         };
         let differs = self.patchcore.differs().into_iter();
         let differs = differs.map(|(_, sentence)| format!("PatchCore's {sentence}"));
-        let rounded = in_bfloat16("PatchCore", self.patchcore.precision);
+        let rounded = in_bfloat16("PatchCore", self.patchcore.backbone, self.patchcore.precision);
         weights
             .into_iter()
             .chain(differs)

@@ -82,8 +82,8 @@ pub struct Group {
     /// is the crop as it is (PatchCore's code).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sides: Vec<u32>,
-    /// Precision of the network's convolutions; `tf32`, the default, is f32 on the processor. An EfficientNet-Lite multiplies
-    /// bfloat16 in its 1×1 convolutions, a ResNet in its 3×3 ones.
+    /// Precision of the network's convolutions; `tf32`, the default, is f32 on the processor. There an EfficientNet-Lite
+    /// multiplies bfloat16 in its 1×1 convolutions, a ResNet f32 in any case.
     #[serde(default, skip_serializing_if = "is_default_precision")]
     pub precision: Precision,
 }

@@ -44,7 +44,8 @@ pub struct SweepArgs {
     /// Number of seeds for each method and category
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub seeds: u64,
-    /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]. For the two-network methods
+    /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]. NSA, and ResNets on
+    /// the processor, multiply f32 in any case
     #[arg(long, value_name = "NAME")]
     pub precision: Option<Precision>,
     /// Cells trained at the same time; they share the cores

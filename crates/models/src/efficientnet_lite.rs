@@ -142,7 +142,8 @@ struct BlockPlan {
 /// An EfficientNet-Lite up to one of its stages, frozen and in evaluation: batch norms are folded into the convolutions, and
 /// the weights rearranged for the processor.
 ///
-/// It computes on the processor, in f32, whatever the device of the rest: there are no kernels of it for GPUs. An image
+/// It computes on the processor whatever the device of the rest: there are no kernels of it for GPUs. Its 1×1 convolutions
+/// multiply in the [precision](flawforge_ops::Precision) in which it was made. An image
 /// gets the same features, bit for bit, alone and in any batch and for any number of threads.
 ///
 /// ```

@@ -44,7 +44,7 @@ impl Among {
 /// Vectors among which nearest neighbours are sought.
 ///
 /// `|q - m|² = |q|² + |m|² - 2 q·m`, where the products are a blocked matrix product: in bfloat16 where the processor has
-/// instructions for it, which takes half the time, elsewhere in f32. Its rounding could choose wrongly between near-ties, so
+/// instructions for it, which are twice as fast, elsewhere in f32. Its rounding could choose wrongly between near-ties, so
 /// every vector within the error bound of the best is measured again in f64, directly: the neighbour returned is the exact
 /// one, and the same on every processor.
 #[derive(Debug, Clone)]

@@ -65,6 +65,7 @@ pub struct ForgeRecipe {
 
 /// What of an image or a window is seen at a time, on all threads together.
 const AT_ONCE: usize = 16;
+
 /// What detects in the end.
 #[derive(Clone)]
 struct Made {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
-use flawforge::augment::{self, Materials, Sample, SimulationSettings, Stream, Value, to_levels};
+use flawforge::augment::{self, Materials, Sample, SimulationSettings, Stream, Value, to_levels, to_values};
 use image::{Rgb32FImage, RgbImage};
 use numpy::{Element, PyArray1, PyArrayMethods, PyReadonlyArray3};
 use pyo3::IntoPyObjectExt;
@@ -88,35 +88,51 @@ pub(crate) fn streams(seed: u64, step: u64, indices: &[u64]) -> Vec<Stream> {
     indices.iter().map(stream).collect()
 }
 
-/// A type of values of images.
+/// A type of values of images. Both write every one of the values of an image.
 trait Level: Element + Copy + Send {
-    /// Writes every one of the values of an image; `levels` is memory.
-    fn write(image: &Rgb32FImage, into: &mut [MaybeUninit<Self>], levels: &mut Vec<u8>);
+    /// Of values in [0, 1].
+    fn write(image: &Rgb32FImage, into: &mut [MaybeUninit<Self>]);
+
+    /// Of levels.
+    fn write_levels(image: &RgbImage, into: &mut [MaybeUninit<Self>]);
+}
+
+/// Values that are converted at once: they lie in the innermost cache until they are copied.
+const PIECE: usize = 2048;
+
+/// Converts values piece by piece.
+fn converted<A, B: Copy + Default>(from: &[A], into: &mut [MaybeUninit<B>], convert: fn(&[A], &mut [B])) {
+    let mut piece = [B::default(); PIECE];
+    for (from, into) in from.chunks(PIECE).zip(into.chunks_mut(PIECE)) {
+        let piece = &mut piece[..from.len()];
+        convert(from, piece);
+        into.write_copy_of_slice(piece);
+    }
 }
 
 impl Level for f32 {
-    fn write(image: &Rgb32FImage, into: &mut [MaybeUninit<Self>], _: &mut Vec<u8>) {
+    fn write(image: &Rgb32FImage, into: &mut [MaybeUninit<Self>]) {
         into.write_copy_of_slice(image);
+    }
+
+    fn write_levels(image: &RgbImage, into: &mut [MaybeUninit<Self>]) {
+        converted(image, into, to_values);
     }
 }
 
 impl Level for u8 {
-    fn write(image: &Rgb32FImage, into: &mut [MaybeUninit<Self>], levels: &mut Vec<u8>) {
-        levels.resize(image.len(), 0);
-        to_levels(image, levels);
-        into.write_copy_of_slice(levels);
+    fn write(image: &Rgb32FImage, into: &mut [MaybeUninit<Self>]) {
+        converted(image, into, to_levels);
+    }
+
+    fn write_levels(image: &RgbImage, into: &mut [MaybeUninit<Self>]) {
+        into.write_copy_of_slice(image);
     }
 }
 
-/// Memory of a thread for its samples.
-#[derive(Default)]
-struct Scratch {
-    sample: Sample,
-    levels: Vec<u8>,
-}
-
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    /// Memory of a thread for its samples.
+    static SAMPLE: RefCell<Sample> = RefCell::default();
 }
 
 impl Simulation {
@@ -154,17 +170,16 @@ impl Simulation {
                     let each = chunk.par_iter_mut().with_max_len(1);
                     each.for_each(|(values, mask, normals, told, (image, stream))| {
                         // Taken, not borrowed: the work may be split further, and come back to this thread.
-                        let mut scratch = SCRATCH.take();
-                        let Scratch { sample, levels } = &mut scratch;
-                        self.0.sample_into(image, **stream, sample);
-                        T::write(&sample.image, values, levels);
+                        let mut sample = SAMPLE.take();
+                        self.0.sample_into(image, **stream, &mut sample);
+                        T::write(&sample.image, values);
                         mask.write_copy_of_slice(sample.mask.pixels());
                         if let Some(normals) = normals {
-                            T::write(&sample.normal, normals, levels);
+                            T::write_levels(&sample.normal, normals);
                         }
                         told.0 = sample.kind.map(|kind| kind.name());
                         told.1 = sample.parameters.iter().collect();
-                        SCRATCH.set(scratch);
+                        SAMPLE.set(sample);
                     });
                     Ok(())
                 })

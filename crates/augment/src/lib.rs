@@ -141,7 +141,7 @@ pub use flawforge_masks::{AspectLaw, Mask, MaskError, MaskGenerator, Perlin, Rec
 pub use kind::{CustomNameError, Kind, UnknownKind};
 pub use parameters::{Parameters, Value};
 pub use photometric::Photometric;
-pub use pixels::{to_bytes, to_float, to_levels};
+pub use pixels::{to_bytes, to_float, to_levels, to_values};
 pub use rotation::{Fill, RotateNormals, rotate};
 pub use selection::{Answer, Selection, SelectionError, Selections, Source, evidence};
 pub use settings::{Constants, KindSettings, Materials, SettingsError, SimulationSettings};

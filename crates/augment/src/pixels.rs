@@ -37,12 +37,13 @@ pub fn to_float(image: &RgbImage) -> Rgb32FImage {
 /// The same image with values in [0, 1] instead of 0..=255, in memory that is used again.
 pub(crate) fn to_float_into(image: &RgbImage, into: &mut Rgb32FImage) {
     reshape(into, image.width(), image.height());
-    divide(into, image);
+    to_values(image, into);
 }
 
 multiversioned! {
-    /// Levels divided by 255, rounded as a division rounds, which takes much longer.
-    fn divide(values: &mut [f32], levels: &[u8]) {
+    /// Levels as values in [0, 1], in memory that is there; as many as the shorter slice has. They are divided by 255 and rounded as a
+    /// division rounds, which takes much longer.
+    pub fn to_values(levels: &[u8], values: &mut [f32]) {
         // 1/255 in two parts: products of a level and the first are exact.
         const FIRST: f32 = 257.0 / 65536.0;
         const REST: f32 = (1.0 / 255.0 - 257.0 / 65536.0) as f32;

@@ -20,9 +20,9 @@ use crate::{
 /// One training sample.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sample {
-    /// What a reconstruction should give: the normal image, maybe rotated; RGB in [0, 1].
-    pub normal: Rgb32FImage,
-    /// What a detector sees: the same, maybe with an anomaly.
+    /// What a reconstruction should give: the normal image, maybe rotated or relit. A level of 255 is 1 in [`Sample::image`].
+    pub normal: RgbImage,
+    /// What a detector sees: the same, maybe with an anomaly; RGB in [0, 1].
     pub image: Rgb32FImage,
     /// Where the anomaly is; empty when there is none.
     pub mask: Mask,
@@ -113,7 +113,7 @@ impl Simulation {
             .light
             .is_some_and(|light| light.apply_into(normal, lit, self.inside, &mut stream.rng("light")));
         let normal = if is_lit { lit } else { normal };
-        to_float_into(normal, &mut sample.normal);
+        copy(normal, &mut sample.normal);
         let clean = stream.rng("clean").random::<f32>() < self.p_clean;
         let mut made = Simulated {
             image: take(&mut sample.image),
@@ -131,7 +131,7 @@ impl Simulation {
             sample.kind = Some(made.kind);
         } else {
             sample.kind = None;
-            copy(&sample.normal, &mut made.image);
+            to_float_into(normal, &mut made.image);
             made.mask.reset(normal.width(), normal.height());
             made.parameters.clear();
         }

@@ -47,7 +47,7 @@ impl BatchSource for Plain<'_> {
     fn batch(&self, step: u64) -> Result<Batch, TrainingError> {
         let images = self.0.train.chunks(BATCH).nth(step as usize).unwrap_or_default();
         let sample = |image: &RgbImage| Sample {
-            normal: to_float(image),
+            normal: image.clone(),
             image: to_float(image),
             mask: Mask::empty(image.width(), image.height()),
             ..Sample::default()
@@ -81,7 +81,8 @@ impl Recipe for Template {
             let pixels = sample.normal.as_raw();
             self.sum.resize(pixels.len(), 0.0);
             self.squares.resize(pixels.len(), 0.0);
-            for ((sum, square), &value) in self.sum.iter_mut().zip(&mut self.squares).zip(pixels) {
+            for ((sum, square), &level) in self.sum.iter_mut().zip(&mut self.squares).zip(pixels) {
+                let value = f32::from(level) / 255.0;
                 *sum += value;
                 *square += value * value;
             }

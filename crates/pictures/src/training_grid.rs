@@ -85,10 +85,10 @@ mod tests {
     }
 
     fn sample(gray: u8, kind: Option<Kind>) -> Sample {
-        let image = to_float(&RgbImage::from_pixel(16, 16, Rgb([gray; 3])));
+        let normal = RgbImage::from_pixel(16, 16, Rgb([gray; 3]));
         Sample {
-            normal: image.clone(),
-            image,
+            image: to_float(&normal),
+            normal,
             mask: Mask::empty(16, 16),
             kind,
             parameters: Parameters::new(),

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{Device, Tensor};
-use flawforge_augment::to_bytes;
 use flawforge_datasets::{Category, TrainImage};
 use flawforge_metrics::high_pixel;
 use flawforge_models::{Detector, ModelError, TwoScales, UsualScores};
@@ -118,7 +117,7 @@ impl Recipe for TwoScaleRecipe {
             let seen = &mut self.seen[usize::from(of_tiles)];
             let samples = parts.iter().flat_map(|part| &part.samples);
             let room = TELLING - seen.len().min(TELLING);
-            seen.extend(samples.take(room).map(|sample| to_bytes(&sample.normal)));
+            seen.extend(samples.take(room).map(|sample| sample.normal.clone()));
             let batch = Batch {
                 step: batch.step,
                 parts: parts.to_vec(),

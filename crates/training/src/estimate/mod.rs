@@ -8,7 +8,7 @@
 mod middle;
 mod speeds;
 
-use flawforge_augment::{Parameters, Sample};
+use flawforge_augment::{Parameters, Sample, to_bytes};
 use flawforge_masks::{Mask, Stream};
 use flawforge_models::{Discriminative, Reconstructive};
 use image::{Rgb, Rgb32FImage};
@@ -354,7 +354,7 @@ fn step(experiment: &Experiment, images: usize) -> Result<(f64, usize)> {
         Rgb([0; 3].map(|_: i32| random.random::<f32>()))
     });
     let sample = Sample {
-        normal: noise.clone(),
+        normal: to_bytes(&noise),
         image: noise,
         mask: Mask::from_fn(width, height, |x, y| x < width / 4 && y < height / 4),
         kind: None,

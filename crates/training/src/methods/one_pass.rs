@@ -93,11 +93,10 @@ pub(super) fn normals(images: &[TrainImage], chosen: &[usize], relit: Option<&Re
 
 /// An image without an anomaly.
 fn sample(image: &RgbImage) -> Sample {
-    let normal = flawforge_augment::to_float(image);
     Sample {
-        image: normal.clone(),
-        mask: Mask::empty(normal.width(), normal.height()),
-        normal,
+        normal: image.clone(),
+        image: flawforge_augment::to_float(image),
+        mask: Mask::empty(image.width(), image.height()),
         kind: None,
         parameters: Parameters::new(),
     }

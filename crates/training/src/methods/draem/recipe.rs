@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use flawforge_augment::{Sample, Stream};
-use flawforge_models::{Detector, Discriminative, Draem, Reconstructive, images_to_tensor};
+use flawforge_augment::Stream;
+use flawforge_models::{Detector, Discriminative, Draem, Reconstructive, bytes_to_tensor, images_to_tensor};
 use flawforge_ops::{
     Adam, FocalSettings, Gradients, Mode, Tape, concat, focal_loss, mse_loss, softmax, ssim_loss,
     truncated_l1_loss, upload,
 };
-use image::Rgb32FImage;
+use image::{Rgb32FImage, RgbImage};
 
 use super::average::Averaged;
 use super::settings::{NormMode, Settings, Split};
@@ -109,8 +109,9 @@ impl DraemRecipe {
     }
 
     fn reconstruction_losses(&self, part: &Part) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
-        let input = self.images(part, |sample| &sample.image)?;
-        let target = self.images(part, |sample| &sample.normal)?;
+        let input = self.images(part)?;
+        let normals: Vec<&RgbImage> = part.samples.iter().map(|sample| &sample.normal).collect();
+        let target = bytes_to_tensor(&normals, &self.device)?;
         let reconstruction = self.reconstructive.forward(&input, Mode::Train)?;
         let ssim = ssim_loss(&reconstruction, &target, self.settings.loss.ssim_range)?;
         let l2 = mse_loss(&reconstruction, &target)?;
@@ -141,8 +142,8 @@ impl DraemRecipe {
         Ok(losses)
     }
 
-    fn images(&self, part: &Part, of: fn(&Sample) -> &Rgb32FImage) -> Result<Tensor> {
-        let images: Vec<&Rgb32FImage> = part.samples.iter().map(of).collect();
+    fn images(&self, part: &Part) -> Result<Tensor> {
+        let images: Vec<&Rgb32FImage> = part.samples.iter().map(|sample| &sample.image).collect();
         Ok(images_to_tensor(&images, &self.device)?)
     }
 
@@ -158,7 +159,7 @@ impl DraemRecipe {
 
     /// `(reconstruction of Y, input Y)` of split training (method.md 3.5).
     fn reconstruct_y(&self, part: &Part, split: &Split) -> Result<(Tensor, Tensor)> {
-        let input = self.images(part, |sample| &sample.image)?;
+        let input = self.images(part)?;
         let mode = match split.reconstruction_bn_on_y {
             NormMode::Eval => Mode::Eval,
             NormMode::Train => Mode::Train,

@@ -66,7 +66,6 @@ impl NsaBatches<'_> {
             }
         };
         let source = prepared(source, "nsa source")?;
-        let target = to_float(&normal);
         let (width, height) = normal.dimensions();
         let made = self.simulator.blend(&normal, &source, &mut stream.rng("nsa"));
         let kept = made.and_then(|mut made| {
@@ -85,7 +84,7 @@ impl NsaBatches<'_> {
         Ok(match kept {
             Some((image, made)) => (
                 Sample {
-                    normal: target,
+                    normal,
                     image,
                     mask: made.mask,
                     kind: Some(Kind::Nsa),
@@ -95,8 +94,8 @@ impl NsaBatches<'_> {
             ),
             None => (
                 Sample {
-                    image: target.clone(),
-                    normal: target,
+                    image: to_float(&normal),
+                    normal,
                     mask: Mask::empty(width, height),
                     kind: None,
                     parameters: Parameters::new(),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use flawforge_augment::{Stream, to_bytes};
+use flawforge_augment::Stream;
 use flawforge_datasets::TrainImage;
 use flawforge_masks::inside;
 use flawforge_models::patchcore::{Coreset, Embedding, MemoryBank, PatchCore, Patches, SizeBank, patches};
@@ -188,7 +188,7 @@ impl Recipe for PatchCoreRecipe {
             let are_copies = place > 0;
             let (mut images, mut groups) = (Vec::new(), Vec::new());
             for (number, sample) in (first..).zip(&part.samples) {
-                let whole = to_bytes(&sample.normal);
+                let whole = sample.normal.clone();
                 let windows = parts(self.windowing.as_ref(), &whole);
                 self.windows = self.windows.max(windows.len() * self.copies());
                 groups.extend(windows.iter().map(|_| Of {

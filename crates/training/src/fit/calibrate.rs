@@ -7,6 +7,7 @@ use flawforge_models::{AnomalyMap, Detector};
 use flawforge_resample::Window;
 use image::RgbImage;
 use image::imageops::crop_imm;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -150,7 +151,6 @@ pub(super) fn anomaly_scores(
     images: &[TrainImage],
     picked: &[usize],
 ) -> Result<Vec<CalibrationScore>> {
-    let batch = experiment.evaluation.batch.max(1);
     let windowing = experiment.windowing();
     let simulation = Simulation {
         p_clean: 0.0,
@@ -158,14 +158,8 @@ pub(super) fn anomaly_scores(
         rotation: simulation.rotation.filter(|_| windowing.is_none()),
         ..simulation.clone()
     };
-    let mut scores = Vec::new();
     let anomalies = experiment.calibration.anomalies.max(picked.len());
-    let mut shown = Vec::with_capacity(batch);
-    let mut made = 0;
-    for index in 0..TRIES * anomalies {
-        if made == anomalies {
-            break;
-        }
+    let flawed = |index: usize| -> Result<Option<(RgbImage, CalibrationScore)>> {
         let normal = &images[picked[index % picked.len()]];
         // A step that no training reaches: these anomalies are new to the networks.
         let stream = Stream {
@@ -173,22 +167,28 @@ pub(super) fn anomaly_scores(
             step: u64::MAX,
             index: index as u64,
         };
-        let Some(flawed) = flawed(&simulation, windowing.as_ref(), &*normal.image()?, stream) else {
-            continue;
-        };
-        made += 1;
-        let one = CalibrationScore {
-            kind: Some(flawed.kind.to_string()),
-            share: Some(flawed.share),
-            ..unscored(normal)
-        };
-        shown.push((flawed.image, one));
-        if shown.len() == batch {
-            let detections = scored(detector, std::mem::take(&mut shown))?;
-            scores.extend(detections.map(|(one, _)| one));
+        let flawed = flawed(&simulation, windowing.as_ref(), &*normal.image()?, stream);
+        Ok(flawed.map(|flawed| {
+            let one = CalibrationScore {
+                kind: Some(flawed.kind.to_string()),
+                share: Some(flawed.share),
+                ..unscored(normal)
+            };
+            (flawed.image, one)
+        }))
+    };
+    let mut scores = Vec::with_capacity(anomalies);
+    let mut tried = 0;
+    while scores.len() < anomalies && tried < TRIES * anomalies {
+        let wanted = (anomalies - scores.len()).min(TRIES * anomalies - tried);
+        let next = tried..tried + wanted.min(experiment.evaluation.batch.max(1));
+        tried = next.end;
+        let shown: Vec<Option<_>> = next.into_par_iter().map(flawed).collect::<Result<_>>()?;
+        let shown: Vec<_> = shown.into_iter().flatten().collect();
+        if !shown.is_empty() {
+            scores.extend(scored(detector, shown)?.map(|(one, _)| one));
         }
     }
-    scores.extend(scored(detector, shown)?.map(|(one, _)| one));
     Ok(scores)
 }
 

@@ -72,10 +72,12 @@ struct Smooth {
 /// The detector's parts, and how images are seen.
 pub(super) struct LeftOut<'a> {
     pub(super) banks: &'a [SizedBank],
-    pub(super) head: Option<&'a Head>,
     pub(super) windowing: Option<&'a Windowing>,
     pub(super) see: &'a See<'a>,
 }
+
+/// Of each image whose maps are kept, its distances at each size to the vectors of the others; none where the banks hold no others.
+pub(super) type Compared = Vec<Option<Vec<AnomalyMap>>>;
 
 /// What the images tell.
 pub(super) struct Told {
@@ -88,11 +90,27 @@ pub(super) struct Told {
 }
 
 impl LeftOut<'_> {
-    /// Compares each image with the vectors of the others, and completes the fusion by what is usual.
-    pub(super) fn measure(&self, normal: &[(usize, Kept)], fusion: &mut Fusion) -> Result<Told> {
+    /// Compares each image whose maps are kept with the vectors of the others, which needs no head yet.
+    pub(super) fn compare(&self, normal: &[(usize, Kept)]) -> Result<Compared> {
+        let distances = normal.par_iter().map(|(number, kept)| match &kept.image {
+            KeptImage::Seen(sizes) => self.distances(*number as u32, sizes),
+            KeptImage::Shown(_) => Ok(None),
+        });
+        distances.collect()
+    }
+
+    /// Completes the fusion by what is usual, from what was [compared](Self::compare) and the head.
+    pub(super) fn measure(
+        &self,
+        normal: &[(usize, Kept)],
+        compared: Compared,
+        head: Option<&Head>,
+        fusion: &mut Fusion,
+    ) -> Result<Told> {
         let grids: Vec<Vec<Grids>> = normal
             .par_iter()
-            .map(|(number, kept)| self.grids(*number as u32, kept))
+            .zip(compared)
+            .map(|((number, kept), distances)| self.grids(*number as u32, kept, distances, head))
             .collect::<Result<_>>()?;
         let all: Vec<&Grids> = grids.iter().flatten().collect();
         let count = all.len().min(TELLING);
@@ -171,17 +189,18 @@ impl LeftOut<'_> {
     }
 
     /// Of each part of an image that is seen at once; none where the banks hold no others.
-    fn grids(&self, number: u32, kept: &Kept) -> Result<Vec<Grids>> {
-        let of = |sizes: &Sizes| -> Result<Option<Grids>> {
-            let mut distances = Vec::with_capacity(self.banks.len());
-            for (place, (bank, maps)) in self.banks.iter().zip(sizes).enumerate() {
-                let maps = if place == 0 { compared(maps) } else { maps };
-                match bank.distances_without(number, maps)? {
-                    Some(map) => distances.push(map),
-                    None => return Ok(None),
-                }
-            }
-            let probabilities = match (self.head, sizes.first()) {
+    fn grids(
+        &self,
+        number: u32,
+        kept: &Kept,
+        compared: Option<Vec<AnomalyMap>>,
+        head: Option<&Head>,
+    ) -> Result<Vec<Grids>> {
+        let of = |distances: Option<Vec<AnomalyMap>>, sizes: &Sizes| -> Result<Option<Grids>> {
+            let Some(distances) = distances else {
+                return Ok(None);
+            };
+            let probabilities = match (head, sizes.first()) {
                 (Some(head), Some(maps)) => Some(head.probabilities(maps)?),
                 _ => None,
             };
@@ -191,13 +210,29 @@ impl LeftOut<'_> {
             }))
         };
         let grids: Vec<Option<Grids>> = match &kept.image {
-            KeptImage::Seen(sizes) => vec![of(sizes)?],
+            KeptImage::Seen(sizes) => vec![of(compared, sizes)?],
             KeptImage::Shown(image) => parts(self.windowing, image)
                 .par_iter()
-                .map(|part| of(&(self.see)(part)?))
+                .map(|part| {
+                    let sizes = (self.see)(part)?;
+                    of(self.distances(number, &sizes)?, &sizes)
+                })
                 .collect::<Result<_>>()?,
         };
         Ok(grids.into_iter().flatten().collect())
+    }
+
+    /// The distances at each size to the vectors of other images; `None` where a bank holds no others.
+    fn distances(&self, number: u32, sizes: &Sizes) -> Result<Option<Vec<AnomalyMap>>> {
+        let mut distances = Vec::with_capacity(self.banks.len());
+        for (place, (bank, maps)) in self.banks.iter().zip(sizes).enumerate() {
+            let maps = if place == 0 { compared(maps) } else { maps };
+            match bank.distances_without(number, maps)? {
+                Some(map) => distances.push(map),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(distances))
     }
 }
 

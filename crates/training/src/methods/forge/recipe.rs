@@ -210,14 +210,26 @@ impl ForgeRecipe {
             banks.push(candidates.bank(&self.settings, self.seed, &self.device)?);
         }
         let normal = self.left_out.take();
-        let head = Learning {
+        let simulated = std::mem::take(&mut self.simulated);
+        let see = |image: &RgbImage| self.sizes(image);
+        let learning = Learning {
             settings: &self.settings.head,
             seed: self.seed,
             windowing: self.windowing.as_ref(),
-            see: &|image| self.sizes(image),
+            see: &see,
         };
-        let head = head.head(&self.spread, &self.simulated, &normal)?;
-        self.simulated = Vec::new();
+        let left_out = LeftOut {
+            banks: &banks,
+            windowing: self.windowing.as_ref(),
+            see: &see,
+        };
+        // The head's steps follow one another on one core, and the others have something to do meanwhile.
+        let (head, compared) = rayon::join(
+            || learning.head(&self.spread, &simulated, &normal),
+            || left_out.compare(&normal),
+        );
+        let (head, compared) = (head?, compared?);
+        drop(simulated);
         let mut fusion = Fusion {
             size: self.map,
             sigma: self.sigma(),
@@ -227,17 +239,11 @@ impl ForgeRecipe {
             head_weight: self.settings.head.weight,
             mean_share: self.settings.mean_share,
         };
-        let left_out = LeftOut {
-            banks: &banks,
-            head: head.as_ref(),
-            windowing: self.windowing.as_ref(),
-            see: &|image| self.sizes(image),
-        };
         let Told {
             unseen,
             maps,
             largest,
-        } = left_out.measure(&normal, &mut fusion)?;
+        } = left_out.measure(&normal, compared, head.as_ref(), &mut fusion)?;
         Ok(Made {
             banks,
             head,

@@ -133,7 +133,7 @@ fn normal_images_give_imported_weights_a_verdict() {
     ];
     let said = fault(&[&import[..], &["--textures", path(&folder)]].concat());
     assert!(said.contains("--normals"), "{said}");
-    let inside = at("washers/run");
+    let inside = at("washers/good/run");
     let into_them = [&import[..5], &[path(&inside), "--normals", path(&folder)]].concat();
     let said = fault(&into_them);
     assert!(said.contains("washers"), "{said}");

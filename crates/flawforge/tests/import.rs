@@ -156,7 +156,8 @@ fn normal_images_give_imported_weights_a_verdict() {
     // Each is the score that the networks give the image.
     let detector = Draem::new(&reconstructive, &discriminative, 256, 256).unwrap();
     for one in scores.normal() {
-        let file = normals.join(Path::new(&one.image).file_name().unwrap());
+        let name = Path::new(&one.image).file_name().unwrap();
+        let file = normals.join(name).with_extension("png");
         let image = image::open(&file).unwrap().to_rgb8();
         let wanted = detector.inspect(&[&image]).unwrap().remove(0);
         assert_eq!(

@@ -183,6 +183,7 @@ impl Asked {
                 images: place,
                 textures: textures.describe(),
                 skipped,
+                ..Places::default()
             }),
             ..TrainOptions::default()
         };

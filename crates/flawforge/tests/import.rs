@@ -2,21 +2,31 @@
 
 use crate::support::{fault, path, succeed};
 use candle_core::Device;
+use flawforge::datasets::demo;
+use flawforge::metrics::high_pixel;
 use flawforge::models::import::{ColorOrder, write};
 use flawforge::models::{Detector, Discriminative, Draem, Reconstructive};
-use flawforge::training::Run;
+use flawforge::training::fit::Origin;
+use flawforge::training::{Run, RunFiles};
 use image::{Rgb, RgbImage};
+use std::path::{Path, PathBuf};
+
+/// Seeded networks, and files of their weights as DRAEM's authors publish them.
+fn published(dir: &Path) -> (Reconstructive, Discriminative, [PathBuf; 2]) {
+    let mut rng = flawforge::augment::Stream::of_run(3).rng("weights");
+    let reconstructive = Reconstructive::new(4, &mut rng, &Device::Cpu).unwrap();
+    let discriminative = Discriminative::new(6, &mut rng, &Device::Cpu).unwrap();
+    let files = ["first.safetensors", "second.safetensors"].map(|name| dir.join(name));
+    write(reconstructive.parameters(), &files[0], ColorOrder::Bgr).unwrap();
+    write(discriminative.parameters(), &files[1], ColorOrder::Bgr).unwrap();
+    (reconstructive, discriminative, files)
+}
 
 #[test]
 fn published_weights_become_a_run() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    let mut rng = flawforge::augment::Stream::of_run(3).rng("weights");
-    let reconstructive = Reconstructive::new(4, &mut rng, &Device::Cpu).unwrap();
-    let discriminative = Discriminative::new(6, &mut rng, &Device::Cpu).unwrap();
-    let (first, second) = (at("first.safetensors"), at("second.safetensors"));
-    write(reconstructive.parameters(), &first, ColorOrder::Bgr).unwrap();
-    write(discriminative.parameters(), &second, ColorOrder::Bgr).unwrap();
+    let (reconstructive, discriminative, [first, second]) = published(dir.path());
 
     let said = fault(&[
         "import",
@@ -98,4 +108,86 @@ fn published_weights_become_a_run() {
     let facts = flawforge::onnx::proto::decode(&bytes).unwrap().metadata_props;
     let threshold = facts.iter().find(|fact| fact.key.as_deref() == Some("threshold"));
     assert_eq!(threshold.unwrap().value.as_deref(), Some("0.1"));
+}
+
+#[test]
+fn normal_images_give_imported_weights_a_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (reconstructive, discriminative, [first, second]) = published(dir.path());
+    let (normals, run_dir) = (at("washers/good"), at("run"));
+    std::fs::create_dir_all(&normals).unwrap();
+    let category = demo::category("gear", &flawforge::datasets::Loading::opencv(256, 256), 0).unwrap();
+    for image in category.train.iter().take(3) {
+        let name = format!("{}.png", image.name.replace('/', "-"));
+        image.image().unwrap().save(normals.join(name)).unwrap();
+    }
+    let folder = at("washers");
+    let import = [
+        "import",
+        "draem",
+        path(&first),
+        path(&second),
+        "--out",
+        path(&run_dir),
+    ];
+    let said = fault(&[&import[..], &["--textures", path(&folder)]].concat());
+    assert!(said.contains("--normals"), "{said}");
+    let inside = at("washers/good/run");
+    let into_them = [&import[..5], &[path(&inside), "--normals", path(&folder)]].concat();
+    let said = fault(&into_them);
+    assert!(said.contains("washers"), "{said}");
+    assert!(!run_dir.exists() && !inside.exists());
+
+    let (_, said) = succeed(&[&import[..], &["--normals", path(&folder)]].concat());
+    assert!(
+        said.contains("assumed") && said.contains("decision threshold"),
+        "{said}"
+    );
+    let run = Run::open(&run_dir).unwrap();
+    assert_eq!((run.category(), run.detects_only()), ("washers", true));
+    assert!(RunFiles::new(&run_dir).unusual().exists());
+    let weights = run.places().unwrap().weights.clone().unwrap();
+    assert!(weights.contains("first.safetensors"), "{weights}");
+    let scores = run.calibrated().unwrap();
+    assert_eq!(scores.origin, Origin::Assumed);
+    assert_eq!(scores.normal().count(), 3);
+    assert!(scores.simulated().count() > 50);
+    // Each is the score that the networks give the image.
+    let detector = Draem::new(&reconstructive, &discriminative, 256, 256).unwrap();
+    for one in scores.normal() {
+        let name = Path::new(&one.image).file_name().unwrap();
+        let file = normals.join(name).with_extension("png");
+        let image = image::open(&file).unwrap().to_rgb8();
+        let wanted = detector.inspect(&[&image]).unwrap().remove(0);
+        assert_eq!(
+            (one.score, one.pixel),
+            (wanted.verdict_score, high_pixel(&wanted.map.scores))
+        );
+    }
+    let decision = run.decision(&run.rule()).unwrap().unwrap();
+    assert!(decision.warnings.iter().any(|one| one.contains("assumed")));
+    let model = at("model.onnx");
+    succeed(&["export", path(&run_dir), "--out", path(&model)]);
+    let bytes = std::fs::read(&model).unwrap();
+    let facts = flawforge::onnx::proto::decode(&bytes).unwrap().metadata_props;
+    let threshold = facts.iter().find(|fact| fact.key.as_deref() == Some("threshold"));
+    assert_eq!(
+        threshold.unwrap().value.as_ref().unwrap().parse(),
+        Ok(decision.threshold)
+    );
+    let out = at("out");
+    let predict = [
+        "predict",
+        path(&normals),
+        "--run",
+        path(&run_dir),
+        "--out",
+        path(&out),
+        "--scores-only",
+    ];
+    succeed(&predict);
+    let rows = std::fs::read_to_string(out.join("scores.csv")).unwrap();
+    let judged = |row: &&str| row.contains("normal") || row.contains("anomalous") || row.contains("look");
+    assert!(rows.lines().skip(1).filter(judged).count() == 3, "{rows}");
 }

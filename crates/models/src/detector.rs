@@ -20,9 +20,10 @@ pub struct FieldOfView {
     pub bottom: f64,
 }
 
-/// What an anomaly map says of its image as a whole.
+/// The two image scores that an anomaly map gives: of one image. (`flawforge_metrics::ImageScores` are scores of many images with
+/// their labels, to be measured.)
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ImageScores {
+pub struct MapScores {
     /// As [`Detection::score`].
     pub score: f32,
     /// As [`Detection::verdict_score`].
@@ -63,9 +64,9 @@ pub trait Detector: Send + Sync {
     }
 
     /// The image scores of a map that was [joined](crate::joined) of several of this detector's.
-    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+    fn image_scores(&self, map: &AnomalyMap) -> MapScores {
         let largest = map.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        ImageScores {
+        MapScores {
             score: largest,
             verdict_score: largest,
         }

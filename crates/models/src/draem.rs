@@ -19,7 +19,7 @@ use crate::detector::check_sizes;
 use crate::export::Outputs;
 use crate::prepared::Prepared;
 use crate::{
-    AnomalyMap, Detection, Detector, Discriminative, Flips, ImageScores, ModelError, Reconstructive,
+    AnomalyMap, Detection, Detector, Discriminative, Flips, MapScores, ModelError, Reconstructive,
     bytes_to_tensor,
 };
 
@@ -240,12 +240,12 @@ impl Detector for Draem {
         Resizing::opencv(self.width, self.height) // DRAEM's code reads images with OpenCV
     }
 
-    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+    fn image_scores(&self, map: &AnomalyMap) -> MapScores {
         let (width, height) = (map.width as usize, map.height as usize);
         let seen = (self.width as usize, self.height as usize);
         let window = image_score_window(seen.0, seen.1);
         let verdict_window = verdict_score_window(seen.0, seen.1);
-        ImageScores {
+        MapScores {
             score: image_score(&map.scores, width, height, window),
             verdict_score: windowed_score(&map.scores, width, height, verdict_window),
         }

@@ -8,7 +8,7 @@ use flawforge_resample::Resizing;
 use image::RgbImage;
 
 use crate::export::{self, Outputs};
-use crate::{AnomalyMap, Detection, Detector, FieldOfView, ImageScores, ModelError};
+use crate::{AnomalyMap, Detection, Detector, FieldOfView, MapScores, ModelError};
 
 /// A detector of images that tell their region of interest ([`flawforge_masks::inside`]): outside of it its maps have the lowest score
 /// that they have inside, and image scores are those of the inside.
@@ -52,7 +52,7 @@ impl Detector for Inside {
         self.inner.field_of_view()
     }
 
-    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+    fn image_scores(&self, map: &AnomalyMap) -> MapScores {
         self.inner.image_scores(map)
     }
 

@@ -70,7 +70,7 @@ mod windowed;
 pub use anomaly_map::AnomalyMap;
 pub use center_crop::CenterCrop;
 pub use classifier::{Classifier, cross_entropy};
-pub use detector::{Detection, Detector, FieldOfView, ImageScores};
+pub use detector::{Detection, Detector, FieldOfView, MapScores};
 pub use discriminative::Discriminative;
 pub use draem::Draem;
 pub use efficientnet_lite::{EFFICIENTNET_STAGES, EfficientNetLite, EfficientNetLiteKind};

@@ -12,7 +12,7 @@ use image::RgbImage;
 use crate::detector::check_sizes;
 use crate::export::Outputs;
 use crate::{
-    AnomalyMap, CenterCrop, Detection, Detector, FieldOfView, ImageScores, ModelError, NsaNetwork,
+    AnomalyMap, CenterCrop, Detection, Detector, FieldOfView, MapScores, ModelError, NsaNetwork,
     bytes_to_tensor, imagenet_normalized,
 };
 
@@ -98,10 +98,10 @@ impl Detector for NsaDetector {
         self.crop.share()
     }
 
-    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+    fn image_scores(&self, map: &AnomalyMap) -> MapScores {
         let (width, height) = (map.width as usize, map.height as usize);
         let window = verdict_score_window(self.crop.crop.0 as usize, self.crop.crop.1 as usize);
-        ImageScores {
+        MapScores {
             score: mean(&map.scores),
             verdict_score: windowed_score(&map.scores, width, height, window),
         }

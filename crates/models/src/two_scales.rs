@@ -7,7 +7,7 @@ use flawforge_resample::Resizing;
 use image::RgbImage;
 
 use crate::export::{self, Outputs};
-use crate::{AnomalyMap, Detection, Detector, ImageScores, ModelError};
+use crate::{AnomalyMap, Detection, Detector, MapScores, ModelError};
 
 /// Two detectors of the same images: one of whole images made small, one of images at their scale. Each map is counted in what is
 /// usual for it, the high pixel of normal images, and each pixel has the higher of both: what either finds is found.
@@ -59,7 +59,7 @@ impl Detector for TwoScales {
     }
 
     /// By the rule of the detector of windows.
-    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+    fn image_scores(&self, map: &AnomalyMap) -> MapScores {
         self.tiles.image_scores(map)
     }
 
@@ -75,7 +75,7 @@ impl Detector for TwoScales {
         let pairs = whole.iter().zip(tiles);
         let fused = pairs.map(|(whole, tiles)| {
             let map = self.fused(&whole.map, &tiles.map);
-            let ImageScores { score, verdict_score } = self.image_scores(&map);
+            let MapScores { score, verdict_score } = self.image_scores(&map);
             Detection {
                 map,
                 score,

@@ -5,7 +5,7 @@ use flawforge_resample::{Resizing, Sizing, Window, Windows};
 use image::RgbImage;
 
 use crate::export::{self, Covering, Outputs};
-use crate::{AnomalyMap, Detection, Detector, FieldOfView, ImageScores, ModelError};
+use crate::{AnomalyMap, Detection, Detector, FieldOfView, MapScores, ModelError};
 
 /// Windows that the inner detector is given at once: enough for a batch, few in memory (proposal).
 const AT_ONCE: usize = 8;
@@ -47,7 +47,7 @@ impl Windowed {
             }
         }
         let map = joining.finish();
-        let ImageScores { score, verdict_score } = self.inner.image_scores(&map);
+        let MapScores { score, verdict_score } = self.inner.image_scores(&map);
         Ok(Detection {
             map,
             score,
@@ -169,7 +169,7 @@ impl Detector for Windowed {
         None
     }
 
-    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+    fn image_scores(&self, map: &AnomalyMap) -> MapScores {
         self.inner.image_scores(map)
     }
 

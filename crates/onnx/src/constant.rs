@@ -45,6 +45,29 @@ impl Graph {
         }
     }
 
+    /// Numbers that are computed with in f32 and lie in the file in the [working](Self::working) type, and what they are when they are
+    /// read back. In 16 bits they lie there times a power of two, so that none is out of range.
+    pub fn stored(&mut self, shape: &[usize], values: Vec<f32>) -> (Value, Vec<f32>) {
+        if self.working() != Element::F16 {
+            return (self.f32s(shape, &values), values);
+        }
+        let largest = values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        // Halves end at 65504.
+        let exponent = match largest {
+            0.0 => 0,
+            largest => (14 - largest.log2().ceil() as i32).clamp(-110, 110),
+        };
+        let (into, back) = (2f32.powi(exponent), 2f32.powi(-exponent));
+        let halves: Vec<f16> = values
+            .into_iter()
+            .map(|value| f16::from_f32(value * into))
+            .collect();
+        let read = halves.iter().map(|half| half.to_f32() * back).collect();
+        let stored = self.constant(shape, Element::F16, &halves, f16::to_le_bytes);
+        let (whole, back) = (self.cast(stored, Element::F32), self.f32(back));
+        (self.mul(whole, back), read)
+    }
+
     /// Numbers of the type of another value.
     pub fn like(&mut self, value: Value, number: f32) -> Value {
         match value.element {

@@ -125,3 +125,38 @@ fn the_first_fault_is_told() {
             .starts_with("not an ONNX file")
     );
 }
+
+#[test]
+fn stored_numbers_take_half_the_room_in_f16() {
+    // Beyond what halves can hold, and below.
+    for scale in [1e-12f32, 1.0, 1e12] {
+        let values: Vec<f32> = [1.0, -0.333, 0.01, 0.0, 7.5, -8.0]
+            .map(|value| value * scale)
+            .into();
+        let mut single = Graph::new("single");
+        let (_, same) = single.stored(&[2, 3], values.clone());
+        assert_eq!(same, values);
+        let mut half = Graph::new("half").working_in(Element::F16);
+        let (value, read) = half.stored(&[2, 3], values.clone());
+        assert_eq!(value.element(), Element::F32);
+        for (read, value) in read.iter().zip(&values) {
+            assert!(
+                (read - value).abs() <= value.abs() * 2f32.powi(-11),
+                "{read} of {value}"
+            );
+        }
+        half.output("values", value, &[Dim::Known(2), Dim::Known(3)]);
+        let graph = decode(&half.to_bytes().unwrap()).unwrap().graph.unwrap();
+        let stored = &graph.initializer[0];
+        assert_eq!(stored.data_type, Some(Element::F16.code()));
+        assert_eq!(stored.raw_data.as_ref().unwrap().len(), 2 * values.len());
+        let operators: Vec<_> = graph
+            .node
+            .iter()
+            .filter_map(|node| node.op_type.as_deref())
+            .collect();
+        assert_eq!(operators, ["Cast", "Mul", "Identity"]);
+    }
+    let mut zeros = Graph::new("zeros").working_in(Element::F16);
+    assert_eq!(zeros.stored(&[2], vec![0.0; 2]).1, [0.0; 2]);
+}

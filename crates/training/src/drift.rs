@@ -75,7 +75,7 @@ impl Calibrated {
         let (n, m) = (new.len() as f64, usual.len() as f64);
         let errors = (exceeds - 0.5) / ((n + m + 1.0) / (12.0 * n * m)).sqrt();
         let tells = match self.origin {
-            Origin::HeldOut | Origin::LeftOut => true,
+            Origin::HeldOut | Origin::LeftOut | Origin::Assumed => true,
             Origin::CrossFitted => errors > 0.0,
             Origin::Trained => errors < 0.0,
         };

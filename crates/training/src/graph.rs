@@ -18,7 +18,8 @@ pub enum GraphPrecision {
     /// 32-bit floating point.
     #[default]
     F32,
-    /// 16-bit floating point: half the file, and other scores in the third digit or so. A processor computes it in f32 all the same.
+    /// 16-bit floating point: half the file, memory banks included, and other scores in the third digit or so. A processor computes
+    /// it in f32 all the same.
     F16,
 }
 

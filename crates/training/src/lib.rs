@@ -87,7 +87,7 @@ pub use judge::{Judge, Judgement, Marked, REGIONS_SAID};
 pub use methods::{Continuation, Method};
 pub use product::Product;
 pub use profile::Profile;
-pub use published::import_draem;
+pub use published::Imported;
 pub use recipe::Recipe;
 pub use run::{Run, Scored};
 pub use run_files::RunFiles;

@@ -19,7 +19,7 @@ pub(crate) struct ExportArgs {
     /// The file to write, ending in .onnx
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Numbers of the networks' weights and convolutions: f32, or f16 for half the file
+    /// Numbers of the networks' weights and convolutions, and of memory banks in the file: f32, or f16 for half the file
     #[arg(long, value_name = "NUMBERS", default_value = "f32")]
     precision: Numbers,
     #[command(flatten)]

@@ -313,6 +313,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
             images: category.place(),
             textures: textures.place()?,
             skipped,
+            ..Places::default()
         }),
         ..TrainOptions::default()
     };

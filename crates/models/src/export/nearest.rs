@@ -40,7 +40,7 @@ impl Found {
 }
 
 impl Nearest {
-    /// The bank as constants of the graph.
+    /// The bank as constants of the graph; where it works in f16, its vectors lie there in 16 bits.
     pub(crate) fn new(graph: &mut Graph, bank: &MemoryBank) -> Self {
         let (count, length) = (bank.len(), bank.length());
         let values = bank.values();
@@ -57,12 +57,14 @@ impl Nearest {
             .zip(middle.iter().cycle())
             .map(|(value, middle)| value - middle)
             .collect();
+        let (vectors, centered) = graph.stored(&[count, length], centered);
+        // Of the vectors as they are read back, or products and distances would be of different ones.
         let squares: Vec<f32> = centered
             .chunks_exact(length)
             .map(|vector| vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() as f32)
             .collect();
         Self {
-            vectors: graph.f32s(&[count, length], &centered),
+            vectors,
             squares: graph.f32s(&[count], &squares),
             middle: graph.f32s(&[length], &middle),
             count,

@@ -11,7 +11,7 @@ use super::{FeatureMap, Fusion, Head, SizedBank};
 use crate::detector::check_sizes;
 use crate::export::Outputs;
 use crate::patchcore::FeatureExtractor;
-use crate::{AnomalyMap, Detection, Detector, ImageScores, ModelError};
+use crate::{AnomalyMap, Detection, Detector, MapScores, ModelError};
 
 /// Which of a network's maps the memory banks compare: all but the finest, which the head sees too.
 pub fn compared(maps: &[FeatureMap]) -> &[FeatureMap] {
@@ -118,9 +118,9 @@ impl Detector for Forge {
         self.full_scale
     }
 
-    fn image_scores(&self, map: &AnomalyMap) -> ImageScores {
+    fn image_scores(&self, map: &AnomalyMap) -> MapScores {
         let score = self.fusion.score(map);
-        ImageScores {
+        MapScores {
             score,
             verdict_score: score,
         }

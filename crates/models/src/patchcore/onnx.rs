@@ -118,7 +118,7 @@ impl Embedding {
         for (number, map) in maps.iter().enumerate() {
             let part = self.part(number, maps.len());
             let filters = self.filters(map.channels, number, &part, maps.len());
-            let weight = graph.f32s(&[part.len(), map.channels, 3, 3], &filters);
+            let (weight, _) = graph.stored(&[part.len(), map.channels, 3, 3], filters);
             let pooled = GraphMap {
                 value: graph.conv(map.value, weight, None, Window::centered(3, 1), 1),
                 channels: part.len(),

@@ -196,6 +196,15 @@ impl Calibrated {
             );
             doubt = Some(brief);
         }
+        if self.origin == Origin::Assumed && rule.threshold.is_none() {
+            told.both(
+                format!(
+                    "that the imported weights had not seen the {} is assumed: if they had, later ones score higher",
+                    parts(normal.len())
+                ),
+                "parts assumed to be unseen",
+            );
+        }
         if rule.threshold.is_none() && rate > rule.false_alarms {
             let base = promised_threshold(&normal, rule.false_alarms, confidence)?.0;
             let found = |threshold: f32| self.simulated().filter(|one| one.score >= threshold).count();

@@ -177,3 +177,21 @@ fn a_threshold_of_ones_own_is_judged_by_the_same_scores() {
     };
     assert!(calibrated(300, Origin::HeldOut).decide(&rate).is_err());
 }
+
+#[test]
+fn what_is_assumed_of_imported_weights_is_said() {
+    let warned = |origin, rule: Rule| {
+        let decision = calibrated(200, origin).decide(&rule).unwrap();
+        assert_eq!(decision.warnings.len(), decision.in_short.len());
+        assert!(decision.promise.is_some());
+        decision.warnings.iter().any(|one| one.contains("assumed"))
+    };
+    assert!(warned(Origin::Assumed, fixed()));
+    assert!(!warned(Origin::HeldOut, fixed()));
+    // Whoever gives a threshold answers for it.
+    let given = Rule {
+        threshold: Some(150.0),
+        ..fixed()
+    };
+    assert!(!warned(Origin::Assumed, given));
+}

@@ -25,6 +25,8 @@ pub enum Origin {
     CrossFitted,
     /// Each image was scored against what was kept of the others.
     LeftOut,
+    /// The images were given for weights that others trained: that these had not seen them is assumed.
+    Assumed,
     /// The images were trained on: later ones may score higher.
     Trained,
 }

@@ -117,6 +117,10 @@ pub struct Places {
     /// Images that could not be read and were left out, each with what is wrong with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
+    /// The files of published weights that the run was made of, if it was; images and textures are then those that it was calibrated
+    /// on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
 }
 
 /// Normal images that were added to a run.

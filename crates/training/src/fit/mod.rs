@@ -9,6 +9,7 @@
 mod calibrate;
 mod checkpoint;
 mod cross_fit;
+mod given;
 mod journal;
 mod pace;
 mod plan;
@@ -23,6 +24,7 @@ pub use calibrate::{Calibrated, CalibrationScore, Origin};
 use checkpoint::WITHOUT_MOMENTS;
 pub use checkpoint::{Addition, DataDigests, Places};
 pub(crate) use checkpoint::{Header, read as read_checkpoint, write as write_checkpoint};
+pub(crate) use given::{Given, calibrate_given, draw_unusual};
 pub use journal::{Line, read_journal};
 pub use pace::spoken;
 pub use plan::RunPlan;
@@ -42,7 +44,6 @@ use flawforge_augment::TextureSource;
 use flawforge_datasets::Category;
 use flawforge_files::Occupied;
 
-use crate::decision::Rule;
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
 use crate::experiment::Experiment;
@@ -307,14 +308,7 @@ fn train_after(
             normals.check()?;
         }
         if let Some(calibrated) = &calibrated {
-            let (path, rule) = (
-                RunFiles::new(run_dir).unusual(),
-                Rule::of(&experiment.calibration),
-            );
-            // A picture for people is no reason to lose a training.
-            if let Err(fault) = unusual::write(&path, &category.train, &highest, calibrated, &rule) {
-                log::warn!("{}: {fault}", path.display());
-            }
+            draw_unusual(run_dir, experiment, category, &highest, calibrated);
         }
         Ok(calibrated)
     };

@@ -40,6 +40,7 @@ pub(super) fn write(
         Origin::HeldOut => "by the detector, which was not trained on them",
         Origin::CrossFitted => "each by a short training on others",
         Origin::LeftOut => "each compared with the others alone",
+        Origin::Assumed => "by imported weights, which are assumed not to know them",
         Origin::Trained => "by the detector, which was trained on them and may know their flaws",
     };
     sheet.title(format!(

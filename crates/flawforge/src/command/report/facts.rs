@@ -55,6 +55,9 @@ pub(super) fn trained(run: &Run, journal: &[Line]) -> Vec<Fact> {
         count => format!("{} ", counted(count, "normal image")),
     };
     facts.push(("trained on", format!("{number}({images})")));
+    if let Some(weights) = run.places().and_then(|places| places.weights.clone()) {
+        facts.push(("weights", weights));
+    }
     if let Some(places) = run.places().filter(|places| !places.skipped.is_empty()) {
         facts.push(("left out", places.skipped.join("; ")));
     }
@@ -85,6 +88,7 @@ pub(super) fn decided(decision: &Decision, normal: usize, simulated: usize) -> V
         Origin::HeldOut => "held out of the training",
         Origin::CrossFitted => "each scored by a short training on others",
         Origin::LeftOut => "each scored against what was kept of the others",
+        Origin::Assumed => "given for imported weights, which are assumed not to know them",
         Origin::Trained => "trained on, so later parts may score higher",
     };
     facts.push((

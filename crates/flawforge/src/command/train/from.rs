@@ -186,6 +186,7 @@ fn begin(args: &TrainArgs, from: &Path, run: &Run) -> Result<ExitCode> {
             images: place,
             textures: textures.place()?,
             skipped,
+            ..Places::default()
         }),
         ..TrainOptions::default()
     };

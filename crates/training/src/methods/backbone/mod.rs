@@ -111,6 +111,29 @@ pub(super) fn in_bfloat16(method: &str, backbone: Backbone, precision: Precision
     })
 }
 
+/// What is said where a method is asked for bfloat16 and its network multiplies f32 all the same: `on_processor` tells whether the
+/// run computes there, `served` whether the processor has [instructions](Precision::is_served_here) for it.
+pub(super) fn in_f32_all_the_same(
+    method: &str,
+    backbone: Backbone,
+    precision: Precision,
+    on_processor: bool,
+    served: bool,
+) -> Option<String> {
+    let why = match Network::of(backbone) {
+        Network::Residual(_) if on_processor => "on the processor a ResNet does",
+        // On the processor such a run is refused.
+        Network::Lite(_) if !on_processor && !served => {
+            "it computes on the processor, beside a GPU too, and this one has no instructions for bfloat16"
+        }
+        _ => return None,
+    };
+    (precision == Precision::Bf16).then(|| {
+        let name = backbone.name();
+        format!("precision bf16: {method}'s network {name} multiplies in f32 all the same: {why}")
+    })
+}
+
 /// How a person gets the weights of a network, in a phrase.
 pub fn how_to_get(backbone: Backbone) -> String {
     let name = backbone.name();
@@ -119,5 +142,37 @@ pub fn how_to_get(backbone: Backbone) -> String {
             format!("fetch them (`cargo xtask download {name}`) and name the file with --backbone")
         }
         Network::Lite(_) => format!("`flawforge download {name}` fetches them once for all"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bfloat16_that_changes_nothing_is_said() {
+        let said = |backbone, precision, on_processor, served| {
+            in_f32_all_the_same("PatchCore", backbone, precision, on_processor, served)
+        };
+        let resnet = said(Backbone::WideResNet50, Precision::Bf16, true, true).unwrap();
+        assert!(
+            resnet.contains("wide-resnet50-2") && resnet.contains("f32"),
+            "{resnet}"
+        );
+        let lite = Backbone::EfficientNetLite0;
+        let beside_a_gpu = said(lite, Precision::Bf16, false, false).unwrap();
+        assert!(
+            beside_a_gpu.contains("no instructions for bfloat16"),
+            "{beside_a_gpu}"
+        );
+        for (backbone, precision, on_processor, served) in [
+            (Backbone::WideResNet50, Precision::Tf32, true, true),
+            (Backbone::WideResNet50, Precision::Bf16, false, true),
+            (lite, Precision::Bf16, true, true),
+            (lite, Precision::Bf16, false, true),
+            (lite, Precision::F32, false, false),
+        ] {
+            assert_eq!(said(backbone, precision, on_processor, served), None);
+        }
     }
 }

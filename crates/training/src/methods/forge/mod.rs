@@ -18,9 +18,10 @@ use flawforge_datasets::{Loading, Resizing};
 use flawforge_models::patchcore::STRIDES;
 use flawforge_ops::Precision;
 
-use super::backbone::{BackboneWeights, in_bfloat16};
+use super::backbone::{BackboneWeights, in_bfloat16, in_f32_all_the_same};
 use super::one_pass::Relit;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
+use crate::device::gpu_available;
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
@@ -109,6 +110,17 @@ impl Assembly for Settings {
 
     fn calibration(&self, data: &Data<'_>) -> Simulation {
         data.simulation(&self.simulation)
+    }
+
+    fn notices(&self, _: usize) -> Vec<String> {
+        let multiplied = in_f32_all_the_same(
+            "forge",
+            self.forge.backbone,
+            self.forge.precision,
+            !gpu_available(),
+            self.forge.precision.is_served_here(),
+        );
+        multiplied.into_iter().collect()
     }
 
     fn deviations(&self, _: &Frame<'_>, _: u64) -> Vec<String> {

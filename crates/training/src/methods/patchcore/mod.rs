@@ -17,9 +17,10 @@ use flawforge_augment::Simulation;
 use flawforge_datasets::{Loading, Resizing};
 use flawforge_ops::Precision;
 
-use super::backbone::{BackboneWeights, in_bfloat16};
+use super::backbone::{BackboneWeights, in_bfloat16, in_f32_all_the_same};
 use super::one_pass::Relit;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
+use crate::device::gpu_available;
 use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
@@ -105,7 +106,15 @@ impl Assembly for Settings {
     }
 
     fn notices(&self, images: usize) -> Vec<String> {
-        self.patchcore.said(images).into_iter().collect()
+        let group = &self.patchcore;
+        let multiplied = in_f32_all_the_same(
+            "PatchCore",
+            group.backbone,
+            group.precision,
+            !gpu_available(),
+            group.precision.is_served_here(),
+        );
+        group.said(images).into_iter().chain(multiplied).collect()
     }
 
     fn deviations(&self, _: &Frame<'_>, steps: u64) -> Vec<String> {

@@ -21,7 +21,7 @@ use flawforge_ops::Precision;
 use super::backbone::{BackboneWeights, in_bfloat16};
 use super::one_pass::Relit;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
-use crate::error::Result;
+use crate::error::{Result, TrainingError};
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
 use crate::windowing::step;
@@ -30,6 +30,10 @@ use batches::ForgeBatches;
 impl Assembly for Settings {
     fn check(&self, frame: &Frame<'_>) -> Result<()> {
         self.check_ranges()?;
+        if self.forge.position > 0.0 && frame.windowing.is_some() {
+            let message = "needs the view stretch: windows have no fixed place in an image; 0 goes with every view";
+            return Err(TrainingError::setting("forge.position", message));
+        }
         one_pass::check_panels(frame, "forge")
     }
 

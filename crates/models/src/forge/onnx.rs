@@ -95,7 +95,12 @@ fn joined(graph: &mut Graph, maps: &[GraphMap]) -> Result<GraphMap, ModelError> 
 /// Where each of the places of N images lies in its own, times a weight: (N · height · width, 2), for vectors of these places.
 fn positions(graph: &mut Graph, vectors: Value, (height, width): (usize, usize), weight: f32) -> Value {
     let coordinates: Vec<f32> = (0..height * width)
-        .flat_map(|place| [coordinate(place % width, width), coordinate(place / width, height)])
+        .flat_map(|place| {
+            [
+                coordinate(place % width, width),
+                coordinate(place / width, height),
+            ]
+        })
         .map(|coordinate| weight * coordinate)
         .collect();
     let one = graph.f32s(&[height * width, 2], &coordinates);

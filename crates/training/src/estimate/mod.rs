@@ -206,7 +206,8 @@ fn forge(
     }
     let seen = images as f64 * shown.windows + share * group.head.simulated as f64;
     let places = squares(&group.sides) / 64.0;
-    let search = left_out * shown.windows * places * (group.vectors * FORGE_LENGTH) as f64;
+    let length = FORGE_LENGTH + if group.position > 0.0 { 2 } else { 0 };
+    let search = left_out * shown.windows * places * (group.vectors * length) as f64;
     let widths = group
         .head
         .hidden

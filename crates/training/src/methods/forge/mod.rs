@@ -31,7 +31,8 @@ impl Assembly for Settings {
     fn check(&self, frame: &Frame<'_>) -> Result<()> {
         self.check_ranges()?;
         if self.forge.position > 0.0 && frame.windowing.is_some() {
-            let message = "needs the view stretch: windows have no fixed place in an image; 0 goes with every view";
+            let message =
+                "needs the view stretch: windows have no fixed place in an image; 0 goes with every view";
             return Err(TrainingError::setting("forge.position", message));
         }
         one_pass::check_panels(frame, "forge")

@@ -88,7 +88,7 @@ fn bytes_are_pinned_for_any_number_of_threads() {
         (Kind::Nsa, 0x4bb9_fe5e_4fee_b6ee),
         (Kind::CutOut, 0x1e66_19e3_2555_6c03),
         (Kind::ForeignPatch, 0xb0fb_0cf4_e9fe_e78f),
-        (Kind::Relocated, 0),
+        (Kind::Relocated, 0xc435_d4cd_1062_81f0),
     ];
     let mut found = Vec::new();
     for simulator in simulators() {

@@ -37,6 +37,7 @@ fn board(number: u32, swapped: bool) -> RgbImage {
 fn boards(numbers: std::ops::Range<u32>, swapped: bool) -> Category {
     let train = numbers.map(|number| TrainImage::new(format!("{number}"), board(number, swapped)));
     Category {
+        name: "board".to_owned(),
         train: train.collect(),
         ..Category::default()
     }

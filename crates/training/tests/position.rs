@@ -60,11 +60,15 @@ fn highest_normal(run: &Run) -> f32 {
 #[test]
 fn what_lies_at_a_wrong_place_is_found_until_it_is_added() {
     let out = tempfile::tempdir().unwrap();
-    let without = trained(&experiment("").unwrap(), &out.path().join("without"));
-    let with = trained(
-        &experiment("[forge]\nposition = 4.0").unwrap(),
-        &out.path().join("with"),
-    );
+    // Banks of all patches: what counts as near is then near in place too.
+    let dense = |position: f32| {
+        let overrides = format!("[forge]\nposition = {position:.1}\nvectors = 2000\ncandidates = 5000");
+        trained(
+            &experiment(&overrides).unwrap(),
+            &out.path().join(position.to_string()),
+        )
+    };
+    let (without, with) = (dense(0.0), dense(20.0));
     let swapped = board(40, true);
     let [before, now] = [&without, &with].map(|run| score(run, &swapped) / highest_normal(run));
     assert!(now > 2.0 && now > 1.5 * before, "{before} {now}");

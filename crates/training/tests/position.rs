@@ -71,7 +71,7 @@ fn what_lies_at_a_wrong_place_is_found_until_it_is_added() {
     let (without, with) = (dense(0.0), dense(20.0));
     let swapped = board(40, true);
     let [before, now] = [&without, &with].map(|run| score(run, &swapped) / highest_normal(run));
-    assert!(now > 2.0 && now > 1.5 * before, "{before} {now}");
+    assert!(now > 2.0 && now > 1.2 * before, "{before} {now}");
     // Files of runs without it are those of before.
     let names = |run: &Run| {
         let tensors = candle_core::safetensors::load(run.file(), &candle_core::Device::Cpu).unwrap();

@@ -124,6 +124,13 @@ fn taught(product: &Product) -> SimulationSettings {
     settings
 }
 
+impl Group {
+    /// Numbers of a vector that is compared, with the default network.
+    pub(crate) fn length(&self) -> usize {
+        152 + 2 * usize::from(self.position > 0.0)
+    }
+}
+
 impl Settings {
     /// Forge's defaults, with random weights until others are given.
     pub(crate) fn new(_: Method, budget: &Budget, product: &Product) -> Self {

@@ -93,7 +93,7 @@ def test_samples_are_a_tuple_that_survives_pickling(parts: np.ndarray) -> None:
 
 def test_kinds_textures_and_constants_are_chosen(parts: np.ndarray) -> None:
     many = np.repeat(parts, 10, axis=0)
-    kinds = ["transparent", "opaque", "near-distribution", "cut-paste", "nsa", "cut-out", "foreign-patch"]
+    kinds = ["transparent", "opaque", "near-distribution", "cut-paste", "nsa", "cut-out", "foreign-patch", "relocated"]
     for kind in kinds:
         drawn = flawforge.simulate(many, [kind], 1, clean_probability=0.0)
         assert set(drawn.kinds) <= {kind, None} and kind in drawn.kinds, kind

@@ -35,6 +35,8 @@ macro_rules! kinds {
             CutOut, "cut-out", CutOut, Another, Foreign;
             /// A patch of a normal image that shines through in place (foreign patch interpolation).
             ForeignPatch, "foreign-patch", ForeignPatchSettings, Another, Own;
+            /// Material of the image itself that lies at a wrong place, or what lies beside a part instead of it.
+            Relocated, "relocated", Relocated, Another, Own;
         }
     };
 }
@@ -202,7 +204,7 @@ mod tests {
         assert_eq!(
             "bent".parse::<Kind>().unwrap_err().to_string(),
             "unknown kind of anomaly \"bent\"; known are transparent, opaque, near-distribution, cut-paste, nsa, cut-out, \
-             foreign-patch, other"
+             foreign-patch, relocated, other"
         );
     }
 

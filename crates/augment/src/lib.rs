@@ -36,7 +36,8 @@
 #![cfg_attr(doc, doc = concat!("src=\"data:image/png;base64,", include_str!("../docs/others.base64"), "\">"))]
 //!
 //! The kinds of other methods: [`CutPaste`], [`Nsa`] (with [Poisson blending](poisson) and soft labels), [`CutOut`] and
-//! [`ForeignPatch`]. A selection may choose them as well ([`Kind::ALL`]).
+//! [`ForeignPatch`]. A selection may choose them as well ([`Kind::ALL`]), and [`Relocated`], our own: material of the image that lies
+//! at a wrong place or is gone.
 //!
 //! Everything that makes anomalies is an [`AnomalySimulator`], and so is any closure; [`OneOf`], [`Chance`], [`Retry`],
 //! [`OnObject`] and [`Grey`] make simulators of simulators. Each constant is a public field whose default is that of the
@@ -149,8 +150,9 @@ pub use simulation::{Choice, OnFailure, Sample, Simulation, keep_inside};
 pub use simulators::{
     AnomalySimulator, Axis, Background, Chance, ColorChange, ColorJitter, CutOut, CutPaste, Distortion,
     Erased, ForeignPatch, ForeignPatchSettings, Gamma, Grey, LabelKind, Logistic, NearDistribution, Nsa,
-    NsaError, NsaSample, NsaSettings, Objects, OnObject, OneOf, Opaque, OpaqueSettings, Preparation, Retry,
-    Simulated, TextureOverlay, Transparent, TransparentSettings, WeightError, is_grey, poisson,
+    NsaError, NsaSample, NsaSettings, Objects, OnObject, OneOf, Opaque, OpaqueSettings, Preparation,
+    Relocated, Retry, Simulated, TextureOverlay, Transparent, TransparentSettings, WeightError, is_grey,
+    poisson,
 };
 pub use textures::{
     ColorSpace, ProceduralTextures, TextureBank, TextureError, TextureOperation, TextureOperations,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flawforge_augment::{
     AnomalySimulator, Choice, Constants, CutOut, CutPaste, ForeignPatch, Kind, LabelKind, Nsa, NsaSettings,
-    OnFailure, Simulation, Stream, TextureBank, TextureSource, to_bytes,
+    OnFailure, Relocated, Simulation, Stream, TextureBank, TextureSource, to_bytes,
 };
 use image::{Rgb, RgbImage};
 
@@ -38,6 +38,7 @@ fn simulators() -> Vec<Arc<dyn AnomalySimulator>> {
         Arc::new(nsa("tile")),
         Arc::new(CutOut::default()),
         Arc::new(ForeignPatch::new(bank.clone())),
+        Arc::new(Relocated::default()),
     ]
 }
 
@@ -79,7 +80,7 @@ fn batch(simulator: Arc<dyn AnomalySimulator>) -> u64 {
 
 #[test]
 fn bytes_are_pinned_for_any_number_of_threads() {
-    const PINNED: [(Kind, u64); 5] = [
+    const PINNED: [(Kind, u64); 6] = [
         (Kind::CutPaste, 0xbfd4_17de_846a_7373),
         // Sums of the sine transform run in the order of a product of matrices; with Fourier transforms instead the
         // hashes were 0850_81f2_98b0_ccfb and 0024_e52e_4160_58b7.
@@ -87,6 +88,7 @@ fn bytes_are_pinned_for_any_number_of_threads() {
         (Kind::Nsa, 0x4bb9_fe5e_4fee_b6ee),
         (Kind::CutOut, 0x1e66_19e3_2555_6c03),
         (Kind::ForeignPatch, 0xb0fb_0cf4_e9fe_e78f),
+        (Kind::Relocated, 0xc435_d4cd_1062_81f0),
     ];
     let mut found = Vec::new();
     for simulator in simulators() {

@@ -10,6 +10,7 @@ mod going_on;
 mod held;
 mod light;
 mod patchcore;
+mod position;
 mod precision;
 mod regions;
 mod resume;

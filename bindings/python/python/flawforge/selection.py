@@ -17,7 +17,7 @@ class Selection:
     """Which kinds of anomaly are simulated, how often each, and whether normal images may be rotated.
 
     ``Selection()`` has the three kinds of Lin & Yan: transparent, opaque, near-distribution. Beside them there are ``cut-paste``,
-    ``nsa``, ``cut-out`` and ``foreign-patch``.
+    ``nsa``, ``cut-out``, ``foreign-patch`` and ``relocated``.
     """
 
     def __init__(

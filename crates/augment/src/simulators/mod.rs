@@ -13,6 +13,7 @@ mod nsa;
 mod on_object;
 mod opaque;
 pub mod poisson;
+mod relocated;
 mod texture_overlay;
 mod transparent;
 
@@ -32,6 +33,7 @@ pub use near_distribution::NearDistribution;
 pub use nsa::{Gamma, LabelKind, Logistic, Nsa, NsaError, NsaSample, NsaSettings, Objects, Preparation};
 pub use on_object::OnObject;
 pub use opaque::{Opaque, OpaqueSettings};
+pub use relocated::Relocated;
 pub use texture_overlay::TextureOverlay;
 pub use transparent::{Transparent, TransparentSettings};
 

@@ -303,6 +303,11 @@ fn forge_agrees() {
 }
 
 #[test]
+fn forge_that_compares_positions_agrees() {
+    agrees(Method::Forge, "[forge]\nposition = 1.5");
+}
+
+#[test]
 fn views_and_a_region_of_interest_agree() {
     let shorter = "[schedule]\nlength = \"60 steps\"\n";
     let fit = "[view]\nkind = \"fit\"\naspect = [4, 3]\n";

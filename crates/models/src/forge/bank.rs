@@ -138,18 +138,22 @@ impl SizedBank {
     pub fn tensors(&self) -> Result<Vec<(String, Tensor)>, ModelError> {
         let origins: Vec<f32> = self.origins.iter().map(|&number| number as f32).collect();
         let device = &Device::Cpu;
-        Ok(vec![
+        let mut tensors = vec![
             (
                 "size".to_owned(),
                 Tensor::new(&[self.size.0 as f32, self.size.1 as f32], device)?,
             ),
             (
                 "weights".to_owned(),
-                Tensor::new(self.weights.0.as_slice(), device)?,
+                Tensor::new(self.weights.maps.as_slice(), device)?,
             ),
             ("vectors".to_owned(), self.bank.to_tensor()?),
             ("origins".to_owned(), Tensor::new(origins.as_slice(), device)?),
-        ])
+        ];
+        if let Some(weight) = self.weights.position {
+            tensors.push(("position".to_owned(), Tensor::new(&[weight], device)?));
+        }
+        Ok(tensors)
     }
 
     /// A bank from [`tensors`](Self::tensors).
@@ -168,9 +172,16 @@ impl SizedBank {
             return Err(ModelError::MissingTensor { name });
         };
         let origins: Vec<f32> = get("origins")?.to_vec1()?;
+        let position = match tensors.get("position") {
+            Some(weight) => weight.to_vec1::<f32>()?.first().copied(),
+            None => None,
+        };
         Self::new(
             (width as u32, height as u32),
-            Weights(get("weights")?.to_vec1()?),
+            Weights {
+                maps: get("weights")?.to_vec1()?,
+                position,
+            },
             &get("vectors")?.flatten_all()?.to_vec1::<f32>()?,
             origins.into_iter().map(|number| number as u32).collect(),
         )
@@ -196,7 +207,7 @@ mod tests {
     }
 
     fn bank() -> SizedBank {
-        SizedBank::new((64, 64), Weights(vec![2.0]), &[2.0, 10.0, 4.0], vec![0, 1, 1]).expect("a bank")
+        SizedBank::new((64, 64), Weights::of(vec![2.0]), &[2.0, 10.0, 4.0], vec![0, 1, 1]).expect("a bank")
     }
 
     #[test]
@@ -209,7 +220,7 @@ mod tests {
             .expect("measured")
             .expect("others");
         assert_eq!(without.scores, [2.0, 1.0]);
-        let alone = SizedBank::new((64, 64), Weights(vec![1.0]), &[1.0], vec![3]).expect("a bank");
+        let alone = SizedBank::new((64, 64), Weights::of(vec![1.0]), &[1.0], vec![3]).expect("a bank");
         assert!(
             alone
                 .distances_without(3, &maps(&[1.0]))
@@ -247,6 +258,6 @@ mod tests {
             SizedBank::from_tensors(&less),
             Err(ModelError::MissingTensor { .. })
         ));
-        assert!(SizedBank::new((64, 64), Weights(vec![1.0]), &[1.0, 2.0, 3.0], vec![0, 1]).is_err());
+        assert!(SizedBank::new((64, 64), Weights::of(vec![1.0]), &[1.0, 2.0, 3.0], vec![0, 1]).is_err());
     }
 }

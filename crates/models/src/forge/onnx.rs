@@ -4,6 +4,7 @@ use flawforge_onnx::{Graph, Value, Window};
 use flawforge_resample::Resizing;
 
 use super::head::Layer;
+use super::patches::coordinate;
 use super::{Forge, Fusion, Head, Normal, SizedBank, Standard};
 use crate::ModelError;
 use crate::export::{Matrix, Nearest, Outputs, brought, sandwiched};
@@ -91,24 +92,50 @@ fn joined(graph: &mut Graph, maps: &[GraphMap]) -> Result<GraphMap, ModelError> 
     })
 }
 
+/// Where each of the places of N images lies in its own, times a weight: (N · height · width, 2), for vectors of these places.
+fn positions(graph: &mut Graph, vectors: Value, (height, width): (usize, usize), weight: f32) -> Value {
+    let coordinates: Vec<f32> = (0..height * width)
+        .flat_map(|place| {
+            [
+                coordinate(place % width, width),
+                coordinate(place / width, height),
+            ]
+        })
+        .map(|coordinate| weight * coordinate)
+        .collect();
+    let one = graph.f32s(&[height * width, 2], &coordinates);
+    // Places of each image are numbered from 0 again.
+    let count = graph.length(vectors, 0);
+    let all = graph.range(count);
+    let each = graph.i64((height * width) as i64);
+    let image = graph.div(all, each);
+    let before = graph.mul(image, each);
+    let within = graph.sub(all, before);
+    graph.gather(one, within, 0)
+}
+
 impl SizedBank {
     /// As [`distances`](SizedBank::distances).
     fn graph(&self, graph: &mut Graph, maps: &[GraphMap]) -> Result<Placed, ModelError> {
-        if maps.len() != self.weights.0.len() {
+        if maps.len() != self.weights.maps.len() {
             return Err(ModelError::Stages {
                 found: maps.len(),
-                needed: self.weights.0.len(),
+                needed: self.weights.maps.len(),
             });
         }
         let joined = joined(graph, maps)?;
         let factors: Vec<f32> = maps
             .iter()
-            .zip(&self.weights.0)
+            .zip(&self.weights.maps)
             .flat_map(|(map, &weight)| std::iter::repeat_n(weight, map.channels))
             .collect();
         let vectors = at_places(graph, joined.value, joined.channels);
         let factors = graph.f32s(&[factors.len()], &factors);
-        let queries = graph.mul(vectors, factors);
+        let mut queries = graph.mul(vectors, factors);
+        if let Some(weight) = self.weights.position {
+            let positions = positions(graph, queries, (joined.height, joined.width), weight);
+            queries = graph.concat(&[queries, positions], 1);
+        }
         let nearest = Nearest::new(graph, self.memory());
         let found = nearest.of(graph, queries);
         let distances = graph.sqrt(found.squared);

@@ -9,7 +9,40 @@ use crate::patchcore::Patches;
 /// Maps of different depth have numbers of different size. Each is divided by the spread of its vectors over the normal
 /// images, the root of the sum of its channels' variances, so that all weigh the same (proposal).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Weights(pub Vec<f32>);
+pub struct Weights {
+    /// One factor a map.
+    pub maps: Vec<f32>,
+    /// The factor of a patch's place in its image, from 0 to 1 across and down; `None`: vectors do not tell it.
+    pub position: Option<f32>,
+}
+
+/// What brings the two coordinates of patches that lie evenly over an image to the spread of 1 that every map has: each has a
+/// variance of 1/12.
+const EVEN: f32 = 2.449_489_7;
+
+impl Weights {
+    /// Of maps alone.
+    pub fn of(maps: Vec<f32>) -> Self {
+        Self { maps, position: None }
+    }
+
+    /// The same, with a patch's place counting `share` times what a map counts; 0: not at all.
+    #[must_use]
+    pub fn with_position(self, share: f32) -> Self {
+        let position = (share > 0.0).then_some(EVEN * share);
+        Self { position, ..self }
+    }
+
+    /// Numbers of a vector, of maps with these channels.
+    pub fn length(&self, channels: &[usize]) -> usize {
+        channels.iter().sum::<usize>() + if self.position.is_some() { 2 } else { 0 }
+    }
+}
+
+/// Where place `index` of `count` in a line lies between the ends of the image.
+pub(super) fn coordinate(index: usize, count: usize) -> f32 {
+    (index as f32 + 0.5) / count.max(1) as f32
+}
 
 /// Sums over patches, from which [`Weights`] follow.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +85,7 @@ impl Spread {
                 false => 1.0,
             }
         };
-        Weights(self.maps.iter().map(weight).collect())
+        Weights::of(self.maps.iter().map(weight).collect())
     }
 
     /// What brings every channel to mean 0 and spread 1. A channel that hardly varies beside the others of its map is not blown up.
@@ -83,10 +116,11 @@ impl Weights {
     /// The weights for vectors as they come from weights of 1: multiplies each number, where the maps have these channels.
     pub fn apply(&self, vectors: &mut [f32], channels: &[usize]) {
         let factors: Vec<f32> = self
-            .0
+            .maps
             .iter()
             .zip(channels)
             .flat_map(|(&weight, &count)| std::iter::repeat_n(weight, count))
+            .chain(self.position.into_iter().flat_map(|weight| [weight; 2]))
             .collect();
         for vector in vectors.chunks_exact_mut(factors.len().max(1)) {
             for (value, factor) in vector.iter_mut().zip(&factors) {
@@ -96,24 +130,29 @@ impl Weights {
     }
 
     /// The vectors of one image's patches: at each place of the first map the numbers of all maps, one map after the other,
-    /// each times its weight. Coarser maps are resized to the first.
+    /// each times its weight; then the place itself, from left and from above, where it counts. Coarser maps are resized to the
+    /// first. All maps are of whole images.
     ///
     /// # Errors
     /// Another number of maps than of weights.
     pub fn patches(&self, maps: &[FeatureMap]) -> Result<Patches, ModelError> {
-        let (Some(finest), true) = (maps.first(), maps.len() == self.0.len()) else {
+        let (Some(finest), true) = (maps.first(), maps.len() == self.maps.len()) else {
             return Err(ModelError::Stages {
                 found: maps.len(),
-                needed: self.0.len(),
+                needed: self.maps.len(),
             });
         };
         let (width, height) = (finest.width, finest.height);
         let maps: Vec<FeatureMap> = maps.iter().map(|map| map.resized(width, height)).collect();
-        let length: usize = maps.iter().map(|map| map.channels).sum();
-        let mut vectors = Vec::with_capacity(width * height * length);
+        let channels: Vec<usize> = maps.iter().map(|map| map.channels).collect();
+        let mut vectors = Vec::with_capacity(width * height * self.length(&channels));
         for place in 0..width * height {
-            for (map, &weight) in maps.iter().zip(&self.0) {
+            for (map, &weight) in maps.iter().zip(&self.maps) {
                 vectors.extend(map.place(place).iter().map(|value| value * weight));
+            }
+            if let Some(weight) = self.position {
+                vectors.push(weight * coordinate(place % width, width));
+                vectors.push(weight * coordinate(place / width, height));
             }
         }
         Ok(Patches {
@@ -147,7 +186,7 @@ mod tests {
         ];
         spread.add(&maps);
         spread.add(&maps);
-        let Weights(weights) = spread.weights();
+        let weights = spread.weights().maps;
         // Channel 0 is 0 and 2 in turn, channel 1 is 1 and 3: a variance of 1 each.
         assert!((weights[0] - 0.5f32.sqrt()).abs() < 1e-6);
         assert!((weights[1] - 0.02).abs() < 1e-6);
@@ -158,16 +197,47 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_counts_is_at_the_end_of_its_vector() {
+        let maps = [map(4, 1, |i| i as f32)];
+        let weights = Weights::of(vec![1.0]).with_position(0.5);
+        let patches = weights.patches(&maps).expect("patches");
+        let step = 0.25 * 0.5 * 6f32.sqrt();
+        let vector = &patches.vectors[3 * 6..][..3];
+        for (found, wanted) in vector.iter().zip([6.0, 2.5 * step, 1.5 * step]) {
+            assert!((found - wanted).abs() < 1e-6, "{vector:?}");
+        }
+        let ones = Weights {
+            maps: vec![1.0],
+            position: Some(1.0),
+        };
+        let mut later = ones.patches(&maps).expect("patches").vectors;
+        weights.apply(&mut later, &[1]);
+        for (later, at_once) in later.iter().zip(&patches.vectors) {
+            assert!((later - at_once).abs() < 1e-6);
+        }
+        assert_eq!(Weights::of(vec![1.0]).with_position(0.0).position, None);
+        // Even places over a fine grid have a spread of 1 where the share is 1.
+        let fine = Weights::of(vec![0.0]).with_position(1.0);
+        let vectors = fine.patches(&[map(64, 1, |_| 0.0)]).expect("patches").vectors;
+        let variance = |at: usize| {
+            let values = || vectors.iter().skip(at).step_by(3);
+            let mean = values().sum::<f32>() / 4096.0;
+            values().map(|value| (value - mean).powi(2)).sum::<f32>() / 4096.0
+        };
+        assert!((variance(1) + variance(2) - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
     fn a_vector_has_the_numbers_of_all_maps_at_its_place() {
         let maps = [map(2, 1, |i| i as f32), map(1, 2, |i| 10.0 + i as f32)];
-        let patches = Weights(vec![2.0, 0.5]).patches(&maps).expect("patches");
+        let patches = Weights::of(vec![2.0, 0.5]).patches(&maps).expect("patches");
         assert_eq!((patches.width, patches.height), (2, 2));
         assert_eq!(patches.vectors[3..6], [2.0, 5.0, 5.5]);
-        let mut later = Weights(vec![1.0; 2]).patches(&maps).expect("patches").vectors;
-        Weights(vec![2.0, 0.5]).apply(&mut later, &[1, 2]);
+        let mut later = Weights::of(vec![1.0; 2]).patches(&maps).expect("patches").vectors;
+        Weights::of(vec![2.0, 0.5]).apply(&mut later, &[1, 2]);
         assert_eq!(later, patches.vectors);
         assert!(matches!(
-            Weights(vec![1.0]).patches(&maps),
+            Weights::of(vec![1.0]).patches(&maps),
             Err(ModelError::Stages { found: 2, needed: 1 })
         ));
     }

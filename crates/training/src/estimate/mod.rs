@@ -206,7 +206,7 @@ fn forge(
     }
     let seen = images as f64 * shown.windows + share * group.head.simulated as f64;
     let places = squares(&group.sides) / 64.0;
-    let search = left_out * shown.windows * places * (group.vectors * FORGE_LENGTH) as f64;
+    let search = left_out * shown.windows * places * (group.vectors * group.length()) as f64;
     let widths = group
         .head
         .hidden
@@ -236,8 +236,7 @@ fn forge(
     ))
 }
 
-/// Numbers of a vector that forge compares, of a place that its head sees, and of a place of the grid that it keeps of an image.
-const FORGE_LENGTH: usize = 152;
+/// Numbers of a place that forge's head sees, and of a place of the grid that it keeps of an image.
 const FORGE_HEAD: usize = 176;
 const FORGE_KEPT: f64 = 164.0;
 

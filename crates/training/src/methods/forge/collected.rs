@@ -17,6 +17,8 @@ use crate::error::Result;
 pub(super) struct Candidates {
     size: (u32, u32),
     wanted: usize,
+    /// How much a patch's place in its image counts beside a map; 0: not at all.
+    position: f32,
     spread: Spread,
     /// Patches of an image, at most.
     share: usize,
@@ -26,10 +28,11 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    pub(super) fn new(size: (u32, u32), wanted: usize) -> Self {
+    pub(super) fn new(size: (u32, u32), wanted: usize, position: f32) -> Self {
         Self {
             size,
             wanted,
+            position,
             spread: Spread::default(),
             share: wanted,
             parts: Vec::new(),
@@ -37,8 +40,16 @@ impl Candidates {
         }
     }
 
+    /// Weights of 1 for everything that a vector has.
+    fn unweighted(&self) -> Weights {
+        Weights {
+            maps: vec![1.0; self.channels.len()],
+            position: (self.position > 0.0).then_some(1.0),
+        }
+    }
+
     fn length(&self) -> usize {
-        self.channels.iter().sum()
+        self.unweighted().length(&self.channels)
     }
 
     fn stream(&self, seed: u64, index: usize) -> Stream {
@@ -53,7 +64,7 @@ impl Candidates {
     pub(super) fn add(&mut self, number: u32, maps: &[FeatureMap], seed: u64) -> Result<()> {
         self.spread.add(maps);
         self.channels = maps.iter().map(|map| map.channels).collect();
-        let all = Weights(vec![1.0; maps.len()]).patches(maps)?;
+        let all = self.unweighted().patches(maps)?;
         let (places, length) = (all.width * all.height, self.length());
         let mut rng = self.stream(seed, self.parts.len()).rng("candidates");
         let chosen = index::sample(&mut rng, places, self.share.min(places));
@@ -89,7 +100,7 @@ impl Candidates {
             places.truncate(self.wanted);
             places.sort_unstable();
         }
-        let weights = self.spread.weights();
+        let weights = self.spread.weights().with_position(self.position);
         let mut vectors = Vec::with_capacity(places.len() * length);
         for &(part, place) in &places {
             vectors.extend_from_slice(&self.parts[part].1[place * length..][..length]);
@@ -128,7 +139,7 @@ mod tests {
                 .map(|place| (number * 100 + place + level * 7) as f32)
                 .collect(),
         };
-        let mut candidates = Candidates::new((64, 64), 20);
+        let mut candidates = Candidates::new((64, 64), 20, 0.0);
         for number in 0..16 {
             let maps: Vec<FeatureMap> = (0..3).map(|level| map(number, level)).collect();
             candidates.add(number as u32, &maps, 5).expect("added");

@@ -100,7 +100,7 @@ impl ForgeRecipe {
             given: &settings.given,
             strides: &STRIDES,
         };
-        let candidates = |&size: &(u32, u32)| Candidates::new(size, group.candidates);
+        let candidates = |&size: &(u32, u32)| Candidates::new(size, group.candidates, group.position);
         Ok(Self {
             network: Frozen::new(&wanted, frame.seed, device)?,
             candidates: sizes.iter().map(candidates).collect(),

@@ -69,6 +69,9 @@ pub struct Group {
     pub left_out: usize,
     /// How much of a map's mean is taken from its largest number to make the image's score.
     pub mean_share: f32,
+    /// How much a patch's place in its image counts beside each of its maps, where it is compared; 0, the default: not at all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub position: f32,
     /// Precision of the network's convolutions; `tf32`, the default, is f32 on the processor. There an EfficientNet-Lite
     /// multiplies bfloat16 in its 1×1 convolutions, a ResNet f32 in any case.
     #[serde(default, skip_serializing_if = "is_default_precision")]
@@ -95,6 +98,13 @@ pub struct HeadSettings {
     pub weight: f32,
 }
 
+/// The largest [`position`](Group::position): patches are then compared with those of nearly the same place alone.
+const LARGEST_POSITION: f64 = 100.0;
+
+fn is_zero(share: &f32) -> bool {
+    *share == 0.0
+}
+
 /// The kinds that the head learns from: those of the category's selection, and beside them two that move normal material to a wrong
 /// place: NSA's blended patches and CutPaste.
 fn taught(product: &Product) -> SimulationSettings {
@@ -114,6 +124,13 @@ fn taught(product: &Product) -> SimulationSettings {
     settings
 }
 
+impl Group {
+    /// Numbers of a vector that is compared, with the default network.
+    pub(crate) fn length(&self) -> usize {
+        152 + 2 * usize::from(self.position > 0.0)
+    }
+}
+
 impl Settings {
     /// Forge's defaults, with random weights until others are given.
     pub(crate) fn new(_: Method, budget: &Budget, product: &Product) -> Self {
@@ -131,6 +148,7 @@ impl Settings {
                 sigma: 4.0,
                 left_out: 256,
                 mean_share: 1.0,
+                position: 0.0,
                 precision: Precision::default(),
                 head: HeadSettings {
                     simulated: budget.simulated,
@@ -183,6 +201,7 @@ impl Settings {
         between("forge.sigma", group.sigma, 0.0, 100.0)?;
         between("forge.left_out", group.left_out as f64, 2.0, 1e6)?;
         between("forge.mean_share", group.mean_share.into(), 0.0, 1.0)?;
+        between("forge.position", group.position.into(), 0.0, LARGEST_POSITION)?;
         let head = &group.head;
         between("forge.head.simulated", head.simulated as f64, 0.0, 1e5)?;
         between("forge.head.steps", head.steps as f64, 1.0, 1e6)?;

@@ -1,7 +1,7 @@
 //! The images of a request: its body, or the parts of one in several parts.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 
@@ -61,9 +61,7 @@ pub(crate) async fn take_apart(
     let mut request = Request::new(Body::from(body));
     *request.headers_mut() = head.headers.clone();
     // The length was checked when the body came.
-    request
-        .extensions_mut()
-        .insert(axum::extract::DefaultBodyLimit::disable());
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut parts = Multipart::from_request(request, &())
         .await
         .map_err(|_| broken(()))?;
@@ -91,5 +89,32 @@ mod tests {
         assert_eq!(named(Some("C:\\parts\\c.png")), "c.png");
         assert_eq!((named(Some("a/")), named(None)), ("image".into(), "image".into()));
         assert_eq!(named(Some(&"ö".repeat(999))).chars().count(), LETTERS);
+    }
+
+    #[test]
+    fn large_parts_are_taken_and_too_many_refused() {
+        // Far more in all than axum takes by itself.
+        let (part, fence) = (vec![7u8; 3 << 20], "fence");
+        let body: Vec<u8> = (0..3)
+            .flat_map(|number| {
+                let head = format!(
+                    "--{fence}\r\nContent-Disposition: form-data; name=\"a\"; filename=\"{number}.png\"\r\n\r\n"
+                );
+                [head.as_bytes(), &part, b"\r\n"].concat()
+            })
+            .chain(format!("--{fence}--\r\n").into_bytes())
+            .collect();
+        let request = Request::builder()
+            .header(CONTENT_TYPE, format!("multipart/form-data; boundary={fence}"))
+            .body(Body::empty())
+            .unwrap();
+        let (head, _) = request.into_parts();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let taken = |most| runtime.block_on(take_apart(&head, None, Bytes::from(body.clone()), most));
+        let upload = taken(3).unwrap();
+        let names: Vec<&str> = upload.images.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["0.png", "1.png", "2.png"]);
+        assert!(upload.images.iter().all(|(_, bytes)| *bytes == part[..]));
+        assert_eq!(taken(2).unwrap_err().code(), Fault::too_many_images(2).code());
     }
 }

@@ -43,6 +43,9 @@ struct DraemArgs {
     /// trained on
     #[arg(long, value_name = "DIR")]
     normals: Option<String>,
+    /// Leave out normal images that cannot be read, and say which
+    #[arg(long, requires = "normals")]
+    skip_bad: bool,
     #[command(flatten)]
     anomalies: AnomalyArgs,
 }
@@ -86,7 +89,7 @@ fn calibrated(args: &DraemArgs, category: &CategoryArgs) -> Result<()> {
     let mut imported = Imported::draem(&args.reconstructive, &args.discriminative, &product)?;
     let experiment = imported.experiment();
     let (loading, side) = (experiment.loading(), experiment.image_size);
-    let (images, _) = category.load_normals(&loading, false, &Limits::default())?;
+    let (images, skipped) = category.load_normals(&loading, args.skip_bad, &Limits::default())?;
     log::info!(
         "scores {} and anomalies simulated on them; that the weights were not trained on these images is assumed",
         counted(images.train.len(), "normal image")
@@ -94,6 +97,7 @@ fn calibrated(args: &DraemArgs, category: &CategoryArgs) -> Result<()> {
     let places = Places {
         images: category.place(),
         textures: textures.place()?,
+        skipped,
         ..Places::default()
     };
     let scores = imported.write_calibrated(&args.out, &images, textures.load(side)?, places)?;

@@ -89,7 +89,7 @@ pub enum NameError {
 
 /// The name of a method that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("unknown method `{0}` (known: {known})", known = Method::names())]
+#[error("unknown method `{}` (known: {known})", .0.escape_debug(), known = Method::names())]
 pub struct UnknownMethod(pub String);
 
 impl FromStr for Method {
@@ -133,6 +133,8 @@ mod tests {
             assert_eq!(text, format!("\"{method}\""));
             assert_eq!(serde_json::from_str::<Method>(&text).unwrap(), method);
         }
+        let torn = "lin-y\n".parse::<Method>().unwrap_err().to_string();
+        assert_eq!(torn.lines().count(), 1, "{torn}");
         let error = "padim".parse::<Method>().unwrap_err().to_string();
         assert!(
             error.contains("padim") && error.contains("split-draem-simulation"),

@@ -143,7 +143,10 @@ fn normal_images_give_imported_weights_a_verdict() {
     std::fs::write(&broken, b"\x89PNG\r\n\x1a\n").unwrap();
     let with_normals = [&import[..], &["--normals", path(&folder)]].concat();
     let said = fault(&with_normals);
-    assert!(said.contains("broken.png") && said.contains("--skip-bad"), "{said}");
+    assert!(
+        said.contains("broken.png") && said.contains("--skip-bad"),
+        "{said}"
+    );
     let (_, said) = succeed(&[&with_normals[..], &["--skip-bad"]].concat());
     std::fs::remove_file(&broken).unwrap();
     assert!(said.contains("left out") && said.contains("broken.png"), "{said}");

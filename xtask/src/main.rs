@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use flawforge::fault::{in_one_line, printable};
 use flawforge_lab::array::{self, SweepCommand};
 use flawforge_lab::export_maps::{ExportMapsArgs, export_maps};
 use flawforge_lab::plan::SweepArgs;
@@ -100,7 +101,7 @@ fn ended(outcome: Result<ExitCode>) -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", flawforge::fault::in_one_line(error.as_ref()));
+            eprintln!("error: {}", printable(&in_one_line(error.as_ref())));
             ExitCode::FAILURE
         }
     }

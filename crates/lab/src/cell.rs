@@ -1,6 +1,7 @@
 //! A cell of a sweep: one method trained and scored on one category with one seed, ending in one atomic `result.json`.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use flawforge::fault::without_controls;
 use flawforge::files;
 use flawforge::metrics::Scores;
 use flawforge::training::Method;
@@ -106,10 +107,12 @@ pub fn finished(dir: &Path, wanted: &Provenance) -> Result<State> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(State::Absent),
         Err(e) => return Err(e).with_context(|| format!("{}: cannot be read", path.display())),
     };
-    let result: CellResult = serde_json::from_str(&text).with_context(|| {
-        format!(
-            "{}: cannot be read as a result; delete the folder to run the cell again",
-            path.display()
+    let result: CellResult = serde_json::from_str(&text).map_err(|fault| {
+        // The fault may quote names of the file, and these may have line breaks.
+        anyhow!(
+            "{}: cannot be read as a result; delete the folder to run the cell again: {}",
+            path.display(),
+            without_controls(&fault.to_string())
         )
     })?;
     if result.data != wanted.data || result.textures != wanted.textures {
@@ -209,6 +212,10 @@ pub(crate) mod tests {
                 .to_string()
                 .contains("cannot be read as a result")
         );
+        // Found by fuzzing: a name of a metric with a line break.
+        fs::write(dir.join("result.json"), r#"{"native": {"a\nb": 1.0}}"#).unwrap();
+        let quoted = finished(&dir, &from("h", "test")).unwrap_err().to_string();
+        assert!(quoted.contains(r"`a\x0ab`") && !quoted.contains('\n'), "{quoted}");
         assert_eq!(
             fs::read_dir(&dir).unwrap().count(),
             1,

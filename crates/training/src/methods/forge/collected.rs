@@ -4,6 +4,7 @@ use candle_core::Device;
 use flawforge_augment::Stream;
 use flawforge_models::forge::{FeatureMap, SizedBank, Spread, Weights};
 use flawforge_models::patchcore::Coreset;
+use rand::Rng;
 use rand::seq::{SliceRandom, index};
 
 use super::settings::Group;
@@ -17,8 +18,8 @@ use crate::error::Result;
 pub(super) struct Candidates {
     size: (u32, u32),
     wanted: usize,
-    /// How much a patch's place in its image counts beside a map; 0: not at all.
-    position: f32,
+    /// Whether a patch's place in its image is kept too, behind its maps.
+    placed: bool,
     spread: Spread,
     /// Patches of an image, at most.
     share: usize,
@@ -28,11 +29,11 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    pub(super) fn new(size: (u32, u32), wanted: usize, position: f32) -> Self {
+    pub(super) fn new(size: (u32, u32), wanted: usize, placed: bool) -> Self {
         Self {
             size,
             wanted,
-            position,
+            placed,
             spread: Spread::default(),
             share: wanted,
             parts: Vec::new(),
@@ -44,7 +45,7 @@ impl Candidates {
     fn unweighted(&self) -> Weights {
         Weights {
             maps: vec![1.0; self.channels.len()],
-            position: (self.position > 0.0).then_some(1.0),
+            position: self.placed.then_some(1.0),
         }
     }
 
@@ -87,25 +88,61 @@ impl Candidates {
         self.parts.iter().map(|(_, part)| part.len()).sum::<usize>() / self.length().max(1)
     }
 
-    /// The bank: of the candidates those that cover all others best.
-    pub(super) fn bank(self, settings: &Group, seed: u64, device: &Device) -> Result<SizedBank> {
-        let length = self.length();
+    /// Of all candidates so many random ones, in order.
+    fn drawn(&self, count: usize, rng: &mut impl Rng) -> Vec<(usize, usize)> {
         let mut places: Vec<(usize, usize)> = Vec::with_capacity(self.count());
         for (index, (_, part)) in self.parts.iter().enumerate() {
-            places.extend((0..part.len() / length.max(1)).map(|place| (index, place)));
+            places.extend((0..part.len() / self.length().max(1)).map(|place| (index, place)));
         }
-        let mut rng = self.stream(seed, usize::MAX).rng("bank");
-        if places.len() > self.wanted {
-            places.shuffle(&mut rng);
-            places.truncate(self.wanted);
+        if places.len() > count {
+            places.shuffle(rng);
+            places.truncate(count);
             places.sort_unstable();
         }
-        let weights = self.spread.weights().with_position(self.position);
-        let mut vectors = Vec::with_capacity(places.len() * length);
-        for &(part, place) in &places {
-            vectors.extend_from_slice(&self.parts[part].1[place * length..][..length]);
+        places
+    }
+
+    /// The vectors of these candidates as they are compared, and their weights.
+    fn vectors(&self, places: &[(usize, usize)], position: f32) -> (Vec<f32>, Weights) {
+        let length = self.length();
+        let weights = self.spread.weights().with_position(position);
+        let used = weights.length(&self.channels).min(length);
+        let mut vectors = Vec::with_capacity(places.len() * used);
+        for &(part, place) in places {
+            vectors.extend_from_slice(&self.parts[part].1[place * length..][..used]);
         }
         weights.apply(&mut vectors, &self.channels);
+        (vectors, weights)
+    }
+
+    fn origins(&self, places: impl Iterator<Item = (usize, usize)>) -> Vec<u32> {
+        places.map(|(part, _)| self.parts[part].0).collect()
+    }
+
+    /// A bank of so many random candidates, where a patch's place counts so much.
+    ///
+    /// # Errors
+    /// No candidates.
+    pub(super) fn sample(&self, count: usize, position: f32, seed: u64) -> Result<SizedBank> {
+        let mut rng = self.stream(seed, usize::MAX).rng("sample");
+        let places = self.drawn(count, &mut rng);
+        let (vectors, weights) = self.vectors(&places, position);
+        let origins = self.origins(places.into_iter());
+        Ok(SizedBank::new(self.size, weights, &vectors, origins)?)
+    }
+
+    /// The bank, where a patch's place counts so much: of the candidates those that cover all others best.
+    pub(super) fn bank(
+        self,
+        settings: &Group,
+        position: f32,
+        seed: u64,
+        device: &Device,
+    ) -> Result<SizedBank> {
+        let mut rng = self.stream(seed, usize::MAX).rng("bank");
+        let places = self.drawn(self.wanted, &mut rng);
+        let (vectors, weights) = self.vectors(&places, position);
+        let length = weights.length(&self.channels);
         let coreset = Coreset {
             // Half a vector more, so that rounding down gives the number asked for.
             ratio: ((settings.vectors as f64 + 0.5) / places.len().max(1) as f64).min(1.0),
@@ -117,10 +154,7 @@ impl Candidates {
         for &index in &chosen {
             kept.extend_from_slice(&vectors[index * length..][..length]);
         }
-        let origins = chosen
-            .iter()
-            .map(|&index| self.parts[places[index].0].0)
-            .collect();
+        let origins = self.origins(chosen.iter().map(|&index| places[index]));
         Ok(SizedBank::new(self.size, weights, &kept, origins)?)
     }
 }
@@ -139,7 +173,7 @@ mod tests {
                 .map(|place| (number * 100 + place + level * 7) as f32)
                 .collect(),
         };
-        let mut candidates = Candidates::new((64, 64), 20, 0.0);
+        let mut candidates = Candidates::new((64, 64), 20, false);
         for number in 0..16 {
             let maps: Vec<FeatureMap> = (0..3).map(|level| map(number, level)).collect();
             candidates.add(number as u32, &maps, 5).expect("added");

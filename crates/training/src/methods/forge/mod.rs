@@ -4,11 +4,13 @@ mod batches;
 mod collected;
 mod learning;
 mod left_out;
+mod position;
 mod recipe;
 mod settings;
 mod shares;
 mod sizes;
 
+pub use position::Position;
 pub use recipe::ForgeRecipe;
 pub use settings::{Budget, Group, HeadSettings, Settings};
 
@@ -31,9 +33,8 @@ use batches::ForgeBatches;
 impl Assembly for Settings {
     fn check(&self, frame: &Frame<'_>) -> Result<()> {
         self.check_ranges()?;
-        if self.forge.position > 0.0 && frame.windowing.is_some() {
-            let message =
-                "needs the view stretch: windows have no fixed place in an image; 0 goes with every view";
+        if frame.windowing.is_some() && matches!(self.forge.position, Position::Share(share) if share > 0.0) {
+            let message = "needs the view stretch: windows have no fixed place in an image; 0 and \"auto\" go with every view";
             return Err(TrainingError::setting("forge.position", message));
         }
         one_pass::check_panels(frame, "forge")

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use super::collected::Candidates;
 use super::learning::{Learning, Simulated};
 use super::left_out::{Kept, KeptImage, LeftOut, Sizes, Told};
+use super::position::{Position, chosen};
 use super::settings::{Group, Settings};
 use super::sizes::{larger, reduced};
 use crate::error::Result;
@@ -100,7 +101,8 @@ impl ForgeRecipe {
             given: &settings.given,
             strides: &STRIDES,
         };
-        let candidates = |&size: &(u32, u32)| Candidates::new(size, group.candidates, group.position);
+        let placed = frame.windowing.is_none() && !group.position.is_none();
+        let candidates = |&size: &(u32, u32)| Candidates::new(size, group.candidates, placed);
         Ok(Self {
             network: Frozen::new(&wanted, frame.seed, device)?,
             candidates: sizes.iter().map(candidates).collect(),
@@ -205,11 +207,16 @@ impl ForgeRecipe {
 
     /// The detector's parts, from what was collected.
     fn make(&mut self) -> Result<Made> {
+        let normal = self.left_out.take();
+        let position = match (self.settings.position, self.candidates.first()) {
+            (Position::Share(share), _) => share,
+            (Position::Auto, Some(first)) if self.windowing.is_none() => chosen(first, &normal, self.seed)?,
+            (Position::Auto, _) => 0.0,
+        };
         let mut banks = Vec::new();
         for candidates in std::mem::take(&mut self.candidates) {
-            banks.push(candidates.bank(&self.settings, self.seed, &self.device)?);
+            banks.push(candidates.bank(&self.settings, position, self.seed, &self.device)?);
         }
-        let normal = self.left_out.take();
         let simulated = std::mem::take(&mut self.simulated);
         let see = |image: &RgbImage| self.sizes(image);
         let learning = Learning {

@@ -7,6 +7,7 @@ use flawforge_models::forge::HeadTraining;
 use flawforge_ops::Precision;
 use serde::{Deserialize, Serialize};
 
+use super::position::Position;
 use crate::methods::backbone::{Backbone, BackboneWeights, Given, Weights};
 use crate::settings::groups::is_default_precision;
 use crate::settings::ranges::{LARGEST_SIZE, SIZE_MULTIPLE, between, simulation};
@@ -69,9 +70,10 @@ pub struct Group {
     pub left_out: usize,
     /// How much of a map's mean is taken from its largest number to make the image's score.
     pub mean_share: f32,
-    /// How much a patch's place in its image counts beside each of its maps, where it is compared; 0, the default: not at all.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub position: f32,
+    /// How much a patch's place in its image counts beside each of its maps, where it is compared; by default normal images choose.
+    /// Settings of before that do not name it have none.
+    #[serde(default = "Position::none", skip_serializing_if = "Position::is_none")]
+    pub position: Position,
     /// Precision of the network's convolutions; `tf32`, the default, is f32 on the processor. There an EfficientNet-Lite
     /// multiplies bfloat16 in its 1×1 convolutions, a ResNet f32 in any case.
     #[serde(default, skip_serializing_if = "is_default_precision")]
@@ -98,12 +100,8 @@ pub struct HeadSettings {
     pub weight: f32,
 }
 
-/// The largest [`position`](Group::position): patches are then compared with those of nearly the same place alone.
+/// The largest [`position`](Group::position) as a number: patches are then compared with those of nearly the same place alone.
 const LARGEST_POSITION: f64 = 100.0;
-
-fn is_zero(share: &f32) -> bool {
-    *share == 0.0
-}
 
 /// The kinds that the head learns from: those of the category's selection, and beside them two that move normal material to a wrong
 /// place: NSA's blended patches and CutPaste.
@@ -127,7 +125,7 @@ fn taught(product: &Product) -> SimulationSettings {
 impl Group {
     /// Numbers of a vector that is compared, with the default network.
     pub(crate) fn length(&self) -> usize {
-        152 + 2 * usize::from(self.position > 0.0)
+        152 + 2 * usize::from(!self.position.is_none())
     }
 }
 
@@ -148,7 +146,7 @@ impl Settings {
                 sigma: 4.0,
                 left_out: 256,
                 mean_share: 1.0,
-                position: 0.0,
+                position: Position::Auto,
                 precision: Precision::default(),
                 head: HeadSettings {
                     simulated: budget.simulated,
@@ -201,7 +199,9 @@ impl Settings {
         between("forge.sigma", group.sigma, 0.0, 100.0)?;
         between("forge.left_out", group.left_out as f64, 2.0, 1e6)?;
         between("forge.mean_share", group.mean_share.into(), 0.0, 1.0)?;
-        between("forge.position", group.position.into(), 0.0, LARGEST_POSITION)?;
+        if let Position::Share(share) = group.position {
+            between("forge.position", share.into(), 0.0, LARGEST_POSITION)?;
+        }
         let head = &group.head;
         between("forge.head.simulated", head.simulated as f64, 0.0, 1e5)?;
         between("forge.head.steps", head.steps as f64, 1.0, 1e6)?;

@@ -5,7 +5,7 @@ use flawforge_resample::{Resizing, Sizing, Window, Windows};
 use image::RgbImage;
 
 use crate::export::{self, Covering, Outputs};
-use crate::{AnomalyMap, Detection, Detector, FieldOfView, MapScores, ModelError};
+use crate::{AnomalyMap, Detection, Detector, FieldOfView, MapScores, ModelError, Place};
 
 /// Windows that the inner detector is given at once: enough for a batch, few in memory (proposal).
 const AT_ONCE: usize = 8;
@@ -33,17 +33,21 @@ impl Windowed {
         }
     }
 
-    fn detect_one(&self, image: &RgbImage) -> Result<Detection, ModelError> {
+    fn detect_one(&self, image: &RgbImage, place: Place) -> Result<Detection, ModelError> {
         let size = image.dimensions();
         let mut joining = Joining::new(&self.windows, size);
-        for places in self.windows.over(size).chunks(AT_ONCE) {
-            let cuts: Vec<RgbImage> = places
+        for windows in self.windows.over(size).chunks(AT_ONCE) {
+            let cuts: Vec<(RgbImage, Place)> = windows
                 .iter()
-                .map(|&place| self.windows.cut(image, place))
+                .map(|&window| {
+                    let within = Place::of(window, self.windows.frame, size).within(place);
+                    (self.windows.cut(image, window), within)
+                })
                 .collect();
-            let detections = self.inner.detect(&cuts.iter().collect::<Vec<_>>())?;
-            for (&place, detection) in places.iter().zip(&detections) {
-                joining.add(place, &detection.map);
+            let cuts: Vec<(&RgbImage, Place)> = cuts.iter().map(|(cut, place)| (cut, *place)).collect();
+            let detections = self.inner.detect_at(&cuts)?;
+            for (&window, detection) in windows.iter().zip(&detections) {
+                joining.add(window, &detection.map);
             }
         }
         let map = joining.finish();
@@ -193,8 +197,8 @@ impl Detector for Windowed {
         let size = export::size(graph, images);
         let windows = Covering::new(graph, size, &self.windows);
         let mut fault = None;
-        let map = windows.joined(graph, images, |graph, window| {
-            match self.inner.graph(graph, window) {
+        let map = windows.joined(graph, images, |graph, window, place| {
+            match self.inner.graph_at(graph, window, place) {
                 Ok(outputs) => outputs.map,
                 Err(error) => {
                     fault = Some(error);
@@ -210,7 +214,14 @@ impl Detector for Windowed {
 
     /// Images of any size.
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
-        images.iter().map(|image| self.detect_one(image)).collect()
+        let whole = images.iter().map(|image| self.detect_one(image, Place::WHOLE));
+        whole.collect()
+    }
+
+    /// Parts of any size: each window has its place in the whole image.
+    fn detect_at(&self, parts: &[(&RgbImage, Place)]) -> Result<Vec<Detection>, ModelError> {
+        let parts = parts.iter().map(|&(image, place)| self.detect_one(image, place));
+        parts.collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use candle_core::Device;
 use flawforge_augment::Stream;
+use flawforge_models::Place;
 use flawforge_models::forge::{FeatureMap, SizedBank, Spread, Weights};
 use flawforge_models::patchcore::Coreset;
 use rand::seq::{SliceRandom, index};
@@ -17,7 +18,7 @@ use crate::error::Result;
 pub(super) struct Candidates {
     size: (u32, u32),
     wanted: usize,
-    /// How much a patch's place in its image counts beside a map; 0: not at all.
+    /// How much a patch's place in the whole image counts beside a map; 0: not at all.
     position: f32,
     spread: Spread,
     /// Patches of an image, at most.
@@ -60,11 +61,11 @@ impl Candidates {
         }
     }
 
-    /// Adds the maps of the next part of normal image `number`, those that are compared.
-    pub(super) fn add(&mut self, number: u32, maps: &[FeatureMap], seed: u64) -> Result<()> {
+    /// Adds the maps of the next part of normal image `number`, which lies at `place` in it: those that are compared.
+    pub(super) fn add(&mut self, number: u32, maps: &[FeatureMap], place: Place, seed: u64) -> Result<()> {
         self.spread.add(maps);
         self.channels = maps.iter().map(|map| map.channels).collect();
-        let all = self.unweighted().patches(maps)?;
+        let all = self.unweighted().patches(maps, place)?;
         let (places, length) = (all.width * all.height, self.length());
         let mut rng = self.stream(seed, self.parts.len()).rng("candidates");
         let chosen = index::sample(&mut rng, places, self.share.min(places));
@@ -142,7 +143,9 @@ mod tests {
         let mut candidates = Candidates::new((64, 64), 20, 0.0);
         for number in 0..16 {
             let maps: Vec<FeatureMap> = (0..3).map(|level| map(number, level)).collect();
-            candidates.add(number as u32, &maps, 5).expect("added");
+            candidates
+                .add(number as u32, &maps, Place::WHOLE, 5)
+                .expect("added");
             assert!(candidates.count() <= 40, "{}", candidates.count());
         }
         assert!(candidates.parts.iter().all(|(_, part)| !part.is_empty()));

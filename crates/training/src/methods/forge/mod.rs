@@ -22,7 +22,7 @@ use super::backbone::{BackboneWeights, in_bfloat16, in_f32_all_the_same};
 use super::one_pass::Relit;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::device::gpu_available;
-use crate::error::{Result, TrainingError};
+use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
 use crate::windowing::step;
@@ -31,11 +31,6 @@ use batches::ForgeBatches;
 impl Assembly for Settings {
     fn check(&self, frame: &Frame<'_>) -> Result<()> {
         self.check_ranges()?;
-        if self.forge.position > 0.0 && frame.windowing.is_some() {
-            let message =
-                "needs the view stretch: windows have no fixed place in an image; 0 goes with every view";
-            return Err(TrainingError::setting("forge.position", message));
-        }
         one_pass::check_panels(frame, "forge")
     }
 

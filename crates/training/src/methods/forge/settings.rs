@@ -69,7 +69,7 @@ pub struct Group {
     pub left_out: usize,
     /// How much of a map's mean is taken from its largest number to make the image's score.
     pub mean_share: f32,
-    /// How much a patch's place in its image counts beside each of its maps, where it is compared; 0, the default: not at all.
+    /// How much a patch's place in the whole image counts beside each of its maps, where it is compared; 0, the default: not at all.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub position: f32,
     /// Precision of the network's convolutions; `tf32`, the default, is f32 on the processor. There an EfficientNet-Lite

@@ -302,6 +302,92 @@ mod tests {
         assert_eq!(found[0].map, alone[0].map);
     }
 
+    /// A detector whose map says at each pixel how far to the right in the whole image it is.
+    struct Across;
+
+    impl Detector for Across {
+        fn resizing(&self) -> Resizing {
+            Resizing::antialiased(32, 32)
+        }
+
+        fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
+            let whole: Vec<(&RgbImage, Place)> = images.iter().map(|&image| (image, Place::WHOLE)).collect();
+            self.detect_at(&whole)
+        }
+
+        fn detect_at(&self, parts: &[(&RgbImage, Place)]) -> Result<Vec<Detection>, ModelError> {
+            let of = |&(image, place): &(&RgbImage, Place)| {
+                let width = image.width();
+                let share = |x: u32| (x as f32 + 0.5) / width as f32;
+                let columns = image.enumerate_pixels();
+                let map = AnomalyMap {
+                    width,
+                    height: image.height(),
+                    scores: columns.map(|(x, ..)| place.at(share(x), 0.5).0).collect(),
+                };
+                Detection {
+                    score: 0.0,
+                    verdict_score: 0.0,
+                    map,
+                    reconstruction: None,
+                }
+            };
+            Ok(parts.iter().map(of).collect())
+        }
+    }
+
+    #[test]
+    fn windows_are_told_their_place_in_the_whole_image() {
+        let windows = |margin| Windows {
+            margin,
+            ..Windows::new((32, 32), 0.25)
+        };
+        let windowed = |margin| Windowed::new(Box::new(Across), Sizing::Scaled(1.0), windows(margin));
+        let usual = crate::UsualScores {
+            whole: 1.0,
+            tiles: 1.0,
+        };
+        let part = Place {
+            left: 0.25,
+            top: 0.5,
+            width: 0.5,
+            height: 0.25,
+        };
+        // An image made small tells the ends of its outermost pixels' middles.
+        let detectors: [(Box<dyn Detector>, f32); 4] = [
+            (Box::new(windowed([0; 4])), 1e-4),
+            (Box::new(windowed([4, 8, 4, 8])), 1e-4),
+            (
+                Box::new(crate::Inside::new(Box::new(windowed([0; 4])), None)),
+                1e-4,
+            ),
+            (
+                Box::new(crate::TwoScales::new(
+                    Box::new(Across),
+                    Box::new(windowed([0; 4])),
+                    usual,
+                )),
+                0.5 / 32.0,
+            ),
+        ];
+        for (number, (detector, error)) in detectors.iter().enumerate() {
+            for (width, height) in [(75, 41), (32, 32), (20, 50)] {
+                let image = image(width, height);
+                let whole = detector.detect(&[&image]).unwrap().remove(0);
+                let there = detector.detect_at(&[(&image, part)]).unwrap().remove(0);
+                let pairs = whole.map.scores.iter().zip(&there.map.scores).enumerate();
+                for (pixel, (whole, there)) in pairs {
+                    let share = ((pixel as u32 % width) as f32 + 0.5) / width as f32;
+                    let off = (whole - share).abs().max((there - 0.25 - 0.5 * share).abs());
+                    assert!(
+                        off <= *error,
+                        "{number} {width}x{height} {pixel}: {whole} {there}"
+                    );
+                }
+            }
+        }
+    }
+
     #[test]
     fn images_keep_their_aspect_and_maps_their_size() {
         let detector = windowed([0; 4], 1, Sizing::Scaled(0.5));

@@ -303,3 +303,27 @@ fn scored(
         (one, detection.map)
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_around_a_window_has_its_place_in_the_image() {
+        let image = RgbImage::from_fn(250, 200, |x, y| image::Rgb([x as u8, y as u8, 0]));
+        let (part, place) = around(&image, Window { x: 120, y: 10 }, (64, 40));
+        assert_eq!(
+            (part.dimensions(), part.get_pixel(0, 0).0),
+            ((128, 70), [88, 0, 0])
+        );
+        let wanted = Place {
+            left: 88.0 / 250.0,
+            top: 0.0,
+            width: 128.0 / 250.0,
+            height: 70.0 / 200.0,
+        };
+        assert_eq!(place, wanted);
+        let (all, place) = around(&image, Window { x: -3, y: -3 }, (256, 206));
+        assert_eq!((all, place), (image, Place::WHOLE));
+    }
+}

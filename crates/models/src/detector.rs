@@ -4,8 +4,8 @@ use flawforge_onnx::{Graph, Value};
 use flawforge_resample::Resizing;
 use image::RgbImage;
 
-use crate::export::{self, Outputs};
-use crate::{AnomalyMap, ModelError};
+use crate::export::{self, GraphPlace, Outputs};
+use crate::{AnomalyMap, ModelError, Place};
 
 /// A detector's field of view: a part of an image, in shares of its width and height.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,6 +89,15 @@ pub trait Detector: Send + Sync {
     /// [`ModelError::ImageSize`] for an image of another size, or a failed tensor operation.
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError>;
 
+    /// The same of parts of images, such as windows, each with its place in the whole image. Unless a detector says otherwise the
+    /// place does not matter to it; at [`Place::WHOLE`] it is [`detect`](Self::detect) in any case.
+    ///
+    /// # Errors
+    /// As [`detect`](Self::detect).
+    fn detect_at(&self, parts: &[(&RgbImage, Place)]) -> Result<Vec<Detection>, ModelError> {
+        self.detect(&parts.iter().map(|&(image, _)| image).collect::<Vec<_>>())
+    }
+
     /// [`prepare`](Self::prepare) as a computation graph: of `images` (N, H, W, 3), bytes of RGB.
     fn prepared_graph(&self, graph: &mut Graph, images: Value) -> Value {
         export::prepared(graph, images, self.resizing())
@@ -109,6 +118,15 @@ pub trait Detector: Send + Sync {
         Err(ModelError::NotExportable {
             reason: "it is not told as a computation graph".to_owned(),
         })
+    }
+
+    /// [`detect_at`](Self::detect_at) as a computation graph, of parts that all have the same place.
+    ///
+    /// # Errors
+    /// As [`graph`](Self::graph).
+    fn graph_at(&self, graph: &mut Graph, parts: Value, place: GraphPlace) -> Result<Outputs, ModelError> {
+        let _ = place;
+        self.graph(graph, parts)
     }
 
     /// One detection for each image of any size, in order; each map has the size of its image. Scores are those that

@@ -8,7 +8,7 @@ use flawforge_resample::Resizing;
 use image::RgbImage;
 
 use crate::export::{self, Outputs};
-use crate::{AnomalyMap, Detection, Detector, FieldOfView, MapScores, ModelError};
+use crate::{AnomalyMap, Detection, Detector, FieldOfView, MapScores, ModelError, Place};
 
 /// A detector of images that tell their region of interest ([`flawforge_masks::inside`]): outside of it its maps have the lowest score
 /// that they have inside, and image scores are those of the inside.
@@ -69,8 +69,13 @@ impl Detector for Inside {
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
-        let mut detections = self.inner.detect(images)?;
-        for (detection, image) in detections.iter_mut().zip(images) {
+        let whole: Vec<(&RgbImage, Place)> = images.iter().map(|&image| (image, Place::WHOLE)).collect();
+        self.detect_at(&whole)
+    }
+
+    fn detect_at(&self, parts: &[(&RgbImage, Place)]) -> Result<Vec<Detection>, ModelError> {
+        let mut detections = self.inner.detect_at(parts)?;
+        for (detection, (image, _)) in detections.iter_mut().zip(parts) {
             if let Some(region) = inside(image) {
                 quiet_outside(&mut detection.map, &region);
                 let scores = self.inner.image_scores(&detection.map);

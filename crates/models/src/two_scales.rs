@@ -7,7 +7,7 @@ use flawforge_resample::Resizing;
 use image::RgbImage;
 
 use crate::export::{self, Outputs};
-use crate::{AnomalyMap, Detection, Detector, MapScores, ModelError};
+use crate::{AnomalyMap, Detection, Detector, MapScores, ModelError, Place};
 
 /// Two detectors of the same images: one of whole images made small, one of images at their scale. Each map is counted in what is
 /// usual for it, the high pixel of normal images, and each pixel has the higher of both: what either finds is found.
@@ -69,9 +69,18 @@ impl Detector for TwoScales {
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
-        let small: Vec<RgbImage> = images.iter().map(|image| self.whole.prepare(image)).collect();
-        let whole = self.whole.detect(&small.iter().collect::<Vec<_>>())?;
-        let tiles = self.tiles.detect(images)?;
+        let whole: Vec<(&RgbImage, Place)> = images.iter().map(|&image| (image, Place::WHOLE)).collect();
+        self.detect_at(&whole)
+    }
+
+    fn detect_at(&self, parts: &[(&RgbImage, Place)]) -> Result<Vec<Detection>, ModelError> {
+        let small = parts
+            .iter()
+            .map(|&(image, place)| (self.whole.prepare(image), place));
+        let small: Vec<(RgbImage, Place)> = small.collect();
+        let small: Vec<(&RgbImage, Place)> = small.iter().map(|(image, place)| (image, *place)).collect();
+        let whole = self.whole.detect_at(&small)?;
+        let tiles = self.tiles.detect_at(parts)?;
         let pairs = whole.iter().zip(tiles);
         let fused = pairs.map(|(whole, tiles)| {
             let map = self.fused(&whole.map, &tiles.map);

@@ -5,7 +5,7 @@ use flawforge_resample::{Resizing, Sizing, Window, Windows};
 use image::RgbImage;
 
 use crate::export::{self, Covering, Outputs};
-use crate::{AnomalyMap, Detection, Detector, FieldOfView, MapScores, ModelError};
+use crate::{AnomalyMap, Detection, Detector, FieldOfView, MapScores, ModelError, Place};
 
 /// Windows that the inner detector is given at once: enough for a batch, few in memory (proposal).
 const AT_ONCE: usize = 8;
@@ -33,17 +33,21 @@ impl Windowed {
         }
     }
 
-    fn detect_one(&self, image: &RgbImage) -> Result<Detection, ModelError> {
+    fn detect_one(&self, image: &RgbImage, place: Place) -> Result<Detection, ModelError> {
         let size = image.dimensions();
         let mut joining = Joining::new(&self.windows, size);
-        for places in self.windows.over(size).chunks(AT_ONCE) {
-            let cuts: Vec<RgbImage> = places
+        for windows in self.windows.over(size).chunks(AT_ONCE) {
+            let cuts: Vec<(RgbImage, Place)> = windows
                 .iter()
-                .map(|&place| self.windows.cut(image, place))
+                .map(|&window| {
+                    let within = Place::of(window, self.windows.frame, size).within(place);
+                    (self.windows.cut(image, window), within)
+                })
                 .collect();
-            let detections = self.inner.detect(&cuts.iter().collect::<Vec<_>>())?;
-            for (&place, detection) in places.iter().zip(&detections) {
-                joining.add(place, &detection.map);
+            let cuts: Vec<(&RgbImage, Place)> = cuts.iter().map(|(cut, place)| (cut, *place)).collect();
+            let detections = self.inner.detect_at(&cuts)?;
+            for (&window, detection) in windows.iter().zip(&detections) {
+                joining.add(window, &detection.map);
             }
         }
         let map = joining.finish();
@@ -193,8 +197,8 @@ impl Detector for Windowed {
         let size = export::size(graph, images);
         let windows = Covering::new(graph, size, &self.windows);
         let mut fault = None;
-        let map = windows.joined(graph, images, |graph, window| {
-            match self.inner.graph(graph, window) {
+        let map = windows.joined(graph, images, |graph, window, place| {
+            match self.inner.graph_at(graph, window, place) {
                 Ok(outputs) => outputs.map,
                 Err(error) => {
                     fault = Some(error);
@@ -210,7 +214,14 @@ impl Detector for Windowed {
 
     /// Images of any size.
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
-        images.iter().map(|image| self.detect_one(image)).collect()
+        let whole = images.iter().map(|image| self.detect_one(image, Place::WHOLE));
+        whole.collect()
+    }
+
+    /// Parts of any size: each window has its place in the whole image.
+    fn detect_at(&self, parts: &[(&RgbImage, Place)]) -> Result<Vec<Detection>, ModelError> {
+        let parts = parts.iter().map(|&(image, place)| self.detect_one(image, place));
+        parts.collect()
     }
 }
 
@@ -289,6 +300,92 @@ mod tests {
             .unwrap();
         let alone = Red { side: 32 }.detect(&[&image]).unwrap();
         assert_eq!(found[0].map, alone[0].map);
+    }
+
+    /// A detector whose map says at each pixel how far to the right in the whole image it is.
+    struct Across;
+
+    impl Detector for Across {
+        fn resizing(&self) -> Resizing {
+            Resizing::antialiased(32, 32)
+        }
+
+        fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
+            let whole: Vec<(&RgbImage, Place)> = images.iter().map(|&image| (image, Place::WHOLE)).collect();
+            self.detect_at(&whole)
+        }
+
+        fn detect_at(&self, parts: &[(&RgbImage, Place)]) -> Result<Vec<Detection>, ModelError> {
+            let of = |&(image, place): &(&RgbImage, Place)| {
+                let width = image.width();
+                let share = |x: u32| (x as f32 + 0.5) / width as f32;
+                let columns = image.enumerate_pixels();
+                let map = AnomalyMap {
+                    width,
+                    height: image.height(),
+                    scores: columns.map(|(x, ..)| place.at(share(x), 0.5).0).collect(),
+                };
+                Detection {
+                    score: 0.0,
+                    verdict_score: 0.0,
+                    map,
+                    reconstruction: None,
+                }
+            };
+            Ok(parts.iter().map(of).collect())
+        }
+    }
+
+    #[test]
+    fn windows_are_told_their_place_in_the_whole_image() {
+        let windows = |margin| Windows {
+            margin,
+            ..Windows::new((32, 32), 0.25)
+        };
+        let windowed = |margin| Windowed::new(Box::new(Across), Sizing::Scaled(1.0), windows(margin));
+        let usual = crate::UsualScores {
+            whole: 1.0,
+            tiles: 1.0,
+        };
+        let part = Place {
+            left: 0.25,
+            top: 0.5,
+            width: 0.5,
+            height: 0.25,
+        };
+        // An image made small tells the ends of its outermost pixels' middles.
+        let detectors: [(Box<dyn Detector>, f32); 4] = [
+            (Box::new(windowed([0; 4])), 1e-4),
+            (Box::new(windowed([4, 8, 4, 8])), 1e-4),
+            (
+                Box::new(crate::Inside::new(Box::new(windowed([0; 4])), None)),
+                1e-4,
+            ),
+            (
+                Box::new(crate::TwoScales::new(
+                    Box::new(Across),
+                    Box::new(windowed([0; 4])),
+                    usual,
+                )),
+                0.5 / 32.0,
+            ),
+        ];
+        for (number, (detector, error)) in detectors.iter().enumerate() {
+            for (width, height) in [(75, 41), (32, 32), (20, 50)] {
+                let image = image(width, height);
+                let whole = detector.detect(&[&image]).unwrap().remove(0);
+                let there = detector.detect_at(&[(&image, part)]).unwrap().remove(0);
+                let pairs = whole.map.scores.iter().zip(&there.map.scores).enumerate();
+                for (pixel, (whole, there)) in pairs {
+                    let share = ((pixel as u32 % width) as f32 + 0.5) / width as f32;
+                    let off = (whole - share).abs().max((there - 0.25 - 0.5 * share).abs());
+                    assert!(
+                        off <= *error,
+                        "{number} {width}x{height} {pixel}: {whole} {there}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use flawforge_augment::Stream;
-use flawforge_models::{Detector, Windowed};
+use flawforge_models::{Detector, Place, Windowed};
 use flawforge_resample::{Sizing, Window, Windows};
 use image::RgbImage;
 use rand::Rng;
@@ -80,6 +80,14 @@ pub(crate) fn places(windowing: Option<&Windowing>, size: (u32, u32)) -> Vec<Opt
     match windowing {
         None => vec![None],
         Some(windowing) => windowing.windows.over(size).into_iter().map(Some).collect(),
+    }
+}
+
+/// Where in an image of this size one of these [places] lies.
+pub(crate) fn lies(windowing: Option<&Windowing>, size: (u32, u32), window: Option<Window>) -> Place {
+    match (windowing, window) {
+        (Some(windowing), Some(window)) => Place::of(window, windowing.windows.frame, size),
+        _ => Place::WHOLE,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Forge where the place of a patch counts: what lies at a wrong place is found, images are added, and windows are refused.
+//! Forge where the place of a patch counts: what lies at a wrong place is found, in windows too, and images are added.
 
 use std::path::Path;
 
@@ -19,11 +19,11 @@ fn experiment(overrides: &str) -> flawforge_training::Result<Experiment> {
     Ok(experiment)
 }
 
-/// A white and a black square on grey, in one of two orders, with grain.
-fn board(number: u32, swapped: bool) -> RgbImage {
-    RgbImage::from_fn(96, 96, |x, y| {
+/// A white and a black square on grey, in one of two orders, with grain: three by three cells of so many pixels a side.
+fn board(number: u32, swapped: bool, cell: u32) -> RgbImage {
+    RgbImage::from_fn(3 * cell, 3 * cell, |x, y| {
         let grain = ((x * 31 + y * 17 + number * 7) ^ (x * y)) % 9;
-        let level = match (x / 32, y / 32) {
+        let level = match (x / cell, y / cell) {
             (0, 1) if swapped => 20,
             (2, 1) if swapped => 230,
             (0, 1) => 230,
@@ -34,8 +34,8 @@ fn board(number: u32, swapped: bool) -> RgbImage {
     })
 }
 
-fn boards(numbers: std::ops::Range<u32>, swapped: bool) -> Category {
-    let train = numbers.map(|number| TrainImage::new(format!("{number}"), board(number, swapped)));
+fn boards(numbers: std::ops::Range<u32>, swapped: bool, cell: u32) -> Category {
+    let train = numbers.map(|number| TrainImage::new(format!("{number}"), board(number, swapped, cell)));
     Category {
         name: "board".to_owned(),
         train: train.collect(),
@@ -43,9 +43,28 @@ fn boards(numbers: std::ops::Range<u32>, swapped: bool) -> Category {
     }
 }
 
-fn trained(experiment: &Experiment, dir: &Path) -> Run {
-    train(experiment, &boards(0..12, false), textures(), dir, &quiet()).unwrap();
+/// A cell of boards that are as large as what the method sees at once, and one of larger boards.
+const SMALL: u32 = 32;
+const LARGE: u32 = 80;
+const TILES: &str = "[view]\nkind = \"tiles\"\n";
+
+fn trained(overrides: &str, cell: u32, dir: &Path) -> Run {
+    let experiment = experiment(overrides).unwrap();
+    train(
+        &experiment,
+        &boards(0..12, false, cell),
+        textures(),
+        dir,
+        &quiet(),
+    )
+    .unwrap();
     Run::open(dir).unwrap()
+}
+
+/// A run whose banks hold all patches: what counts as near is then near in place too.
+fn dense(position: f32, view: &str, cell: u32, dir: &Path) -> Run {
+    let overrides = format!("[forge]\nposition = {position:.1}\nvectors = 2000\ncandidates = 5000\n{view}");
+    trained(&overrides, cell, dir)
 }
 
 fn score(run: &Run, image: &RgbImage) -> f32 {
@@ -57,66 +76,172 @@ fn highest_normal(run: &Run) -> f32 {
     calibrated.normal().map(|one| one.score).fold(f32::MIN, f32::max)
 }
 
-#[test]
-fn what_lies_at_a_wrong_place_is_found_until_it_is_added() {
-    let out = tempfile::tempdir().unwrap();
-    // Banks of all patches: what counts as near is then near in place too.
-    let dense = |position: f32| {
-        let overrides = format!("[forge]\nposition = {position:.1}\nvectors = 2000\ncandidates = 5000");
-        trained(
-            &experiment(&overrides).unwrap(),
-            &out.path().join(position.to_string()),
-        )
-    };
-    let (without, with) = (dense(0.0), dense(20.0));
-    let swapped = board(40, true);
-    let [before, now] = [&without, &with].map(|run| score(run, &swapped) / highest_normal(run));
-    assert!(now > 2.0 && now > 1.2 * before, "{before} {now}");
-    // Files of runs without it are those of before.
-    let names = |run: &Run| {
-        let tensors = candle_core::safetensors::load(run.file(), &candle_core::Device::Cpu).unwrap();
-        tensors
-            .into_keys()
-            .filter(|name| name.contains("position"))
-            .count()
-    };
-    assert_eq!((names(&without), names(&with)), (0, 2));
-    let dir = out.path().join("more");
-    add_normals(&with, &boards(50..56, true), "a folder", &dir).unwrap();
-    let more = Run::open(&dir).unwrap();
-    assert_eq!(names(&more), 2);
-    let later = score(&more, &swapped);
-    assert!(later < 0.5 * score(&with, &swapped), "{later}");
+/// Tensors of a run that are of positions.
+fn positions(run: &Run) -> usize {
+    let tensors = candle_core::safetensors::load(run.file(), &candle_core::Device::Cpu).unwrap();
+    let names = tensors.into_keys().filter(|name| name.contains("position"));
+    names.count()
 }
 
 #[test]
-fn a_share_out_of_range_and_windows_are_refused_in_one_line() {
-    let refused = |overrides: &str| {
-        let experiment = match experiment(overrides) {
-            Ok(experiment) => experiment,
-            Err(fault) => return fault.to_string(),
+fn what_lies_at_a_wrong_place_is_found_until_it_is_added() {
+    let out = tempfile::tempdir().unwrap();
+    for (number, (view, cell)) in [("", SMALL), (TILES, LARGE)].into_iter().enumerate() {
+        let dir = |name: &str| out.path().join(format!("{name}-{number}"));
+        let (without, with) = (
+            dense(0.0, view, cell, &dir("without")),
+            dense(20.0, view, cell, &dir("with")),
+        );
+        let swapped = board(40, true, cell);
+        let [before, now] = [&without, &with].map(|run| score(run, &swapped) / highest_normal(run));
+        println!("{view:?}: {before} {now}");
+        assert!(now > 2.0 && now > 1.2 * before, "{view}: {before} {now}");
+        // In windows, nothing but its place tells what is moved from one to another.
+        assert!(view.is_empty() || before < 1.5, "{view}: {before}");
+        // Files of runs without it are those of before.
+        assert_eq!((positions(&without), positions(&with)), (0, 2));
+        add_normals(&with, &boards(50..56, true, cell), "a folder", &dir("more")).unwrap();
+        let more = Run::open(&dir("more")).unwrap();
+        assert_eq!(positions(&more), 2);
+        let later = score(&more, &swapped);
+        println!("{view:?}: {} {later}", score(&with, &swapped));
+        assert!(later < 0.5 * score(&with, &swapped), "{view}: {later}");
+    }
+}
+
+#[test]
+fn a_tiled_image_that_fits_one_tile_has_the_map_of_the_untiled_one() {
+    let out = tempfile::tempdir().unwrap();
+    let [whole, tiled] = [("whole", ""), ("tiled", TILES)].map(|(name, view)| {
+        let run = dense(3.0, view, SMALL, &out.path().join(name));
+        let mut found = run
+            .detector()
+            .unwrap()
+            .detect(&[&board(40, true, SMALL)])
+            .unwrap();
+        let map = found.remove(0).map;
+        map.resized(3 * SMALL, 3 * SMALL)
+    });
+    assert_eq!(whole, tiled);
+    assert!(whole.scores.iter().any(|&score| score > 1.0));
+}
+
+#[test]
+fn threads_change_nothing_in_windows() {
+    let out = tempfile::tempdir().unwrap();
+    let found = [1, 3].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let overrides = format!("[forge]\nposition = 2.0\n{TILES}");
+            let run = trained(&overrides, LARGE, &out.path().join(threads.to_string()));
+            let detector = run.detector().unwrap();
+            let found = detector.detect(&[&board(40, true, LARGE)]).unwrap().remove(0);
+            let scores: Vec<f32> = run
+                .calibrated()
+                .unwrap()
+                .scores
+                .iter()
+                .map(|one| one.score)
+                .collect();
+            (found.map, scores)
+        })
+    });
+    assert_eq!(found[0], found[1]);
+}
+
+#[test]
+fn every_view_takes_it_whatever_the_sizes_of_images() {
+    let out = tempfile::tempdir().unwrap();
+    for (number, view) in [
+        "kind = \"fit\"\naspect = [4, 3]",
+        "kind = \"tiles\"\nscale = 1.0\nwhole = true",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let experiment = experiment(&format!("[forge]\nposition = 1.0\n[view]\n{view}")).unwrap();
+        let mut category = boards(0..4, false, SMALL);
+        let larger = boards(4..8, false, 50).train;
+        category.train.extend(larger);
+        let dir = out.path().join(number.to_string());
+        train(&experiment, &category, textures(), &dir, &quiet()).unwrap();
+        let detector = Run::open(&dir).unwrap().detector().unwrap();
+        for cell in [20, 44] {
+            let found = detector.inspect(&[&board(9, false, cell)]).unwrap().remove(0);
+            assert_eq!(
+                (found.map.width, found.map.height),
+                (3 * cell, 3 * cell),
+                "{view}"
+            );
+            assert!(found.map.scores.iter().all(|score| score.is_finite()), "{view}");
+        }
+    }
+}
+
+#[test]
+fn a_share_out_of_range_is_refused_in_one_line() {
+    for overrides in ["[forge]\nposition = -0.5", "[forge]\nposition = 1000.0"] {
+        let fault = match experiment(overrides) {
+            Err(fault) => fault.to_string(),
+            Ok(experiment) => {
+                let out = tempfile::tempdir().unwrap();
+                let category = boards(0..4, false, SMALL);
+                let fault = train(&experiment, &category, textures(), out.path(), &quiet());
+                fault.unwrap_err().to_string()
+            }
         };
-        let out = tempfile::tempdir().unwrap();
-        let category = boards(0..4, false);
-        let fault = train(&experiment, &category, textures(), out.path(), &quiet()).unwrap_err();
-        fault.to_string()
-    };
-    for (overrides, said) in [
-        ("[forge]\nposition = -0.5", "forge.position"),
-        ("[forge]\nposition = 1000.0", "forge.position"),
-        (
-            "[forge]\nposition = 1.0\n[view]\nkind = \"tiles\"\nscale = 1.0",
-            "needs the view stretch",
-        ),
-        (
-            "[forge]\nposition = 1.0\n[view]\nkind = \"fit\"\naspect = [4, 3]",
-            "needs the view stretch",
-        ),
-    ] {
-        let fault = refused(overrides);
         assert!(
-            fault.contains(said) && !fault.contains('\n'),
+            fault.contains("forge.position") && !fault.contains('\n'),
             "{overrides}: {fault}"
         );
     }
+}
+
+/// Nine cells of one look each: every look in its own cell, or in any.
+fn cells(number: u32, everywhere: bool) -> RgbImage {
+    let look = |cell: u32| match everywhere {
+        true => (cell * 5 + number * (number + 3)) % 9,
+        false => cell,
+    };
+    RgbImage::from_fn(3 * SMALL, 3 * SMALL, |x, y| {
+        let look = look(x / SMALL + 3 * (y / SMALL));
+        let grain = ((x * 31 + y * 17 + number * 7) ^ (x * y)) % 9;
+        let line = match (x + look * y) % (4 + look) {
+            0 => 60,
+            _ => 0,
+        };
+        Rgb([(40 + 15 * look + grain + line) as u8; 3])
+    })
+}
+
+#[test]
+fn normal_images_choose_whether_places_count() {
+    let out = tempfile::tempdir().unwrap();
+    let chosen = |everywhere: bool, overrides: &str| {
+        let train_images =
+            (0..16).map(|number| TrainImage::new(format!("{number}"), cells(number, everywhere)));
+        let category = Category {
+            name: "board".to_owned(),
+            train: train_images.collect(),
+            ..Category::default()
+        };
+        let dir = out.path().join(format!("{everywhere}-{}", overrides.len()));
+        train(
+            &experiment(overrides).unwrap(),
+            &category,
+            textures(),
+            &dir,
+            &quiet(),
+        )
+        .unwrap();
+        positions(&Run::open(&dir).unwrap())
+    };
+    // Two banks tell it, or none.
+    assert_eq!(chosen(false, ""), 2);
+    assert_eq!(chosen(true, ""), 0);
+    assert_eq!(chosen(false, "[forge]\nposition = 0"), 0);
+    assert_eq!(chosen(false, TILES), 0);
 }

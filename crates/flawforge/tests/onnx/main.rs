@@ -305,6 +305,9 @@ fn forge_agrees() {
 #[test]
 fn forge_that_compares_positions_agrees() {
     agrees(Method::Forge, "[forge]\nposition = 1.5");
+    // Of windows, their place in the whole image.
+    let tiles = "[view]\nkind = \"tiles\"\nscale = 0.75\n";
+    agrees_in_f32(Method::Forge, &format!("[forge]\nposition = 1.5\n{tiles}"));
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub(crate) use nearest::Nearest;
 pub(crate) use pixels::{imagenet, planes};
 pub(crate) use region::{inside, painted, quieted};
 pub(crate) use scores::{highest, map_score, map_verdict_score};
+pub use windows::GraphPlace;
 pub(crate) use windows::{Covering, sized};
 
 /// What a graph says of N images.

@@ -159,6 +159,33 @@ impl Line {
     }
 }
 
+/// Where in a whole image a part of it lies, as [`Place`](crate::Place), in a graph.
+#[derive(Debug, Clone, Copy)]
+pub struct GraphPlace {
+    /// Column and row in pixels of the whole image where the part begins, i64 without dimensions.
+    corner: [Value; 2],
+    /// Width and height of the whole image, i64 without dimensions.
+    image: [Value; 2],
+    /// Width and height of the part in pixels.
+    frame: (u32, u32),
+}
+
+impl GraphPlace {
+    /// As [`Place::at`](crate::Place::at): where in the whole image points of the part lie, both (points, 2) f32 in shares.
+    pub(crate) fn at(self, graph: &mut Graph, points: Value) -> Value {
+        let mut both = |values: [Value; 2]| {
+            let parts = values.map(|value| graph.unsqueeze(value, &[0]));
+            let both = graph.concat(&parts, 0);
+            graph.cast(both, Element::F32)
+        };
+        let (corner, image) = (both(self.corner), both(self.image));
+        let frame = graph.f32s(&[2], &[self.frame.0 as f32, self.frame.1 as f32]);
+        let (corner, size) = (graph.div(corner, image), graph.div(frame, image));
+        let points = graph.mul(points, size);
+        graph.add(points, corner)
+    }
+}
+
 /// The windows that [cover](Windows::over) images of one size.
 pub(crate) struct Covering {
     rows: Line,
@@ -177,12 +204,12 @@ impl Covering {
     }
 
     /// [`joined`](crate::joined) as a graph: the maps (N, H, W) of images (N, H, W, 3) from those that `seen` makes of the windows
-    /// (N, height, width, 3), one window after the other.
+    /// (N, height, width, 3) and their place, one window after the other.
     pub(crate) fn joined(
         &self,
         graph: &mut Graph,
         images: Value,
-        seen: impl FnOnce(&mut Graph, Value) -> Value,
+        seen: impl FnOnce(&mut Graph, Value, GraphPlace) -> Value,
     ) -> Value {
         let (rows, columns) = (self.rows.count(graph), self.columns.count(graph));
         let count = graph.mul(rows, columns);
@@ -196,7 +223,12 @@ impl Covering {
             let (shown_rows, shown_columns) = (self.rows.shown(graph, top), self.columns.shown(graph, left));
             let window = graph.gather(images, shown_rows, 1);
             let window = graph.gather(window, shown_columns, 2);
-            let map = seen(graph, window);
+            let place = GraphPlace {
+                corner: [left, top],
+                image: [self.columns.length, self.rows.length],
+                frame: self.frame,
+            };
+            let map = seen(graph, window, place);
             let frame = (graph.i64(self.frame.1.into()), graph.i64(self.frame.0.into()));
             let map = super::resized(graph, map, frame);
             let (y, down) = self.rows.placed(graph, top);

@@ -7,7 +7,7 @@ use flawforge_ops::vectors::Among;
 
 use super::{FeatureMap, Weights};
 use crate::patchcore::{MemoryBank, Patches, gaussian_blur};
-use crate::{AnomalyMap, ModelError};
+use crate::{AnomalyMap, ModelError, Place};
 
 /// A memory bank at one size of the image, that knows which normal image each of its vectors is of.
 #[derive(Debug, Clone)]
@@ -52,12 +52,12 @@ impl SizedBank {
         &self.bank
     }
 
-    /// The vectors of an image's patches, as they are compared.
+    /// The vectors of an image's patches, as they are compared: of one that lies at this place in a whole image.
     ///
     /// # Errors
     /// Maps of another network.
-    pub fn patches(&self, maps: &[FeatureMap]) -> Result<Patches, ModelError> {
-        self.weights.patches(maps)
+    pub fn patches(&self, maps: &[FeatureMap], place: Place) -> Result<Patches, ModelError> {
+        self.weights.patches(maps, place)
     }
 
     /// The same bank with further vectors, each with the number of its image.
@@ -91,12 +91,13 @@ impl SizedBank {
         self.origins.is_empty()
     }
 
-    /// How far each patch of an image is from its nearest vector: Euclidean distances at the places of the finest map.
+    /// How far each patch of an image is from its nearest vector: Euclidean distances at the places of the finest map. The image
+    /// lies at this place in a whole one.
     ///
     /// # Errors
     /// Maps of another network or size.
-    pub fn distances(&self, maps: &[FeatureMap]) -> Result<AnomalyMap, ModelError> {
-        self.measured(maps, None)
+    pub fn distances(&self, maps: &[FeatureMap], place: Place) -> Result<AnomalyMap, ModelError> {
+        self.measured(maps, place, None)
     }
 
     /// The same for normal image `number`, without the vectors of its own patches: as for an image that was never seen. `None`
@@ -108,15 +109,21 @@ impl SizedBank {
         &self,
         number: u32,
         maps: &[FeatureMap],
+        place: Place,
     ) -> Result<Option<AnomalyMap>, ModelError> {
         match self.bank.without(number, &self.origins)? {
             None => Ok(None),
-            Some(others) => self.measured(maps, Some(&others)).map(Some),
+            Some(others) => self.measured(maps, place, Some(&others)).map(Some),
         }
     }
 
-    fn measured(&self, maps: &[FeatureMap], among: Option<&Among>) -> Result<AnomalyMap, ModelError> {
-        let patches = self.weights.patches(maps)?;
+    fn measured(
+        &self,
+        maps: &[FeatureMap],
+        place: Place,
+        among: Option<&Among>,
+    ) -> Result<AnomalyMap, ModelError> {
+        let patches = self.weights.patches(maps, place)?;
         let nearest = match among {
             None => self.bank.nearest(&patches.vectors)?,
             Some(among) => self.bank.nearest_among(among, &patches.vectors)?,
@@ -213,30 +220,34 @@ mod tests {
     #[test]
     fn an_image_is_measured_with_and_without_its_own_patches() {
         let bank = bank();
-        let all = bank.distances(&maps(&[1.0, 2.5])).expect("measured");
+        let all = bank
+            .distances(&maps(&[1.0, 2.5]), Place::WHOLE)
+            .expect("measured");
         assert_eq!(all.scores, [0.0, 1.0]);
         let without = bank
-            .distances_without(0, &maps(&[1.0, 2.5]))
+            .distances_without(0, &maps(&[1.0, 2.5]), Place::WHOLE)
             .expect("measured")
             .expect("others");
         assert_eq!(without.scores, [2.0, 1.0]);
         let alone = SizedBank::new((64, 64), Weights::of(vec![1.0]), &[1.0], vec![3]).expect("a bank");
         assert!(
             alone
-                .distances_without(3, &maps(&[1.0]))
+                .distances_without(3, &maps(&[1.0]), Place::WHOLE)
                 .expect("measured")
                 .is_none()
         );
-        assert!(bank.distances(&[]).is_err());
+        assert!(bank.distances(&[], Place::WHOLE).is_err());
     }
 
     #[test]
     fn further_vectors_are_of_further_images() {
         let more = bank().with(&[7.0], &[9]).expect("a larger bank");
         assert_eq!((more.len(), &more.origins[..]), (4, &[0, 1, 1, 9][..]));
-        let found = more.distances(&maps(&[3.5])).expect("measured");
+        let found = more.distances(&maps(&[3.5]), Place::WHOLE).expect("measured");
         assert_eq!(found.scores, [0.0]);
-        let without = more.distances_without(9, &maps(&[3.5])).expect("measured");
+        let without = more
+            .distances_without(9, &maps(&[3.5]), Place::WHOLE)
+            .expect("measured");
         assert_eq!(without.expect("others").scores, [3.0]);
         assert!(bank().with(&[7.0], &[9, 9]).is_err());
     }
@@ -250,7 +261,10 @@ mod tests {
             (again.size, again.len(), &again.origins),
             ((64, 64), 3, &bank.origins)
         );
-        let there = |bank: &SizedBank| bank.distances(&maps(&[3.0, 4.0])).expect("measured");
+        let there = |bank: &SizedBank| {
+            bank.distances(&maps(&[3.0, 4.0]), Place::WHOLE)
+                .expect("measured")
+        };
         assert_eq!(there(&again), there(&bank));
         let mut less = tensors.clone();
         less.remove("origins");

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 
 use super::{FeatureMap, Fusion, Head, SizedBank};
 use crate::detector::check_sizes;
-use crate::export::Outputs;
+use crate::export::{GraphPlace, Outputs};
 use crate::patchcore::FeatureExtractor;
-use crate::{AnomalyMap, Detection, Detector, MapScores, ModelError};
+use crate::{AnomalyMap, Detection, Detector, MapScores, ModelError, Place};
 
 /// Which of a network's maps the memory banks compare: all but the finest, which the head sees too.
 pub fn compared(maps: &[FeatureMap]) -> &[FeatureMap] {
@@ -67,13 +67,13 @@ impl Forge {
         self
     }
 
-    fn detect_one(&self, image: &RgbImage) -> Result<Detection, ModelError> {
+    fn detect_one(&self, image: &RgbImage, place: Place) -> Result<Detection, ModelError> {
         let mut distances = Vec::with_capacity(self.banks.len());
         let mut probabilities = None;
-        for (place, bank) in self.banks.iter().enumerate() {
+        for (number, bank) in self.banks.iter().enumerate() {
             let maps = seen(self.network.as_ref(), image, bank.size)?;
-            distances.push(self.fusion.smooth(&bank.distances(compared(&maps))?));
-            if let (0, Some(head)) = (place, &self.head) {
+            distances.push(self.fusion.smooth(&bank.distances(compared(&maps), place)?));
+            if let (0, Some(head)) = (number, &self.head) {
                 probabilities = Some(self.fusion.smooth(&head.probabilities(&maps)?));
             }
         }
@@ -131,12 +131,28 @@ impl Detector for Forge {
     }
 
     fn graph(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
-        self.outputs(graph, images)
+        self.outputs(graph, images, None)
+    }
+
+    fn graph_at(&self, graph: &mut Graph, parts: Value, place: GraphPlace) -> Result<Outputs, ModelError> {
+        self.outputs(graph, parts, Some(place))
     }
 
     fn detect(&self, images: &[&RgbImage]) -> Result<Vec<Detection>, ModelError> {
-        check_sizes(images, self.size)?;
+        let whole: Vec<(&RgbImage, Place)> = images.iter().map(|&image| (image, Place::WHOLE)).collect();
+        self.detect_at(&whole)
+    }
+
+    /// The place matters where the banks [know it](super::Weights::position).
+    fn detect_at(&self, parts: &[(&RgbImage, Place)]) -> Result<Vec<Detection>, ModelError> {
+        check_sizes(
+            &parts.iter().map(|&(image, _)| image).collect::<Vec<_>>(),
+            self.size,
+        )?;
         // Next to each other: small maps leave cores idle between the parallel parts of one image.
-        images.par_iter().map(|image| self.detect_one(image)).collect()
+        let parts = parts
+            .par_iter()
+            .map(|&(image, place)| self.detect_one(image, place));
+        parts.collect()
     }
 }

@@ -7,22 +7,27 @@ use super::head::Layer;
 use super::patches::coordinate;
 use super::{Forge, Fusion, Head, Normal, SizedBank, Standard};
 use crate::ModelError;
-use crate::export::{Matrix, Nearest, Outputs, brought, sandwiched};
+use crate::export::{GraphPlace, Matrix, Nearest, Outputs, brought, sandwiched};
 use crate::patchcore::{GraphMap, as_maps, at_places};
 
 impl Forge {
-    /// [`Detector::graph`](crate::Detector::graph).
-    pub(super) fn outputs(&self, graph: &mut Graph, images: Value) -> Result<Outputs, ModelError> {
+    /// [`Detector::graph`](crate::Detector::graph), and of windows [`Detector::graph_at`](crate::Detector::graph_at).
+    pub(super) fn outputs(
+        &self,
+        graph: &mut Graph,
+        images: Value,
+        place: Option<GraphPlace>,
+    ) -> Result<Outputs, ModelError> {
         let mut sum = None;
         let mut probabilities = None;
-        for (place, (bank, &usual)) in self.banks.iter().zip(&self.fusion.usual).enumerate() {
+        for (number, (bank, &usual)) in self.banks.iter().zip(&self.fusion.usual).enumerate() {
             let maps = self.seen(graph, images, bank.size)?;
-            let distances = bank.graph(graph, maps.get(1..).unwrap_or_default())?;
+            let distances = bank.graph(graph, maps.get(1..).unwrap_or_default(), place)?;
             let distances = self.fusion.smooth_graph(graph, distances);
             let usual = graph.f32(usual);
             let part = graph.div(distances, usual);
             sum = Some(sum.map_or(part, |sum| graph.add(sum, part)));
-            if let (0, Some(head)) = (place, &self.head) {
+            if let (0, Some(head)) = (number, &self.head) {
                 let found = head.graph(graph, &maps)?;
                 probabilities = Some(self.fusion.smooth_graph(graph, found));
             }
@@ -92,8 +97,15 @@ fn joined(graph: &mut Graph, maps: &[GraphMap]) -> Result<GraphMap, ModelError> 
     })
 }
 
-/// Where each of the places of N images lies in its own, times a weight: (N · height · width, 2), for vectors of these places.
-fn positions(graph: &mut Graph, vectors: Value, (height, width): (usize, usize), weight: f32) -> Value {
+/// Where each of the places of N images lies in its own, or in the whole image, times a weight: (N · height · width, 2), for
+/// vectors of these places.
+fn positions(
+    graph: &mut Graph,
+    vectors: Value,
+    (height, width): (usize, usize),
+    place: Option<GraphPlace>,
+    weight: f32,
+) -> Value {
     let coordinates: Vec<f32> = (0..height * width)
         .flat_map(|place| {
             [
@@ -101,9 +113,20 @@ fn positions(graph: &mut Graph, vectors: Value, (height, width): (usize, usize),
                 coordinate(place / width, height),
             ]
         })
-        .map(|coordinate| weight * coordinate)
         .collect();
-    let one = graph.f32s(&[height * width, 2], &coordinates);
+    let shape = [height * width, 2];
+    let one = match place {
+        None => {
+            let weighted: Vec<f32> = coordinates.iter().map(|coordinate| weight * coordinate).collect();
+            graph.f32s(&shape, &weighted)
+        }
+        Some(place) => {
+            let points = graph.f32s(&shape, &coordinates);
+            let points = place.at(graph, points);
+            let weight = graph.f32(weight);
+            graph.mul(points, weight)
+        }
+    };
     // Places of each image are numbered from 0 again.
     let count = graph.length(vectors, 0);
     let all = graph.range(count);
@@ -116,7 +139,12 @@ fn positions(graph: &mut Graph, vectors: Value, (height, width): (usize, usize),
 
 impl SizedBank {
     /// As [`distances`](SizedBank::distances).
-    fn graph(&self, graph: &mut Graph, maps: &[GraphMap]) -> Result<Placed, ModelError> {
+    fn graph(
+        &self,
+        graph: &mut Graph,
+        maps: &[GraphMap],
+        place: Option<GraphPlace>,
+    ) -> Result<Placed, ModelError> {
         if maps.len() != self.weights.maps.len() {
             return Err(ModelError::Stages {
                 found: maps.len(),
@@ -133,7 +161,7 @@ impl SizedBank {
         let factors = graph.f32s(&[factors.len()], &factors);
         let mut queries = graph.mul(vectors, factors);
         if let Some(weight) = self.weights.position {
-            let positions = positions(graph, queries, (joined.height, joined.width), weight);
+            let positions = positions(graph, queries, (joined.height, joined.width), place, weight);
             queries = graph.concat(&[queries, positions], 1);
         }
         let nearest = Nearest::new(graph, self.memory());

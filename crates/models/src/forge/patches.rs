@@ -1,8 +1,8 @@
 //! From a network's feature maps to one vector a patch.
 
 use super::{FeatureMap, Standard};
-use crate::ModelError;
 use crate::patchcore::Patches;
+use crate::{ModelError, Place};
 
 /// How much each of a network's maps weighs in a vector: one factor a map.
 ///
@@ -12,7 +12,7 @@ use crate::patchcore::Patches;
 pub struct Weights {
     /// One factor a map.
     pub maps: Vec<f32>,
-    /// The factor of a patch's place in its image, from 0 to 1 across and down; `None`: vectors do not tell it.
+    /// The factor of a patch's place in the whole image, from 0 to 1 across and down; `None`: vectors do not tell it.
     pub position: Option<f32>,
 }
 
@@ -39,7 +39,7 @@ impl Weights {
     }
 }
 
-/// Where place `index` of `count` in a line lies between the ends of the image.
+/// Where place `index` of `count` in a line lies between the ends of what is seen.
 pub(super) fn coordinate(index: usize, count: usize) -> f32 {
     (index as f32 + 0.5) / count.max(1) as f32
 }
@@ -129,13 +129,13 @@ impl Weights {
         }
     }
 
-    /// The vectors of one image's patches: at each place of the first map the numbers of all maps, one map after the other,
-    /// each times its weight; then the place itself, from left and from above, where it counts. Coarser maps are resized to the
-    /// first. All maps are of whole images.
+    /// The vectors of the patches of an image, or of a part that lies at `place` in one: at each place of the first map the numbers
+    /// of all maps, one map after the other, each times its weight; then where in the whole image that is, from left and from
+    /// above, where it counts. Coarser maps are resized to the first.
     ///
     /// # Errors
     /// Another number of maps than of weights.
-    pub fn patches(&self, maps: &[FeatureMap]) -> Result<Patches, ModelError> {
+    pub fn patches(&self, maps: &[FeatureMap], place: Place) -> Result<Patches, ModelError> {
         let (Some(finest), true) = (maps.first(), maps.len() == self.maps.len()) else {
             return Err(ModelError::Stages {
                 found: maps.len(),
@@ -146,13 +146,17 @@ impl Weights {
         let maps: Vec<FeatureMap> = maps.iter().map(|map| map.resized(width, height)).collect();
         let channels: Vec<usize> = maps.iter().map(|map| map.channels).collect();
         let mut vectors = Vec::with_capacity(width * height * self.length(&channels));
-        for place in 0..width * height {
+        for patch in 0..width * height {
             for (map, &weight) in maps.iter().zip(&self.maps) {
-                vectors.extend(map.place(place).iter().map(|value| value * weight));
+                vectors.extend(map.place(patch).iter().map(|value| value * weight));
             }
             if let Some(weight) = self.position {
-                vectors.push(weight * coordinate(place % width, width));
-                vectors.push(weight * coordinate(place / width, height));
+                let inside = (
+                    coordinate(patch % width, width),
+                    coordinate(patch / width, height),
+                );
+                let (across, down) = place.at(inside.0, inside.1);
+                vectors.extend([weight * across, weight * down]);
             }
         }
         Ok(Patches {
@@ -200,7 +204,7 @@ mod tests {
     fn a_place_that_counts_is_at_the_end_of_its_vector() {
         let maps = [map(4, 1, |i| i as f32)];
         let weights = Weights::of(vec![1.0]).with_position(0.5);
-        let patches = weights.patches(&maps).expect("patches");
+        let patches = weights.patches(&maps, Place::WHOLE).expect("patches");
         let step = 0.25 * 0.5 * 6f32.sqrt();
         let vector = &patches.vectors[3 * 6..][..3];
         for (found, wanted) in vector.iter().zip([6.0, 2.5 * step, 1.5 * step]) {
@@ -210,7 +214,7 @@ mod tests {
             maps: vec![1.0],
             position: Some(1.0),
         };
-        let mut later = ones.patches(&maps).expect("patches").vectors;
+        let mut later = ones.patches(&maps, Place::WHOLE).expect("patches").vectors;
         weights.apply(&mut later, &[1]);
         for (later, at_once) in later.iter().zip(&patches.vectors) {
             assert!((later - at_once).abs() < 1e-6);
@@ -218,7 +222,10 @@ mod tests {
         assert_eq!(Weights::of(vec![1.0]).with_position(0.0).position, None);
         // Even places over a fine grid have a spread of 1 where the share is 1.
         let fine = Weights::of(vec![0.0]).with_position(1.0);
-        let vectors = fine.patches(&[map(64, 1, |_| 0.0)]).expect("patches").vectors;
+        let vectors = fine
+            .patches(&[map(64, 1, |_| 0.0)], Place::WHOLE)
+            .expect("patches")
+            .vectors;
         let variance = |at: usize| {
             let values = || vectors.iter().skip(at).step_by(3);
             let mean = values().sum::<f32>() / 4096.0;
@@ -228,16 +235,57 @@ mod tests {
     }
 
     #[test]
+    fn a_patch_of_a_window_has_its_place_in_the_whole_image() {
+        let weights = Weights::of(vec![1.0]).with_position(0.7);
+        // One number a pixel of an image of 12×8, which a window shows from (4, 2) on.
+        let at = |width: usize, height: usize, from: (usize, usize)| FeatureMap {
+            width,
+            height,
+            channels: 1,
+            values: (0..width * height)
+                .map(|patch| ((patch % width + from.0) + 100 * (patch / width + from.1)) as f32)
+                .collect(),
+        };
+        let whole = weights
+            .patches(&[at(12, 8, (0, 0))], Place::WHOLE)
+            .expect("patches");
+        let window = flawforge_resample::Window { x: 4, y: 2 };
+        let place = Place::of(window, (6, 4), (12, 8));
+        let part = weights.patches(&[at(6, 4, (4, 2))], place).expect("patches");
+        for (patch, vector) in part.vectors.chunks_exact(3).enumerate() {
+            let same = (patch / 6 + 2) * 12 + patch % 6 + 4;
+            for (found, wanted) in vector.iter().zip(&whole.vectors[3 * same..]) {
+                assert!((found - wanted).abs() < 1e-6, "{patch}: {vector:?}");
+            }
+        }
+        // Without its place it lies elsewhere.
+        let lost = weights
+            .patches(&[at(6, 4, (4, 2))], Place::WHOLE)
+            .expect("patches");
+        let far = lost.vectors.iter().zip(&part.vectors);
+        assert!(far.map(|(lost, part)| (lost - part).abs()).fold(0.0, f32::max) > 0.3);
+        // Where places do not count, windows have the vectors that they had.
+        let without = Weights::of(vec![1.0]);
+        let [there, here] = [place, Place::WHOLE].map(|place| without.patches(&[at(6, 4, (4, 2))], place));
+        assert_eq!(there.expect("patches").vectors, here.expect("patches").vectors);
+    }
+
+    #[test]
     fn a_vector_has_the_numbers_of_all_maps_at_its_place() {
         let maps = [map(2, 1, |i| i as f32), map(1, 2, |i| 10.0 + i as f32)];
-        let patches = Weights::of(vec![2.0, 0.5]).patches(&maps).expect("patches");
+        let patches = Weights::of(vec![2.0, 0.5])
+            .patches(&maps, Place::WHOLE)
+            .expect("patches");
         assert_eq!((patches.width, patches.height), (2, 2));
         assert_eq!(patches.vectors[3..6], [2.0, 5.0, 5.5]);
-        let mut later = Weights::of(vec![1.0; 2]).patches(&maps).expect("patches").vectors;
+        let mut later = Weights::of(vec![1.0; 2])
+            .patches(&maps, Place::WHOLE)
+            .expect("patches")
+            .vectors;
         Weights::of(vec![2.0, 0.5]).apply(&mut later, &[1, 2]);
         assert_eq!(later, patches.vectors);
         assert!(matches!(
-            Weights::of(vec![1.0]).patches(&maps),
+            Weights::of(vec![1.0]).patches(&maps, Place::WHOLE),
             Err(ModelError::Stages { found: 2, needed: 1 })
         ));
     }

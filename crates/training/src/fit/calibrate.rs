@@ -3,7 +3,7 @@
 use flawforge_augment::{Kind, Simulation, Stream, to_bytes};
 use flawforge_datasets::TrainImage;
 use flawforge_metrics::high_pixel;
-use flawforge_models::{AnomalyMap, Detector};
+use flawforge_models::{AnomalyMap, Detector, Place};
 use flawforge_resample::Window;
 use image::RgbImage;
 use image::imageops::crop_imm;
@@ -134,7 +134,7 @@ pub(super) fn normal_scores(
         let mut shown = Vec::with_capacity(chunk.len());
         for &place in chunk {
             let pixels = images[place].image()?.into_owned();
-            shown.push((pixels, unscored(&images[place])));
+            shown.push((pixels, Place::WHOLE, unscored(&images[place])));
         }
         let detections = scored(detector, shown)?;
         for (&place, (one, map)) in chunk.iter().zip(detections) {
@@ -161,7 +161,7 @@ pub(super) fn anomaly_scores(
         ..simulation.clone()
     };
     let anomalies = experiment.calibration.anomalies.max(picked.len());
-    let flawed = |index: usize| -> Result<Option<(RgbImage, CalibrationScore)>> {
+    let flawed = |index: usize| -> Result<Option<Shown>> {
         let normal = &images[picked[index % picked.len()]];
         // A step that no training reaches: these anomalies are new to the networks.
         let stream = Stream {
@@ -176,7 +176,7 @@ pub(super) fn anomaly_scores(
                 share: Some(flawed.share),
                 ..unscored(normal)
             };
-            (flawed.image, one)
+            (flawed.image, flawed.place, one)
         }))
     };
     let mut scores = Vec::with_capacity(anomalies);
@@ -194,9 +194,15 @@ pub(super) fn anomaly_scores(
     Ok(scores)
 }
 
+/// An image to score, or a part of one that lies there in it, and what will be known of it.
+type Shown = (RgbImage, Place, CalibrationScore);
+
 /// A normal image with an anomaly.
 struct Flawed {
+    /// The image, or the part of it around the anomaly.
     image: RgbImage,
+    /// Where that lies in the whole image.
+    place: Place,
     kind: Kind,
     /// The share of the image that the anomaly covers.
     share: f32,
@@ -218,6 +224,7 @@ fn flawed(
             kind: sample.kind?,
             share: covered as f32 / pixels.len().max(1) as f32,
             image: to_bytes(&sample.image),
+            place: Place::WHOLE,
         });
     };
     let window = windowing.drawn(normal.dimensions(), stream);
@@ -235,16 +242,21 @@ fn flawed(
         covered += usize::from(sample.mask.get(x, y));
     }
     // What lies in the mirrored surroundings alone is not in the image.
-    (covered > 0).then(|| Flawed {
-        kind,
-        share: covered as f32 / (image.width() as f32 * image.height() as f32),
-        image: around(&image, window, windowing.windows.frame),
+    (covered > 0).then(|| {
+        let share = covered as f32 / (image.width() as f32 * image.height() as f32);
+        let (image, place) = around(&image, window, windowing.windows.frame);
+        Flawed {
+            image,
+            place,
+            kind,
+            share,
+        }
     })
 }
 
 /// A window of an image and half a window on each side of it, as far as the image goes: all windows that a flaw there changes much
-/// lie inside. The rest of a large image would cost many times as much, and tell nothing of the flaw.
-fn around(image: &RgbImage, window: Window, frame: (u32, u32)) -> RgbImage {
+/// lie inside. The rest of a large image would cost many times as much, and tell nothing of the flaw. With its place in the image.
+fn around(image: &RgbImage, window: Window, frame: (u32, u32)) -> (RgbImage, Place) {
     let range = |start: i64, frame: u32, length: u32| {
         let (half, length) = (i64::from(frame / 2), i64::from(length));
         let from = (start - half).clamp(0, length);
@@ -255,7 +267,13 @@ fn around(image: &RgbImage, window: Window, frame: (u32, u32)) -> RgbImage {
     };
     let (left, right) = range(window.x, frame.0, image.width());
     let (top, bottom) = range(window.y, frame.1, image.height());
-    crop_imm(image, left, top, right - left, bottom - top).to_image()
+    let part = crop_imm(image, left, top, right - left, bottom - top).to_image();
+    let corner = Window {
+        x: i64::from(left),
+        y: i64::from(top),
+    };
+    let place = Place::of(corner, part.dimensions(), image.dimensions());
+    (part, place)
 }
 
 fn unscored(normal: &TrainImage) -> CalibrationScore {
@@ -271,12 +289,12 @@ fn unscored(normal: &TrainImage) -> CalibrationScore {
 /// The same with what the detector says of each image, and its map.
 fn scored(
     detector: &dyn Detector,
-    shown: Vec<(RgbImage, CalibrationScore)>,
+    shown: Vec<Shown>,
 ) -> Result<impl Iterator<Item = (CalibrationScore, AnomalyMap)>> {
-    let images: Vec<&RgbImage> = shown.iter().map(|(image, _)| image).collect();
-    let detections = detector.detect(&images)?;
+    let images: Vec<(&RgbImage, Place)> = shown.iter().map(|(image, place, _)| (image, *place)).collect();
+    let detections = detector.detect_at(&images)?;
     let pairs = shown.into_iter().zip(detections);
-    Ok(pairs.map(|((_, one), detection)| {
+    Ok(pairs.map(|((.., one), detection)| {
         let one = CalibrationScore {
             score: detection.verdict_score,
             pixel: high_pixel(&detection.map.scores),
@@ -284,4 +302,28 @@ fn scored(
         };
         (one, detection.map)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_around_a_window_has_its_place_in_the_image() {
+        let image = RgbImage::from_fn(250, 200, |x, y| image::Rgb([x as u8, y as u8, 0]));
+        let (part, place) = around(&image, Window { x: 120, y: 10 }, (64, 40));
+        assert_eq!(
+            (part.dimensions(), part.get_pixel(0, 0).0),
+            ((128, 70), [88, 0, 0])
+        );
+        let wanted = Place {
+            left: 88.0 / 250.0,
+            top: 0.0,
+            width: 128.0 / 250.0,
+            height: 70.0 / 200.0,
+        };
+        assert_eq!(place, wanted);
+        let (all, place) = around(&image, Window { x: -3, y: -3 }, (256, 206));
+        assert_eq!((all, place), (image, Place::WHOLE));
+    }
 }

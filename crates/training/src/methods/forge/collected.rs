@@ -2,6 +2,7 @@
 
 use candle_core::Device;
 use flawforge_augment::Stream;
+use flawforge_models::Place;
 use flawforge_models::forge::{FeatureMap, SizedBank, Spread, Weights};
 use flawforge_models::patchcore::Coreset;
 use rand::Rng;
@@ -18,7 +19,7 @@ use crate::error::Result;
 pub(super) struct Candidates {
     size: (u32, u32),
     wanted: usize,
-    /// Whether a patch's place in its image is kept too, behind its maps.
+    /// Whether a patch's place in the whole image is kept too, behind its maps.
     placed: bool,
     spread: Spread,
     /// Patches of an image, at most.
@@ -61,11 +62,11 @@ impl Candidates {
         }
     }
 
-    /// Adds the maps of the next part of normal image `number`, those that are compared.
-    pub(super) fn add(&mut self, number: u32, maps: &[FeatureMap], seed: u64) -> Result<()> {
+    /// Adds the maps of the next part of normal image `number`, which lies at `place` in it: those that are compared.
+    pub(super) fn add(&mut self, number: u32, maps: &[FeatureMap], place: Place, seed: u64) -> Result<()> {
         self.spread.add(maps);
         self.channels = maps.iter().map(|map| map.channels).collect();
-        let all = self.unweighted().patches(maps)?;
+        let all = self.unweighted().patches(maps, place)?;
         let (places, length) = (all.width * all.height, self.length());
         let mut rng = self.stream(seed, self.parts.len()).rng("candidates");
         let chosen = index::sample(&mut rng, places, self.share.min(places));
@@ -176,7 +177,9 @@ mod tests {
         let mut candidates = Candidates::new((64, 64), 20, false);
         for number in 0..16 {
             let maps: Vec<FeatureMap> = (0..3).map(|level| map(number, level)).collect();
-            candidates.add(number as u32, &maps, 5).expect("added");
+            candidates
+                .add(number as u32, &maps, Place::WHOLE, 5)
+                .expect("added");
             assert!(candidates.count() <= 40, "{}", candidates.count());
         }
         assert!(candidates.parts.iter().all(|(_, part)| !part.is_empty()));

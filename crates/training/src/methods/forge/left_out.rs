@@ -6,13 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use flawforge_masks::Mask;
 use flawforge_metrics::high_pixel;
 use flawforge_models::forge::{FeatureMap, Fusion, Head, Normal, SizedBank, compared};
-use flawforge_models::{AnomalyMap, joined, quiet_outside};
+use flawforge_models::{AnomalyMap, Place, joined, quiet_outside};
 use image::RgbImage;
 use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::recipe::{Highest, Unseen};
-use crate::windowing::{Windowing, parts};
+use crate::windowing::{Windowing, cut, lies, parts, places};
 
 /// Windows, at most, whose maps tell what is usual (proposal).
 const TELLING: usize = 256;
@@ -93,7 +93,7 @@ impl LeftOut<'_> {
     /// Compares each image whose maps are kept with the vectors of the others, which needs no head yet.
     pub(super) fn compare(&self, normal: &[(usize, Kept)]) -> Result<Compared> {
         let distances = normal.par_iter().map(|(number, kept)| match &kept.image {
-            KeptImage::Seen(sizes) => self.distances(*number as u32, sizes),
+            KeptImage::Seen(sizes) => self.distances(*number as u32, sizes, Place::WHOLE),
             KeptImage::Shown(_) => Ok(None),
         });
         distances.collect()
@@ -211,23 +211,24 @@ impl LeftOut<'_> {
         };
         let grids: Vec<Option<Grids>> = match &kept.image {
             KeptImage::Seen(sizes) => vec![of(compared, sizes)?],
-            KeptImage::Shown(image) => parts(self.windowing, image)
-                .par_iter()
-                .map(|part| {
-                    let sizes = (self.see)(part)?;
-                    of(self.distances(number, &sizes)?, &sizes)
+            KeptImage::Shown(image) => places(self.windowing, image.dimensions())
+                .into_par_iter()
+                .map(|window| {
+                    let sizes = (self.see)(&cut(self.windowing, image, window))?;
+                    let place = lies(self.windowing, image.dimensions(), window);
+                    of(self.distances(number, &sizes, place)?, &sizes)
                 })
                 .collect::<Result<_>>()?,
         };
         Ok(grids.into_iter().flatten().collect())
     }
 
-    /// The distances at each size to the vectors of other images; `None` where a bank holds no others.
-    fn distances(&self, number: u32, sizes: &Sizes) -> Result<Option<Vec<AnomalyMap>>> {
+    /// The distances at each size to the vectors of other images, of what lies at a place in one; `None` where a bank holds no others.
+    fn distances(&self, number: u32, sizes: &Sizes, place: Place) -> Result<Option<Vec<AnomalyMap>>> {
         let mut distances = Vec::with_capacity(self.banks.len());
-        for (place, (bank, maps)) in self.banks.iter().zip(sizes).enumerate() {
-            let maps = if place == 0 { compared(maps) } else { maps };
-            match bank.distances_without(number, maps)? {
+        for (size, (bank, maps)) in self.banks.iter().zip(sizes).enumerate() {
+            let maps = if size == 0 { compared(maps) } else { maps };
+            match bank.distances_without(number, maps, place)? {
                 Some(map) => distances.push(map),
                 None => return Ok(None),
             }

@@ -24,7 +24,7 @@ use super::backbone::{BackboneWeights, in_bfloat16, in_f32_all_the_same};
 use super::one_pass::Relit;
 use super::{Assembly, Continuation, Data, Frame, one_pass};
 use crate::device::gpu_available;
-use crate::error::{Result, TrainingError};
+use crate::error::Result;
 use crate::recipe::{BatchSource, Pool, Recipe};
 use crate::settings::Intervals;
 use crate::windowing::step;
@@ -33,10 +33,6 @@ use batches::ForgeBatches;
 impl Assembly for Settings {
     fn check(&self, frame: &Frame<'_>) -> Result<()> {
         self.check_ranges()?;
-        if frame.windowing.is_some() && matches!(self.forge.position, Position::Share(share) if share > 0.0) {
-            let message = "needs the view stretch: windows have no fixed place in an image; 0 and \"auto\" go with every view";
-            return Err(TrainingError::setting("forge.position", message));
-        }
         one_pass::check_panels(frame, "forge")
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use flawforge_models::Place;
 use flawforge_models::forge::compared;
 use rayon::prelude::*;
 use serde::de::{self, Visitor};
@@ -100,7 +101,7 @@ pub(super) fn chosen(candidates: &Candidates, normal: &[(usize, Kept)], seed: u6
             let Some(maps) = sizes.first() else {
                 return Ok(None);
             };
-            let map = bank.distances_without(*number as u32, compared(maps))?;
+            let map = bank.distances_without(*number as u32, compared(maps), Place::WHOLE)?;
             Ok(map.map(|map| {
                 let largest = map.scores.iter().copied().fold(0.0, f32::max);
                 let sum: f64 = map.scores.iter().copied().map(f64::from).sum();

@@ -27,7 +27,7 @@ use crate::methods::one_pass::Relit;
 use crate::methods::spaced::{Spaced, room_for};
 use crate::methods::unseen;
 use crate::recipe::{Batch, Highest, Learned, Losses, Recipe, Unseen, below};
-use crate::windowing::{Windowing, cut, over, parts, places};
+use crate::windowing::{Windowing, cut, lies, over, places};
 
 const BANK: &str = "bank";
 const HEAD: &str = "head";
@@ -101,7 +101,10 @@ impl ForgeRecipe {
             given: &settings.given,
             strides: &STRIDES,
         };
-        let placed = frame.windowing.is_none() && !group.position.is_none();
+        let placed = match group.position {
+            Position::Auto => frame.windowing.is_none(),
+            Position::Share(share) => share > 0.0,
+        };
         let candidates = |&size: &(u32, u32)| Candidates::new(size, group.candidates, placed);
         Ok(Self {
             network: Frozen::new(&wanted, frame.seed, device)?,
@@ -156,14 +159,15 @@ impl ForgeRecipe {
                 self.sizes(&part)
             });
             let seen: Vec<Sizes> = seen.collect::<Result<_>>()?;
-            for (&(place, _), sizes) in some.iter().zip(seen) {
+            for (&(place, window), sizes) in some.iter().zip(seen) {
+                let part = lies(windowing.as_ref(), images[place].dimensions(), window);
                 if let Some(maps) = sizes.first() {
                     self.spread.add(maps);
                 }
                 let number = first + place as u32;
                 for (size, (candidates, maps)) in self.candidates.iter_mut().zip(&sizes).enumerate() {
                     let maps = if size == 0 { compared(maps) } else { maps };
-                    candidates.add(number, maps, self.seed)?;
+                    candidates.add(number, maps, part, self.seed)?;
                 }
                 if windowing.is_none() && !are_copies {
                     self.left_out.push(Kept {
@@ -409,13 +413,14 @@ impl Recipe for ForgeRecipe {
             known: known.collect(),
             relit: self.relit,
             patches: &|image| {
-                let network = self.network.network().as_ref();
-                let parts = parts(self.windowing.as_ref(), image);
+                let (network, windowing) = (self.network.network().as_ref(), self.windowing.as_ref());
+                let windows = places(windowing, image.dimensions());
                 let sizes = made.banks.iter().map(|bank| {
                     let mut vectors = Vec::new();
-                    for part in &parts {
-                        let maps = seen(network, part, bank.size)?;
-                        vectors.extend(bank.patches(compared(&maps))?.vectors);
+                    for &window in &windows {
+                        let maps = seen(network, &cut(windowing, image, window), bank.size)?;
+                        let place = lies(windowing, image.dimensions(), window);
+                        vectors.extend(bank.patches(compared(&maps), place)?.vectors);
                     }
                     Ok(vectors)
                 });

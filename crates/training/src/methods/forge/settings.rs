@@ -70,7 +70,7 @@ pub struct Group {
     pub left_out: usize,
     /// How much of a map's mean is taken from its largest number to make the image's score.
     pub mean_share: f32,
-    /// How much a patch's place in its image counts beside each of its maps, where it is compared; by default normal images choose.
+    /// How much a patch's place in the whole image counts beside each of its maps, where it is compared; by default normal images choose.
     /// Settings of before that do not name it have none.
     #[serde(default = "Position::none", skip_serializing_if = "Position::is_none")]
     pub position: Position,

@@ -18,6 +18,20 @@ use support::{grey, path};
 /// Whether the page is no wider than its window, and the texts of what is looked at.
 const WIDE: &str = "document.documentElement.scrollWidth <= innerWidth";
 
+/// How many of the plot's titles have a threshold's line through them: points of each line at the height of a title.
+const CROSSED: &str = "(() => {
+    const titles = [...document.querySelectorAll('#plot text')].filter(text => text.textContent.endsWith(')')).map(text => text.getBBox());
+    if (titles.length !== 2) throw new Error('two titles are expected');
+    const crossed = (title) => [...document.querySelectorAll('#plot [id^=mark-]')].some(mark => {
+        for (let at = 0; at <= mark.getTotalLength(); at += 1) {
+            const point = mark.getPointAtLength(at);
+            if (point.y > title.y + 2 && point.y < title.y + title.height - 2) return true;
+        }
+        return false;
+    });
+    return titles.filter(crossed).length;
+})()";
+
 #[test]
 fn images_are_chosen_scored_and_shown() {
     let Some(mut browser) = Browser::start() else {
@@ -66,6 +80,10 @@ fn images_are_chosen_scored_and_shown() {
             .unwrap()
             .contains("calls at most")
     );
+
+    // Before there are images the page says nothing of any, and no line of the plot crosses a word.
+    assert_eq!(browser.value("document.getElementById('status').textContent"), "");
+    assert_eq!(browser.value(CROSSED), 0);
 
     browser.choose("#file", &[&plain, &broken, &named]);
     browser.until("document.querySelectorAll('#results li').length === 3 && /see below/.test(document.getElementById('status').textContent)");

@@ -88,8 +88,9 @@ class Detector:
         list[str | None],
         list[NDArray[np.float32]] | None,
         list[list[tuple[int, int, int, int, int, float, float]]],
+        list[list[str]],
     ]:
-        """Scores (N), protocol scores (N), verdicts, maps (height, width), regions."""
+        """Scores (N), protocol scores (N), verdicts, maps (height, width), regions, in what each is unlike the normal images."""
 
 def propose(
     images: Sequence[_Bytes], category: str

@@ -241,7 +241,7 @@ impl Asked {
         let region = self.region()?.as_ref().map(Region::of);
         let changed = |experiment: Experiment| -> PyResult<Experiment> {
             let mut experiment = match &overrides {
-                Some(overrides) => experiment.with(overrides).map_err(raised)?,
+                Some(overrides) => experiment.with(overrides).map_err(in_a_file)?,
                 None => experiment,
             };
             experiment.view = view.unwrap_or(experiment.view);

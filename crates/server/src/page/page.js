@@ -186,7 +186,8 @@ function list() {
       image.alt = "";
       button.append(image);
       words.append(made("span", result.said.verdict || "no verdict", "verdict " + (result.said.verdict || "")), " " + short(result.said.score));
-      if (result.said.warnings.length) words.append(made("span", "mind: " + result.said.warnings.join("; "), "soft called"));
+      const doubts = result.said.warnings, more = doubts.length > 1 ? `; ${doubts.length - 1} more` : "";
+      if (doubts.length) words.append(made("span", "mind: " + doubts[0] + more, "doubt"));
       button.addEventListener("click", () => { show(result); by("result").scrollIntoView({ block: "nearest" }); });
       button.setAttribute("aria-current", result === state.shown);
     } else {

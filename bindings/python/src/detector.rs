@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use flawforge::datasets::{Limits, PixelScale, load_picture, note_lines};
+use flawforge::datasets::{Appearance, Limits, PixelScale, load_picture, note_lines};
 use flawforge::masks::OUTSIDE;
 use flawforge::models::{self, Detection};
 use flawforge::training::settings::Region;
@@ -24,6 +24,8 @@ pub(crate) struct Detector {
     detector: Box<dyn models::Detector>,
     judge: Judge,
     scale: PixelScale,
+    /// What the normal images of the training look like, if the run tells.
+    appearance: Option<Appearance>,
     /// Where the run lies.
     #[pyo3(get)]
     file: PathBuf,
@@ -36,14 +38,15 @@ pub(crate) struct Detector {
     warnings: Vec<String>,
 }
 
-/// Of each image its score, that of the published protocol, its verdict, its map where maps are wanted, and its regions: left, upper,
-/// width, height, area, highest and mean score.
+/// Of each image its score, that of the published protocol, its verdict, its map where maps are wanted, its regions (left, upper,
+/// width, height, area, highest and mean score), and in what it is unlike the normal images of the training.
 type Scored<'py> = (
     Bound<'py, PyArray1<f32>>,
     Bound<'py, PyArray1<f32>>,
     Vec<Option<&'static str>>,
     Option<Vec<Bound<'py, PyArray2<f32>>>>,
     Vec<Vec<(u32, u32, u32, u32, u64, f32, f64)>>,
+    Vec<Vec<String>>,
 );
 
 #[pymethods]
@@ -77,6 +80,7 @@ impl Detector {
                         .map_or_else(Vec::new, |one| one.warnings.clone()),
                     judge: Judge::new(decision, threshold, pixel_threshold, min_area),
                     scale: run.pixel_scale(),
+                    appearance: run.appearance().cloned(),
                     file: run.file().to_path_buf(),
                     category: run.category().to_owned(),
                     method: run.experiment().method.name().to_owned(),
@@ -125,13 +129,16 @@ impl Detector {
         maps: bool,
     ) -> PyResult<Scored<'py>> {
         let images = copies(&images)?;
-        let mut judged = Vec::with_capacity(images.len());
+        let (mut judged, mut unlike) = (Vec::with_capacity(images.len()), Vec::with_capacity(images.len()));
         for (place, chunk) in images.chunks(BATCH).enumerate() {
             let done = detached(py, || {
                 pool::run(|| {
-                    let detections = self.detect(chunk)?;
+                    let prepared: Vec<RgbImage> =
+                        chunk.iter().map(|image| self.detector.prepare(image)).collect();
+                    let unlike: Vec<_> = prepared.iter().zip(chunk).map(|one| self.unlike(one)).collect();
+                    let detections = self.detect(&prepared)?;
                     let judged = (place * BATCH..).zip(detections.into_iter().zip(chunk));
-                    judged
+                    let judged = judged
                         .map(|(number, (detection, image))| {
                             let size = image.dimensions();
                             let (said, _) = self.judge.judge(&detection, size).ok_or_else(|| {
@@ -139,10 +146,12 @@ impl Detector {
                             })?;
                             Ok((said, maps.then(|| detection.map.resized(size.0, size.1))))
                         })
-                        .collect::<PyResult<Vec<_>>>()
+                        .collect::<PyResult<Vec<_>>>()?;
+                    Ok((judged, unlike))
                 })
             })?;
-            judged.extend(done);
+            judged.extend(done.0);
+            unlike.extend(done.1);
             py.check_signals()?;
         }
         let scores = judged.iter().map(|(said, _)| said.score).collect();
@@ -169,19 +178,26 @@ impl Detector {
             verdicts,
             arrays.transpose()?,
             regions,
+            unlike,
         ))
     }
 }
 
 impl Detector {
+    /// In what an image, prepared and as it is, is unlike the normal images of the training.
+    fn unlike(&self, (prepared, image): (&RgbImage, &RgbImage)) -> Vec<String> {
+        self.appearance.as_ref().map_or_else(Vec::new, |appearance| {
+            appearance.unlike(prepared, image.dimensions())
+        })
+    }
+
     /// As `flawforge predict` detects: prepared images, at once where they have one size.
-    fn detect(&self, images: &[RgbImage]) -> PyResult<Vec<Detection>> {
-        let prepared: Vec<RgbImage> = images.iter().map(|image| self.detector.prepare(image)).collect();
+    fn detect(&self, prepared: &[RgbImage]) -> PyResult<Vec<Detection>> {
         let alike = prepared
             .windows(2)
             .all(|pair| pair[0].dimensions() == pair[1].dimensions());
         let at_once = if alike { BATCH } else { 1 };
-        let mut detections = Vec::with_capacity(images.len());
+        let mut detections = Vec::with_capacity(prepared.len());
         for chunk in prepared.chunks(at_once) {
             let chunk: Vec<&RgbImage> = chunk.iter().collect();
             detections.extend(self.detector.detect(&chunk).map_err(raised)?);

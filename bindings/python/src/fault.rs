@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::error::Error as StdError;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use flawforge::augment::evidence::EvidenceError;
@@ -18,43 +17,26 @@ pyo3::create_exception!(
     flawforge,
     Error,
     PyRuntimeError,
-    "What went wrong in images, runs or the work on them, in one line with the file. What is wrong with an argument is a \
-     ValueError, what the system refuses an OSError."
+    "What went wrong in files, images and runs, or the work on them, in one line with the file: one that is not there as well as one \
+     that is damaged. What is wrong with the value of an argument is a ValueError."
 );
 
-/// The exception for an error: an `OSError` where the system refused something, a `ValueError` for what was asked for, otherwise
-/// [`Error`].
+/// The exception for an error: a `ValueError` for the value of an argument, otherwise [`Error`], also where the system refused
+/// something.
 pub(crate) fn raised(fault: impl StdError + 'static) -> PyErr {
-    let said = printable(&in_one_line(&fault));
-    let fault: &(dyn StdError + 'static) = &fault;
-    match kind_of(fault) {
-        // PyO3 takes the fitting subclass, such as FileNotFoundError.
-        Some(kind) => io::Error::new(kind, said).into(),
-        None if is_about_arguments(fault) => PyValueError::new_err(said),
-        None => Error::new_err(said),
+    match is_about_arguments(&fault) {
+        true => PyValueError::new_err(said(&fault)),
+        false => Error::new_err(said(&fault)),
     }
 }
 
-/// What the system said, if it is among the causes.
-fn kind_of(fault: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
-    if matches!(
-        fault.downcast_ref::<SourceError>(),
-        Some(SourceError::MissingFolder { .. })
-    ) {
-        return Some(io::ErrorKind::NotFound);
-    }
-    let mut cause = Some(fault);
-    while let Some(one) = cause {
-        if let Some(refused) = one.downcast_ref::<io::Error>() {
-            return Some(refused.kind());
-        }
-        // Errors that are shown as their cause do not name it as one.
-        if let Some(TrainingError::Write(refused)) = one.downcast_ref::<TrainingError>() {
-            return Some(refused.kind());
-        }
-        cause = one.source();
-    }
-    None
+/// The exception for a file that was named, whatever is wrong with it or in it.
+pub(crate) fn in_a_file(fault: impl StdError + 'static) -> PyErr {
+    Error::new_err(said(&fault))
+}
+
+fn said(fault: &(dyn StdError + 'static)) -> String {
+    printable(&in_one_line(fault))
 }
 
 fn is_about_arguments(fault: &(dyn StdError + 'static)) -> bool {
@@ -64,7 +46,7 @@ fn is_about_arguments(fault: &(dyn StdError + 'static)) -> bool {
     );
     let source = matches!(
         fault.downcast_ref::<SourceError>(),
-        Some(SourceError::UnknownCategory { .. } | SourceError::Selection { .. })
+        Some(SourceError::UnknownCategory { .. })
     );
     training
         || source

@@ -9,7 +9,7 @@ use crate::fault::{detached, raised};
 use crate::images::contiguous;
 use crate::pool;
 
-/// Area under the ROC curve of N scores, N truths (0: normal, others: anomalous).
+/// Area under the ROC curve of N scores, N truths (0: normal, 1: anomalous).
 #[pyfunction]
 pub(crate) fn auroc(
     py: Python<'_>,
@@ -22,7 +22,7 @@ pub(crate) fn auroc(
     })
 }
 
-/// Average precision of N scores, N truths (0: normal, others: anomalous).
+/// Average precision of N scores, N truths (0: normal, 1: anomalous).
 #[pyfunction]
 pub(crate) fn average_precision(
     py: Python<'_>,

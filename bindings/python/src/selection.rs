@@ -1,7 +1,6 @@
 //! Selections: which kinds of anomaly suit a product.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 
 use flawforge::augment::evidence::Evidence;
@@ -11,7 +10,7 @@ use numpy::PyReadonlyArray3;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::fault::{Error, detached, raised};
+use crate::fault::{Error, detached, in_a_file, raised};
 use crate::images::copies;
 use crate::pool;
 
@@ -76,14 +75,7 @@ impl Selection {
     /// A file's table for a category, or its table `default`.
     #[staticmethod]
     fn read(path: PathBuf, category: &str) -> PyResult<Self> {
-        // The system's own word on a file that is not there, as an OSError.
-        fs::metadata(&path).map_err(|fault| {
-            PyErr::from(std::io::Error::new(
-                fault.kind(),
-                format!("{}: {fault}", path.display()),
-            ))
-        })?;
-        let found = Images::Demo.selection(category, Some(&path)).map_err(raised)?;
+        let found = Images::Demo.selection(category, Some(&path)).map_err(in_a_file)?;
         Ok(Self(found.selection))
     }
 

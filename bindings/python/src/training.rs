@@ -20,7 +20,7 @@ use flawforge::{defaults, weights};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::fault::{Error, detached, raised};
+use crate::fault::{Error, detached, in_a_file, raised};
 use crate::pool;
 use crate::selection::Selection;
 
@@ -163,10 +163,7 @@ impl Asked {
                 folder.display()
             )));
         }
-        probe_writable(&self.out).map_err(|fault| {
-            let said = format!("{}: cannot be written to: {fault}", self.out.display());
-            PyErr::from(std::io::Error::new(fault.kind(), said))
-        })?;
+        probe_writable(&self.out).map_err(raised)?;
         let experiment = self.experiment(&images, &name)?;
         let (category, skipped) = self.normals(&images, &name, &experiment)?;
         for notice in experiment.notices(category.train.len()) {
@@ -198,7 +195,7 @@ impl Asked {
             (Some(dir), None) if dir.is_dir() => Images::Single(dir.clone()),
             (Some(dir), None) => {
                 let said = format!("{}: no such folder", printable(&dir.display().to_string()));
-                return Err(std::io::Error::new(std::io::ErrorKind::NotFound, said).into());
+                return Err(Error::new_err(said));
             }
             (None, Some(_)) => Images::Demo,
             _ => {
@@ -239,12 +236,12 @@ impl Asked {
             .as_deref()
             .map(Overrides::read)
             .transpose()
-            .map_err(raised)?;
+            .map_err(in_a_file)?;
         let view = self.view(images, name)?;
         let region = self.region()?.as_ref().map(Region::of);
         let changed = |experiment: Experiment| -> PyResult<Experiment> {
             let mut experiment = match &overrides {
-                Some(overrides) => experiment.with(overrides).map_err(raised)?,
+                Some(overrides) => experiment.with(overrides).map_err(in_a_file)?,
                 None => experiment,
             };
             experiment.view = view.unwrap_or(experiment.view);

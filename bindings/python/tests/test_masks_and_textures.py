@@ -72,7 +72,7 @@ def test_bad_arguments_are_named(tmp_path: object) -> None:
     ]:
         with pytest.raises(ValueError, match=said):
             call()
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(flawforge.Error, match="none: no such folder"):
         Textures.read(tmp_path / "none")
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(flawforge.Error, match=str(tmp_path)):

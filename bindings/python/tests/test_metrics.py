@@ -50,6 +50,9 @@ def test_maps_of_64_bits_have_one_order() -> None:
     assert metrics.aupro(fine, masks) == expected
     assert metrics.aupro(list(fine), list(masks), limit=0.3) == expected
     assert metrics.aupro(exact.astype(np.float32), masks, limit=1.0) != expected
+    # Which number above 0 marks a pixel does not matter.
+    assert metrics.aupro(exact.astype(np.float32), masks > 0) == expected
+    assert metrics.aupro(exact.astype(np.float32), masks.astype(np.int64) * 7) == expected
 
 
 def aupro_by_definition(maps: np.ndarray, masks: np.ndarray, limit: float) -> float:
@@ -121,7 +124,6 @@ def test_truths_of_every_usual_type_are_the_same() -> None:
     expected = metrics.auroc(scores, truths)
     for dtype in (np.uint8, np.int64, np.uint16, np.float32, np.float64):
         assert metrics.auroc(scores, truths.astype(dtype)) == expected
-    assert metrics.auroc(scores, truths.astype(np.uint8) * 255) == expected
     assert metrics.auroc(scores.T, truths.T) == expected
     assert metrics.auroc(scores[::-1, ::2], truths[::-1, ::2]) == metrics.auroc(
         scores[::-1, ::2].copy(), truths[::-1, ::2].copy()
@@ -134,8 +136,11 @@ def test_truths_of_every_usual_type_are_the_same() -> None:
     [
         (np.zeros(3, np.float32), np.zeros(4, bool), r"needs the shape of the scores, \(3,\), not \(4,\)"),
         (np.zeros(3, np.int64), np.zeros(3, bool), r"scores: needs floats of at most 64 bits, not int64 of shape \(3,\)"),
-        (np.zeros(2, np.float32), np.array([-1, 1]), "truths: needs bool, whole numbers of at least 0"),
-        (np.zeros(2, np.float32), np.array([0.5, 1]), "float64 of shape"),
+        (np.zeros(2, np.float32), np.array([-1, 1]), "truths: needs bool, or numbers that are 0 or 1, not int64 of shape .* with -1"),
+        (np.zeros(2, np.float32), np.array([0.5, 1]), "float64 of shape .* with 0.5"),
+        (np.zeros(2, np.float32), np.array([0, 2]), "with 2"),
+        (np.zeros(2, np.float32), np.array([0, 255], np.uint8), "with 255"),
+        (np.zeros(3, np.float32), np.array([0, 1, np.nan]), "truths: needs bool, or numbers that are 0 or 1"),
         (np.zeros(2, np.float32), np.array(["a", "b"]), "truths: needs"),
         (np.array([0, np.nan], np.float32), np.array([0, 1]), "score 1 is not a number"),
         (np.array([0, np.nan, 1 + 1e-12]), np.array([0, 1, 0]), "score 1 is not a number"),
@@ -159,6 +164,8 @@ def test_bad_maps_are_named() -> None:
         ((maps, masks, 0.0), "limit of AUPRO"),
         ((maps, masks, 1.5), "limit of AUPRO"),
         ((maps, np.zeros_like(masks)), "both normal and anomalous truths"),
+        ((maps, masks * -1), r"masks\[0\]: needs bool, whole numbers of at least 0, .* with -1"),
+        ((maps, masks * 0.5), r"masks\[0\]: .* with 0.5"),
     ]:
         with pytest.raises(ValueError, match=said):
             metrics.aupro(*given)

@@ -132,10 +132,10 @@ def test_a_proposal_is_a_selection_file(parts: np.ndarray, tmp_path: object) -> 
     assert Selection.read(file, "cloth") == proposal.selection
     file.write_text(proposal.selection.to_toml("default"))
     assert Selection.read(file, "anything") == proposal.selection
-    with pytest.raises(FileNotFoundError, match=r"none\.toml"):
+    with pytest.raises(flawforge.Error, match=r"none\.toml: cannot be read"):
         Selection.read(tmp_path / "none.toml")
     file.write_text("[cloth]\nopaqe = true\n")
-    with pytest.raises(ValueError, match=r"cloth\.toml: .*opaqe"):
+    with pytest.raises(flawforge.Error, match=r"cloth\.toml: .*opaqe"):
         Selection.read(file, "cloth")
 
 

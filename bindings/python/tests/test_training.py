@@ -119,6 +119,25 @@ def test_scores(run: flawforge.Report) -> None:
         detector.score(images[0])
 
 
+def test_images_that_are_unlike_the_normal_ones_are_told_once_a_call(
+    run: flawforge.Report, recwarn: pytest.WarningsRecorder
+) -> None:
+    detector = Detector.load(run.run)
+    # The demo's gears are not given away, so a gray as bright as they are is looked for.
+    usual = next(
+        image
+        for level in range(0, 256, 8)
+        for image in [np.full((96, 96, 3), level, np.uint8)]
+        if not any("darker" in one or "brighter" in one for one in detector.score([image]).unlike[0])
+    )
+    recwarn.clear()
+    black = np.zeros_like(usual)
+    found = detector.score([usual, black, black])
+    assert [any("darker" in one for one in reasons) for reasons in found.unlike] == [False, True, True]
+    (warning,) = [one for one in recwarn if one.category is UserWarning]
+    assert "unlike the normal images" in str(warning.message) and warning.filename == __file__
+
+
 def test_regions_and_thresholds_that_are_given(run: flawforge.Report) -> None:
     image = flawforge.Textures().draw(1, (64, 64))
     map = Detector.load(run.run).score(image).maps[0]
@@ -163,13 +182,13 @@ def test_bad_arguments_are_named(tmp_path: Path) -> None:
         (ValueError, "unknown category \"geer\"", {"demo": "geer"}),
         (ValueError, "unknown method `best` .known: draem", {"demo": "gear", "method": "best"}),
         (ValueError, "unknown profile `fast`", {"demo": "gear", "profile": "fast"}),
-        (ValueError, r"settings\.toml: .*lenth", {"demo": "gear", "config": tmp_path / "settings.toml"}),
+        (flawforge.Error, r"settings\.toml: .*lenth", {"demo": "gear", "config": tmp_path / "settings.toml"}),
         (ValueError, "backbone is for the methods patchcore and forge", {"demo": "gear", "backbone": "w.pth"}),
         (ValueError, "steps: needs a whole number", {"demo": "gear", "steps": 1.5}),
-        (FileNotFoundError, "none: no such folder", {"dir": tmp_path / "none"}),
-        (FileNotFoundError, "none: no such folder", {"demo": "gear", "textures": tmp_path / "none"}),
-        (FileNotFoundError, "none", {"demo": "gear", "config": tmp_path / "none"}),
-        (OSError, "cannot be written to", {"demo": "gear", "out": tmp_path / "file" / "run"}),
+        (flawforge.Error, "none: no such folder", {"dir": tmp_path / "none"}),
+        (flawforge.Error, "none: no such folder", {"demo": "gear", "textures": tmp_path / "none"}),
+        (flawforge.Error, "none", {"demo": "gear", "config": tmp_path / "none"}),
+        (flawforge.Error, "file: is a file; name a folder", {"demo": "gear", "out": tmp_path / "file" / "run"}),
     ]:
         with pytest.raises(error, match=said):
             flawforge.train(**{"out": out, **SMALL, **asked})

@@ -62,6 +62,12 @@ fn published_weights_become_a_run() {
     assert!(said.contains("broken.pckl"), "{said}");
     assert!(!at("x").exists());
 
+    // Told before the weights are read.
+    for out in [broken.clone(), broken.join("run")] {
+        let said = fault(&["import", "draem", "a", "b", "--out", path(&out)]);
+        assert!(said.contains("broken.pckl: is a file; name a folder"), "{said}");
+    }
+
     let run_dir = at("run");
     let arguments = [
         "import",
@@ -101,6 +107,16 @@ fn published_weights_become_a_run() {
     succeed(&[&predict[..], &["--threshold", "0.1", "--scores-only"]].concat());
     let rows = std::fs::read_to_string(out.join("scores.csv")).unwrap();
     assert!(rows.contains("picture") && rows.contains("anomalous"), "{rows}");
+    for export in ["export", "export-run"] {
+        for (out, wrong) in [
+            (picture.join("model"), "picture.png: is a file; name a folder"),
+            (out.clone(), "out: is a folder; name a file"),
+            (at("none/model"), "none: no such folder; make it first"),
+        ] {
+            let said = fault(&[export, path(&run_dir), "--out", path(&out)]);
+            assert!(said.contains(wrong), "{said}");
+        }
+    }
     let model = at("model.onnx");
     let export = ["export", path(&run_dir), "--out", path(&model)];
     succeed(&[&export[..], &["--threshold", "0.1"]].concat());
@@ -200,4 +216,32 @@ fn normal_images_give_imported_weights_a_verdict() {
     let rows = std::fs::read_to_string(out.join("scores.csv")).unwrap();
     let judged = |row: &&str| row.contains("normal") || row.contains("anomalous") || row.contains("look");
     assert!(rows.lines().skip(1).filter(judged).count() == 3, "{rows}");
+}
+
+#[test]
+fn a_threshold_of_one_part_says_what_it_is_worth() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (_, _, [first, second]) = published(dir.path());
+    std::fs::create_dir_all(at("part/good")).unwrap();
+    let image = RgbImage::from_fn(256, 256, |x, y| {
+        Rgb([(x % 97) as u8 + 90, (y % 89) as u8 + 90, 120])
+    });
+    image.save(at("part/good/0.png")).unwrap();
+    let (_, said) = succeed(&[
+        "import",
+        "draem",
+        path(&first),
+        path(&second),
+        "--out",
+        path(&at("run")),
+        "--normals",
+        path(&at("part")),
+    ]);
+    for worth in [
+        "the threshold rests on 1 good part; 20 or more give one to rely on",
+        "calls at most 97 in 100 good parts anomalous",
+    ] {
+        assert!(said.contains(worth), "{said}");
+    }
 }

@@ -18,6 +18,20 @@ use support::{grey, path};
 /// Whether the page is no wider than its window, and the texts of what is looked at.
 const WIDE: &str = "document.documentElement.scrollWidth <= innerWidth";
 
+/// How many of the plot's titles have a threshold's line through them: points of each line at the height of a title.
+const CROSSED: &str = "(() => {
+    const titles = [...document.querySelectorAll('#plot text')].filter(text => text.textContent.endsWith(')')).map(text => text.getBBox());
+    if (titles.length !== 2) throw new Error('two titles are expected');
+    const crossed = (title) => [...document.querySelectorAll('#plot [id^=mark-]')].some(mark => {
+        for (let at = 0; at <= mark.getTotalLength(); at += 1) {
+            const point = mark.getPointAtLength(at);
+            if (point.y > title.y + 2 && point.y < title.y + title.height - 2) return true;
+        }
+        return false;
+    });
+    return titles.filter(crossed).length;
+})()";
+
 #[test]
 fn images_are_chosen_scored_and_shown() {
     let Some(mut browser) = Browser::start() else {
@@ -66,6 +80,10 @@ fn images_are_chosen_scored_and_shown() {
             .unwrap()
             .contains("calls at most")
     );
+
+    // Before there are images the page says nothing of any, and no line of the plot crosses a word.
+    assert_eq!(browser.value("document.getElementById('status').textContent"), "");
+    assert_eq!(browser.value(CROSSED), 0);
 
     browser.choose("#file", &[&plain, &broken, &named]);
     browser.until("document.querySelectorAll('#results li').length === 3 && /see below/.test(document.getElementById('status').textContent)");
@@ -158,7 +176,7 @@ fn the_page_asks_for_a_token_and_drops_what_is_dropped() {
     browser.until(
         "document.querySelectorAll('#run option').length === 1 && document.getElementById('access').hidden",
     );
-    // An image that is drawn and dropped.
+    // Images that are drawn and dropped, and one that is none.
     browser.value(
         "(async () => {
             const canvas = document.createElement('canvas');
@@ -166,17 +184,33 @@ fn the_page_asks_for_a_token_and_drops_what_is_dropped() {
             canvas.getContext('2d').fillRect(8, 8, 20, 20);
             const blob = await new Promise(done => canvas.toBlob(done, 'image/png'));
             const data = new DataTransfer();
+            data.items.add(new File([blob], 'first.png', { type: 'image/png' }));
+            data.items.add(new File(['no image'], 'broken.png', { type: 'image/png' }));
             data.items.add(new File([blob], 'dropped.png', { type: 'image/png' }));
             document.getElementById('drop').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
         })()",
     );
     browser.until("document.getElementById('name').textContent === 'dropped.png'");
+    browser.until(
+        "document.getElementById('status').textContent === '1 of 3 images without a score: see below'",
+    );
+    // The newest first, each with its picture and score, or with what is wrong.
+    let words = "[...document.querySelectorAll('#results li')].map(one => [one.querySelector('.called').textContent, \
+                 !!one.querySelector('img'), one.querySelector('.fault')?.textContent.split(':')[0] ?? null])";
+    assert_eq!(
+        browser.value(words),
+        serde_json::json!([
+            ["dropped.png", true, null],
+            ["broken.png", false, "cannot be decoded"],
+            ["first.png", true, null]
+        ])
+    );
     let header = [("authorization", "Bearer open-sesame")];
     let metrics = ask(server.address, "GET", "/metrics", &header, &[])
         .unwrap()
         .text();
     let one = metrics.lines().any(|line| {
-        line.starts_with("flawforge_requests_total{route=\"/v1/runs/{name}/score\",status=\"200\"} 1")
+        line.starts_with("flawforge_requests_total{route=\"/v1/runs/{name}/score\",status=\"200\"} 2")
     });
     assert!(one, "{metrics}");
 }

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 __version__: str
 
 class Error(RuntimeError):
-    """What went wrong in images, runs or the work on them, in one line with the file."""
+    """What went wrong in files, images and runs, or the work on them, in one line with the file: one that is not there as well as one
+    that is damaged. What is wrong with the value of an argument is a ValueError."""
 
 _Bytes = NDArray[np.uint8]
 _Shape = tuple[int, int]
@@ -88,8 +89,9 @@ class Detector:
         list[str | None],
         list[NDArray[np.float32]] | None,
         list[list[tuple[int, int, int, int, int, float, float]]],
+        list[list[str]],
     ]:
-        """Scores (N), protocol scores (N), verdicts, maps (height, width), regions."""
+        """Scores (N), protocol scores (N), verdicts, maps (height, width), regions, in what each is unlike the normal images."""
 
 def propose(
     images: Sequence[_Bytes], category: str

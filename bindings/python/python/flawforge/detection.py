@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +42,9 @@ class Scores(NamedTuple):
     regions: list[list[Region]]
     #: float32, (N,): the image scores of the method's published protocol.
     protocol_scores: NDArray[np.float32]
+    #: In what each image is unlike the normal images of the training (darker, of another shape, ...); empty where it is not. Of an
+    #: image that is, the verdict means little: a black one can be normal.
+    unlike: list[list[str]]
 
 
 class Detector:
@@ -73,7 +77,7 @@ class Detector:
         Raises
         ------
         flawforge.Error
-            No run, or one that is damaged.
+            No run, or one that is not there or damaged.
         """
         area = _checks.whole(min_area, "min_area")
         return cls(_flawforge.Detector.load(os.fspath(run), threshold, pixel_threshold, area))
@@ -119,13 +123,15 @@ class Detector:
 
         Raises
         ------
-        OSError, flawforge.Error
+        flawforge.Error
             A file that cannot be read or decoded.
         """
         return self._inner.read(os.fspath(path))
 
     def score(self, images: Images, *, maps: bool = True) -> Scores:
         """Scores images: the same numbers as those of ``flawforge predict``, alone and in any batch.
+
+        Where images are unlike the normal ones of the training, one ``UserWarning`` a call says how many and why the first is.
 
         Parameters
         ----------
@@ -138,13 +144,29 @@ class Detector:
         ------
         ValueError
             Another dtype or shape; the message names both.
+        flawforge.Error
+            An image whose score is not a number.
         """
-        scores, protocol, verdicts, found, regions = self._inner.score(_checks.images(images), maps)
+        scores, protocol, verdicts, found, regions, unlike = self._inner.score(_checks.images(images), maps)
         drawn: Any = found
         if maps and isinstance(images, np.ndarray):
             drawn = np.stack(found) if found else np.empty(images.shape[:3], np.float32)
         named = [[Region(*one) for one in of_image] for of_image in regions]
-        return Scores(scores, verdicts, drawn, named, protocol)
+        said = _said(unlike)
+        if said is not None:
+            warnings.warn(said, stacklevel=2)
+        return Scores(scores, verdicts, drawn, named, protocol, unlike)
 
     def __repr__(self) -> str:
         return f"<Detector {self.method} {self.category}, {self.file}>"
+
+
+def _said(unlike: list[list[str]]) -> str | None:
+    """What is to be said of images that are unlike the normal ones, if there are any."""
+    numbers = [number for number, reasons in enumerate(unlike) if reasons]
+    if not numbers:
+        return None
+    one = len(numbers) == 1
+    images, verdicts = ("1 image is", "its verdict means") if one else (f"{len(numbers)} images are", "their verdicts mean")
+    first = f"{'' if one else 'first '}images[{numbers[0]}]: {'; '.join(unlike[numbers[0]])}"
+    return f"{images} unlike the normal images that were trained on, so that {verdicts} little: {first}"

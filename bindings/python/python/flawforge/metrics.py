@@ -1,7 +1,8 @@
 """How well anomalies were found: exact, on all cores.
 
-Scores are arrays of floats, larger is more anomalous. Truths have the same shape: bool, or whole numbers of at least 0, of which 0 is
-normal and all others are anomalous (bytes of a mask); floats only if each is 0 or 1. All scores of one call are ranked together.
+Scores are arrays of floats, larger is more anomalous. Truths have the same shape: bool, or numbers that are 0 (normal) or 1 (anomalous).
+Masks of :func:`aupro` may also be bytes of a file: whole numbers of at least 0, of which 0 is normal and all others are anomalous. All
+scores of one call are ranked together.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ def auroc(scores: ArrayLike, truths: ArrayLike) -> float:
     scores
         Floats of any shape: one for each image or pixel.
     truths
-        The same shape; 0 is normal.
+        The same shape: bool, or 0 (normal) and 1 (anomalous). Of the bytes of a mask give ``mask > 0``.
 
     Raises
     ------
     ValueError
-        Shapes that differ, other types, NaN, truths of one class only.
+        Shapes that differ, other types, other truths than 0 and 1, NaN, truths of one class only.
     """
     return _flawforge.auroc(*_pair(scores, truths))
 
@@ -43,12 +44,12 @@ def average_precision(scores: ArrayLike, truths: ArrayLike) -> float:
     scores
         Floats of any shape: one for each image or pixel.
     truths
-        The same shape; 0 is normal.
+        The same shape: bool, or 0 (normal) and 1 (anomalous). Of the bytes of a mask give ``mask > 0``.
 
     Raises
     ------
     ValueError
-        Shapes that differ, other types, NaN, truths of one class only.
+        Shapes that differ, other types, other truths than 0 and 1, NaN, truths of one class only.
     """
     return _flawforge.average_precision(*_pair(scores, truths))
 
@@ -68,7 +69,8 @@ def aupro(
     maps
         Anomaly maps: floats (N, height, width), or a sequence of (height, width).
     masks
-        Their masks, of the same shapes; 0 is normal.
+        Their masks, of the same shapes: bool, whole numbers of at least 0, or floats that are 0 or 1; 0 is normal, all others are
+        anomalous.
     limit
         Above 0, at most 1.
 
@@ -80,7 +82,7 @@ def aupro(
     if len(maps) != len(masks):
         raise ValueError(f"masks: there are {len(masks)} for {len(maps)} maps")
     scores = [_scores(one, f"maps[{place}]") for place, one in enumerate(maps)]
-    truths = [_truths(one, f"masks[{place}]") for place, one in enumerate(masks)]
+    truths = [_mask(one, f"masks[{place}]") for place, one in enumerate(masks)]
     for place, (score, truth) in enumerate(zip(scores, truths)):
         if score.ndim != 2 or score.shape != truth.shape:
             raise ValueError(
@@ -118,21 +120,35 @@ def _scores(given: ArrayLike, name: str) -> NDArray[Any]:
 
 
 def _truths(given: ArrayLike, name: str) -> NDArray[np.uint8]:
-    """Truths as bytes, 0 or not."""
+    """Truths as bytes, 0 or 1."""
+    array = np.asarray(given)
+    if array.dtype.kind not in "biuf" or not ((array == 0) | (array == 1)).all():
+        raise ValueError(f"{name}: needs bool, or numbers that are 0 or 1, not {_described(array)}")
+    return array.astype(np.uint8, copy=False)
+
+
+def _mask(given: ArrayLike, name: str) -> NDArray[np.uint8]:
+    """A mask as bytes, 0 or not."""
     array = np.asarray(given)
     if array.dtype == np.uint8:
         return array
-    if array.dtype == np.bool_:
-        return array.view(np.uint8)
-    known = array.dtype.kind in "iuf"
-    if array.dtype.kind == "i":
-        known = not (array < 0).any()
-    elif array.dtype.kind == "f":
+    kind = array.dtype.kind
+    known = kind in "bu" or (kind == "i" and not (array < 0).any())
+    if kind == "f":
         known = bool(((array == 0) | (array == 1)).all())
     if not known:
         raise ValueError(
-            f"{name}: needs bool, whole numbers of at least 0, or floats that are 0 or 1, "
-            f"not {array.dtype} of shape {array.shape} with other values"
+            f"{name}: needs bool, whole numbers of at least 0, or floats that are 0 or 1, not {_described(array)}"
         )
     anomalous: NDArray[np.bool_] = array != 0
     return anomalous.view(np.uint8)
+
+
+def _described(array: NDArray[Any]) -> str:
+    """Type and shape, and of numbers one that is in the way."""
+    said = f"{array.dtype} of shape {array.shape}"
+    if array.dtype.kind in "iuf" and array.size:
+        other = array[(array != 0) & (array != 1)]
+        if other.size:
+            said += f" with {other.min()}"
+    return said

@@ -53,10 +53,8 @@ class Selection:
 
         Raises
         ------
-        OSError
-            A file that cannot be read.
-        ValueError
-            A file that holds no valid selection, or none for the category.
+        flawforge.Error
+            A file that cannot be read, or holds no valid selection, or none for the category.
         """
         return cls._around(_flawforge.Selection.read(os.fspath(path), category))
 

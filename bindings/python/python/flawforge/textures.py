@@ -43,10 +43,8 @@ class Textures:
 
         Raises
         ------
-        OSError
-            A folder that is not there.
         flawforge.Error
-            A folder without images, an image that cannot be decoded.
+            A folder that is not there or without images, an image that cannot be decoded.
         """
         return cls._around(_flawforge.Textures.read(os.fspath(folder), _checks.whole(side, "side", 16384)))
 

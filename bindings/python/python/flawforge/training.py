@@ -110,10 +110,9 @@ def train(
     ------
     ValueError
         A setting that cannot be used.
-    OSError
-        A folder that is not there, or cannot be written to.
     flawforge.Error
-        Images that cannot be used, a run that is there already.
+        A file or folder that is not there, cannot be used or cannot be written to; images that cannot be used; a run that is there
+        already.
     """
     if out is None:
         raise ValueError("out: needs the folder of the run")

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use flawforge::ops::Precision;
+use flawforge::source::probe_new_file;
 use flawforge::training::{GraphPrecision, GraphVerdicts, Run};
 
 use super::verdicts::{self, VerdictArgs};
@@ -44,9 +45,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
             "--precision bf16: ONNX Runtime has most operators in f32 and f16 alone; choose one of these"
         ),
     };
-    if args.out.exists() {
-        bail!("{out}: is there already; choose another name");
-    }
+    probe_new_file(&args.out)?;
     let run = Run::open(&args.run)?;
     let decision = args.verdicts.decision(&run)?;
     let verdicts = match &decision {

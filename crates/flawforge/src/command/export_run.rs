@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
+use flawforge::source::probe_new_file;
 use flawforge::training::Run;
 
 /// Options of `export-run`.
@@ -21,9 +22,7 @@ pub(crate) struct ExportRunArgs {
 /// Runs the command.
 pub(crate) fn run(args: &ExportRunArgs) -> Result<()> {
     let out = args.out.display();
-    if args.out.exists() {
-        bail!("{out}: is there already; choose another name");
-    }
+    probe_new_file(&args.out)?;
     let run = Run::open(&args.run)?;
     if run.step() < run.total_steps() {
         log::warn!(

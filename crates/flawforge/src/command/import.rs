@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use flawforge::augment::Selection;
 use flawforge::datasets::{Limits, counted};
+use flawforge::source::probe_writable;
 use flawforge::training::fit::Places;
 use flawforge::training::{Imported, Product, Rule, RunFiles};
 
@@ -53,6 +54,7 @@ struct DraemArgs {
 /// Runs the command.
 pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     let Whose::Draem(args) = &args.whose;
+    probe_writable(&args.out)?;
     match &args.normals {
         Some(normals) => calibrated(args, &CategoryArgs::at(normals)),
         None => plain(args),

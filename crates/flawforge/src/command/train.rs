@@ -161,7 +161,7 @@ impl TrainArgs {
     fn check_output(&self, category: &CategoryArgs, textures: &TextureArgs) -> Result<()> {
         category.check_output(&self.out)?;
         textures.check_output(&self.out)?;
-        probe_writable(&self.out).with_context(|| format!("{}: cannot be written to", self.out.display()))
+        Ok(probe_writable(&self.out)?)
     }
 
     /// Whether an option says which experiment it is.

@@ -1,5 +1,6 @@
 //! What can be wrong with a source of images, textures or selections, one line an error.
 
+use std::io;
 use std::path::PathBuf;
 
 use flawforge_augment::TextureError;
@@ -40,6 +41,38 @@ pub enum SourceError {
         output: PathBuf,
         /// The folder that is read.
         folder: PathBuf,
+    },
+    /// A folder is to be written into, and there is a file.
+    #[error("{}: is a file; name a folder", path.display())]
+    IsFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is to be written, and there is a folder.
+    #[error("{}: is a folder; name a file", path.display())]
+    IsFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file is to be written that is there already, and may be of worth.
+    #[error("{}: is there already; choose another name", path.display())]
+    IsThere {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is to be written into a folder that is not there.
+    #[error("{}: no such folder; make it first", path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Nothing can be written there.
+    #[error("{}: cannot be written to: {}", path.display(), flawforge_files::reason(.source))]
+    NotWritable {
+        /// The place that was asked for.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
     },
     /// Test images of one sort only, which cannot be scored.
     #[error("{}: scores need test images of both sorts, normal (test/good) and defective", path.display())]

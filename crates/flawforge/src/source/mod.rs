@@ -39,7 +39,7 @@ mod view;
 
 pub use error::SourceError;
 pub use images::{DEMO_SEED, Images};
-pub use place::{probe_writable, real_path};
+pub use place::{probe_new_file, probe_writable, real_path};
 pub use region::{region_beside, tell_region};
 pub use selected::{Origin, Selected, selection_lines};
 pub use textures::Textures;

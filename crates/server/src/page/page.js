@@ -61,7 +61,9 @@ async function start() {
   next();
 }
 async function choose(name) {
-  const answer = await ask("v1/runs/" + encodeURIComponent(name)), json = await said(answer);
+  let answer;
+  try { answer = await ask("v1/runs/" + encodeURIComponent(name)); } catch { return say("The server does not answer.", true); }
+  const json = await said(answer);
   if (!answer.ok) return say(json.error.message, true);
   state.run = name;
   state.about = json;
@@ -95,10 +97,13 @@ function draw() {
       drawn("text", { class: "end", x: PLOT.left - 6, y: base - high + 8 }, most), drawn("text", { class: "end", x: PLOT.left - 6, y: base }, 0));
   });
   svg.append(drawn("text", { class: "mid", x: (PLOT.left + PLOT.width - PLOT.right) / 2, y: bottom + 37 }, "verdict score" + (calibration.axis.log ? " (logarithmic)" : "")));
-  marks.push(["image", null, "this image "], ["chosen", null, "slider "]);
+  // What may be hidden comes last, so that it leaves no gap.
+  marks.push(["chosen", null, "slider "], ["image", null, "this image "]);
+  // A line crosses the bars, not the words above them.
+  const through = [1, 2].map((row) => `M0 ${PLOT.top + PLOT.row * (row - 1) + PLOT.head}V${PLOT.top + PLOT.row * row}`).join("");
   marks.forEach(([kind, value, label], index) => {
     const y = bottom + 58 + 20 * index, fixed = value !== null;
-    svg.append(drawn("path", { class: "mark " + kind, id: "mark-" + kind, d: `M0 ${PLOT.top}V${bottom}`, transform: `translate(${fixed ? at(value) : 0} 0)`, visibility: fixed ? "visible" : "hidden" }),
+    svg.append(drawn("path", { class: "mark " + kind, id: "mark-" + kind, d: through, transform: `translate(${fixed ? at(value) : 0} 0)`, visibility: fixed ? "visible" : "hidden" }),
       drawn("path", { class: "mark " + kind, id: "key-" + kind, d: `M${PLOT.left} ${y - 4}h22`, visibility: fixed ? "visible" : "hidden" }),
       drawn("text", { id: "label-" + kind, "data-label": label, x: PLOT.left + 30, y }, fixed ? label + short(value) : ""));
   });
@@ -134,7 +139,7 @@ function take(files) {
   next();
 }
 async function next() {
-  if (state.busy || !state.run) return;
+  if (state.busy || !state.run || !state.waiting.length) return;
   state.busy = true;
   let done = 0;
   while (state.waiting.length) {
@@ -145,7 +150,7 @@ async function next() {
   }
   state.busy = false;
   const faults = state.results.slice(0, done).filter((result) => result.fault).length;
-  say(faults ? `${faults} of ${done} images have no score: see below` : `${done} ${done === 1 ? "image" : "images"} scored`, faults > 0);
+  say(faults ? `${done === 1 ? "The image has no score" : `${faults} of ${done} images without a score`}: see below` : `${done} ${done === 1 ? "image" : "images"} scored`, faults > 0);
 }
 async function scored(file) {
   const { run } = state, path = `v1/runs/${encodeURIComponent(run)}/score?overlay=png&name=${encodeURIComponent(file.name)}`;
@@ -173,6 +178,7 @@ function list() {
   by("results").replaceChildren(...state.results.map((result) => {
     const item = made("li"), button = made("button"), words = made("div");
     button.type = "button";
+    button.title = result.name;
     words.append(made("b", result.name, "called"));
     if (result.said) {
       const image = made("img");
@@ -180,6 +186,8 @@ function list() {
       image.alt = "";
       button.append(image);
       words.append(made("span", result.said.verdict || "no verdict", "verdict " + (result.said.verdict || "")), " " + short(result.said.score));
+      const doubts = result.said.warnings, more = doubts.length > 1 ? `; ${doubts.length - 1} more` : "";
+      if (doubts.length) words.append(made("span", "mind: " + doubts[0] + more, "doubt"));
       button.addEventListener("click", () => { show(result); by("result").scrollIntoView({ block: "nearest" }); });
       button.setAttribute("aria-current", result === state.shown);
     } else {

@@ -129,7 +129,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     }
     // A folder of that name would be told by a temporary name.
     if fs::metadata(path).is_ok_and(|data| data.is_dir()) {
-        anyhow::bail!("{}: is a folder", path.display());
+        anyhow::bail!("{}: is a folder; name a file", path.display());
     }
     Ok(files::write(path, bytes)?)
 }

@@ -5,7 +5,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use flawforge::datasets::TestSet;
 use flawforge::files;
@@ -66,11 +66,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         .clone()
         .unwrap_or_else(|| run.file().with_file_name("evaluation"));
     args.category.check_output(&out)?;
-    let writable = probe_writable(&out).with_context(|| {
-        format!(
-            "{}: cannot be written to; --out DIR takes the files elsewhere",
-            out.display()
-        )
+    let writable = probe_writable(&out).map_err(|fault| {
+        let said = flawforge::fault::in_one_line(&fault);
+        anyhow!("{said}; --out DIR takes the files elsewhere")
     });
     if let Err(fault) = &writable {
         log::warn!("{}", flawforge::fault::in_one_line(fault.as_ref()));

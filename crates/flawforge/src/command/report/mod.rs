@@ -11,15 +11,15 @@ mod plot;
 mod scores;
 mod tested;
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use askama::Template;
 use clap::Args;
 use flawforge::files;
 use flawforge::ops::Precision;
 use flawforge::pictures::axis;
+use flawforge::source::SourceError;
 use flawforge::training::Run;
 use flawforge::training::fit::{Line, read_journal};
 
@@ -54,8 +54,9 @@ pub(crate) struct ReportArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &ReportArgs) -> Result<()> {
-    if fs::metadata(&args.out).is_ok_and(|data| data.is_dir()) {
-        bail!("{}: is a folder; name a file", args.out.display());
+    if args.out.is_dir() {
+        let path = args.out.clone();
+        return Err(SourceError::IsFolder { path }.into());
     }
     let run = Run::open(&args.run)?;
     let decision = args.verdicts.decision(&run)?;

@@ -13,6 +13,7 @@ use clap::Args;
 use flawforge::augment::evidence::{Evidence, foreground};
 use flawforge::files;
 use flawforge::pictures::{mask_image, write_png};
+use flawforge::source::SourceError;
 use flawforge::training::ViewProposal;
 use image::RgbImage;
 
@@ -55,6 +56,9 @@ pub(crate) struct SelectArgs {
 /// Runs the command.
 pub(crate) fn run(args: &SelectArgs) -> Result<()> {
     for output in [&args.out, &args.page, &args.roi_out].into_iter().flatten() {
+        if output.is_dir() {
+            return Err(SourceError::IsFolder { path: output.clone() }.into());
+        }
         args.normals.category.check_output(output)?;
         args.textures.check_output(output)?;
     }

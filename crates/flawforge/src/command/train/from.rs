@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use flawforge::datasets::{Limits, counted};
 use flawforge::files;
 use flawforge::source::probe_writable;
@@ -61,7 +61,7 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
             args.out.display()
         );
     }
-    probe_writable(&args.out).with_context(|| format!("{}: cannot be written to", args.out.display()))?;
+    probe_writable(&args.out)?;
     let limits = Limits {
         max_held_bytes: args.image_memory.saturating_mul(1 << 20),
         ..Limits::default()

@@ -208,14 +208,17 @@ fn a_share_out_of_range_is_refused_in_one_line() {
     }
 }
 
+/// Pixels of a cell.
+const CELL: u32 = 64;
+
 /// Nine cells of one look each: every look in its own cell, or in any.
 fn cells(number: u32, everywhere: bool) -> RgbImage {
     let look = |cell: u32| match everywhere {
-        true => (cell * 5 + number * (number + 3)) % 9,
+        true => (cell * [1, 2, 4, 5, 7, 8][number as usize % 6] + number) % 9,
         false => cell,
     };
-    RgbImage::from_fn(3 * SMALL, 3 * SMALL, |x, y| {
-        let look = look(x / SMALL + 3 * (y / SMALL));
+    RgbImage::from_fn(3 * CELL, 3 * CELL, |x, y| {
+        let look = look(x / CELL + 3 * (y / CELL));
         let grain = ((x * 31 + y * 17 + number * 7) ^ (x * y)) % 9;
         let line = match (x + look * y) % (4 + look) {
             0 => 60,
@@ -247,9 +250,10 @@ fn normal_images_choose_whether_places_count() {
         .unwrap();
         positions(&Run::open(&dir).unwrap())
     };
-    // Two banks tell it, or none.
-    assert_eq!(chosen(false, ""), 2);
-    assert_eq!(chosen(true, ""), 0);
-    assert_eq!(chosen(false, "[forge]\nposition = 0"), 0);
+    // A patch is small beside a cell, and there are many.
+    let fine = "[forge]\nsides = [192]\ncandidates = 4000";
+    assert_eq!(chosen(false, fine), 1);
+    assert_eq!(chosen(true, fine), 0);
+    assert_eq!(chosen(false, &format!("{fine}\nposition = 0")), 0);
     assert_eq!(chosen(false, TILES), 0);
 }

@@ -5,9 +5,11 @@ use flawforge_augment::Stream;
 use flawforge_models::Place;
 use flawforge_models::forge::{FeatureMap, SizedBank, Spread, Weights};
 use flawforge_models::patchcore::Coreset;
+use flawforge_ops::vectors::{Bank, Panels};
 use rand::Rng;
 use rand::seq::{SliceRandom, index};
 
+use super::position::Sample;
 use super::settings::Group;
 use crate::error::Result;
 
@@ -120,16 +122,25 @@ impl Candidates {
         places.map(|(part, _)| self.parts[part].0).collect()
     }
 
-    /// A bank of so many random candidates, where a patch's place counts so much.
-    ///
-    /// # Errors
-    /// No candidates.
-    pub(super) fn sample(&self, count: usize, position: f32, seed: u64) -> Result<SizedBank> {
+    /// So many random candidates, with the places that they have.
+    pub(super) fn sample(&self, count: usize, seed: u64) -> Result<Sample> {
         let mut rng = self.stream(seed, usize::MAX).rng("sample");
-        let places = self.drawn(count, &mut rng);
-        let (vectors, weights) = self.vectors(&places, position);
-        let origins = self.origins(places.into_iter());
-        Ok(SizedBank::new(self.size, weights, &vectors, origins)?)
+        let chosen = self.drawn(count, &mut rng);
+        let (vectors, weights) = self.vectors(&chosen, 0.0);
+        let length = self.length();
+        let places = chosen.iter().map(|&(part, place)| {
+            let vector = &self.parts[part].1[place * length..][..length];
+            match (self.placed, vector) {
+                (true, &[.., x, y]) => [x, y],
+                _ => [0.0; 2],
+            }
+        });
+        Ok(Sample {
+            places: places.collect(),
+            vectors: Bank::new(Panels::new(&vectors, weights.length(&self.channels))),
+            weights,
+            origins: self.origins(chosen.into_iter()),
+        })
     }
 
     /// The bank, where a patch's place counts so much: of the candidates those that cover all others best.

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use flawforge_models::Place;
-use flawforge_models::forge::compared;
+use flawforge_models::forge::{FeatureMap, Weights, compared};
+use flawforge_ops::vectors::{Among, Bank};
 use rayon::prelude::*;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -17,12 +18,16 @@ const CANDIDATE: f32 = 2.0;
 /// Normal images, at most and about, that choose (proposal).
 const VOTERS: usize = 64;
 /// Normal vectors that they are compared with (proposal).
-const VECTORS: usize = 2000;
+const VECTORS: usize = 4000;
+/// Blocks of an image in a row and in a column: nearly the same place are a block and those around it (proposal).
+const BLOCKS: usize = 8;
+/// How much farther patches of nearly the same place may be than those of any, on average (proposal).
+const MOST: f64 = 0.003;
 
 /// How much a patch's place counts beside each of its maps, where it is compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Position {
-    /// 2 where that makes the scores of normal images more alike, else 0; 0 where images are seen in windows.
+    /// 2 where patches of normal images are found at their own place, else 0; 0 where images are seen in windows.
     Auto,
     /// So much; 0: not at all.
     Share(f32),
@@ -83,54 +88,87 @@ impl Visitor<'_> for Said {
     }
 }
 
-/// The share that normal images choose. Each is compared with patches of the others, with and without their places. Where every
-/// part has its place in the image, patches of other places only hide what differs, and scores become more alike when these count
-/// less; where nothing has one, patches are missed that would explain an image.
+/// The share that normal images choose. Each is compared with patches of the others: with all of them, and with those of nearly
+/// the same place alone. Where every part has its place, the nearest patch lies there by itself and nothing is lost; elsewhere
+/// patches that would explain an image are missed, and distances grow.
 pub(super) fn chosen(candidates: &Candidates, normal: &[(usize, Kept)], seed: u64) -> Result<f32> {
+    let sample = candidates.sample(VECTORS, seed)?;
     let voters: Vec<&(usize, Kept)> = normal
         .iter()
         .step_by(normal.len().div_ceil(VOTERS).max(1))
         .collect();
-    let mut spreads = [0.0f64; 2];
-    for (spread, share) in spreads.iter_mut().zip([0.0, CANDIDATE]) {
-        let bank = candidates.sample(VECTORS, share, seed)?;
-        let scores = voters.par_iter().map(|(number, kept)| {
-            let KeptImage::Seen(sizes) = &kept.image else {
-                return Ok(None);
-            };
-            let Some(maps) = sizes.first() else {
-                return Ok(None);
-            };
-            let map = bank.distances_without(*number as u32, compared(maps), Place::WHOLE)?;
-            Ok(map.map(|map| {
-                let largest = map.scores.iter().copied().fold(0.0, f32::max);
-                let sum: f64 = map.scores.iter().copied().map(f64::from).sum();
-                f64::from(largest) - sum / map.scores.len().max(1) as f64
-            }))
-        });
-        let scores: Vec<Option<f64>> = scores.collect::<Result<_>>()?;
-        *spread = relative_spread(&scores.into_iter().flatten().collect::<Vec<f64>>());
-    }
-    let [without, with] = spreads;
-    // NaN, of no scores, keeps it off.
-    if with < without {
+    let sums = voters.par_iter().map(|(number, kept)| match &kept.image {
+        KeptImage::Seen(sizes) => match sizes.first() {
+            Some(maps) => sample.distances(*number as u32, compared(maps)),
+            None => Ok((0.0, 0.0)),
+        },
+        KeptImage::Shown(_) => Ok((0.0, 0.0)),
+    });
+    let sums: Vec<(f64, f64)> = sums.collect::<Result<_>>()?;
+    let (near, any) = sums
+        .iter()
+        .fold((0.0, 0.0), |(near, any), sums| (near + sums.0, any + sums.1));
+    let more = near / any - 1.0;
+    // NaN, of no distances, keeps it off.
+    if more < MOST {
         log::info!(
-            "forge: a patch's place counts (forge.position {CANDIDATE}): scores of normal images differ by {:.1} % of their mean, by \
-             {:.1} % without",
-            100.0 * with,
-            100.0 * without
+            "forge: a patch's place counts (forge.position {CANDIDATE}): patches of nearly the same place are only {:.2} % farther",
+            100.0 * more
         );
         return Ok(CANDIDATE);
     }
     Ok(0.0)
 }
 
-/// The standard deviation of these scores as a share of their mean.
-fn relative_spread(scores: &[f64]) -> f64 {
-    let count = scores.len() as f64;
-    let mean = scores.iter().sum::<f64>() / count;
-    let variance = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / count;
-    variance.sqrt() / mean
+/// Random normal patches that know their places.
+pub(super) struct Sample {
+    pub(super) vectors: Bank,
+    pub(super) weights: Weights,
+    /// Of each its normal image.
+    pub(super) origins: Vec<u32>,
+    /// Of each where it lies in its image, from 0 to 1 across and down.
+    pub(super) places: Vec<[f32; 2]>,
+}
+
+impl Sample {
+    /// Sums of distances of the patches of normal image `number` to the nearest patch of another image: of those of nearly the same
+    /// place, and of all.
+    fn distances(&self, number: u32, maps: &[FeatureMap]) -> Result<(f64, f64)> {
+        let patches = self.weights.patches(maps, Place::WHOLE)?;
+        let length = self.vectors.vectors().length();
+        let (mut near, mut any) = (0.0, 0.0);
+        let Some(others) = self.vectors.among(|index| self.origins[index] != number) else {
+            return Ok((near, any));
+        };
+        for (row, column) in (0..BLOCKS).flat_map(|row| (0..BLOCKS).map(move |column| (row, column))) {
+            let center = [column, row].map(|block| (block as f32 + 0.5) / BLOCKS as f32);
+            let around = self.vectors.among(|index| {
+                let place = self.places[index];
+                let is_near = |axis: usize| (place[axis] - center[axis]).abs() <= 1.5 / BLOCKS as f32;
+                others.has(index) && is_near(0) && is_near(1)
+            });
+            let of = |block: usize, count: usize| block * count / BLOCKS..(block + 1) * count / BLOCKS;
+            let mut queries = Vec::new();
+            for y in of(row, patches.height) {
+                let columns = of(column, patches.width);
+                let from = y * patches.width;
+                queries.extend_from_slice(
+                    &patches.vectors[(from + columns.start) * length..(from + columns.end) * length],
+                );
+            }
+            let (Some(around), false) = (around, queries.is_empty()) else {
+                continue;
+            };
+            let sum = |among: &Among| -> Result<f64> {
+                let nearest = self.vectors.nearest_among(among, &queries)?;
+                let distances = nearest.iter().map(|one| f64::from(one.squared.max(0.0)).sqrt());
+                Ok(distances.sum())
+            };
+            near += sum(&around)?;
+            any += sum(&others)?;
+        }
+        Ok((near, any))
+    }
 }
 
 #[cfg(test)]
@@ -158,12 +196,5 @@ mod tests {
             let fault = toml::from_str::<Holder>(text).unwrap_err().to_string();
             assert!(fault.contains("\"auto\" or a number"), "{fault}");
         }
-    }
-
-    #[test]
-    fn a_spread_is_relative() {
-        assert_eq!(relative_spread(&[1.0, 3.0]), 0.5);
-        assert_eq!(relative_spread(&[10.0, 30.0]), 0.5);
-        assert!(relative_spread(&[]).is_nan());
     }
 }

@@ -255,5 +255,8 @@ fn normal_images_choose_whether_places_count() {
     assert_eq!(chosen(false, fine), 1);
     assert_eq!(chosen(true, fine), 0);
     assert_eq!(chosen(false, &format!("{fine}\nposition = 0")), 0);
-    assert_eq!(chosen(false, TILES), 0);
+    // Windows know their places too.
+    let tiles = "[forge]\nsides = [96]\ncandidates = 4000\n[view]\nkind = \"tiles\"\n";
+    assert_eq!(chosen(false, tiles), 1);
+    assert_eq!(chosen(true, tiles), 0);
 }

@@ -75,7 +75,7 @@ impl Learning<'_> {
             return Ok(None);
         }
         for (number, kept) in normal {
-            let sizes = kept.image.part(*number, self.windowing, self.see)?;
+            let (sizes, _) = kept.image.part(*number, self.windowing, self.see)?;
             let Some(maps) = sizes.first() else { continue };
             let features = standard.features(maps)?;
             let places = features.len() / length;

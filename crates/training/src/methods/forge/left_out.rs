@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::recipe::{Highest, Unseen};
-use crate::windowing::{Windowing, cut, lies, parts, places};
+use crate::windowing::{Windowing, cut, lies, places};
 
 /// Windows, at most, whose maps tell what is usual (proposal).
 const TELLING: usize = 256;
@@ -36,19 +36,21 @@ pub(super) enum KeptImage {
 }
 
 impl KeptImage {
-    /// What the network sees of a part of it, the same for the same number.
+    /// What the network sees of a part of it, and where that lies; the same part for the same number.
     pub(super) fn part(
         &self,
         number: usize,
         windowing: Option<&Windowing>,
         see: &See<'_>,
-    ) -> Result<Cow<'_, Sizes>> {
+    ) -> Result<(Cow<'_, Sizes>, Place)> {
         Ok(match self {
-            Self::Seen(sizes) => Cow::Borrowed(sizes),
+            Self::Seen(sizes) => (Cow::Borrowed(sizes), Place::WHOLE),
             Self::Shown(image) => {
-                let parts = parts(windowing, image);
+                let windows = places(windowing, image.dimensions());
                 // Not the same window of every image.
-                Cow::Owned(see(&parts[number * 7 % parts.len()])?)
+                let window = windows[number * 7 % windows.len()];
+                let place = lies(windowing, image.dimensions(), window);
+                (Cow::Owned(see(&cut(windowing, image, window))?), place)
             }
         })
     }

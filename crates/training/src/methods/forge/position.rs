@@ -4,14 +4,15 @@ use std::fmt;
 
 use flawforge_models::Place;
 use flawforge_models::forge::{FeatureMap, Weights, compared};
-use flawforge_ops::vectors::{Among, Bank};
+use flawforge_ops::vectors::Bank;
 use rayon::prelude::*;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::collected::Candidates;
-use super::left_out::{Kept, KeptImage};
+use super::left_out::{Kept, See};
 use crate::error::Result;
+use crate::windowing::Windowing;
 
 /// What [`Position::Auto`] chooses beside 0 (proposal).
 const CANDIDATE: f32 = 2.0;
@@ -22,12 +23,12 @@ const VECTORS: usize = 4000;
 /// Blocks of an image in a row and in a column: nearly the same place are a block and those around it (proposal).
 const BLOCKS: usize = 8;
 /// How much farther patches of nearly the same place may be than those of any, on average (proposal).
-const MOST: f64 = 0.003;
+const MOST: f64 = 0.01;
 
 /// How much a patch's place counts beside each of its maps, where it is compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Position {
-    /// 2 where patches of normal images are found at their own place, else 0; 0 where images are seen in windows.
+    /// 2 where patches of normal images are found at their own place, else 0.
     Auto,
     /// So much; 0: not at all.
     Share(f32),
@@ -88,36 +89,41 @@ impl Visitor<'_> for Said {
     }
 }
 
-/// The share that normal images choose. Each is compared with patches of the others: with all of them, and with those of nearly
-/// the same place alone. Where every part has its place, the nearest patch lies there by itself and nothing is lost; elsewhere
-/// patches that would explain an image are missed, and distances grow.
-pub(super) fn chosen(candidates: &Candidates, normal: &[(usize, Kept)], seed: u64) -> Result<f32> {
-    let sample = candidates.sample(VECTORS, seed)?;
-    let voters: Vec<&(usize, Kept)> = normal
-        .iter()
-        .step_by(normal.len().div_ceil(VOTERS).max(1))
-        .collect();
-    let sums = voters.par_iter().map(|(number, kept)| match &kept.image {
-        KeptImage::Seen(sizes) => match sizes.first() {
-            Some(maps) => sample.distances(*number as u32, compared(maps)),
-            None => Ok((0.0, 0.0)),
-        },
-        KeptImage::Shown(_) => Ok((0.0, 0.0)),
-    });
-    let sums: Vec<(f64, f64)> = sums.collect::<Result<_>>()?;
-    let (near, any) = sums
-        .iter()
-        .fold((0.0, 0.0), |(near, any), sums| (near + sums.0, any + sums.1));
-    let more = near / any - 1.0;
-    // NaN, of no distances, keeps it off.
-    if more < MOST {
-        log::info!(
-            "forge: a patch's place counts (forge.position {CANDIDATE}): patches of nearly the same place are only {:.2} % farther",
-            100.0 * more
-        );
-        return Ok(CANDIDATE);
+/// Normal images, and how parts of them are seen.
+pub(super) struct Voters<'a> {
+    pub(super) normal: &'a [(usize, Kept)],
+    pub(super) windowing: Option<&'a Windowing>,
+    pub(super) see: &'a See<'a>,
+}
+
+impl Voters<'_> {
+    /// The share that normal images choose. What is seen of each at once is compared with patches of the others: with all of them,
+    /// and with those of nearly the same place alone. Where every part has its place, the nearest patch lies there by itself and
+    /// nothing is lost; elsewhere patches that would explain an image are missed, and distances grow.
+    pub(super) fn choose(&self, candidates: &Candidates, seed: u64) -> Result<f32> {
+        let sample = candidates.sample(VECTORS, seed)?;
+        let step = self.normal.len().div_ceil(VOTERS).max(1);
+        let voters: Vec<&(usize, Kept)> = self.normal.iter().step_by(step).collect();
+        let sums = voters.par_iter().map(|(number, kept)| {
+            let (sizes, place) = kept.image.part(*number, self.windowing, self.see)?;
+            match sizes.first() {
+                Some(maps) => sample.distances(*number as u32, compared(maps), place),
+                None => Ok([0.0; 2]),
+            }
+        });
+        let sums: Vec<[f64; 2]> = sums.collect::<Result<_>>()?;
+        let [near, any] = [0, 1].map(|which| sums.iter().map(|sums| sums[which]).sum::<f64>());
+        let more = near / any - 1.0;
+        // NaN, of no distances, keeps it off.
+        if more < MOST {
+            log::info!(
+                "forge: a patch's place counts (forge.position {CANDIDATE}): patches of nearly the same place are only {:.2} % farther",
+                100.0 * more
+            );
+            return Ok(CANDIDATE);
+        }
+        Ok(0.0)
     }
-    Ok(0.0)
 }
 
 /// Random normal patches that know their places.
@@ -131,44 +137,51 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Sums of distances of the patches of normal image `number` to the nearest patch of another image: of those of nearly the same
-    /// place, and of all.
-    fn distances(&self, number: u32, maps: &[FeatureMap]) -> Result<(f64, f64)> {
-        let patches = self.weights.patches(maps, Place::WHOLE)?;
-        let length = self.vectors.vectors().length();
-        let (mut near, mut any) = (0.0, 0.0);
+    /// Sums of distances of a part's patches, of normal image `number`, to the nearest patch of another image: of those of nearly the
+    /// same place, and of all.
+    fn distances(&self, number: u32, maps: &[FeatureMap], place: Place) -> Result<[f64; 2]> {
         let Some(others) = self.vectors.among(|index| self.origins[index] != number) else {
-            return Ok((near, any));
+            return Ok([0.0; 2]);
         };
-        for (row, column) in (0..BLOCKS).flat_map(|row| (0..BLOCKS).map(move |column| (row, column))) {
-            let center = [column, row].map(|block| (block as f32 + 0.5) / BLOCKS as f32);
-            let around = self.vectors.among(|index| {
-                let place = self.places[index];
-                let is_near = |axis: usize| (place[axis] - center[axis]).abs() <= 1.5 / BLOCKS as f32;
-                others.has(index) && is_near(0) && is_near(1)
+        let placed = Weights {
+            position: Some(1.0),
+            ..self.weights.clone()
+        };
+        let length = self.vectors.vectors().length();
+        let mut blocks = vec![Vec::new(); BLOCKS * BLOCKS];
+        for vector in placed.patches(maps, place)?.vectors.chunks_exact(length + 2) {
+            let [column, row] = [vector[length], vector[length + 1]].map(block);
+            blocks[row * BLOCKS + column].extend_from_slice(&vector[..length]);
+        }
+        let mut sums = [0.0; 2];
+        for (index, queries) in blocks
+            .iter()
+            .enumerate()
+            .filter(|(_, queries)| !queries.is_empty())
+        {
+            let (row, column) = (index / BLOCKS, index % BLOCKS);
+            let near = self.vectors.among(|index| {
+                let [x, y] = self.places[index].map(block);
+                others.has(index) && x.abs_diff(column) <= 1 && y.abs_diff(row) <= 1
             });
-            let of = |block: usize, count: usize| block * count / BLOCKS..(block + 1) * count / BLOCKS;
-            let mut queries = Vec::new();
-            for y in of(row, patches.height) {
-                let columns = of(column, patches.width);
-                let from = y * patches.width;
-                queries.extend_from_slice(
-                    &patches.vectors[(from + columns.start) * length..(from + columns.end) * length],
-                );
-            }
-            let (Some(around), false) = (around, queries.is_empty()) else {
+            let Some(near) = near else {
                 continue;
             };
-            let sum = |among: &Among| -> Result<f64> {
-                let nearest = self.vectors.nearest_among(among, &queries)?;
-                let distances = nearest.iter().map(|one| f64::from(one.squared.max(0.0)).sqrt());
-                Ok(distances.sum())
-            };
-            near += sum(&around)?;
-            any += sum(&others)?;
+            for (sum, among) in sums.iter_mut().zip([&near, &others]) {
+                let nearest = self.vectors.nearest_among(among, queries)?;
+                *sum += nearest
+                    .iter()
+                    .map(|one| f64::from(one.squared.max(0.0)).sqrt())
+                    .sum::<f64>();
+            }
         }
-        Ok((near, any))
+        Ok(sums)
     }
+}
+
+/// Which block of a row or a column a place lies in; beyond the border the outermost one.
+fn block(place: f32) -> usize {
+    ((place * BLOCKS as f32) as usize).min(BLOCKS - 1)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::collected::Candidates;
 use super::learning::{Learning, Simulated};
 use super::left_out::{Kept, KeptImage, LeftOut, Sizes, Told};
-use super::position::{Position, chosen};
+use super::position::{Position, Voters};
 use super::settings::{Group, Settings};
 use super::sizes::{larger, reduced};
 use crate::error::Result;
@@ -101,10 +101,7 @@ impl ForgeRecipe {
             given: &settings.given,
             strides: &STRIDES,
         };
-        let placed = match group.position {
-            Position::Auto => frame.windowing.is_none(),
-            Position::Share(share) => share > 0.0,
-        };
+        let placed = !group.position.is_none();
         let candidates = |&size: &(u32, u32)| Candidates::new(size, group.candidates, placed);
         Ok(Self {
             network: Frozen::new(&wanted, frame.seed, device)?,
@@ -212,13 +209,20 @@ impl ForgeRecipe {
     /// The detector's parts, from what was collected.
     fn make(&mut self) -> Result<Made> {
         let normal = self.left_out.take();
+        let see = |image: &RgbImage| self.sizes(image);
+        let voters = Voters {
+            normal: &normal,
+            windowing: self.windowing.as_ref(),
+            see: &see,
+        };
         let position = match (self.settings.position, self.candidates.first()) {
             (Position::Share(share), _) => share,
-            (Position::Auto, Some(first)) if self.windowing.is_none() => chosen(first, &normal, self.seed)?,
-            (Position::Auto, _) => 0.0,
+            (Position::Auto, Some(first)) => voters.choose(first, self.seed)?,
+            (Position::Auto, None) => 0.0,
         };
         let mut banks = Vec::new();
-        for candidates in std::mem::take(&mut self.candidates) {
+        let candidates = std::mem::take(&mut self.candidates);
+        for candidates in candidates {
             banks.push(candidates.bank(&self.settings, position, self.seed, &self.device)?);
         }
         let simulated = std::mem::take(&mut self.simulated);

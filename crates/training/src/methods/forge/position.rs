@@ -22,8 +22,10 @@ const VOTERS: usize = 64;
 const VECTORS: usize = 4000;
 /// Blocks of an image in a row and in a column: nearly the same place are a block and those around it (proposal).
 const BLOCKS: usize = 8;
-/// How much farther patches of nearly the same place may be than those of any, on average (proposal).
-const MOST: f64 = 0.01;
+/// How much farther patches of nearly the same place may be than those of any, on average (proposal): where whole images are seen,
+/// and where windows are. A network that sees a whole image knows places by its borders, and has less to gain.
+const MOST: f64 = 0.003;
+const MOST_IN_WINDOWS: f64 = 0.012;
 
 /// How much a patch's place counts beside each of its maps, where it is compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -114,8 +116,12 @@ impl Voters<'_> {
         let sums: Vec<[f64; 2]> = sums.collect::<Result<_>>()?;
         let [near, any] = [0, 1].map(|which| sums.iter().map(|sums| sums[which]).sum::<f64>());
         let more = near / any - 1.0;
+        let most = match self.windowing {
+            None => MOST,
+            Some(_) => MOST_IN_WINDOWS,
+        };
         // NaN, of no distances, keeps it off.
-        if more < MOST {
+        if more < most {
             log::info!(
                 "forge: a patch's place counts (forge.position {CANDIDATE}): patches of nearly the same place are only {:.2} % farther",
                 100.0 * more

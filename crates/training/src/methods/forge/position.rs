@@ -18,6 +18,8 @@ use crate::windowing::Windowing;
 const CANDIDATE: f32 = 2.0;
 /// Normal images, at most and about, that choose (proposal).
 const VOTERS: usize = 64;
+/// With fewer, places do not count (proposal).
+const FEWEST: usize = 12;
 /// Normal vectors that they are compared with (proposal).
 const VECTORS: usize = 4000;
 /// Blocks of an image in a row and in a column: nearly the same place are a block and those around it (proposal).
@@ -103,6 +105,9 @@ impl Voters<'_> {
     /// and with those of nearly the same place alone. Where every part has its place, the nearest patch lies there by itself and
     /// nothing is lost; elsewhere patches that would explain an image are missed, and distances grow.
     pub(super) fn choose(&self, candidates: &Candidates, seed: u64) -> Result<f32> {
+        if self.normal.len() < FEWEST {
+            return Ok(0.0);
+        }
         let sample = candidates.sample(VECTORS, seed)?;
         let step = self.normal.len().div_ceil(VOTERS).max(1);
         let voters: Vec<&(usize, Kept)> = self.normal.iter().step_by(step).collect();

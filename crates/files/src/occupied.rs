@@ -177,10 +177,12 @@ fn busy(folder: &Path, path: &Path, seen: &Seen) -> io::Error {
 
 /// The error with the folder's name, which the user knows, and not that of the hidden file.
 fn without_name(folder: &Path, fault: &io::Error) -> io::Error {
-    // The kind alone would not always say what it is: an input/output error has none.
-    let nameless = match fault.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(fault.kind(), fault.kind().to_string()),
+    // The kind alone would not always say what it is: an input/output error has none. `tempfile` writes the system's words, and its own
+    // path behind them.
+    let nameless = match (fault.raw_os_error(), fault.to_string().split_once(" at path \"")) {
+        (Some(code), _) => io::Error::from_raw_os_error(code),
+        (None, Some((words, _))) => io::Error::new(fault.kind(), words),
+        (None, None) => io::Error::new(fault.kind(), fault.kind().to_string()),
     };
     at(folder, nameless)
 }
@@ -188,6 +190,26 @@ fn without_name(folder: &Path, fault: &io::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_system_is_quoted_whoever_wraps_its_error() {
+        let folder = Path::new("runs/part");
+        let wrapped = tempfile::tempfile_in("/no/such/folder").unwrap_err();
+        let hidden = tempfile::Builder::new()
+            .prefix(".claim")
+            .tempfile_in("/no/such/folder");
+        let system = io::Error::from_raw_os_error(5);
+        for fault in [wrapped, hidden.unwrap_err(), system] {
+            let words = match fault.kind() {
+                io::ErrorKind::NotFound => io::Error::from_raw_os_error(2).to_string(),
+                _ => io::Error::from_raw_os_error(5).to_string(),
+            };
+            assert_eq!(
+                without_name(folder, &fault).to_string(),
+                format!("runs/part: {words}")
+            );
+        }
+    }
 
     #[test]
     fn the_second_is_told_who_is_there_and_the_lock_of_the_gone_is_taken_over() {

@@ -77,6 +77,6 @@ pub(super) fn region(bytes: &[u8]) -> Result<Seen, Finding> {
             Err("a region beyond the limits came through".to_owned())
         }
         Ok(_) => Ok(Seen::Taken),
-        Err(fault) => refused(&fault.to_string(), "region"),
+        Err(fault) => refused(&fault.to_string(), name),
     }
 }

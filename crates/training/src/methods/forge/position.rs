@@ -125,6 +125,10 @@ impl Voters<'_> {
             None => MOST,
             Some(_) => MOST_IN_WINDOWS,
         };
+        log::debug!(
+            "forge: patches of nearly the same place are {:.2} % farther",
+            100.0 * more
+        );
         // NaN, of no distances, keeps it off.
         if more < most {
             log::info!(

@@ -11,19 +11,26 @@ const LENGTH: usize = 152;
 const VECTORS: usize = 4000;
 const QUERIES: usize = 3328;
 
-/// Vectors around a few centers, as those of images are.
+/// Vectors that differ mostly along few directions, as those of images do: the variance along the k-th is as 1 to k^1.2.
 fn vectors(count: usize, seed: u64) -> Vec<f32> {
-    let noise = |mut state: u64| {
-        state = (state ^ (state >> 31)).wrapping_mul(0x7FB5_D329_728E_A185);
-        state = (state ^ (state >> 27)).wrapping_mul(0x81DA_DEF4_BC2D_D44D);
+    let noise = |state: u64| {
+        let state = (state ^ (state >> 31)).wrapping_mul(0x7FB5_D329_728E_A185);
+        let state = (state ^ (state >> 27)).wrapping_mul(0x81DA_DEF4_BC2D_D44D);
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
-    let number = |index: usize| {
-        let (vector, place) = ((index / LENGTH) as u64, (index % LENGTH) as u64);
-        let center = noise(vector % 40 * 1000 + place + 7_000_000);
-        1.0 + center + 0.4 * noise(seed + 1_000_003 * vector + place)
-    };
-    (0..count * LENGTH).map(number).collect()
+    let directions: Vec<f32> = (0..LENGTH * LENGTH)
+        .map(|place| noise(7_000_000 + place as u64))
+        .collect();
+    let mut vectors = vec![0.0; count * LENGTH];
+    for (number, vector) in vectors.chunks_exact_mut(LENGTH).enumerate() {
+        for (rank, direction) in directions.chunks_exact(LENGTH).enumerate() {
+            let part = noise(seed + 1_000_003 * number as u64 + rank as u64) / (1.0 + rank as f32).powf(0.6);
+            for (value, along) in vector.iter_mut().zip(direction) {
+                *value += part * along;
+            }
+        }
+    }
+    vectors
 }
 
 fn main() -> Result<()> {

@@ -1,9 +1,12 @@
 //! Exact nearest neighbours among many vectors, by blocked matrix products.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Result, bail};
 use rayon::prelude::*;
 
-use super::panels::{BLOCK, Panels, Tiles};
+use super::narrow::Narrow;
+use super::panels::{BLOCK, Operand, Panels, Tiles};
 use super::rounded::{Prepared, Rounded};
 use crate::cpu::multiversion::multiversioned;
 use crate::cpu::{Arithmetic, Isa};
@@ -29,6 +32,8 @@ pub struct Neighbor {
 pub struct Among {
     /// `|m|²`, infinite for vectors that do not count, which are thereby never the nearest.
     squares: Vec<f32>,
+    /// The same of the short vectors, where there are such.
+    narrow: Option<Vec<f32>>,
 }
 
 impl Among {
@@ -46,7 +51,8 @@ impl Among {
 /// `|q - m|² = |q|² + |m|² - 2 q·m`, where the products are a blocked matrix product: in bfloat16 where the processor has
 /// instructions for it, which are twice as fast, elsewhere in f32. Its rounding could choose wrongly between near-ties, so
 /// every vector within the error bound of the best is measured again in f64, directly: the neighbour returned is the exact
-/// one, and the same on every processor.
+/// one, and the same on every processor. Where the vectors differ mostly along few directions, as those of images do, products of
+/// short vectors rule most of a bank out before anything is measured.
 #[derive(Debug, Clone)]
 pub struct Bank {
     vectors: Panels,
@@ -56,6 +62,8 @@ pub struct Bank {
     longest: f64,
     /// The same vectors in bfloat16, where the processor multiplies such.
     rounded: Option<Rounded>,
+    /// What few directions tell of them, where that is of use.
+    narrow: Option<Arc<Narrow>>,
     /// A copy on a GPU, which then seeks the neighbours.
     #[cfg(feature = "cuda")]
     on_device: Option<DeviceBank>,
@@ -64,6 +72,13 @@ pub struct Bank {
 impl Bank {
     /// A bank of vectors that are already laid out.
     pub fn new(vectors: Panels) -> Self {
+        let mut bank = Self::without_narrowing(vectors);
+        bank.narrow();
+        bank
+    }
+
+    /// As [`new`](Self::new), with products of whole vectors alone.
+    pub(super) fn without_narrowing(vectors: Panels) -> Self {
         let mut bank = Self::without_rounding(vectors);
         let arithmetic = Arithmetic::bf16(bank.vectors.isa());
         if bank.vectors.isa() != Isa::Portable && arithmetic.is_available() {
@@ -72,13 +87,32 @@ impl Bank {
         bank
     }
 
+    /// Seeks with short vectors first from now on, where that is of use; they are multiplied as the whole ones are.
+    pub(super) fn narrow(&mut self) {
+        let arithmetic = self.rounded.as_ref().map(Rounded::arithmetic);
+        let seek = |vectors| {
+            let mut bank = Self::without_rounding(vectors);
+            if let Some(arithmetic) = arithmetic {
+                bank.round(arithmetic);
+            }
+            bank
+        };
+        let (length, isa) = (self.vectors.length(), self.vectors.isa());
+        self.narrow = Narrow::new(self.vectors.to_vec(), length, isa, seek).map(Arc::new);
+    }
+
     /// Seeks with products in bfloat16 from now on.
     pub(super) fn round(&mut self, arithmetic: Arithmetic) {
         let (vectors, length) = (self.vectors.to_vec(), self.vectors.length());
         self.rounded = Some(Rounded::new(&vectors, length, arithmetic));
     }
 
-    /// As [`new`](Self::new), with products in f32.
+    #[cfg(test)]
+    pub(super) fn narrowed(&self) -> Option<&Narrow> {
+        self.narrow.as_deref()
+    }
+
+    /// As [`without_narrowing`](Self::without_narrowing), with products in f32.
     pub(super) fn without_rounding(vectors: Panels) -> Self {
         let squares: Vec<f64> = (0..vectors.len())
             .into_par_iter()
@@ -92,6 +126,7 @@ impl Bank {
             squares,
             longest,
             rounded: None,
+            narrow: None,
             #[cfg(feature = "cuda")]
             on_device: None,
         }
@@ -138,21 +173,27 @@ impl Bank {
                 .collect();
             return bank.nearest(queries, &bounds);
         }
-        Ok(self.search(queries, self.squares_sought()))
+        let narrow = self.narrow.as_ref().map(|narrow| (&**narrow, narrow.squares()));
+        Ok(self.sought(queries, self.squares_sought(), narrow))
     }
 
     /// The vectors for which `counts` says yes; `None` if there are none. They cost the memory of one number for each vector of the
-    /// bank.
+    /// bank, or of two.
     pub fn among(&self, counts: impl Fn(usize) -> bool) -> Option<Among> {
-        let mut squares = self.squares_sought().to_vec();
-        let mut any = false;
-        for (index, square) in squares[..self.vectors.len()].iter_mut().enumerate() {
-            match counts(index) {
-                true => any = true,
-                false => *square = f32::INFINITY,
+        let counted: Vec<bool> = (0..self.vectors.len()).map(counts).collect();
+        let of = |squares: &[f32]| {
+            let mut squares = squares.to_vec();
+            for (square, counts) in squares.iter_mut().zip(&counted) {
+                if !counts {
+                    *square = f32::INFINITY;
+                }
             }
-        }
-        any.then_some(Among { squares })
+            squares
+        };
+        counted.contains(&true).then(|| Among {
+            squares: of(self.squares_sought()),
+            narrow: self.narrow.as_ref().map(|narrow| of(narrow.squares())),
+        })
     }
 
     /// As [`nearest`](Self::nearest), among some of the vectors: the others are passed over, as if they were not there. On the
@@ -162,7 +203,8 @@ impl Bank {
     /// As [`nearest`](Self::nearest); vectors of a bank of another size.
     pub fn nearest_among(&self, among: &Among, queries: &[f32]) -> Result<Vec<Neighbor>> {
         self.check_among(among, queries)?;
-        Ok(self.search(queries, &among.squares))
+        let narrow = self.narrow.as_deref().zip(among.narrow.as_deref());
+        Ok(self.sought(queries, &among.squares, narrow))
     }
 
     fn check(&self, queries: &[f32]) -> Result<()> {
@@ -179,17 +221,39 @@ impl Bank {
 
     fn check_among(&self, among: &Among, queries: &[f32]) -> Result<()> {
         self.check(queries)?;
-        if among.squares.len() != self.squares_sought().len() {
+        let short = self.narrow.as_ref().map(|narrow| narrow.squares().len());
+        if among.squares.len() != self.squares_sought().len() || among.narrow.as_ref().map(Vec::len) != short
+        {
             bail!("nearest: some of the vectors of another bank");
         }
         Ok(())
     }
 
     /// The squares that belong to the products of [`search`](Self::search).
-    fn squares_sought(&self) -> &[f32] {
+    pub(super) fn squares_sought(&self) -> &[f32] {
         self.rounded
             .as_ref()
             .map_or(&self.squares, |rounded| &rounded.squares)
+    }
+
+    /// The nearest of the vectors whose square is finite, by short vectors where there are such and they rule enough out.
+    fn sought(&self, queries: &[f32], squares: &[f32], narrow: Option<(&Narrow, &[f32])>) -> Vec<Neighbor> {
+        let Some((narrow, short)) = narrow else {
+            return self.search(queries, squares);
+        };
+        let found = narrow.nearest(queries, short);
+        let length = self.vectors.length();
+        let others = queries.chunks_exact(length).zip(&found);
+        let others: Vec<f32> = others
+            .filter(|(_, found)| found.is_none())
+            .flat_map(|(query, _)| query)
+            .copied()
+            .collect();
+        let mut others = self.search(&others, squares).into_iter();
+        found
+            .into_iter()
+            .filter_map(|found| found.or_else(|| others.next()))
+            .collect()
     }
 
     /// The nearest of the vectors whose square is finite.
@@ -207,17 +271,7 @@ impl Bank {
     fn nearest_of_block(&self, queries: &[f32], squares: &[f32]) -> Vec<Neighbor> {
         let length = self.vectors.length();
         let isa = self.vectors.isa();
-        let (operand, Prepared { tiles, bounds }) = match &self.rounded {
-            Some(rounded) => (rounded.operand(), rounded.prepare(queries)),
-            None => {
-                let bounds = queries.chunks_exact(length).map(|query| self.error_bound(query));
-                let prepared = Prepared {
-                    bounds: bounds.collect(),
-                    tiles: Tiles::new(queries, length, isa.into()),
-                };
-                (self.vectors.operand(), prepared)
-            }
-        };
+        let (operand, Prepared { tiles, bounds, .. }) = self.prepare(queries);
         let width = operand.width();
         let mut searches: Vec<Search> = bounds.into_iter().map(Search::new).collect();
         let group = (COLUMNS / width).max(1);
@@ -242,14 +296,27 @@ impl Bank {
             .collect()
     }
 
+    /// What queries are multiplied by, and the queries.
+    pub(super) fn prepare(&self, queries: &[f32]) -> (Operand<'_>, Prepared) {
+        if let Some(rounded) = &self.rounded {
+            return (rounded.operand(), rounded.prepare(queries));
+        }
+        let length = self.vectors.length();
+        let prepared = Prepared {
+            bounds: queries
+                .chunks_exact(length)
+                .map(|query| self.error_bound(query))
+                .collect(),
+            sizes: queries.chunks_exact(length).map(size).collect(),
+            tiles: Tiles::new(queries, length, self.vectors.isa().into()),
+        };
+        (self.vectors.operand(), prepared)
+    }
+
     /// How far two computed `|m|² - 2 q·m` may be off together: twice the bound of a sum of `length` products in f32
     /// (each rounds once, relative to the lengths of both vectors), and the roundings of the last steps.
     fn error_bound(&self, query: &[f32]) -> f32 {
-        let length: f64 = query
-            .iter()
-            .map(|&value| f64::from(value).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        let length = size(query);
         let roundings = (query.len() + 4) as f64 * f64::from(f32::EPSILON);
         let bound = 2.0 * roundings * length * self.longest
             + 2.0 * f64::from(f32::EPSILON) * self.longest * (self.longest + 2.0 * length);
@@ -285,6 +352,15 @@ impl Bank {
             .map(|(&a, b)| (f64::from(a) - f64::from(b)).powi(2))
             .sum()
     }
+}
+
+/// The length of a vector.
+fn size(vector: &[f32]) -> f64 {
+    vector
+        .iter()
+        .map(|&value| f64::from(value).powi(2))
+        .sum::<f64>()
+        .sqrt()
 }
 
 /// What is known of one query's neighbour so far.

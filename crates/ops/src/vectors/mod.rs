@@ -6,7 +6,9 @@
 //! same results. No result depends on the number of threads.
 
 mod bank;
+mod directions;
 mod farthest;
+mod narrow;
 mod panels;
 mod rounded;
 mod selection;

@@ -26,10 +26,11 @@ pub(super) struct Rounded {
     rest: f64,
 }
 
-/// Queries relative to the mean, and for each how far two computed values may be off together.
+/// Queries as they are multiplied, and for each how far two computed values may be off together, and its length.
 pub(super) struct Prepared {
     pub(super) tiles: Tiles,
     pub(super) bounds: Vec<f32>,
+    pub(super) sizes: Vec<f64>,
 }
 
 impl Rounded {
@@ -70,6 +71,10 @@ impl Rounded {
         }
     }
 
+    pub(super) fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
+    }
+
     pub(super) fn operand(&self) -> Operand<'_> {
         Operand::new(&self.data, self.length, self.width, self.arithmetic)
     }
@@ -77,9 +82,13 @@ impl Rounded {
     pub(super) fn prepare(&self, queries: &[f32]) -> Prepared {
         let moved = moved(queries, &self.center);
         let isa = self.arithmetic.isa();
-        let bound = |query: &[f32]| self.error_bound(Lengths::of(isa, query));
+        let measured: Vec<Lengths> = moved
+            .chunks_exact(self.length)
+            .map(|query| Lengths::of(isa, query))
+            .collect();
         Prepared {
-            bounds: moved.chunks_exact(self.length).map(bound).collect(),
+            bounds: measured.iter().map(|&found| self.error_bound(found)).collect(),
+            sizes: measured.iter().map(|found| found.whole).collect(),
             tiles: Tiles::new(&moved, self.length, self.arithmetic),
         }
     }
@@ -100,7 +109,7 @@ impl Rounded {
 }
 
 /// Vectors, one after the other, relative to a center.
-fn moved(vectors: &[f32], center: &[f32]) -> Vec<f32> {
+pub(super) fn moved(vectors: &[f32], center: &[f32]) -> Vec<f32> {
     let mut moved = vec![0.0; vectors.len()];
     let rows = moved.chunks_exact_mut(center.len());
     for (row, vector) in rows.zip(vectors.chunks_exact(center.len())) {

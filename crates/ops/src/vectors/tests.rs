@@ -5,7 +5,7 @@ use super::{Bank, Panels, farthest_beyond, farthest_first, mean_distances};
 use crate::cpu::{Arithmetic, Isa};
 
 /// Numbers by rule, in [-1, 1).
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
+pub(super) fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     (0..count)
         .map(|_| {
@@ -76,6 +76,76 @@ fn the_nearest_neighbor_is_exact() {
             }
         }
     }
+}
+
+/// Vectors whose numbers hang together, as those of images do: many small parts along few directions, by rule.
+fn alike(count: usize, length: usize, seed: u64) -> Vec<f32> {
+    let directions = numbers(length * length, 77);
+    let parts = numbers(count * length, seed);
+    let mut vectors = vec![5.0; count * length];
+    for (vector, parts) in vectors.chunks_exact_mut(length).zip(parts.chunks_exact(length)) {
+        for (rank, (part, direction)) in parts.iter().zip(directions.chunks_exact(length)).enumerate() {
+            let part = part / (1.0 + rank as f32);
+            for (value, along) in vector.iter_mut().zip(direction) {
+                *value += part * along;
+            }
+        }
+    }
+    vectors
+}
+
+/// Few directions rule most vectors out, and the nearest is still the exact one: also of equals the first, and of some vectors only.
+#[test]
+fn short_vectors_leave_the_exact_neighbor() {
+    let (count, length) = (700, 150);
+    let mut m = alike(count, length, 31);
+    // Vectors that are there twice.
+    m.copy_within(..20 * length, 600 * length);
+    let mut q = alike(90, length, 32);
+    q[..20 * length].copy_from_slice(&m[600 * length..620 * length]);
+    // Queries that are like nothing in the bank leave too many to be measured.
+    q.extend(numbers(10 * length, 33).iter().map(|value| 40.0 * value));
+    for isa in available() {
+        let mut banks = vec![Bank::without_rounding(Panels::with_isa(&m, length, isa))];
+        let arithmetic = Arithmetic::bf16(isa);
+        if arithmetic.is_available() {
+            banks.push(Bank::without_rounding(Panels::with_isa(&m, length, isa)));
+            banks[1].round(arithmetic);
+        }
+        for mut bank in banks {
+            bank.narrow();
+            let narrow = bank.narrowed().expect("few directions hold most of the spread");
+            let measured = narrow.nearest(&q, narrow.squares());
+            assert!(measured[..90].iter().all(Option::is_some), "{isa}");
+            let some = bank.among(|index| index % 3 != 0).unwrap();
+            let all = bank.nearest(&q).unwrap();
+            let among = bank.nearest_among(&some, &q).unwrap();
+            for ((query, all), among) in q.chunks_exact(length).zip(all).zip(among) {
+                let distances: Vec<f64> = m.chunks_exact(length).map(|m| squared(query, m)).collect();
+                for (found, step) in [(all, 0), (among, 3)] {
+                    let counts = |index: &usize| step == 0 || index % step != 0;
+                    let best = (0..count)
+                        .filter(counts)
+                        .map(|index| distances[index])
+                        .fold(f64::INFINITY, f64::min);
+                    let first = (0..count).filter(counts).find(|&index| distances[index] == best);
+                    assert_eq!(Some(found.index), first, "{isa}");
+                    assert_eq!(found.squared, best as f32);
+                }
+            }
+        }
+    }
+}
+
+/// Vectors that differ along all directions alike, few ones and short ones, are compared as they are.
+#[test]
+fn narrowing_is_left_where_it_is_of_no_use() {
+    let narrowed = |vectors: &[f32], length| Bank::new(Panels::new(vectors, length)).narrowed().is_some();
+    assert!(narrowed(&alike(600, 150, 34), 150));
+    assert!(!narrowed(&numbers(600 * 150, 34), 150));
+    assert!(!narrowed(&alike(300, 150, 34), 150));
+    assert!(!narrowed(&alike(600, 100, 34), 100));
+    assert!(!narrowed(&vec![1.0; 600 * 150], 150));
 }
 
 /// Far from the origin the products lose all digits that tell these vectors apart.

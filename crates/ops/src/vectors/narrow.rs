@@ -8,6 +8,7 @@ use super::panels::Panels;
 use super::rounded::{Prepared, moved};
 use crate::cpu::Isa;
 use crate::cpu::multiversion::multiversioned;
+use crate::cpu::scratch::Scratch;
 
 /// Directions that are looked along; with the length of what they do not see, whole registers.
 const DIRECTIONS: usize = 47;
@@ -148,7 +149,7 @@ impl Narrow {
     ) -> Vec<Option<Neighbor>> {
         let (operand, Prepared { tiles, bounds, sizes }) = self.short.prepare(short);
         let columns = operand.panels() * operand.width();
-        let mut dots = vec![0.0; tiles.padded_rows() * columns];
+        let mut dots = Scratch::take(tiles.padded_rows() * columns);
         let mut leasts = vec![0.0; columns.div_ceil(GROUP)];
         operand.dots(&tiles, 0..operand.panels(), &mut dots);
         let mut left = Vec::new();

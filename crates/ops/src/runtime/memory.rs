@@ -175,7 +175,8 @@ mod tests {
             "DriverError(CUDA_ERROR_ILLEGAL_ADDRESS, \"an illegal memory access\")",
         ] {
             let kept = explained_by(Error::msg(other), Some(1), || unreachable!("nothing is asked"));
-            assert_eq!(kept.to_string(), other);
+            // A trace of the stack stands behind it, where one is wanted.
+            assert!(kept.to_string().starts_with(other), "{kept}");
         }
         let once = explained_by(Error::msg(FULL[0]), Some(1_000_000), || Some(CARD));
         let said = once.to_string();

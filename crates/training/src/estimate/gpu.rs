@@ -207,6 +207,7 @@ mod tests {
         settings.precision = Precision::Bf16;
         assert_eq!(settings.batch.size, 8);
         let found = gpu_memory(&joint, 200).unwrap();
+        println!("a joint DRAEM step of the paper's size in bf16: {found}");
         // PyTorch counts tensors: its 5.7 GiB have no workspace of cuDNN in them.
         let tensors = (found.weights + found.activations) as f64 / GIB;
         assert!((5.0..6.5).contains(&tensors), "{found}");

@@ -272,6 +272,7 @@ fn a_device_is_said_by_whoever_computes_and_is_no_part_of_a_plan() {
     };
     assert_eq!(number(&["--device", "cpu"]), number(&[]));
     said(&sweep("cell", &out, &[&["--index", "0"], &nowhere[..]].concat()));
+    said(&sweep("tables", &out, &nowhere));
     said(
         &xtask(&[
             "export-maps",

@@ -1,6 +1,7 @@
 //! `--device`: where a command computes.
 
 use std::fs;
+use std::path::Path;
 
 use crate::support::{fault, flawforge, succeed};
 
@@ -30,60 +31,37 @@ fn every_command_that_computes_refuses_a_device_that_is_not_there_before_anythin
         let text = String::from_utf8_lossy(&wrong.stderr).into_owned();
         assert!(text.contains("cpu, cuda, cuda:N, N or metal"), "{text}");
     }
-    assert!(!std::path::Path::new(out).exists());
+    assert!(!Path::new(out).exists());
 }
 
 #[test]
 fn settings_files_name_a_device_that_no_run_keeps() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = dir.path().join("settings.toml");
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let train = |out: &str| {
-        [
-            "train",
-            "--demo",
-            "gear",
-            "--method",
-            "draem",
-            "--profile",
-            "smoke",
-            "--steps",
-            "4",
-            "--held-out",
-            "0",
-            "--out",
-        ]
-        .map(str::to_owned)
-        .into_iter()
-        .chain([path(out)])
-        .collect::<Vec<_>>()
-    };
-    let run = |out: &str, more: &[&str]| {
-        let words = train(out);
-        let words: Vec<&str> = words
-            .iter()
-            .map(String::as_str)
-            .chain(more.iter().copied())
-            .collect();
-        words.into_iter().map(str::to_owned).collect::<Vec<String>>()
-    };
-    let call = |words: &[String]| succeed(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    let config = settings.to_str().unwrap();
+    let (refused, over, plain, settings) = (
+        path("refused"),
+        path("over"),
+        path("plain"),
+        path("settings.toml"),
+    );
+    let train = "train --demo gear --method draem --profile smoke --steps 4 --held-out 0 --out";
+    let train: Vec<&str> = train.split(' ').collect();
+    let named = [&train[..], &[refused.as_str(), "--config", settings.as_str()]].concat();
     fs::write(&settings, format!("device = \"{NOWHERE}\"\n")).unwrap();
-    let refused = run("refused", &["--config", config]);
-    let said = fault(&refused.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = fault(&named);
     assert!(said.starts_with("error: device cuda:999: "), "{said}");
     // The command line goes first, and the device is no part of the run.
-    call(&run("over", &["--config", config, "--device", "cpu"]));
-    call(&run("plain", &["--device", "cpu"]));
+    let here = ["--device", "cpu"];
+    succeed(&[&train[..], &[over.as_str(), "--config", settings.as_str()], &here].concat());
+    succeed(&[&train[..], &[plain.as_str()], &here].concat());
     for file in ["config.toml", "checkpoint.safetensors"] {
-        let read = |run: &str| fs::read(dir.path().join(run).join(file)).unwrap();
-        assert!(read("over") == read("plain"), "{file}");
+        let read = |run: &str| fs::read(Path::new(run).join(file)).unwrap();
+        assert!(read(&over) == read(&plain), "{file}");
     }
-    // Finished and asked for again, wherever.
-    call(&run("over", &["--resume", "--device", "cpu"]));
+    // Finished with a device in its settings file, and asked for again without.
+    succeed(&[&train[..], &[over.as_str(), "--resume"], &here].concat());
     fs::write(&settings, "device = \"the big one\"\n").unwrap();
-    let said = fault(&refused.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = fault(&named);
     assert!(
         said.contains("settings.toml: setting `device`: \"the big one\" is no device"),
         "{said}"

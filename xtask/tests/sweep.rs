@@ -247,3 +247,43 @@ fn what_is_not_the_plan_is_refused_and_failures_are_told() {
     );
     assert!(out.join("table3.md").exists());
 }
+
+#[test]
+fn a_device_is_said_by_whoever_computes_and_is_no_part_of_a_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let said = |output: &Output| {
+        let line = refused(output);
+        assert!(
+            line.contains("error: device cuda:999: ") && line.contains("there is cpu"),
+            "{line}"
+        );
+    };
+    let nowhere = ["--device", "cuda:999"];
+    said(&with_options(&["reproduce-table2"], &out, &nowhere));
+    let settings = dir.path().join("settings.toml");
+    fs::write(&settings, "device = 999\n").unwrap();
+    let config = ["--config", settings.to_str().unwrap()];
+    said(&with_options(&["reproduce-table2"], &out, &config));
+    said(&plan(&out, &nowhere));
+    let number = |more: &[&str]| {
+        good(plan(&out, &[&["--no-estimate"], more].concat()));
+        fs::read_to_string(out.join("sweep/plan.json")).unwrap()
+    };
+    assert_eq!(number(&["--device", "cpu"]), number(&[]));
+    said(&sweep("cell", &out, &[&["--index", "0"], &nowhere[..]].concat()));
+    said(&sweep("tables", &out, &nowhere));
+    said(
+        &xtask(&[
+            "export-maps",
+            "--run",
+            "no-run",
+            "--out",
+            "no-out",
+            "--device",
+            "cuda:999",
+        ])
+        .output()
+        .unwrap(),
+    );
+}

@@ -14,7 +14,7 @@ use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
 use flawforge::training::settings::{Region, View};
 use flawforge::training::{
     Experiment, Overrides, Profile, Progress, ProgressStyle, Rule, Teller, TrainOptions, TrainReport,
-    train as train_run,
+    train as train_run, use_device,
 };
 use flawforge::{defaults, weights};
 use pyo3::exceptions::PyValueError;
@@ -218,6 +218,15 @@ impl Asked {
     }
 
     fn experiment(&self, images: &Images, name: &str) -> PyResult<Experiment> {
+        let overrides = self
+            .config
+            .as_deref()
+            .map(Overrides::read)
+            .transpose()
+            .map_err(in_a_file)?;
+        if let Some(device) = overrides.as_ref().and_then(Overrides::device) {
+            use_device(device).map_err(raised)?;
+        }
         let method = match &self.method {
             Some(method) => method
                 .parse()
@@ -231,12 +240,6 @@ impl Asked {
             None => images.selection(name, None).map_err(raised)?.selection,
         };
         let product = images.product(name, selection);
-        let overrides = self
-            .config
-            .as_deref()
-            .map(Overrides::read)
-            .transpose()
-            .map_err(in_a_file)?;
         let view = self.view(images, name)?;
         let region = self.region()?.as_ref().map(Region::of);
         let changed = |experiment: Experiment| -> PyResult<Experiment> {

@@ -59,6 +59,7 @@
 #![forbid(unsafe_code)]
 
 pub mod defaults;
+pub mod device;
 pub mod fault;
 pub mod file_limit;
 pub mod licence;

@@ -3,6 +3,7 @@
 mod browser;
 mod check;
 mod command;
+mod device;
 mod files;
 mod from;
 mod import;

@@ -4,6 +4,7 @@ use crate::cell::CellKey;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use flawforge::datasets::note_lines;
+use flawforge::device::DeviceArgs;
 use flawforge::files;
 use flawforge::models::AnomalyMap;
 use flawforge::source::Images;
@@ -38,6 +39,9 @@ pub struct ExportMapsArgs {
     /// Size of the maps
     #[arg(long, value_enum, default_value_t = MapSize::Image)]
     pub size: MapSize,
+    /// Where the runs compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Folder that `cargo xtask download` fills
     #[arg(long, value_name = "DIR", default_value = crate::DOWNLOADS)]
     pub downloads: PathBuf,
@@ -58,6 +62,7 @@ pub enum MapSize {
 /// Before anything is computed: a run that is missing, unfinished or of a category that the data set lacks. Afterwards
 /// whatever cannot be written.
 pub fn export_maps(args: &ExportMapsArgs) -> Result<()> {
+    args.device.choose(None)?;
     let images = Images::resolve(args.data.as_deref(), Some(&args.downloads))?;
     let runs = match &args.cells {
         Some(out) => cells(out, args.method, args.seed)?,

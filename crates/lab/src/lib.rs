@@ -30,6 +30,7 @@ mod gather;
 pub mod plan;
 pub mod published;
 pub mod reproduce;
+mod room;
 pub mod simulated;
 pub mod stopping;
 pub mod sweep;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::augment::{Kind, Selection};
 use flawforge::datasets::Loading;
+use flawforge::device::DeviceArgs;
 use flawforge::ops::Precision;
 use flawforge::source::{Images, Textures, selection_lines};
 use flawforge::training::{Experiment, Method, Overrides, Product, Profile};
@@ -48,6 +49,10 @@ pub struct SweepArgs {
     /// the processor, multiply f32 in any case
     #[arg(long, value_name = "NAME")]
     pub precision: Option<Precision>,
+    /// Where the cells compute. No part of a plan: whoever runs a cell says it.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub device: DeviceArgs,
     /// Cells trained at the same time; they share the cores
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     #[serde(skip, default = "one")]
@@ -164,13 +169,16 @@ impl Plan {
     /// Settles where everything comes from.
     ///
     /// # Errors
-    /// Missing folders, unknown categories or profiles, a faulty selection file.
+    /// Missing folders, unknown categories or profiles, a faulty selection file, a device that is not there.
     pub fn new(
         args: &SweepArgs,
         methods: Vec<Method>,
         on_simulated: Vec<Method>,
         published: &Published,
     ) -> Result<Self> {
+        let overrides = args.config.as_deref().map(Overrides::read).transpose()?;
+        // The profile of a machine with a GPU is another.
+        args.device.choose(overrides.as_ref())?;
         let downloads = Some(args.downloads.as_path());
         let data = Images::resolve(args.data.as_deref(), downloads)?;
         let textures = Textures::resolve(args.textures.as_deref(), downloads)?;
@@ -189,7 +197,6 @@ impl Plan {
         let products = (categories.iter().zip(found))
             .map(|(category, found)| data.product(category, found.selection))
             .collect();
-        let overrides = args.config.as_deref().map(Overrides::read).transpose()?;
         let out = args
             .out
             .clone()

@@ -7,6 +7,7 @@ use crate::estimate::Estimate;
 use crate::gather::{self, Done, build_table};
 use crate::plan::{Plan, Planned, SweepArgs};
 use crate::published::Published;
+use crate::room;
 use crate::simulated;
 use crate::sweep::{self, Around, Job};
 use crate::tables::PaperTable;
@@ -180,6 +181,7 @@ pub(crate) fn run_waiting(
             around,
         });
     }
+    let parallel = room::parallel(parallel, &jobs)?;
     let of_method = |place: usize| (place, cells[place].experiment.method);
     let to_run: Vec<(usize, Method)> = waiting.iter().map(|&place| of_method(place)).collect();
     let known = cells

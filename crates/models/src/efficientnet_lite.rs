@@ -142,9 +142,9 @@ struct BlockPlan {
 /// An EfficientNet-Lite up to one of its stages, frozen and in evaluation: batch norms are folded into the convolutions, and
 /// the weights rearranged for the processor.
 ///
-/// It computes on the processor whatever the device of the rest: there are no kernels of it for GPUs. Its 1×1 convolutions
-/// multiply in the [precision](flawforge_ops::Precision) in which it was made. An image
-/// gets the same features, bit for bit, alone and in any batch and for any number of threads.
+/// It computes on the processor unless it is brought to a GPU ([`on`](Self::on)). There its 1×1 convolutions multiply in the
+/// [precision](flawforge_ops::Precision) in which it was made. An image gets the same features, bit for bit, alone and in any batch
+/// and for any number of threads.
 ///
 /// ```
 /// use flawforge_models::{EfficientNetLite, EfficientNetLiteKind};
@@ -165,8 +165,10 @@ pub struct EfficientNetLite {
     kind: EfficientNetLiteKind,
     /// Blocks of each stage.
     stages: Vec<Vec<PreparedBlock>>,
-    /// The same, not rearranged: a few megabytes, to be told as a graph.
+    /// The same, not rearranged: a few megabytes, to be told as a graph, or brought to another device.
     told: Vec<Vec<InvertedResidual>>,
+    /// Where the stages compute.
+    device: Device,
 }
 
 impl EfficientNetLite {
@@ -259,11 +261,33 @@ impl EfficientNetLite {
                 told.push(Vec::new());
             }
             if let (Some(stage), Some(told)) = (stages.last_mut(), told.last_mut()) {
-                stage.push(prepare_inverted_residual(&block)?);
+                stage.push(prepare_inverted_residual(&block, &Device::Cpu)?);
                 told.push(block);
             }
         }
-        Ok(Self { kind, stages, told })
+        Ok(Self {
+            kind,
+            stages,
+            told,
+            device: Device::Cpu,
+        })
+    }
+
+    /// The same network where a device computes it: a CUDA device in builds with the feature `cuda`, all in f32; for any other
+    /// the processor goes on. Its features are in main memory all the same.
+    ///
+    /// # Errors
+    /// The device has too little memory, or fails.
+    pub fn on(mut self, device: &Device) -> Result<Self, ModelError> {
+        if !device.is_cuda() {
+            return Ok(self);
+        }
+        let prepare = |block: &InvertedResidual| prepare_inverted_residual(block, device);
+        self.stages = (self.told.iter())
+            .map(|stage| stage.iter().map(prepare).collect::<candle_core::Result<_>>())
+            .collect::<candle_core::Result<_>>()?;
+        self.device = device.clone();
+        Ok(self)
     }
 
     /// Which network it is.
@@ -320,6 +344,11 @@ impl EfficientNetLite {
 
     fn by_stride(&self, input: Activations, strides: &[usize]) -> Result<Vec<Tensor>, ModelError> {
         let wanted = self.wanted(strides)?;
+        if !self.device.is_cpu() {
+            let (values, dims) = (input.values()?.into_owned(), input.dims());
+            // On this thread: cuDNN's handles and plans belong to threads.
+            return self.outputs(Activations::on(&self.device, values, dims)?, &wanted);
+        }
         // Handed to the pool once: there, each block begins without waking a thread.
         rayon::scope(|_| self.outputs(input, &wanted))
     }

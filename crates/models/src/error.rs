@@ -10,7 +10,7 @@ use candle_core::DType;
 pub enum ModelError {
     /// A tensor operation failed.
     #[error(transparent)]
-    Tensor(#[from] candle_core::Error),
+    Tensor(candle_core::Error),
     /// A set of weights lacks a tensor of the network.
     #[error("tensor {name:?} is missing")]
     MissingTensor {
@@ -173,4 +173,11 @@ pub enum ModelError {
     /// A batch without images.
     #[error("a batch needs at least one image")]
     NoImages,
+}
+
+impl From<candle_core::Error> for ModelError {
+    /// A GPU whose memory is full is told with numbers.
+    fn from(error: candle_core::Error) -> Self {
+        Self::Tensor(flawforge_ops::runtime::explained(error))
+    }
 }

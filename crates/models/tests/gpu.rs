@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{DType, Device, Tensor};
 use flawforge_models::patchcore::{COARSE, FeatureExtractor, MemoryBank, OFFICIAL_STRIDES, Stages};
 use flawforge_models::{
-    CenterCrop, Detector, NsaDetector, NsaNetwork, ResNet, ResNetKind, bytes_to_tensor, imagenet_normalized,
+    CenterCrop, Detector, EfficientNetLite, EfficientNetLiteKind, NsaDetector, NsaNetwork, ResNet,
+    ResNetKind, bytes_to_tensor, imagenet_normalized,
 };
 use flawforge_ops::{Mode, Precision, Tape, bce_loss, cuda};
 use flawforge_testing::{Need, skip};
@@ -177,5 +178,43 @@ fn patchcores_features_and_neighbors_agree() {
         let wanted = bank.nearest(&vectors[half..]).unwrap();
         let found = bank.on(&device).unwrap().nearest(&vectors[half..]).unwrap();
         assert_eq!(wanted, found, "{kind:?}");
+    }
+}
+
+#[test]
+fn efficientnet_lites_features_agree_and_are_the_same_alone_and_in_a_batch() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(device) = gpu() else { return };
+    const STRIDES: [usize; 4] = [2, 4, 8, 16];
+    // The processor's products are f32 here; on a GPU they are in any case.
+    let _precision = Precision::F32.scope();
+    for kind in EfficientNetLiteKind::ALL {
+        let network = || EfficientNetLite::new(kind, 5, &mut ChaCha8Rng::seed_from_u64(6)).unwrap();
+        let (here, there) = (network(), network().on(&device).unwrap());
+        // Even sides have one row of zeros, behind the image; 99 is odd at first and after two halvings.
+        for side in [128, 99] {
+            let pictures = [picture(side, 1), picture(side, 2), picture(side, 3)];
+            let all: Vec<&RgbImage> = pictures.iter().collect();
+            let expected = here.features(&all, &STRIDES).unwrap();
+            let found = there.features(&all, &STRIDES).unwrap();
+            let alone = there.features(&all[1..2], &STRIDES).unwrap();
+            for (stride, ((expected, found), alone)) in
+                STRIDES.iter().zip(expected.iter().zip(&found).zip(&alone))
+            {
+                let what = format!("{kind:?}, {side} pixels, stride {stride}");
+                assert_eq!(expected.dims(), found.dims(), "{what}");
+                let (expected, found, alone) = (values(expected), values(found), values(alone));
+                assert!(
+                    expected.iter().any(|value| value.abs() > 1e-3),
+                    "{what}: nothing to compare"
+                );
+                close(&what, 1e-4, &expected, &found);
+                let of_image = alone.len();
+                assert!(
+                    alone == found[of_image..2 * of_image],
+                    "{what}: other bits in a batch"
+                );
+            }
+        }
     }
 }

@@ -43,12 +43,13 @@ fn main() -> Result<()> {
     let mut sum = 0.0;
     for (index, (size, ci, inner, co, side, stride)) in BLOCKS.into_iter().enumerate() {
         let (kernel, step) = if index == 0 { (3, 2) } else { (1, 1) };
-        let block = prepare_inverted_residual(&InvertedResidual {
+        let block = InvertedResidual {
             expand: conv((inner, ci, kernel, kernel), step)?,
             depthwise: conv((inner, 1, side, side), stride)?,
             project: conv((co, inner, 1, 1), 1)?,
             shortcut: ci == co && stride == 1,
-        })?;
+        };
+        let block = prepare_inverted_residual(&block, &Device::Cpu)?;
         let values = Tensor::rand(0f32, 1f32, size * size * ci, &Device::Cpu)?.to_vec1::<f32>()?;
         let x = Activations::from_slice(&values, (1, size, size, ci))?;
         let mut least = f64::INFINITY;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::device::DeviceName;
+
 /// An error of a run: in a setting, the data, a file, or the training itself.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -23,6 +25,14 @@ pub enum TrainingError {
         /// The file, or a name for an embedded text.
         origin: String,
         /// The parser's message, in one line.
+        fault: String,
+    },
+    /// A device cannot be used.
+    #[error("device {name}: {fault}")]
+    Device {
+        /// The device.
+        name: DeviceName,
+        /// Why, and what there is instead.
         fault: String,
     },
     /// The images, the textures or the selection do not suffice for the run.
@@ -108,7 +118,7 @@ pub enum TrainingError {
     Model(#[from] flawforge_models::ModelError),
     /// A tensor operation failed.
     #[error("tensor operation: {0}")]
-    Tensor(#[from] candle_core::Error),
+    Tensor(#[source] candle_core::Error),
     /// A metric could not be computed.
     #[error("metric: {0}")]
     Metric(#[from] flawforge_metrics::MetricError),
@@ -140,5 +150,33 @@ impl TrainingError {
     }
 }
 
+impl From<candle_core::Error> for TrainingError {
+    /// A GPU whose memory is full is told with numbers.
+    fn from(error: candle_core::Error) -> Self {
+        Self::Tensor(flawforge_ops::runtime::explained(error))
+    }
+}
+
 /// Result with a [`TrainingError`].
 pub type Result<T, E = TrainingError> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_gpu_is_told_wherever_the_error_comes_from() {
+        let full =
+            || candle_core::Error::Cuda("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")".into());
+        let step: TrainingError = full().into();
+        let network: TrainingError = flawforge_models::ModelError::from(full()).into();
+        for error in [step, network] {
+            let said = error.to_string();
+            assert!(
+                said.contains("the GPU's memory is full") && said.contains("--precision bf16"),
+                "{said}"
+            );
+            assert!(!said.contains("DriverError"), "{said}");
+        }
+    }
+}

@@ -70,7 +70,7 @@ mod windowing;
 
 pub use additions::{Added, add_normals};
 pub use decision::{Decision, Found, Rule, Verdict};
-pub use device::{default_device, gpu_available};
+pub use device::{DeviceName, default_device, gpu_available, use_device};
 pub use drift::Drift;
 pub use error::{Result, TrainingError};
 pub use evaluate::{

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use flawforge::device::DeviceArgs;
 use flawforge::fault::in_one_line;
 use flawforge::ops::Precision;
 use flawforge::server::{Prepare, Prepared, Settings, Source, Token, serve};
@@ -74,6 +75,8 @@ pub(crate) struct ServeArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -96,6 +99,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<()> {
     if !(args.max_pixels > 0.0 && args.max_pixels.is_finite()) {
         bail!("--max-pixels: must be above 0");
     }
+    args.device.choose(None)?;
     let token = token(args.token_file.as_deref())?;
     if !args.listen.ip().is_loopback() {
         log::warn!(

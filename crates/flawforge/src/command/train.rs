@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use flawforge::datasets::{Limits, counted};
+use flawforge::device::DeviceArgs;
 use flawforge::files;
 use flawforge::ops::Precision;
 use flawforge::source::{AskedView, probe_writable};
@@ -68,6 +69,8 @@ pub(crate) struct TrainArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: tf32]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// How images are seen: `stretch` (the papers' square), `fit` (at the aspect ratio of most of them), `tiles` (in windows, at the
     /// scale of the files; `tiles:0.5`: at half that scale) or `two-scales` (in windows, and as a whole) [default: stretch]
     #[arg(long, value_name = "VIEW")]
@@ -176,7 +179,12 @@ impl TrainArgs {
     }
 
     /// The experiment: that of the earlier run, changed by the options given.
-    fn experiment(&self, earlier: Option<&Run>, category: &CategoryArgs) -> Result<Experiment> {
+    fn experiment(
+        &self,
+        earlier: Option<&Run>,
+        category: &CategoryArgs,
+        overrides: Option<&Overrides>,
+    ) -> Result<Experiment> {
         let mut experiment = match earlier.filter(|_| !self.says_settings()) {
             Some(run) => run.experiment().clone(),
             None => {
@@ -184,11 +192,10 @@ impl TrainArgs {
                 let profile = self.profile.as_deref().unwrap_or(defaults::profile(method));
                 let profile = Profile::builtin(profile)?;
                 let product = self.anomalies.product(category)?;
-                let overrides = self.config.as_deref().map(Overrides::read).transpose()?;
                 let view = self.view.map(|asked| seen(asked, category)).transpose()?;
                 let region = self.region.of(category)?.as_ref().map(Region::of);
                 let changed = |experiment: Experiment| -> Result<Experiment> {
-                    let mut experiment = match &overrides {
+                    let mut experiment = match overrides {
                         Some(overrides) => experiment.with(overrides)?,
                         None => experiment,
                     };
@@ -276,6 +283,8 @@ impl TrainArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
+    let overrides = args.config.as_deref().map(Overrides::read).transpose()?;
+    args.device.choose(overrides.as_ref())?;
     if let Some(from) = &args.from {
         return from::run(args, from);
     }
@@ -295,7 +304,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let skip_bad = args.normals.skip_bad || known.is_some_and(|places| !places.skipped.is_empty());
     category.given()?;
     args.check_output(&category, &textures)?;
-    let experiment = args.experiment(earlier.as_ref(), &category)?;
+    let experiment = args.experiment(earlier.as_ref(), &category, overrides.as_ref())?;
     let begun = earlier.as_ref().map(|run| (run.step(), run.total_steps()));
     // The weights of a large run need not wait in memory while it trains.
     drop(earlier);

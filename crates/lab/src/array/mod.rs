@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
+use flawforge::device::DeviceArgs;
 
 use crate::cell;
 use crate::gather;
@@ -41,7 +42,7 @@ pub enum SweepCommand {
     /// Tell which cells are done, running, missing or failed, and why
     Status(OutArgs),
     /// Write tables and the figure from the cells that are done
-    Tables(OutArgs),
+    Tables(TablesArgs),
     /// Write a job array for Slurm, and submit it if asked to
     Slurm(slurm::SlurmArgs),
     /// Write an Indexed Job for Kubernetes
@@ -57,6 +58,17 @@ pub struct OutArgs {
     /// Refuse any other plan than that with this number, which `sweep plan` prints
     #[arg(long, value_name = "NUMBER")]
     pub plan: Option<String>,
+}
+
+/// Options of `sweep tables`.
+#[derive(Args, Debug, Clone)]
+pub struct TablesArgs {
+    /// Which sweep.
+    #[command(flatten)]
+    pub sweep: OutArgs,
+    /// Where the figure's networks compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// Runs a command of `sweep`.
@@ -76,8 +88,9 @@ pub fn run(command: SweepCommand) -> Result<ExitCode> {
 }
 
 /// `sweep tables`: what `reproduce-*` would write, from the cells that are done; nothing is trained.
-fn tables(args: &OutArgs) -> Result<()> {
-    let sweep = Sweep::read(args)?;
+fn tables(args: &TablesArgs) -> Result<()> {
+    let mut sweep = Sweep::read(&args.sweep)?;
+    sweep.options.options.device = args.device;
     let published = Published::load()?;
     let (plan, columns) = sweep.settled(&published)?;
     let mut cells = plan.experiments()?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use flawforge::device::DeviceArgs;
 use flawforge::fault::in_one_line;
 use flawforge::files::{self, Occupied};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub struct CellArgs {
     /// Index of the cell, from 0 on [default: SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX of the environment]
     #[arg(long, value_name = "I")]
     pub index: Option<usize>,
+    /// Where it computes.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// The variables by which schedulers say which index is meant.
@@ -66,7 +70,8 @@ pub fn run(args: &CellArgs) -> Result<ExitCode> {
         Some(index) => index,
         None => index_of(&|name| std::env::var(name).ok())?,
     };
-    let sweep = Sweep::read(&args.sweep)?;
+    let mut sweep = Sweep::read(&args.sweep)?;
+    sweep.options.options.device = args.device;
     let line = sweep.lines.get(index).with_context(|| {
         format!(
             "{}: the plan has no cell {index}: they go from 0 to {}",

@@ -91,7 +91,7 @@ impl FeatureExtractor for Stages {
 
 /// An EfficientNet-Lite: the outputs of the last stages of some strides.
 ///
-/// It computes on the processor whatever the device of the rest ([`EfficientNetLite`]), and normalises images its own way.
+/// It normalises images its own way, and its maps are in main memory wherever it computes ([`EfficientNetLite::on`]).
 #[derive(Debug)]
 pub struct LiteStages {
     /// The network, at least up to the stage of the last stride.

@@ -147,10 +147,12 @@ fn fitting(
     widen(gpu, x, channels, padded).map(Some)
 }
 
-/// A 3×3 convolution with its bias for inference: no graph, images of any size and number.
+/// A convolution of stride 1 that keeps the size of images, with its bias, for inference: no graph, images of any size and
+/// number.
 pub(crate) struct PreparedConvolution {
     ci: usize,
     co: usize,
+    kernel: usize,
     padded: (usize, usize),
     precision: Precision,
     filters: Buffer,
@@ -158,19 +160,21 @@ pub(crate) struct PreparedConvolution {
 }
 
 impl PreparedConvolution {
-    /// Of filters (Co,Ci,3,3) and a bias (Co).
+    /// Of filters (Co,Ci,K,K), K odd, and a bias (Co).
     pub(crate) fn new(
         gpu: &Gpu,
         (ci, co): (usize, usize),
+        kernel: usize,
         precision: Precision,
         filters: Floats<'_>,
         bias: Floats<'_>,
     ) -> Result<Self> {
-        let convolution = Convolution::new(gpu, square((1, 1, 1), (ci, co)), precision, filters)?;
+        let convolution = Convolution::new(gpu, keeping((1, 1, 1), (ci, co), kernel), precision, filters)?;
         let padded = (convolution.padded.ci, convolution.padded.co);
         Ok(Self {
             ci,
             co,
+            kernel,
             padded,
             precision,
             filters: convolution.filters,
@@ -191,7 +195,7 @@ impl PreparedConvolution {
         x: Numbers<'_>,
         relu: bool,
     ) -> Result<Buffer> {
-        let padded = square(size, self.padded);
+        let padded = keeping(size, self.padded, self.kernel);
         let copy = fitting(gpu, self.precision, x, self.ci, self.padded.0)?;
         let y = Buffer::alloc(gpu, number(self.precision), padded.pixels() * padded.co)?;
         let x = copy.as_ref().map_or(x.pointer, |copy| copy.address(gpu));
@@ -215,17 +219,17 @@ impl PreparedConvolution {
     }
 }
 
-/// A 3×3 convolution of stride 1 that keeps the size of images.
-fn square((n, h, w): (usize, usize, usize), (ci, co): (usize, usize)) -> ConvSize {
+/// A convolution of stride 1 that keeps the size of images, with a kernel of this side, which is odd.
+fn keeping((n, h, w): (usize, usize, usize), (ci, co): (usize, usize), kernel: usize) -> ConvSize {
     ConvSize {
         n,
         h,
         w,
         ci,
         co,
-        kernel: 3,
+        kernel,
         stride: 1,
-        padding: 1,
+        padding: kernel / 2,
     }
 }
 
@@ -249,7 +253,7 @@ pub fn engines(
     compiled: bool,
 ) -> Result<[Vec<Engine>; 3]> {
     let gpu = Gpu::new(device.as_cuda_device()?);
-    let size = square((n, h, w), (ci, co));
+    let size = keeping((n, h, w), (ci, co), 3);
     let tensor = |len| Buffer::alloc(&gpu, number(precision), len);
     let (x, y) = (tensor(size.inputs())?, tensor(size.pixels() * co)?);
     let filters = tensor(size.filters())?;

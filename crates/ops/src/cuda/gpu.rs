@@ -14,6 +14,7 @@ use candle_core::{CudaStorage, Layout, Result, Shape, Storage, Tensor, bail};
 use super::kernels::Kernel;
 use super::numbers::{compute_numbers, numbers};
 use crate::gradient::if_wanted;
+use crate::runtime::explained_asking;
 
 /// Threads of a block in every kernel.
 pub(crate) const BLOCK: usize = 256;
@@ -95,10 +96,13 @@ impl Gpu {
     }
 
     /// Memory without content, to be written by the next launch.
+    ///
+    /// # Errors
+    /// With the numbers, if there is not so much.
     pub(crate) fn alloc<T: DeviceRepr>(&self, len: usize) -> Result<CudaSlice<T>> {
         // SAFETY: every kernel writes its whole output before another reads it, in the order of the stream; bits of any
         // kind are valid for the plain numbers that are stored.
-        unsafe { self.device.alloc(len) }
+        unsafe { self.device.alloc(len) }.map_err(|error| explained_asking(error, len * size_of::<T>()))
     }
 
     /// The numbers of a buffer of this device.

@@ -26,6 +26,7 @@ pub(crate) enum Module {
     Farthest,
     Filters,
     Focal,
+    InvertedResidual,
     Mse,
     MaxPool,
     Nearest,
@@ -36,7 +37,7 @@ pub(crate) enum Module {
 }
 
 impl Module {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Activation,
         Self::Adam,
         Self::BatchNorm,
@@ -46,6 +47,7 @@ impl Module {
         Self::Farthest,
         Self::Filters,
         Self::Focal,
+        Self::InvertedResidual,
         Self::Mse,
         Self::MaxPool,
         Self::Nearest,
@@ -67,6 +69,10 @@ impl Module {
             Self::Farthest => ("flawforge_farthest", include_str!("kernels/vectors/farthest.cu")),
             Self::Filters => ("flawforge_filters", include_str!("kernels/filters.cu")),
             Self::Focal => ("flawforge_focal", include_str!("kernels/loss/focal.cu")),
+            Self::InvertedResidual => (
+                "flawforge_inverted_residual",
+                include_str!("kernels/inverted_residual.cu"),
+            ),
             Self::Mse => ("flawforge_mse", include_str!("kernels/loss/mse.cu")),
             Self::MaxPool => ("flawforge_max_pool", include_str!("kernels/max_pool.cu")),
             Self::Nearest => ("flawforge_nearest", include_str!("kernels/vectors/nearest.cu")),
@@ -235,7 +241,7 @@ mod tests {
     use super::*;
 
     /// The host's side of the modules.
-    const HOST: [&str; 16] = [
+    const HOST: [&str; 17] = [
         include_str!("activation.rs"),
         include_str!("adam.rs"),
         include_str!("batch_norm.rs"),
@@ -243,6 +249,7 @@ mod tests {
         include_str!("channels.rs"),
         include_str!("conv3x3.rs"),
         include_str!("filters.rs"),
+        include_str!("inverted_residual.rs"),
         include_str!("loss/bce.rs"),
         include_str!("loss/focal.rs"),
         include_str!("loss/mse.rs"),

@@ -4,6 +4,21 @@ use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{result, sys};
 use candle_core::{Device, Result};
 
+/// The names of the GPUs that the process may see, in the driver's order.
+///
+/// # Errors
+/// There is no driver, or it fails; in one line.
+pub fn gpus() -> Result<Vec<String>> {
+    result::init().w()?;
+    let count = result::device::get_count().w()?;
+    (0..count)
+        .map(|ordinal| {
+            let device = result::device::get(ordinal).w()?;
+            result::device::get_name(device).w()
+        })
+        .collect()
+}
+
 /// Opens the GPU `ordinal` (0 is the first) the way these operators want it.
 ///
 /// * One stream of its own, on which threads may follow each other.

@@ -6,7 +6,7 @@ use std::mem::ManuallyDrop;
 
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{CudaEvent, PinnedHostSlice};
-use candle_core::{Device, Result, Shape, Tensor};
+use candle_core::{Device, Error, Result, Shape, Tensor};
 
 use super::gpu::{Gpu, count};
 
@@ -39,7 +39,13 @@ pub(crate) fn upload(values: &[f32], shape: Shape, device: &Device) -> Result<Te
                     buffers.push_front(oldest);
                 }
                 // SAFETY: the numbers are written before they are read.
-                unsafe { context.alloc_pinned::<f32>(values.len()) }.w()?
+                unsafe { context.alloc_pinned::<f32>(values.len()) }.map_err(|_| {
+                    // The driver's words would be those of a full GPU.
+                    let bytes = size_of_val(values);
+                    Error::msg(format!(
+                        "cuda: {bytes} bytes of the machine's own memory cannot be pinned"
+                    ))
+                })?
             }
         };
         buffer.as_mut_slice().w()?.copy_from_slice(values);

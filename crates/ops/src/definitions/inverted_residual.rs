@@ -96,9 +96,40 @@ pub(crate) fn same_padding(length: usize, side: usize, stride: usize) -> (usize,
     (output, total / 2)
 }
 
+/// Filters (outputs, rest) as (rest, outputs), in which threads that go over outputs read neighbours.
+#[cfg(any(feature = "cuda", test))]
+pub(crate) fn outputs_last(filters: &[f32], outputs: usize) -> Vec<f32> {
+    let rest = filters.len() / outputs.max(1);
+    let number = |index: usize| filters[index % outputs * rest + index / outputs];
+    (0..filters.len()).map(number).collect()
+}
+
+/// Filters (outputs, inputs, taps) as (outputs, taps, inputs).
+#[cfg(any(feature = "cuda", test))]
+pub(crate) fn inputs_behind_taps(filters: &[f32], inputs: usize, taps: usize) -> Vec<f32> {
+    let filters = filters.chunks_exact((inputs * taps).max(1));
+    filters
+        .flat_map(|filter| (0..inputs * taps).map(|index| filter[index % inputs * taps + index / inputs]))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::same_padding;
+    use super::*;
+
+    #[test]
+    fn filters_are_turned_as_kernels_read_them() {
+        // Two outputs, three inputs, two taps; a number is output, input, tap.
+        let filters: Vec<f32> = [0, 1]
+            .into_iter()
+            .flat_map(|o| (0..3).flat_map(move |i| (0..2).map(move |t| (100 * o + 10 * i + t) as f32)))
+            .collect();
+        let turned = outputs_last(&inputs_behind_taps(&filters, 3, 2), 2);
+        let expected: Vec<f32> = (0..2)
+            .flat_map(|t| (0..3).flat_map(move |i| (0..2).map(move |o| (100 * o + 10 * i + t) as f32)))
+            .collect();
+        assert_eq!(turned, expected);
+    }
 
     #[test]
     fn padding_is_tensorflows() {

@@ -2,7 +2,9 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 
+use crate::cpu::inverted_residual::Weights;
 use crate::cuda;
+use crate::definitions::inverted_residual::BlockShape;
 use crate::precision::Precision;
 use crate::upload;
 
@@ -43,7 +45,7 @@ pub(super) fn prepare(
     let weight = Tensor::from_vec(weight, (co, ci, 3, 3), device)?;
     let bias = Tensor::from_vec(bias, co, device)?;
     let prepared = cuda::compute("prepare_conv3x3", [&weight, &bias], |gpu, [weight, bias]| {
-        cuda::PreparedConvolution::new(gpu, (ci, co), Precision::current(), weight, bias)
+        cuda::PreparedConvolution::new(gpu, (ci, co), 3, Precision::current(), weight, bias)
     })?;
     Ok(Conv(prepared))
 }
@@ -58,4 +60,34 @@ pub(super) fn conv3x3(x: &Maps, conv: &Conv, relu: bool) -> Result<Maps> {
         let y = conv.0.forward(gpu, (n, h, w), values, relu)?;
         Ok(y.tensor(gpu, (n, h, w, outputs)))
     })
+}
+
+/// An inverted residual block on a device.
+pub(super) struct Block(cuda::PreparedBlock);
+
+impl std::fmt::Debug for Block {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Block").field(&self.shape()).finish()
+    }
+}
+
+impl Block {
+    /// Of weights that fit the shape, on a CUDA device.
+    pub(super) fn new(weights: Weights<'_>, shape: BlockShape, device: &Device) -> Result<Self> {
+        let gpu = cuda::Gpu::new(device.as_cuda_device()?);
+        Ok(Self(cuda::PreparedBlock::new(&gpu, weights, shape)?))
+    }
+
+    pub(super) fn shape(&self) -> BlockShape {
+        self.0.shape()
+    }
+
+    pub(super) fn forward(&self, x: &Maps) -> Result<Maps> {
+        let (n, h, w, _) = x.dims4()?;
+        let (ho, wo) = self.0.output((h, w));
+        cuda::compute_numbers("inverted_residual", [x], |gpu, [values]| {
+            let y = self.0.forward(gpu, values, (n, h, w))?;
+            Ok(y.tensor(gpu, (n, ho, wo, self.shape().co)))
+        })
+    }
 }

@@ -14,6 +14,8 @@ use crate::cpu;
 use crate::definitions::batch_norm::BatchNorm;
 use crate::definitions::conv3x3::ConvShape;
 
+#[cfg(test)]
+mod block_kernels;
 mod fold;
 #[cfg(feature = "cuda")]
 mod gpu;

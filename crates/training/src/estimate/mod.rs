@@ -5,12 +5,13 @@
 //! falls with how much faster wide convolutions run here, which is measured too. PatchCore's share is counted in
 //! multiplications and divided by the measured speed of a convolution, and of a small coreset.
 
+mod gpu;
+mod memory;
 mod middle;
 mod speeds;
 
 use flawforge_augment::{Parameters, Sample, to_bytes};
 use flawforge_masks::{Mask, Stream};
-use flawforge_models::{Discriminative, Reconstructive};
 use image::{Rgb, Rgb32FImage};
 use rand::Rng;
 
@@ -23,8 +24,10 @@ use crate::methods::spaced::room_for;
 use crate::methods::{forge, patchcore};
 use crate::recipe::{Batch, Part};
 use crate::settings::{Split, View};
+use memory::weights;
 use speeds::{TRIED, timed};
 
+pub use gpu::{GpuMemory, gpu_memory};
 pub use middle::middle;
 pub use speeds::Speeds;
 
@@ -47,13 +50,6 @@ const WIDEST: usize = 32;
 const LARGEST: u32 = 128;
 /// Images in a step that is tried, at most (proposal).
 const TRIED_BATCH: usize = 4;
-
-/// Activations of the two networks and their gradients: bytes for each pixel, image of a batch and channel of both widths
-/// together. From the memory of a step of `quick` and of `paper` (docs/benchmarks.md: 681 and 10,582 MB, less weights and
-/// program: 125 and 134 bytes a channel of the first width, which is two thirds of both).
-const TWO_NETWORKS: f64 = 87.0;
-/// A weight is held four times: itself, its gradient, two moments of Adam; of 4 bytes each.
-const A_WEIGHT: f64 = 16.0;
 
 /// Whether a training on so many images would begin, or why not.
 ///
@@ -273,20 +269,11 @@ fn by_steps(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Resu
     }
     let bytes = match &experiment.settings {
         MethodSettings::Draem(settings) => {
-            let networks = &settings.networks;
-            let widths = networks.reconstructive_width + networks.discriminative_width;
             let largest = pools.iter().map(|pool| pool.batch).max().unwrap_or(1);
-            let count = |specification: Vec<flawforge_models::ParameterSpec>| -> usize {
-                let sizes = specification
-                    .iter()
-                    .map(|one| one.shape.iter().product::<usize>());
-                sizes.sum()
-            };
-            let weights = count(Reconstructive::specification(networks.reconstructive_width))
-                + count(Discriminative::specification(networks.discriminative_width));
-            TWO_NETWORKS * pixels(experiment) * (largest * widths) as f64 + A_WEIGHT * weights as f64
+            memory::activations(&settings.networks, pixels(experiment), largest)
+                + memory::A_WEIGHT * memory::weights_of_two(&settings.networks)
         }
-        _ => NSA * pixels(experiment) * (batch * width(experiment)) as f64,
+        _ => memory::NSA * pixels(experiment) * (batch * width(experiment)) as f64,
     };
     let steps = experiment.steps(images) as f64;
     // Short trainings beside the whole one.
@@ -297,9 +284,6 @@ fn by_steps(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Resu
     let total = seconds * work / faster * steps * (1.0 + folds);
     Ok((total, bytes, basis))
 }
-
-/// As [`TWO_NETWORKS`] for NSA's network, weights included.
-const NSA: f64 = 30.0;
 
 /// The experiment, if a step of it takes a fraction of a second, otherwise with networks so many times narrower.
 fn small(experiment: &Experiment) -> (Experiment, usize) {
@@ -389,18 +373,6 @@ fn multiplications(backbone: Backbone) -> f64 {
         Backbone::EfficientNetLite0 => 0.24e9,
         Backbone::EfficientNetLite1 => 0.33e9,
         Backbone::EfficientNetLite2 => 0.40e9,
-    }
-}
-
-/// Weights up to the third stage.
-fn weights(backbone: Backbone) -> f64 {
-    match backbone {
-        Backbone::WideResNet50 => 24.9e6,
-        Backbone::ResNet50 => 8.5e6,
-        Backbone::ResNet18 => 2.8e6,
-        Backbone::EfficientNetLite0 => 0.7e6,
-        Backbone::EfficientNetLite1 => 0.9e6,
-        Backbone::EfficientNetLite2 => 1.1e6,
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Experiment;
 use super::text::settings_text;
+use crate::device::DeviceName;
 use crate::error::{Result, TrainingError};
 
 /// Fields that say which experiment it is. A settings file may repeat them, not change them.
@@ -19,27 +20,47 @@ const IDENTITY: [(&str, &str); 4] = [
 pub struct Overrides {
     origin: String,
     table: toml::Table,
+    device: Option<DeviceName>,
 }
+
+/// Where to compute: a setting of the program that stands in the same file, and no part of an experiment.
+const DEVICE: &str = "device";
 
 impl Overrides {
     /// Reads a partial settings text; `origin` names it in messages.
     ///
     /// # Errors
-    /// For text that is not TOML.
+    /// For text that is not TOML, and a `device` that is none.
     pub fn from_toml(text: &str, origin: &str) -> Result<Self> {
+        let fault = |fault: &str| settings_text(origin, fault);
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| fault(&error.to_string()))?;
+        let device = match table.remove(DEVICE) {
+            None => None,
+            Some(toml::Value::String(name)) => Some(name.parse()),
+            Some(other) => Some(other.to_string().parse()),
+        };
+        let device = device
+            .transpose()
+            .map_err(|said: String| fault(&format!("setting `{DEVICE}`: {said}")))?;
         Ok(Self {
             origin: origin.to_owned(),
-            table: toml::from_str(text).map_err(|error| settings_text(origin, &error.to_string()))?,
+            table,
+            device,
         })
     }
 
     /// Reads a partial settings file.
     ///
     /// # Errors
-    /// For text that is not TOML, and when the file cannot be read.
+    /// As [`from_toml`](Self::from_toml), and when the file cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(TrainingError::io(path))?;
         Self::from_toml(&text, &path.display().to_string())
+    }
+
+    /// Where to compute, if the text says so ([`use_device`](crate::use_device)). No experiment has it.
+    pub fn device(&self) -> Option<DeviceName> {
+        self.device
     }
 
     /// All settings with their values, in one line.

@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use flawforge::datasets::check::Check;
 use flawforge::datasets::{CategoryFiles, DatasetError, Limits, picture_size};
+use flawforge::device::DeviceArgs;
 use flawforge::files;
 use flawforge::source::AskedView;
 use rayon::prelude::*;
@@ -45,6 +46,8 @@ pub(crate) struct CheckArgs {
     /// How a training would see the images, for what it would cost: stretch, fit, tiles, tiles:SCALE or two-scales [default: stretch]
     #[arg(long, value_name = "VIEW", conflicts_with = "no_cost")]
     view: Option<AskedView>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 impl CheckArgs {
@@ -55,6 +58,7 @@ impl CheckArgs {
 
 /// Runs the command; the code says whether a training would start.
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
+    args.device.choose(None)?;
     let report = look(args);
     if let Some(path) = &args.html {
         write(path, page::render(&report)?.as_bytes())?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use flawforge::datasets::TestSet;
+use flawforge::device::DeviceArgs;
 use flawforge::files;
 use flawforge::metrics::{AUPRO_LIMIT, Bootstrap, Metric};
 use flawforge::ops::Precision;
@@ -40,6 +41,8 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     region: RegionArgs,
     #[command(flatten)]
     verdicts: VerdictArgs,
@@ -60,6 +63,7 @@ const HELD_A_PIXEL: u64 = 12;
 
 /// Runs the command.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
+    args.device.choose(None)?;
     let run = Run::open(&args.run)?;
     let out = args
         .out

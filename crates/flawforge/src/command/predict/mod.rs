@@ -32,6 +32,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use flawforge::datasets::counted;
+use flawforge::device::DeviceArgs;
 use flawforge::files;
 use flawforge::models::Detector;
 use flawforge::ops::Precision;
@@ -113,6 +114,8 @@ pub(crate) struct PredictArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Threads that decode, and as many that paint, at most (proposal).
@@ -128,6 +131,7 @@ impl PredictArgs {
 pub(crate) fn run(args: &PredictArgs) -> Result<ExitCode> {
     let signals = Signals::listen()?;
     let out = args.out.as_deref();
+    args.device.choose(None)?;
     let run = Run::open(&args.run)?;
     let decision = args.verdicts.decision_in_short(&run)?;
     let given = args.verdicts.rule(&run).threshold;

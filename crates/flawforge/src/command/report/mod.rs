@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use askama::Template;
 use clap::Args;
+use flawforge::device::DeviceArgs;
 use flawforge::files;
 use flawforge::ops::Precision;
 use flawforge::pictures::axis;
@@ -50,6 +51,8 @@ pub(crate) struct ReportArgs {
     /// Precision of the convolutions: f32, tf32 (GPU; elsewhere f32) or bf16 [default: as trained]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Runs the command.
@@ -58,6 +61,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
         let path = args.out.clone();
         return Err(SourceError::IsFolder { path }.into());
     }
+    args.device.choose(None)?;
     let run = Run::open(&args.run)?;
     let decision = args.verdicts.decision(&run)?;
     let detector = run.detector_in(args.precision.unwrap_or(run.precision()))?;

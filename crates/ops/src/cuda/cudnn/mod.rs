@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::cuda_backend::cudarc::cudnn::{result, sys};
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
@@ -87,6 +88,9 @@ thread_local! {
         RefCell::new(ManuallyDrop::new(HashMap::new()));
 }
 
+/// Held while engines are measured.
+static MEASURING: Mutex<()> = Mutex::new(());
+
 /// All that tells convolutions apart.
 type Key = (ConvSize, Precision, PassKind);
 
@@ -141,20 +145,33 @@ impl Library {
     fn plan(&mut self, gpu: &Gpu, size: ConvSize, precision: Precision, pass: Pass) -> Result<Option<Plan>> {
         let name = format!("{}: {}", self.place, name(size, precision, pass.kind()));
         let planner = Planner::new(self.handle, size, precision, pass)?;
+        // One thread measures at a time, and another that met the same convolution takes its choice.
+        let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(choice) = choices::find(&name)
             && let Ok(plan) = planner.chosen(&choice)
         {
             return Ok(Some(plan));
         }
         let mut best: Option<(f32, Plan)> = None;
+        let mut too_large = None;
         for plan in planner.candidates()? {
-            let space = workspace(&mut self.workspace, gpu, plan.workspace)?;
+            // A slower engine may need no room.
+            let space = match workspace(&mut self.workspace, gpu, plan.workspace) {
+                Ok(space) => space,
+                Err(fault) => {
+                    too_large = Some(fault);
+                    continue;
+                }
+            };
             // Some engines refuse a size only when they run.
             if let Ok(time) = measure(gpu, self.handle, &plan, pass, space)
                 && best.as_ref().is_none_or(|(least, _)| time < *least)
             {
                 best = Some((time, plan));
             }
+        }
+        if let (None, Some(fault)) = (&best, too_large) {
+            return Err(fault);
         }
         if let Some((time, plan)) = &best
             && self.repeats(gpu, &planner, plan, pass, *time)?
@@ -214,8 +231,11 @@ fn workspace(space: &mut Option<CudaSlice<u8>>, gpu: &Gpu, bytes: usize) -> Resu
     }
     let space = match space {
         Some(space) if space.len() >= bytes => space,
-        // The earlier one is freed behind the convolutions that use it.
-        _ => space.insert(gpu.alloc(bytes)?),
+        _ => {
+            // The earlier one goes first, behind the convolutions that use it, so that there is never room for both.
+            *space = None;
+            space.insert(gpu.alloc(bytes)?)
+        }
     };
     Ok(gpu.address(space))
 }

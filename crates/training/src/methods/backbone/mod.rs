@@ -104,7 +104,7 @@ impl PartialEq for Given {
 pub(super) fn in_bfloat16(method: &str, backbone: Backbone, precision: Precision) -> Option<String> {
     let place = match Network::of(backbone) {
         Network::Residual(_) => " on a GPU (on the processor a ResNet multiplies f32)",
-        Network::Lite(_) => "",
+        Network::Lite(_) => " on the processor (on a GPU an EfficientNet-Lite multiplies f32)",
     };
     (precision == Precision::Bf16).then(|| {
         format!("{method}'s network multiplies in bfloat16{place}; sums and weights are single precision")
@@ -122,10 +122,8 @@ pub(super) fn in_f32_all_the_same(
 ) -> Option<String> {
     let why = match Network::of(backbone) {
         Network::Residual(_) if on_processor => "on the processor a ResNet does",
-        // On the processor such a run is refused.
-        Network::Lite(_) if !on_processor && !served => {
-            "it computes on the processor, beside a GPU too, and this one has no instructions for bfloat16"
-        }
+        Network::Lite(_) if !on_processor => "on a GPU an EfficientNet-Lite does",
+        Network::Lite(_) if !served => "this processor has no instructions for bfloat16",
         _ => return None,
     };
     (precision == Precision::Bf16).then(|| {
@@ -160,16 +158,19 @@ mod tests {
             "{resnet}"
         );
         let lite = Backbone::EfficientNetLite0;
-        let beside_a_gpu = said(lite, Precision::Bf16, false, false).unwrap();
-        assert!(
-            beside_a_gpu.contains("no instructions for bfloat16"),
-            "{beside_a_gpu}"
-        );
+        for served in [true, false] {
+            let on_a_gpu = said(lite, Precision::Bf16, false, served).unwrap();
+            assert!(
+                on_a_gpu.contains("on a GPU an EfficientNet-Lite does"),
+                "{on_a_gpu}"
+            );
+        }
+        let too_old = said(lite, Precision::Bf16, true, false).unwrap();
+        assert!(too_old.contains("no instructions for bfloat16"), "{too_old}");
         for (backbone, precision, on_processor, served) in [
             (Backbone::WideResNet50, Precision::Tf32, true, true),
             (Backbone::WideResNet50, Precision::Bf16, false, true),
             (lite, Precision::Bf16, true, true),
-            (lite, Precision::Bf16, false, true),
             (lite, Precision::F32, false, false),
         ] {
             assert_eq!(said(backbone, precision, on_processor, served), None);

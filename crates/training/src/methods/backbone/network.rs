@@ -27,13 +27,13 @@ pub enum Backbone {
     /// ResNet-18.
     #[serde(rename = "resnet18")]
     ResNet18,
-    /// EfficientNet-Lite0, which computes on the processor.
+    /// EfficientNet-Lite0.
     #[serde(rename = "efficientnet-lite0")]
     EfficientNetLite0,
-    /// EfficientNet-Lite1, which computes on the processor.
+    /// EfficientNet-Lite1.
     #[serde(rename = "efficientnet-lite1")]
     EfficientNetLite1,
-    /// EfficientNet-Lite2, which computes on the processor.
+    /// EfficientNet-Lite2.
     #[serde(rename = "efficientnet-lite2")]
     EfficientNetLite2,
 }
@@ -138,7 +138,7 @@ pub(super) fn extractor(
             strides,
         }),
         Network::Lite(kind) => Arc::new(LiteStages {
-            network: EfficientNetLite::from_tensors(kind, LiteStages::LAST, weights)?,
+            network: EfficientNetLite::from_tensors(kind, LiteStages::LAST, weights)?.on(device)?,
             strides,
         }),
     })

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::mem::ManuallyDrop;
 use std::sync::{Mutex, PoisonError};
 
@@ -70,14 +71,10 @@ pub(crate) fn survey(
 
 fn with_library<R>(gpu: &Gpu, f: impl FnOnce(&mut Library) -> Result<R>) -> Result<R> {
     LIBRARIES.with_borrow_mut(|libraries| {
-        let id = gpu.device.id();
-        if !libraries.contains_key(&id) {
-            libraries.insert(id, Library::new(gpu)?);
-        }
-        match libraries.get_mut(&id) {
-            Some(library) => f(library),
-            None => bail!("cuda: cuDNN is not open"),
-        }
+        f(match libraries.entry(gpu.device.id()) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => place.insert(Library::new(gpu)?),
+        })
     })
 }
 

@@ -51,20 +51,6 @@ impl AnomalyMap {
             scores,
         }
     }
-
-    /// The map with rows and columns exchanged.
-    pub(crate) fn transposed(&self) -> Self {
-        let width = self.width as usize;
-        let mut scores = Vec::with_capacity(self.scores.len());
-        for x in 0..width {
-            scores.extend((0..self.height as usize).map(|y| self.scores[y * width + x]));
-        }
-        Self {
-            width: self.height,
-            height: self.width,
-            scores,
-        }
-    }
 }
 
 /// For each of `target` places the two of `source` that it lies between (half-pixel centres, no place outside), and the
@@ -103,12 +89,5 @@ mod tests {
             assert_eq!(resized(&two, 2, 1), two);
             assert_eq!(resized(&map(0, 0, &[]), 2, 1), map(2, 1, &[0.0; 2]));
         }
-    }
-
-    #[test]
-    fn rows_and_columns_are_exchanged() {
-        let whole = map(3, 2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-        assert_eq!(whole.transposed(), map(2, 3, &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
-        assert_eq!(whole.transposed().transposed(), whole);
     }
 }

@@ -55,13 +55,15 @@ impl Standard {
             .collect();
         let mut features = Vec::with_capacity(finest.places() * channels);
         for place in 0..finest.places() {
-            let values = maps.iter().flat_map(|map| map.place(place));
-            let standard = self.mean.iter().zip(&self.factor);
-            features.extend(
-                values
-                    .zip(standard)
-                    .map(|(value, (mean, factor))| (value - mean) * factor),
-            );
+            let mut from = 0;
+            // Of each map by itself, which vectorises.
+            for map in &maps {
+                let channels = from..from + map.channels;
+                from = channels.end;
+                let standard = self.mean[channels.clone()].iter().zip(&self.factor[channels]);
+                let values = map.place(place).iter().zip(standard);
+                features.extend(values.map(|(value, (mean, factor))| (value - mean) * factor));
+            }
         }
         Ok(features)
     }

@@ -12,8 +12,7 @@ pub fn gaussian_blur(map: &AnomalyMap, sigma: f64) -> AnomalyMap {
         return map.clone();
     }
     let kernel = blur_kernel(sigma);
-    let down = blur_rows(&map.transposed(), &kernel).transposed();
-    blur_rows(&down, &kernel)
+    blur_rows(&blur_columns(map, &kernel), &kernel)
 }
 
 /// The weights of that smoothing from the middle on; of zero or less, the middle alone.
@@ -29,24 +28,44 @@ pub(crate) fn blur_kernel(sigma: f64) -> Vec<f32> {
     bell.iter().map(|value| (value / sum) as f32).collect()
 }
 
-/// Every row convolved with a symmetric kernel, given from its middle on.
-fn blur_rows(map: &AnomalyMap, kernel: &[f32]) -> AnomalyMap {
-    let (width, radius) = (map.width as usize, kernel.len() - 1);
-    let mut scores = Vec::with_capacity(map.scores.len());
-    let mut padded = vec![0.0; width + 2 * radius];
-    for row in map.scores.chunks_exact(width) {
-        for (place, value) in padded.iter_mut().enumerate() {
-            *value = row[mirrored(place as i64 - radius as i64, width as i64)];
-        }
-        for x in 0..width {
-            let mut sum = kernel[0] * padded[x + radius];
-            for (distance, weight) in kernel.iter().enumerate().skip(1) {
-                sum += weight * (padded[x + radius - distance] + padded[x + radius + distance]);
-            }
-            scores.push(sum);
-        }
+/// Every column convolved with a symmetric kernel, given from its middle on.
+fn blur_columns(map: &AnomalyMap, kernel: &[f32]) -> AnomalyMap {
+    let (width, height) = (map.width as usize, i64::from(map.height));
+    let row = |place: i64| &map.scores[mirrored(place, height) * width..][..width];
+    let mut scores = vec![0.0; map.scores.len()];
+    for (y, sums) in (0..).zip(scores.chunks_exact_mut(width)) {
+        convolve(sums, kernel, |distance| row(y + distance));
     }
     AnomalyMap { scores, ..*map }
+}
+
+/// Every row convolved with it.
+fn blur_rows(map: &AnomalyMap, kernel: &[f32]) -> AnomalyMap {
+    let (width, radius) = (map.width as usize, kernel.len() as i64 - 1);
+    let mut scores = vec![0.0; map.scores.len()];
+    let mut padded = vec![0.0; width + 2 * radius as usize];
+    for (sums, row) in scores.chunks_exact_mut(width).zip(map.scores.chunks_exact(width)) {
+        for (place, value) in padded.iter_mut().enumerate() {
+            *value = row[mirrored(place as i64 - radius, width as i64)];
+        }
+        convolve(sums, kernel, |distance| {
+            &padded[(radius + distance) as usize..][..width]
+        });
+    }
+    AnomalyMap { scores, ..*map }
+}
+
+/// Sums of numbers on both sides, `numbers(distance)` away, each pair times its weight: along whole rows, which vectorise.
+fn convolve<'a>(sums: &mut [f32], kernel: &[f32], numbers: impl Fn(i64) -> &'a [f32]) {
+    for (sum, value) in sums.iter_mut().zip(numbers(0)) {
+        *sum = kernel[0] * value;
+    }
+    for (distance, weight) in (0..).zip(kernel).skip(1) {
+        let pairs = numbers(-distance).iter().zip(numbers(distance));
+        for (sum, (before, behind)) in sums.iter_mut().zip(pairs) {
+            *sum += weight * (before + behind);
+        }
+    }
 }
 
 /// A place beyond the border, mirrored as often as needed; the outermost number is repeated (d c b a | a b c d | d c b a).

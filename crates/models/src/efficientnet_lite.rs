@@ -142,9 +142,9 @@ struct BlockPlan {
 /// An EfficientNet-Lite up to one of its stages, frozen and in evaluation: batch norms are folded into the convolutions, and
 /// the weights rearranged for the processor.
 ///
-/// It computes on the processor unless it is brought to a GPU ([`on`](Self::on)). There its 1×1 convolutions multiply in the
-/// [precision](flawforge_ops::Precision) in which it was made. An image gets the same features, bit for bit, alone and in any batch
-/// and for any number of threads.
+/// It computes on the processor, where its 1×1 convolutions multiply in the [precision](flawforge_ops::Precision) in which it was
+/// made, or on a GPU to which it is brought ([`on`](Self::on)), where everything multiplies f32. An image gets the same features,
+/// bit for bit, alone and in any batch and for any number of threads.
 ///
 /// ```
 /// use flawforge_models::{EfficientNetLite, EfficientNetLiteKind};

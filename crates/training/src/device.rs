@@ -78,12 +78,14 @@ impl DeviceName {
     #[cfg(feature = "cuda")]
     fn open_cuda(self, number: usize) -> Result<Device> {
         let gpus = flawforge_ops::cuda::gpus()
-            .map_err(|fault| self.fault(format!("no GPU: {fault}; there is cpu")))?;
+            .map_err(|fault| self.fault(format!("no GPU: {}; there is cpu", in_short(&fault))))?;
         if number >= gpus.len() {
             return Err(self.fault(format!("not there; there is {}", listed(&gpus))));
         }
-        flawforge_ops::cuda::device(number)
-            .map_err(|fault| self.fault(format!("cannot be opened: {fault}; there is {}", listed(&gpus))))
+        flawforge_ops::cuda::device(number).map_err(|fault| {
+            let (fault, gpus) = (in_short(&fault), listed(&gpus));
+            self.fault(format!("cannot be opened: {fault}; there is {gpus}"))
+        })
     }
 
     #[cfg(not(feature = "cuda"))]
@@ -93,7 +95,8 @@ impl DeviceName {
 
     #[cfg(feature = "metal")]
     fn open_metal(self) -> Result<Device> {
-        Device::new_metal(0).map_err(|fault| self.fault(format!("cannot be opened: {fault}; there is cpu")))
+        Device::new_metal(0)
+            .map_err(|fault| self.fault(format!("cannot be opened: {}; there is cpu", in_short(&fault))))
     }
 
     #[cfg(not(feature = "metal"))]
@@ -161,6 +164,12 @@ impl FromStr for DeviceName {
     }
 }
 
+/// An error's first line: behind it candle sets a trace of the stack where `RUST_BACKTRACE` asks for one.
+#[cfg(any(feature = "cuda", feature = "metal", test))]
+fn in_short(fault: &candle_core::Error) -> String {
+    fault.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
 fn not_a_name(name: &str) -> String {
     format!("{name:?} is no device: cpu, cuda, cuda:N, N or metal")
 }
@@ -168,7 +177,7 @@ fn not_a_name(name: &str) -> String {
 #[cfg(feature = "cuda")]
 fn first() -> Device {
     flawforge_ops::cuda::device(0).unwrap_or_else(|fault| {
-        log::warn!("no CUDA device, computing on the processor: {fault}");
+        log::warn!("no CUDA device, computing on the processor: {}", in_short(&fault));
         Device::Cpu
     })
 }
@@ -176,7 +185,10 @@ fn first() -> Device {
 #[cfg(all(feature = "metal", not(feature = "cuda")))]
 fn first() -> Device {
     Device::new_metal(0).unwrap_or_else(|fault| {
-        log::warn!("no Metal device, computing on the processor: {fault}");
+        log::warn!(
+            "no Metal device, computing on the processor: {}",
+            in_short(&fault)
+        );
         Device::Cpu
     })
 }
@@ -228,6 +240,12 @@ mod tests {
             assert!(said.contains("built without the feature `cuda`"), "{said}");
         }
         assert!(DeviceName::Cpu.open().unwrap().is_cpu());
+    }
+
+    #[test]
+    fn a_fault_of_the_driver_stays_in_its_line() {
+        let traced = candle_core::Error::msg("DriverError(NO_DEVICE)\n   0: somewhere\n");
+        assert_eq!(in_short(&traced), "DriverError(NO_DEVICE)");
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn orthonormal(rows: &[f32], length: usize) -> Option<Vec<f32>> {
         }
         let left = norm(&row);
         // What f32 cannot tell from nothing.
-        if !(left > 1e-5 * before) {
+        if left.is_nan() || left <= 1e-5 * before {
             return None;
         }
         for value in &mut row {

@@ -123,7 +123,7 @@ fn short_vectors_leave_the_exact_neighbor() {
             for ((query, all), among) in q.chunks_exact(length).zip(all).zip(among) {
                 let distances: Vec<f64> = m.chunks_exact(length).map(|m| squared(query, m)).collect();
                 for (found, step) in [(all, 0), (among, 3)] {
-                    let counts = |index: &usize| step == 0 || index % step != 0;
+                    let counts = |index: &usize| step == 0 || !index.is_multiple_of(step);
                     let best = (0..count)
                         .filter(counts)
                         .map(|index| distances[index])

@@ -5,10 +5,10 @@
 /// The body is ordinary Rust that the compiler vectorises. It uses no fused multiply-add and fixes the order of its
 /// sums, so the result is the same, bit for bit, on every instruction set.
 macro_rules! multiversioned {
-    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)+) => {$(
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)+) => {$(
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
-        fn $name(isa: $crate::cpu::Isa, $($argument: $type),*) $(-> $result)? {
+        $vis fn $name(isa: $crate::cpu::Isa, $($argument: $type),*) $(-> $result)? {
             #[inline(always)]
             #[allow(clippy::too_many_arguments)]
             fn generic($($argument: $type),*) $(-> $result)? $body

@@ -402,7 +402,7 @@ impl Search {
 
 multiversioned! {
     /// The least `square - 2 dot`.
-    fn least(dots: &[f32], squares: &[f32]) -> f32 {
+    pub(super) fn least(dots: &[f32], squares: &[f32]) -> f32 {
         let mut least = [f32::INFINITY; 32];
         let (dots, rest) = dots.as_chunks::<32>();
         let (squares, others) = squares.as_chunks::<32>();

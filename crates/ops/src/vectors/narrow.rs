@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::bank::{Bank, Neighbor};
+use super::bank::{Bank, Neighbor, least};
 use super::directions::{directions, skew};
 use super::panels::Panels;
 use super::rounded::{Prepared, moved};
@@ -158,7 +158,10 @@ impl Narrow {
             .zip(displaced)
             .zip(bounds.iter().zip(&sizes))
             .map(|(((query, dots), displaced), (&bound, size))| {
-                values_at_least(self.isa, dots, squares, &mut leasts);
+                let groups = dots.chunks(GROUP).zip(squares.chunks(GROUP));
+                for (found, (dots, squares)) in leasts.iter_mut().zip(groups) {
+                    *found = least(self.isa, dots, squares);
+                }
                 let least = leasts.iter().copied().fold(f32::INFINITY, f32::min);
                 if !least.is_finite() {
                     return None;
@@ -264,25 +267,6 @@ multiversioned! {
             *sum += (a - b) * (a - b);
         }
         sums.iter().sum()
-    }
-
-    /// The least `square - 2 dot` of each group of vectors.
-    fn values_at_least(dots: &[f32], squares: &[f32], leasts: &mut [f32]) -> () {
-        for ((dots, squares), found) in dots.chunks(GROUP).zip(squares.chunks(GROUP)).zip(leasts) {
-            let mut least = [f32::INFINITY; 32];
-            let (dots, rest) = dots.as_chunks::<32>();
-            let (squares, others) = squares.as_chunks::<32>();
-            for (dots, squares) in dots.iter().zip(squares) {
-                for ((least, &dot), &square) in least.iter_mut().zip(dots).zip(squares) {
-                    let value = square - 2.0 * dot;
-                    *least = if value < *least { value } else { *least };
-                }
-            }
-            for (&dot, &square) in rest.iter().zip(others) {
-                least[0] = least[0].min(square - 2.0 * dot);
-            }
-            *found = least.iter().copied().fold(f32::INFINITY, f32::min);
-        }
     }
 
     /// Places, counted from `begin`, where `square - 2 dot` is not above a limit, in order.

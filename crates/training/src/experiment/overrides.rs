@@ -30,7 +30,7 @@ impl Overrides {
     /// Reads a partial settings text; `origin` names it in messages.
     ///
     /// # Errors
-    /// For text that is not TOML, and a `device` that is none.
+    /// The text is not TOML, or `device` names no device.
     pub fn from_toml(text: &str, origin: &str) -> Result<Self> {
         let fault = |fault: &str| settings_text(origin, fault);
         let mut table: toml::Table = toml::from_str(text).map_err(|error| fault(&error.to_string()))?;

@@ -253,8 +253,11 @@ impl Asked {
             }
             Ok(experiment)
         };
-        let mut experiment =
-            changed(Experiment::new(method, &profile, &product, self.seed).map_err(raised)?)?;
+        let mut experiment = Experiment::new(method, &profile, &product, self.seed).map_err(raised)?;
+        if view.is_none() && !overrides.as_ref().is_some_and(Overrides::says_view) {
+            defaults::view(&mut experiment, || images.normal_sizes(name)).map_err(raised)?;
+        }
+        let mut experiment = changed(experiment)?;
         // Which images are unseen follows the view; what the file says of the calibration stays.
         experiment.calibrate_for_use();
         let mut experiment = changed(experiment)?;

@@ -1,6 +1,6 @@
-//! What is taken where nobody names a method or a profile.
+//! What is taken where nobody names a method, a profile or a view.
 
-use flawforge_training::{Method, gpu_available};
+use flawforge_training::{Experiment, Method, gpu_available};
 
 use crate::weights;
 
@@ -22,6 +22,27 @@ pub fn profile(method: Method) -> &'static str {
         _ if gpu_available() => "gpu",
         _ => "quick",
     }
+}
+
+/// Gives an experiment the [default view](Experiment::default_view) of images with files of these sizes, which are asked for
+/// where it depends on them, and says where that is no square.
+///
+/// # Errors
+/// What asking for the sizes gives.
+pub fn view<E>(
+    experiment: &mut Experiment,
+    sizes: impl FnOnce() -> Result<Vec<(u32, u32)>, E>,
+) -> Result<(), E> {
+    if experiment.keeps_long_shape() {
+        experiment.view = experiment.default_view(&sizes()?);
+        if !experiment.view.is_stretch() {
+            log::info!(
+                "the images are long and of one shape, which they keep: view {} (`--view stretch` squeezes them into a square)",
+                experiment.view
+            );
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -133,3 +133,43 @@ fn a_settings_file_asks_for_a_view_as_an_option_does() {
         assert!(!refused.join("checkpoint.safetensors").exists());
     }
 }
+
+#[test]
+fn long_images_of_one_shape_keep_it_where_nobody_asks() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let root = at("plates");
+    category(&root);
+    let file = at("square.toml");
+    fs::write(&file, "[view]\nkind = \"stretch\"\n").unwrap();
+    let mut runs = 0;
+    let mut told = |method: &str, more: &[&str]| {
+        runs += 1;
+        let run = at(&format!("run-{runs}"));
+        let of = ["--method", method, "--profile", "smoke"];
+        let first = ["train", path(&root), "--out", path(&run)];
+        let (_, err) = succeed(&[&first[..], &of, more].concat());
+        (err, run)
+    };
+    let (err, run) = told("forge", &[]);
+    assert!(
+        err.contains("long and of one shape") && err.contains("px (fit 160:96)"),
+        "{err}"
+    );
+    assert_later_commands_know_it(&root, &run, &at("out"));
+    // Whoever asks is heard, by an option or by a settings file.
+    for more in [["--view", "stretch"], ["--config", path(&file)]] {
+        let (err, _) = told("forge", &more);
+        assert!(!err.contains("fit 160:96"), "{err}");
+        assert!(
+            err.contains("squeezed into a square") == (more[0] == "--config"),
+            "{err}"
+        );
+    }
+    // The paper's methods have the paper's square, and it is said what that does.
+    let (err, _) = told("draem", &["--steps", "2"]);
+    assert!(
+        err.contains("squeezed into a square; `--view fit` keeps their shape"),
+        "{err}"
+    );
+}

@@ -8,62 +8,60 @@ use crate::settings::View;
 
 /// From how many file pixels for one that is seen windows are proposed.
 const REDUCED: f64 = 4.0;
-/// From which ratio of the longer side to the shorter one keeping the aspect ratio is proposed.
-const LONG: f64 = 1.5;
 /// Pixels that a flaw must have across where it is seen: less is not more than noise.
 const SEEN: f64 = 3.0;
 
-/// What the sizes of files say of a view in which every image becomes a square.
+/// What the sizes of files say of a view in which every image is seen as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewProposal {
     /// The view to take.
     pub view: View,
+    /// The view that is taken without it: [`View::Stretch`] or [`View::Fit`].
+    pub instead_of: View,
     /// Width and height of the file in the middle of all, by its longer side.
     pub file: (u32, u32),
-    /// Side of the square in pixels.
-    pub side: u32,
+    /// Width and height in pixels of what is seen of an image.
+    pub frame: (u32, u32),
     /// What the images themselves say; `None` where only their sizes were looked at.
     pub seen: Option<Seen>,
+    /// The view to take where no windows are needed.
+    whole: View,
 }
 
-/// What images lose in the square, in levels of 255.
+/// What images lose where they are seen as a whole, in levels of 255.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
-    /// Spread of the [detail](Detail::lost) that it cannot show.
+    /// Spread of the [detail](Detail::lost) that cannot be shown there.
     pub lost: f64,
     /// Spread of the noise of the files.
     pub noise: f64,
 }
 
 impl ViewProposal {
-    /// What images with files of these sizes need, of a method that sees squares of `side` pixels; `None` where the square is as
-    /// good, or without sizes. Large images: windows at the scale of the files. Long ones: their aspect ratio.
-    pub fn of(sizes: &[(u32, u32)], side: u32) -> Option<Self> {
+    /// What images with files of these sizes need, of a method that sees squares of `side` pixels, or under [`View::Fit`] frames of
+    /// that area; `None` where this `view` of the whole image is as good, or without sizes. Large images: windows at the scale of
+    /// the files. [Long ones of one shape](View::of_one_long_shape): their aspect ratio.
+    pub fn of(sizes: &[(u32, u32)], view: View, side: u32) -> Option<Self> {
         let mut sizes = sizes.to_vec();
         sizes.sort_by_key(|&(width, height)| width.max(height));
-        let file = *sizes.get(sizes.len() / 2)?;
-        let proposal = |view| {
-            Some(Self {
-                view,
-                file,
-                side,
-                seen: None,
-            })
+        let shape = View::of_one_long_shape(&sizes, side).filter(|_| view.is_stretch());
+        let whole = shape.unwrap_or(view);
+        let mut proposal = Self {
+            view: whole,
+            instead_of: view,
+            file: *sizes.get(sizes.len() / 2)?,
+            frame: view.frame(side.max(1), true),
+            seen: None,
+            whole,
         };
-        let (long, short) = (
-            f64::from(file.0.max(file.1)),
-            f64::from(file.0.min(file.1).max(1)),
-        );
-        if long / f64::from(side.max(1)) >= REDUCED {
-            return proposal(View::tiles(1.0));
+        let (across, down) = proposal.reduction();
+        if across.max(down) >= REDUCED {
+            proposal.view = View::tiles(1.0);
         }
-        match long / short >= LONG {
-            true => proposal(View::fitting(&sizes)?),
-            false => None,
-        }
+        proposal.is_another().then_some(proposal)
     }
 
-    /// The same of images that were looked at: large ones need no windows if the square loses none of their detail; those of
+    /// The same of images that were looked at: large ones need no windows if none of their detail is lost as it is; those of
     /// parts are seen as a whole too, those of a surface in windows alone. Windows are at the scale of the files: flaws may be sharper than
     /// anything normal.
     pub fn looked_at(self, detail: &Detail, shows_parts: bool) -> Self {
@@ -71,13 +69,10 @@ impl ViewProposal {
             return self;
         }
         let reduction = self.reduction();
-        let (width, height) = (f64::from(self.file.0.max(1)), f64::from(self.file.1.max(1)));
-        let is_long = width.max(height) / width.min(height) >= LONG;
         let view = match (detail.is_lost(reduction), shows_parts) {
             (true, true) => View::two_scales(1.0),
             (true, false) => View::tiles(1.0),
-            (false, _) if is_long => View::fitting(&[self.file]).unwrap_or_default(),
-            (false, _) => View::Stretch,
+            (false, _) => self.whole,
         };
         Self {
             view,
@@ -94,15 +89,20 @@ impl ViewProposal {
         self.seen.is_none() && matches!(self.view, View::Tiles { .. })
     }
 
-    /// File pixels, across and down, for one that is seen in the square.
+    /// Whether another view is better than that which is taken without it.
+    pub fn is_another(&self) -> bool {
+        self.view != self.instead_of
+    }
+
+    /// File pixels, across and down, for one that is seen.
     pub fn reduction(&self) -> (f64, f64) {
-        let of = |file: u32| f64::from(file) / f64::from(self.side.max(1));
-        (of(self.file.0), of(self.file.1))
+        let of = |file: u32, seen: u32| f64::from(file) / f64::from(seen.max(1));
+        (of(self.file.0, self.frame.0), of(self.file.1, self.frame.1))
     }
 }
 
 impl fmt::Display for ViewProposal {
-    /// What happens in the square, what that rests on, and which view does otherwise, in a sentence.
+    /// What happens without it, what that rests on, and which view does otherwise, in a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (width, height) = self.file;
         let (across, down) = self.reduction();
@@ -124,17 +124,18 @@ impl fmt::Display for ViewProposal {
                      the images show {shown}: `--view {name}` {sees}"
                 )
             }
-            (View::Stretch, seen) => {
+            (view, seen) if view == self.instead_of => {
                 write!(f, "images of {width}x{height} are reduced {most:.0} times")?;
                 if let Some(seen) = seen {
                     write!(f, " and lose hardly any detail ({seen})")?;
                 }
+                let whole = if view.is_stretch() { "the square" } else { "that" };
                 write!(
                     f,
-                    "; the square will do, but flaws under {smallest:.0} px, if there are any, vanish (`--view tiles` sees them)"
+                    "; {whole} will do, but flaws under {smallest:.0} px, if there are any, vanish (`--view tiles` sees them)"
                 )
             }
-            (View::Fit { .. }, seen) => {
+            (_, seen) => {
                 write!(f, "images of {width}x{height} are squeezed into a square")?;
                 if let Some(seen) = seen {
                     write!(
@@ -182,7 +183,7 @@ mod tests {
             .collect();
         let parts = shows_parts(&squares.iter().collect::<Vec<_>>());
         let detail = Detail::of(images).unwrap();
-        let proposal = ViewProposal::of(&sizes, side).unwrap();
+        let proposal = ViewProposal::of(&sizes, View::Stretch, side).unwrap();
         assert!(proposal.needs_a_look());
         proposal.looked_at(&detail, parts)
     }
@@ -245,16 +246,34 @@ mod tests {
 
     #[test]
     fn large_images_are_seen_in_windows_and_long_ones_in_their_shape() {
-        let large = ViewProposal::of(&[(4096, 512); 5], 256).unwrap();
+        let of = |sizes: &[(u32, u32)]| ViewProposal::of(sizes, View::Stretch, 256);
+        let large = of(&[(4096, 512); 5]).unwrap();
         assert_eq!(large.view, View::tiles(1.0));
         assert_eq!(
             large.to_string(),
             "images of 4096x512 are reduced 16 times; flaws under 48 px vanish; `--view tiles` sees them"
         );
-        let long = ViewProposal::of(&[(600, 200), (610, 200), (620, 200)], 256).unwrap();
+        let long = of(&[(600, 200), (610, 200), (620, 200)]).unwrap();
         assert_eq!(long.view.to_string(), "fit 610:200");
         assert!(long.to_string().starts_with("images of 610x200 are squeezed"));
-        assert_eq!(ViewProposal::of(&[(900, 900), (700, 900)], 256), None);
-        assert_eq!(ViewProposal::of(&[], 256), None);
+        assert_eq!(of(&[(900, 900), (700, 900)]), None);
+        assert_eq!(
+            of(&[(600, 200), (200, 600), (300, 300)]),
+            None,
+            "no shape is that of all"
+        );
+        assert_eq!(of(&[]), None);
+    }
+
+    #[test]
+    fn images_in_their_shape_need_windows_later() {
+        let of = |size| ViewProposal::of(&[size; 5], View::fitting(&[size]).unwrap(), 256);
+        // 640x128 px are seen: the square would reduce the width of the first ten times.
+        assert_eq!(of((2500, 500)), None);
+        let large = of((3200, 640)).unwrap();
+        assert_eq!((large.view, large.frame), (View::tiles(1.0), (640, 128)));
+        assert!(large.to_string().contains("are reduced 5 times"), "{large}");
+        let detail = Detail::of(&SHEETS).unwrap();
+        assert!(matches!(large.looked_at(&detail, false).view, View::Tiles { .. }));
     }
 }

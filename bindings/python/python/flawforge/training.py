@@ -85,7 +85,7 @@ def train(
         Settings file (TOML), whose values replace those of method and profile.
     view
         How images are seen: ``"stretch"``, ``"fit"``, ``"tiles"``, ``"tiles:SCALE"``, ``"two-scales"`` or ``"two-scales:SCALE"``; by
-        default as ``config`` says, else ``"stretch"``.
+        default as ``config`` says, else ``"stretch"``, or ``"fit"`` for forge where the images are long and of one shape.
     roi
         Region of interest: a mask, polygons, or a folder with a mask for each image; by default ``roi.png`` among the images, where
         there is one.

@@ -72,7 +72,8 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     device: DeviceArgs,
     /// How images are seen: `stretch` (the papers' square), `fit` (at the aspect ratio of most of them), `tiles` (in windows, at the
-    /// scale of the files; `tiles:0.5`: at half that scale) or `two-scales` (in windows, and as a whole) [default: stretch]
+    /// scale of the files; `tiles:0.5`: at half that scale) or `two-scales` (in windows, and as a whole) [default: stretch; fit for
+    /// forge where the images are long and of one shape]
     #[arg(long, value_name = "VIEW")]
     view: Option<AskedView>,
     #[command(flatten)]
@@ -193,6 +194,7 @@ impl TrainArgs {
                 let profile = Profile::builtin(profile)?;
                 let product = self.anomalies.product(category)?;
                 let view = self.view.map(|asked| seen(asked, category)).transpose()?;
+                let says_view = view.is_some() || overrides.is_some_and(Overrides::says_view);
                 let region = self.region.of(category)?.as_ref().map(Region::of);
                 let changed = |experiment: Experiment| -> Result<Experiment> {
                     let mut experiment = match overrides {
@@ -205,7 +207,11 @@ impl TrainArgs {
                     }
                     Ok(experiment)
                 };
-                let mut experiment = changed(Experiment::new(method, &profile, &product, 0)?)?;
+                let mut experiment = Experiment::new(method, &profile, &product, 0)?;
+                if !says_view {
+                    defaults::view(&mut experiment, || category.file_sizes())?;
+                }
+                let mut experiment = changed(experiment)?;
                 // Which images are unseen follows the view; what the file says of the calibration stays.
                 experiment.calibrate_for_use();
                 changed(experiment)?
@@ -351,9 +357,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let sizes: Vec<(u32, u32)> = images.train.iter().map(|image| image.size).collect();
     if let Some(proposal) = experiment.propose_view(&sizes).filter(|_| args.view.is_none()) {
         let proposal = completed(proposal, &category, &images, loading.region.clone())?;
-        match proposal.view.is_stretch() {
-            true => log::info!("{proposal}"),
-            false => log::warn!("{proposal}"),
+        match proposal.is_another() {
+            true => log::warn!("{proposal}"),
+            false => log::info!("{proposal}"),
         }
     }
     for notice in experiment.notices(images.train.len()) {

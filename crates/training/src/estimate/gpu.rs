@@ -7,8 +7,8 @@ use flawforge_ops::Precision;
 use flawforge_ops::runtime::in_words;
 
 use super::memory::{A_WEIGHT, NSA, activations, weights, weights_of_two};
-use super::width;
-use crate::error::{Result, TrainingError};
+use super::{pools, width};
+use crate::error::Result;
 use crate::experiment::{Experiment, MethodSettings};
 use crate::fit::hold_out;
 use crate::methods::backbone::Backbone;
@@ -177,12 +177,7 @@ fn workspace(pixels: f64, images: usize, width: usize) -> f64 {
 }
 
 fn largest_batch(experiment: &Experiment, images: usize) -> Result<usize> {
-    let (kept, _) = hold_out(images, experiment);
-    let pools = experiment.settings.assembly().pools(kept);
-    let pools = pools.map_err(|fault| TrainingError::Data {
-        category: experiment.category.clone(),
-        fault,
-    })?;
+    let pools = pools(experiment, hold_out(images, experiment).0)?;
     Ok(pools.iter().map(|pool| pool.batch).max().unwrap_or(1))
 }
 

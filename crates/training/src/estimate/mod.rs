@@ -22,7 +22,7 @@ use crate::fit::hold_out;
 use crate::methods::backbone::Backbone;
 use crate::methods::spaced::room_for;
 use crate::methods::{forge, patchcore};
-use crate::recipe::{Batch, Part};
+use crate::recipe::{Batch, Part, Pool};
 use crate::settings::{Split, View};
 use memory::weights;
 use speeds::{TRIED, timed};
@@ -57,22 +57,28 @@ const TRIED_BATCH: usize = 4;
 /// The setting or the number of images that is in its way.
 pub fn starts(experiment: &Experiment, images: usize) -> Result<()> {
     experiment.validate()?;
-    let assembly = experiment.settings.assembly();
-    let data = |fault: String| TrainingError::Data {
-        category: experiment.category.clone(),
-        fault,
-    };
     if images == 0 {
-        return Err(data("has no normal images to train on".to_owned()));
+        return Err(TrainingError::Data {
+            category: experiment.category.clone(),
+            fault: "has no normal images to train on".to_owned(),
+        });
     }
-    let (kept, _) = hold_out(images, experiment);
-    assembly.pools(kept).map_err(data)?;
-    let precision = assembly.precision();
+    pools(experiment, hold_out(images, experiment).0)?;
+    let precision = experiment.settings.assembly().precision();
     if default_device().is_cpu() && !precision.is_served_here() {
         let message = "this processor has no instructions for bfloat16 (AVX-512 BF16); take f32";
         return Err(TrainingError::setting("precision", message));
     }
     Ok(())
+}
+
+/// The pools that a training on these images draws from.
+fn pools(experiment: &Experiment, images: Vec<usize>) -> Result<Vec<Pool>> {
+    let pools = experiment.settings.assembly().pools(images);
+    pools.map_err(|fault| TrainingError::Data {
+        category: experiment.category.clone(),
+        fault,
+    })
 }
 
 /// What a training on `images` normal images would cost on this machine. Takes a second or two.
@@ -240,12 +246,7 @@ const FORGE_KEPT: f64 = 164.0;
 fn by_steps(experiment: &Experiment, images: usize, speeds: &mut Speeds) -> Result<(f64, f64, String)> {
     let (tried, factor) = small(experiment);
     let (seconds, batch_tried) = step(&tried, images)?;
-    let (kept, _) = hold_out(images, experiment);
-    let pools = experiment.settings.assembly().pools(kept);
-    let pools = pools.map_err(|fault| TrainingError::Data {
-        category: experiment.category.clone(),
-        fault,
-    })?;
+    let pools = pools(experiment, hold_out(images, experiment).0)?;
     let batch: usize = pools.iter().map(|pool| pool.batch).sum();
     let pixels = |experiment: &Experiment| f64::from(experiment.image_size).powi(2);
     let larger = pixels(experiment) / pixels(&tried) * batch as f64 / batch_tried as f64;
@@ -324,11 +325,7 @@ fn width(experiment: &Experiment) -> usize {
 /// Seconds of a real step on images of noise, and how many images it has.
 fn step(experiment: &Experiment, images: usize) -> Result<(f64, usize)> {
     let assembly = experiment.settings.assembly();
-    let pools = assembly.pools((0..images).collect());
-    let pools = pools.map_err(|fault| TrainingError::Data {
-        category: experiment.category.clone(),
-        fault,
-    })?;
+    let pools = pools(experiment, (0..images).collect())?;
     let mut recipe = assembly.recipe(&experiment.frame(), &default_device())?;
     // Networks that learn by steps see squares of this side, whatever they are cut from.
     let (width, height) = (experiment.image_size, experiment.image_size);

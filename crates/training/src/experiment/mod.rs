@@ -201,10 +201,29 @@ impl Experiment {
         }
     }
 
-    /// Which other view files of these sizes speak for, where the experiment sees every image as a square.
-    pub fn propose_view(&self, files: &[(u32, u32)]) -> Option<ViewProposal> {
+    /// Whether [long images of one shape](View::of_one_long_shape) keep it where nobody asks for a view: forge's do (proposal).
+    /// The papers squeeze all images into a square.
+    pub fn keeps_long_shape(&self) -> bool {
+        self.settings.assembly().keeps_long_shape()
+    }
+
+    /// The view of images whose files have these sizes where nobody asks for one.
+    pub fn default_view(&self, files: &[(u32, u32)]) -> View {
         let (side, _) = self.settings.assembly().seen(self.image_size);
-        ViewProposal::of(files, side).filter(|_| self.view.is_stretch())
+        let shape = View::of_one_long_shape(files, side).filter(|_| self.keeps_long_shape());
+        shape.unwrap_or_default()
+    }
+
+    /// Which other view files of these sizes speak for, where the experiment sees every image as a whole.
+    pub fn propose_view(&self, files: &[(u32, u32)]) -> Option<ViewProposal> {
+        let assembly = self.settings.assembly();
+        let (side, _) = assembly.seen(self.image_size);
+        let as_a_whole = match self.view {
+            View::Stretch => true,
+            View::Fit { .. } => assembly.takes_rectangles(),
+            View::Tiles { .. } => false,
+        };
+        as_a_whole.then(|| ViewProposal::of(files, self.view, side))?
     }
 
     /// How images of any size are seen; `None` under the papers' square.

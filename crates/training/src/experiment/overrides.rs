@@ -63,6 +63,11 @@ impl Overrides {
         self.device
     }
 
+    /// Whether it says how images are seen.
+    pub fn says_view(&self) -> bool {
+        self.table.contains_key("view")
+    }
+
     /// All settings with their values, in one line.
     pub fn describe(&self) -> String {
         let values: Vec<String> = self

@@ -122,6 +122,11 @@ pub(crate) trait Assembly {
         false
     }
 
+    /// Whether long images of one shape keep it where nobody asks for a view; the papers squeeze all images into squares.
+    fn keeps_long_shape(&self) -> bool {
+        false
+    }
+
     /// Precision of the convolutions.
     fn precision(&self) -> Precision {
         Precision::default()

@@ -38,6 +38,12 @@ pub enum View {
     },
 }
 
+/// From which ratio of the longer side to the shorter one an image is long: a square squeezes it (proposal).
+const LONG: f64 = 1.5;
+
+/// Share of the images that must have the shape of most of them (proposal).
+const ALIKE: f64 = 0.9;
+
 /// Three eighths: an eighth of a window at each of its ends counts for nothing, where a network sees what is beyond as nothing.
 fn overlap() -> f64 {
     0.375
@@ -61,6 +67,29 @@ impl View {
             aspect: *sizes.get(sizes.len() / 2)?,
             overlap: overlap(),
         })
+    }
+
+    /// The aspect ratio of images of these file sizes, where they are long and of one shape: the longer side of most has at least
+    /// one and a half times the shorter one, and nine in ten fit the frame of a square of `side` pixels as a whole. `None` for others:
+    /// a square does them no harm, or no frame would be that of all.
+    pub fn of_one_long_shape(sizes: &[(u32, u32)], side: u32) -> Option<Self> {
+        let view = Self::fitting(sizes)?;
+        view.check().ok()?;
+        let Self::Fit {
+            aspect: (width, height),
+            ..
+        } = view
+        else {
+            return None;
+        };
+        let (frame, sizing) = (view.frame(side, true), view.sizing(side));
+        let whole = |&&file: &&(u32, u32)| {
+            let (width, height) = sizing.of(file);
+            width <= frame.0 && height <= frame.1
+        };
+        let is_long = f64::from(width.max(height)) >= LONG * f64::from(width.min(height));
+        let alike = sizes.iter().filter(whole).count();
+        (is_long && alike as f64 >= ALIKE * sizes.len() as f64).then_some(view)
     }
 
     /// Windows at this scale.
@@ -170,6 +199,26 @@ mod tests {
         assert_eq!(view.frame(256, true), (288, 192));
         assert_eq!(view.frame(256, false), (256, 256));
         assert!(View::fitting(&[]).is_none());
+    }
+
+    #[test]
+    fn long_images_of_one_shape_keep_it() {
+        let plates = [(500, 1260), (500, 1266), (501, 1240), (500, 1259)];
+        let view = View::of_one_long_shape(&plates, 256).unwrap();
+        assert_eq!(view.to_string(), "fit 500:1259");
+        // One in twenty may have another shape, one in five not; square images and such of all shapes have no long one.
+        let with = |others: usize| [vec![(500, 1260); 20 - others], vec![(900, 900); others]].concat();
+        assert!(View::of_one_long_shape(&with(1), 256).is_some());
+        assert_eq!(View::of_one_long_shape(&with(4), 256), None);
+        assert_eq!(View::of_one_long_shape(&[(900, 700); 5], 256), None);
+        let mixed = [(523, 333), (215, 400), (400, 160), (300, 300), (500, 250)];
+        assert_eq!(View::of_one_long_shape(&mixed, 256), None);
+        assert_eq!(View::of_one_long_shape(&[], 256), None);
+        assert_eq!(
+            View::of_one_long_shape(&[(10_000, 20); 5], 256),
+            None,
+            "no frame has that shape"
+        );
     }
 
     #[test]

@@ -51,19 +51,23 @@ pub(super) struct Costs {
     pub(super) costs: Vec<Cost>,
 }
 
-/// Measures and reckons, for normal images with files of these sizes under a view.
-pub(super) fn costs(category: &str, sizes: &[(u32, u32)], images: usize, view: View) -> Costs {
+/// Measures and reckons, for normal images with files of these sizes under a view, or under each method's own.
+pub(super) fn costs(category: &str, sizes: &[(u32, u32)], images: usize, view: Option<View>) -> Costs {
     let size = middle(sizes);
     let product = Product::new(category, Selection::default());
     // Before this program's own work counts.
     let load = load();
     let mut costs = Vec::new();
+    let mut seen = view.unwrap_or_default().to_string();
     let mut speeds = Speeds::default();
     for profile in PROFILES {
         for method in METHODS {
             let experiment = Profile::builtin(profile).and_then(|profile| {
                 let mut experiment = Experiment::new(method, &profile, &product, 0)?;
-                experiment.view = view;
+                experiment.view = view.unwrap_or_else(|| experiment.default_view(sizes));
+                if view.is_none() && !experiment.view.is_stretch() {
+                    seen = format!("{}, by {method} as {}", View::Stretch, experiment.view);
+                }
                 experiment.calibrate_for_use();
                 Ok(experiment)
             });
@@ -85,7 +89,7 @@ pub(super) fn costs(category: &str, sizes: &[(u32, u32)], images: usize, view: V
         }
     }
     Costs {
-        view: view.to_string(),
+        view: seen,
         cores: thread::available_parallelism().map_or(1, usize::from),
         gpu: gpu_available(),
         load,

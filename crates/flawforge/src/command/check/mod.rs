@@ -43,7 +43,8 @@ pub(crate) struct CheckArgs {
     /// Leave out what a training would cost here, which takes a few seconds to measure
     #[arg(long)]
     no_cost: bool,
-    /// How a training would see the images, for what it would cost: stretch, fit, tiles, tiles:SCALE or two-scales [default: stretch]
+    /// How a training would see the images, for what it would cost: stretch, fit, tiles, tiles:SCALE or two-scales [default: as
+    /// `train` does]
     #[arg(long, value_name = "VIEW", conflicts_with = "no_cost")]
     view: Option<AskedView>,
     #[command(flatten)]
@@ -91,8 +92,7 @@ fn look(args: &CheckArgs) -> Report {
                 let sizes: Vec<(u32, u32)> = sizes
                     .filter_map(|file| picture_size(&file.path, &limits).ok())
                     .collect();
-                let view = args.view.unwrap_or(AskedView::Stretch).of(&sizes);
-                let view = view.unwrap_or_default();
+                let view = args.view.map(|view| view.of(&sizes).unwrap_or_default());
                 report.add_costs(cost::costs(&files.name, &sizes, files.train.len(), view));
             }
             report

@@ -15,6 +15,7 @@ use flawforge::files;
 use flawforge::pictures::{mask_image, write_png};
 use flawforge::source::SourceError;
 use flawforge::training::ViewProposal;
+use flawforge::training::settings::View;
 use image::RgbImage;
 
 use super::output::print;
@@ -94,7 +95,7 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
     }
     log::info!("{}: {}", category.name, describe(&proposal.selection));
     let sizes: Vec<(u32, u32)> = category.train.iter().map(|image| image.size).collect();
-    let view = ViewProposal::of(&sizes, args.size)
+    let view = ViewProposal::of(&sizes, View::Stretch, args.size)
         .map(|view| completed(view, &args.normals.category, &category, region.clone()))
         .transpose()?;
     match view {

@@ -60,6 +60,10 @@ impl Assembly for Settings {
         true
     }
 
+    fn keeps_long_shape(&self) -> bool {
+        true
+    }
+
     fn precision(&self) -> Precision {
         self.forge.precision
     }

@@ -12,6 +12,11 @@ pub struct AnomalyMap {
 }
 
 impl AnomalyMap {
+    /// The largest score; negative infinity without pixels.
+    pub fn largest(&self) -> f32 {
+        self.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+    }
+
     /// The map at another size: bilinear between pixel centres, the border repeated.
     #[must_use]
     pub fn resized(&self, width: u32, height: u32) -> Self {

@@ -65,7 +65,7 @@ pub trait Detector: Send + Sync {
 
     /// The image scores of a map that was [joined](crate::joined) of several of this detector's.
     fn image_scores(&self, map: &AnomalyMap) -> MapScores {
-        let largest = map.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let largest = map.largest();
         MapScores {
             score: largest,
             verdict_score: largest,

@@ -18,6 +18,11 @@ pub fn compared(maps: &[FeatureMap]) -> &[FeatureMap] {
     maps.get(1..).unwrap_or_default()
 }
 
+/// The map that a bank of details compares: the finest.
+pub fn finest(maps: &[FeatureMap]) -> &[FeatureMap] {
+    maps.get(..1).unwrap_or_default()
+}
+
 /// A detector by memory banks at several sizes, and a head that was trained on simulated anomalies.
 ///
 /// Scores are in standard deviations of normal images: 0 is usual, there is no upper bound.
@@ -34,6 +39,7 @@ pub struct Forge {
 
 impl Forge {
     /// A detector of images of this width and height in pixels, by a network that gives its maps at all [strides](crate::patchcore::STRIDES).
+    /// Behind the banks of the sizes comes that of details, at the first size, if the fusion knows of one.
     ///
     /// # Errors
     /// No bank, or another number of them than the fusion knows of.
@@ -44,10 +50,11 @@ impl Forge {
         head: Option<Head>,
         fusion: Fusion,
     ) -> Result<Self, ModelError> {
-        if banks.is_empty() || banks.len() != fusion.usual.len() {
+        let known = fusion.usual.len() + usize::from(fusion.details.is_some());
+        if banks.is_empty() || fusion.usual.is_empty() || banks.len() != known {
             return Err(ModelError::Vectors {
                 count: banks.len(),
-                dimension: fusion.usual.len(),
+                dimension: known,
             });
         }
         Ok(Self {
@@ -67,16 +74,34 @@ impl Forge {
         self
     }
 
+    /// The banks at each size.
+    pub(super) fn sizes(&self) -> &[SizedBank] {
+        &self.banks[..self.fusion.usual.len()]
+    }
+
+    /// The bank of details.
+    pub(super) fn details(&self) -> Option<&SizedBank> {
+        self.banks.get(self.fusion.usual.len())
+    }
+
     fn detect_one(&self, image: &RgbImage, place: Place) -> Result<Detection, ModelError> {
         let mut distances = Vec::with_capacity(self.banks.len());
+        let mut details = None;
         let mut probabilities = None;
-        for (number, bank) in self.banks.iter().enumerate() {
+        for (number, bank) in self.sizes().iter().enumerate() {
             let maps = seen(self.network.as_ref(), image, bank.size)?;
             distances.push(self.fusion.smooth(&bank.distances(compared(&maps), place)?));
-            if let (0, Some(head)) = (number, &self.head) {
+            if number > 0 {
+                continue;
+            }
+            if let Some(bank) = self.details() {
+                details = Some(self.fusion.smooth(&bank.distances(finest(&maps), place)?));
+            }
+            if let Some(head) = &self.head {
                 probabilities = Some(self.fusion.smooth(&head.probabilities(&maps)?));
             }
         }
+        distances.extend(details);
         let map = self
             .fusion
             .fused(&self.fusion.sum(&distances), probabilities.as_ref());

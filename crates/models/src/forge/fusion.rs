@@ -14,6 +14,8 @@ pub struct Fusion {
     pub sigma: f64,
     /// Mean distance of normal patches at each size: what counts as far there.
     pub usual: Vec<f32>,
+    /// How the distances of details count, if they are measured.
+    pub details: Option<Details>,
     /// Mean and spread of the sum of the distances, each by its usual one.
     pub distances: Normal,
     /// Mean and spread of the head's probabilities.
@@ -22,6 +24,25 @@ pub struct Fusion {
     pub head_weight: f32,
     /// How much of a map's mean is taken from its maximum to make the image's score.
     pub mean_share: f32,
+}
+
+/// How distances of the finest map alone count: as far as they are beyond what they reach on normal images. Such a map sees where a
+/// flaw ends, but not what belongs where, and it is restless on many good surfaces (proposal).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Details {
+    /// Mean distance of normal patches.
+    pub usual: f32,
+    /// What normal images reach, in usual distances.
+    pub reached: f32,
+    /// How much what is beyond weighs, beside the distances at one size.
+    pub weight: f32,
+}
+
+impl Details {
+    /// What a distance adds to the others.
+    fn added(&self, distance: f32) -> f32 {
+        self.weight * (distance / self.usual - self.reached).max(0.0)
+    }
 }
 
 /// Mean and spread of the numbers of normal images.
@@ -80,13 +101,18 @@ impl Fusion {
         smoothed(map, self.size, self.sigma)
     }
 
-    /// The sum of smoothed distances at each size, each in units of the usual one there.
+    /// The sum of smoothed distances at each size, each in units of the usual one there; behind them come those of details.
     pub fn sum(&self, distances: &[AnomalyMap]) -> AnomalyMap {
         let pixels = self.size.0 as usize * self.size.1 as usize;
         let mut scores = vec![0.0; pixels];
         for (map, &usual) in distances.iter().zip(&self.usual) {
             for (sum, score) in scores.iter_mut().zip(&map.scores) {
                 *sum += score / usual;
+            }
+        }
+        if let (Some(details), Some(map)) = (&self.details, distances.get(self.usual.len())) {
+            for (sum, &score) in scores.iter_mut().zip(&map.scores) {
+                *sum += details.added(score);
             }
         }
         AnomalyMap {
@@ -114,7 +140,7 @@ impl Fusion {
 
     /// The score of an image: the largest of its map, less a share of the map's mean.
     pub fn score(&self, map: &AnomalyMap) -> f32 {
-        let largest = map.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let largest = map.largest();
         let sum: f64 = map.scores.iter().map(|&score| f64::from(score)).sum();
         largest - self.mean_share * (sum / map.scores.len().max(1) as f64) as f32
     }
@@ -129,6 +155,7 @@ mod tests {
             size: (2, 2),
             sigma: 0.0,
             usual: vec![2.0, 0.5],
+            details: None,
             distances: Normal {
                 mean: 2.0,
                 spread: 0.5,
@@ -159,6 +186,23 @@ mod tests {
         let with = fusion.fused(&sum, Some(&map([0.25, 0.75, 0.25, 0.25])));
         assert_eq!(with.scores, [0.0, 3.0, 2.0, 0.0]);
         assert_eq!(fusion.score(&with), 3.0 - 1.25);
+    }
+
+    #[test]
+    fn details_count_beyond_what_normal_images_reach() {
+        let details = Details {
+            usual: 2.0,
+            reached: 1.5,
+            weight: 4.0,
+        };
+        let fusion = Fusion {
+            details: Some(details),
+            ..fusion()
+        };
+        let sizes = [map([2.0; 4]), map([0.5; 4])];
+        let all = [&sizes[..], &[map([0.0, 3.0, 4.0, 6.0])]].concat();
+        assert_eq!(fusion.sum(&all).scores, [2.0, 2.0, 4.0, 8.0]);
+        assert_eq!(fusion.sum(&sizes).scores, [2.0; 4]);
     }
 
     #[test]

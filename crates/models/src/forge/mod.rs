@@ -6,6 +6,8 @@
 //!            └─ 384 px ─► network ─► maps ─► means of 3×3 ─► Weights ─► SizedBank ─► distances ─┘
 //! ```
 //!
+//! Beside the bank of the first size, one of details compares the finest map alone.
+//!
 //! A proposal of ours, after PatchCore (Roth et al., CVPR 2022): the network, the sizes and the head are others. What is far, and
 //! how much each part counts, is told by *leave-one-out* maps: each normal image compared with the patches of all others.
 
@@ -19,9 +21,9 @@ mod onnx;
 mod patches;
 
 pub use bank::{SizedBank, smoothed};
-pub use detector::{Forge, compared, seen};
+pub use detector::{Forge, compared, finest, seen};
 pub use feature_map::FeatureMap;
-pub use fusion::{Fusion, Normal};
+pub use fusion::{Details, Fusion, Normal};
 pub use head::{Head, Standard};
 pub use head_training::{HeadTraining, Places};
 pub use patches::{Spread, Weights};

@@ -5,7 +5,7 @@ use flawforge_resample::Resizing;
 
 use super::head::Layer;
 use super::patches::coordinate;
-use super::{Forge, Fusion, Head, Normal, SizedBank, Standard};
+use super::{Details, Forge, Fusion, Head, Normal, SizedBank, Standard};
 use crate::ModelError;
 use crate::export::{GraphPlace, Matrix, Nearest, Outputs, brought, sandwiched};
 use crate::patchcore::{GraphMap, as_maps, at_places};
@@ -18,21 +18,29 @@ impl Forge {
         images: Value,
         place: Option<GraphPlace>,
     ) -> Result<Outputs, ModelError> {
-        let mut sum = None;
+        let (mut sum, mut added) = (None, None);
         let mut probabilities = None;
-        for (number, (bank, &usual)) in self.banks.iter().zip(&self.fusion.usual).enumerate() {
+        for (number, (bank, &usual)) in self.sizes().iter().zip(&self.fusion.usual).enumerate() {
             let maps = self.seen(graph, images, bank.size)?;
             let distances = bank.graph(graph, maps.get(1..).unwrap_or_default(), place)?;
             let distances = self.fusion.smooth_graph(graph, distances);
             let usual = graph.f32(usual);
             let part = graph.div(distances, usual);
             sum = Some(sum.map_or(part, |sum| graph.add(sum, part)));
+            if let (0, Some(bank), Some(details)) = (number, self.details(), &self.fusion.details) {
+                let found = bank.graph(graph, maps.get(..1).unwrap_or_default(), place)?;
+                let found = self.fusion.smooth_graph(graph, found);
+                added = Some(details.graph(graph, found));
+            }
             if let (0, Some(head)) = (number, &self.head) {
                 let found = head.graph(graph, &maps)?;
                 probabilities = Some(self.fusion.smooth_graph(graph, found));
             }
         }
-        let sum = sum.ok_or(ModelError::NoImages)?;
+        let mut sum = sum.ok_or(ModelError::NoImages)?;
+        if let Some(added) = added {
+            sum = graph.add(sum, added);
+        }
         let mut map = self.fusion.distances.graph(graph, sum);
         if let Some(probabilities) = probabilities {
             let standard = self.fusion.head.graph(graph, probabilities);
@@ -226,6 +234,18 @@ impl Normal {
         let (mean, spread) = (graph.f32(self.mean), graph.f32(self.spread));
         let centered = graph.sub(x, mean);
         graph.div(centered, spread)
+    }
+}
+
+impl Details {
+    /// As [`added`](Details::added).
+    fn graph(self, graph: &mut Graph, distances: Value) -> Value {
+        let (usual, reached) = (graph.f32(self.usual), graph.f32(self.reached));
+        let weight = graph.f32(self.weight);
+        let relative = graph.div(distances, usual);
+        let beyond = graph.sub(relative, reached);
+        let beyond = graph.relu(beyond);
+        graph.mul(beyond, weight)
     }
 }
 

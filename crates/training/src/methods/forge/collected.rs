@@ -158,7 +158,7 @@ impl Candidates {
         let coreset = Coreset {
             // Half a vector more, so that rounding down gives the number asked for.
             ratio: ((settings.vectors as f64 + 0.5) / places.len().max(1) as f64).min(1.0),
-            projection: Some(settings.projection).filter(|&size| size > 0),
+            projection: Some(settings.projection).filter(|&size| size > 0 && size < length),
             starts: 10,
         };
         let chosen = coreset.select(&vectors, length, &mut rng, device)?;

@@ -5,11 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use flawforge_masks::Mask;
 use flawforge_metrics::high_pixel;
-use flawforge_models::forge::{FeatureMap, Fusion, Head, Normal, SizedBank, compared};
+use flawforge_models::forge::{FeatureMap, Fusion, Head, Normal, SizedBank, compared, finest};
 use flawforge_models::{AnomalyMap, Place, joined, quiet_outside};
 use image::RgbImage;
 use rayon::prelude::*;
 
+use super::settings::DetailSettings;
 use crate::error::Result;
 use crate::recipe::{Highest, Unseen};
 use crate::windowing::{Windowing, cut, lies, places};
@@ -59,7 +60,7 @@ impl KeptImage {
 /// What the network sees of an image at each size.
 pub(super) type See<'a> = dyn Fn(&RgbImage) -> Result<Sizes> + Sync + 'a;
 
-/// Distances at each size, and the head's probabilities, of what is seen at once; not smoothed.
+/// Distances at each size and of details, and the head's probabilities, of what is seen at once; not smoothed.
 struct Grids {
     distances: Vec<AnomalyMap>,
     probabilities: Option<AnomalyMap>,
@@ -73,6 +74,7 @@ struct Smooth {
 
 /// The detector's parts, and how images are seen.
 pub(super) struct LeftOut<'a> {
+    /// Of each size, and that of details.
     pub(super) banks: &'a [SizedBank],
     pub(super) windowing: Option<&'a Windowing>,
     pub(super) see: &'a See<'a>,
@@ -101,13 +103,15 @@ impl LeftOut<'_> {
         distances.collect()
     }
 
-    /// Completes the fusion by what is usual, from what was [compared](Self::compare) and the head.
+    /// Completes the fusion by what is usual, from what was [compared](Self::compare) and the head. It loses its details where they
+    /// are restless.
     pub(super) fn measure(
         &self,
         normal: &[(usize, Kept)],
         compared: Compared,
         head: Option<&Head>,
         fusion: &mut Fusion,
+        details: Option<&DetailSettings>,
     ) -> Result<Told> {
         let grids: Vec<Vec<Grids>> = normal
             .par_iter()
@@ -121,10 +125,16 @@ impl LeftOut<'_> {
             .into_par_iter()
             .map(|place| smooth(smoothing, all[place * all.len() / count]))
             .collect();
-        for place in 0..fusion.usual.len() {
+        let usual = |place: usize| {
             let mean = Normal::of(telling.iter().map(|one| &one.distances[place])).mean;
-            fusion.usual[place] = if mean > 0.0 { mean } else { 1.0 };
-        }
+            if mean > 0.0 { mean } else { 1.0 }
+        };
+        fusion.usual = (0..fusion.usual.len()).map(usual).collect();
+        fusion.details = details.and_then(|settings| {
+            let (place, usual) = (fusion.usual.len(), usual(fusion.usual.len()));
+            let maxima = telling.iter().map(|one| one.distances[place].largest() / usual);
+            settings.of(usual, maxima.collect())
+        });
         let summed = &*fusion;
         let sums: Vec<AnomalyMap> = telling.par_iter().map(|one| summed.sum(&one.distances)).collect();
         fusion.distances = Normal::of(&sums);
@@ -180,7 +190,7 @@ impl LeftOut<'_> {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .offer(one.place, one.score, &map);
-                (one, map.scores.iter().copied().fold(0.0, f32::max))
+                (one, map.largest())
             })
             .collect();
         Ok(Told {
@@ -230,12 +240,12 @@ impl LeftOut<'_> {
         let mut distances = Vec::with_capacity(self.banks.len());
         for (size, (bank, maps)) in self.banks.iter().zip(sizes).enumerate() {
             let maps = if size == 0 { compared(maps) } else { maps };
-            match bank.distances_without(number, maps, place)? {
-                Some(map) => distances.push(map),
-                None => return Ok(None),
-            }
+            distances.push(bank.distances_without(number, maps, place)?);
         }
-        Ok(Some(distances))
+        if let (Some(bank), Some(maps)) = (self.banks.get(sizes.len()), sizes.first()) {
+            distances.push(bank.distances_without(number, finest(maps), place)?);
+        }
+        Ok(distances.into_iter().collect())
     }
 }
 

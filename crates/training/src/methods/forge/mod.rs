@@ -2,6 +2,7 @@
 
 mod batches;
 mod collected;
+mod details;
 mod learning;
 mod left_out;
 mod position;

@@ -6,7 +6,9 @@ use candle_core::{Device, Tensor};
 use flawforge_augment::to_bytes;
 use flawforge_datasets::TrainImage;
 use flawforge_masks::{Mask, inside};
-use flawforge_models::forge::{Forge, Fusion, Head, Normal, SizedBank, Spread, compared, seen};
+use flawforge_models::forge::{
+    Details, FeatureMap, Forge, Fusion, Head, Normal, SizedBank, Spread, compared, finest, seen,
+};
 use flawforge_models::patchcore::STRIDES;
 use flawforge_models::{Detector, Inside, ModelError};
 use flawforge_resample::Window;
@@ -14,6 +16,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 use super::collected::Candidates;
+use super::details::details;
 use super::learning::{Learning, Simulated};
 use super::left_out::{Kept, KeptImage, LeftOut, Sizes, Told};
 use super::position::{Position, Voters};
@@ -56,6 +59,8 @@ pub struct ForgeRecipe {
     device: Device,
     network: Frozen,
     candidates: Vec<Candidates>,
+    /// Those of details.
+    fine: Option<Candidates>,
     spread: Spread,
     /// Images that came so far.
     seen: u32,
@@ -106,6 +111,7 @@ impl ForgeRecipe {
         Ok(Self {
             network: Frozen::new(&wanted, frame.seed, device)?,
             candidates: sizes.iter().map(candidates).collect(),
+            fine: details(&group).and(sizes.first()).map(candidates),
             sizes,
             map: reduced(frame.size(largest), frame.image_size, largest),
             side: frame.image_size,
@@ -158,10 +164,13 @@ impl ForgeRecipe {
             let seen: Vec<Sizes> = seen.collect::<Result<_>>()?;
             for (&(place, window), sizes) in some.iter().zip(seen) {
                 let part = lies(windowing.as_ref(), images[place].dimensions(), window);
+                let number = first + place as u32;
                 if let Some(maps) = sizes.first() {
                     self.spread.add(maps);
+                    if let Some(candidates) = &mut self.fine {
+                        candidates.add(number, finest(maps), part, self.seed)?;
+                    }
                 }
-                let number = first + place as u32;
                 for (size, (candidates, maps)) in self.candidates.iter_mut().zip(&sizes).enumerate() {
                     let maps = if size == 0 { compared(maps) } else { maps };
                     candidates.add(number, maps, part, self.seed)?;
@@ -221,8 +230,9 @@ impl ForgeRecipe {
             (Position::Auto, None) => 0.0,
         };
         let mut banks = Vec::new();
-        let candidates = std::mem::take(&mut self.candidates);
-        for candidates in candidates {
+        let sizes = std::mem::take(&mut self.candidates);
+        let count = sizes.len();
+        for candidates in sizes.into_iter().chain(self.fine.take()) {
             banks.push(candidates.bank(&self.settings, position, self.seed, &self.device)?);
         }
         let simulated = std::mem::take(&mut self.simulated);
@@ -248,17 +258,22 @@ impl ForgeRecipe {
         let mut fusion = Fusion {
             size: self.map,
             sigma: self.sigma(),
-            usual: vec![1.0; banks.len()],
+            usual: vec![1.0; count],
+            details: None,
             distances: Normal::default(),
             head: Normal::default(),
             head_weight: self.settings.head.weight,
             mean_share: self.settings.mean_share,
         };
+        let details = details(&self.settings);
         let Told {
             unseen,
             maps,
             largest,
-        } = left_out.measure(&normal, compared, head.as_ref(), &mut fusion)?;
+        } = left_out.measure(&normal, compared, head.as_ref(), &mut fusion, details.as_ref())?;
+        if fusion.details.is_none() {
+            banks.truncate(count);
+        }
         Ok(Made {
             banks,
             head,
@@ -318,6 +333,7 @@ impl Recipe for ForgeRecipe {
         }
         let Fusion {
             usual,
+            details,
             distances,
             head,
             ..
@@ -332,6 +348,10 @@ impl Recipe for ForgeRecipe {
         ];
         state.push((format!("{FUSION}.usual"), Tensor::new(usual.as_slice(), device)?));
         state.push((format!("{FUSION}.numbers"), Tensor::new(&numbers, device)?));
+        if let Some(details) = details {
+            let numbers = Tensor::new(&[details.usual, details.reached], device)?;
+            state.push((format!("{FUSION}.details"), numbers));
+        }
         state.extend(unseen::state(&made.unseen)?);
         Ok(state)
     }
@@ -363,6 +383,21 @@ impl Recipe for ForgeRecipe {
             let name = format!("{FUSION}.numbers");
             return Err(ModelError::MissingTensor { name }.into());
         };
+        let name = format!("{FUSION}.details");
+        let measured = match (details(&self.settings), state.get(&name)) {
+            (Some(settings), Some(numbers)) => {
+                let numbers: Vec<f32> = numbers.to_vec1()?;
+                let &[usual, reached] = numbers.as_slice() else {
+                    return Err(ModelError::MissingTensor { name }.into());
+                };
+                Some(Details {
+                    usual,
+                    reached,
+                    weight: settings.weight,
+                })
+            }
+            _ => None,
+        };
         self.made = Some(Made {
             banks,
             head: match head.is_empty() {
@@ -373,6 +408,7 @@ impl Recipe for ForgeRecipe {
                 size: self.map,
                 sigma: self.sigma(),
                 usual: get(format!("{FUSION}.usual"))?.to_vec1()?,
+                details: measured,
                 distances: Normal { mean, spread },
                 head: Normal {
                     mean: head_mean,
@@ -404,27 +440,29 @@ impl Recipe for ForgeRecipe {
 
     fn add_normals(&mut self, images: &[&TrainImage], first: u32) -> Result<Option<Learned>> {
         let made = self.made()?;
-        let known = made
-            .banks
-            .iter()
-            .zip(&made.fusion.usual)
-            .map(|(bank, &radius)| Known {
-                bank: bank.memory(),
-                radius,
-                most: self.settings.vectors,
-            });
+        let Fusion { usual, details, .. } = &made.fusion;
+        let radii = usual.iter().copied().chain(details.map(|details| details.usual));
+        let known = made.banks.iter().zip(radii).map(|(bank, radius)| Known {
+            bank: bank.memory(),
+            radius,
+            most: self.settings.vectors,
+        });
         let additions = Additions {
             known: known.collect(),
             relit: self.relit,
             patches: &|image| {
                 let (network, windowing) = (self.network.network().as_ref(), self.windowing.as_ref());
                 let windows = places(windowing, image.dimensions());
-                let sizes = made.banks.iter().map(|bank| {
+                let sizes = made.banks.iter().enumerate().map(|(number, bank)| {
+                    let shown: fn(&[FeatureMap]) -> &[FeatureMap] = match number < usual.len() {
+                        true => compared,
+                        false => finest,
+                    };
                     let mut vectors = Vec::new();
                     for &window in &windows {
                         let maps = seen(network, &cut(windowing, image, window), bank.size)?;
                         let place = lies(windowing, image.dimensions(), window);
-                        vectors.extend(bank.patches(compared(&maps), place)?.vectors);
+                        vectors.extend(bank.patches(shown(&maps), place)?.vectors);
                     }
                     Ok(vectors)
                 });

@@ -74,12 +74,28 @@ pub struct Group {
     /// Settings of before that do not name it have none.
     #[serde(default = "Position::none", skip_serializing_if = "Position::is_none")]
     pub position: Position,
+    /// How distances of the finest map alone count; settings of before that do not name it measure none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<DetailSettings>,
     /// Precision of the network's convolutions; `tf32`, the default, is f32 on the processor. There an EfficientNet-Lite
     /// multiplies bfloat16 in its 1×1 convolutions, a ResNet f32 in any case.
     #[serde(default, skip_serializing_if = "is_default_precision")]
     pub precision: Precision,
     /// The head on simulated anomalies.
     pub head: HeadSettings,
+}
+
+/// Distances of the finest map alone, at the first size.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetailSettings {
+    /// How much what is beyond normal images weighs, beside the distances at one size; 0: they are not measured.
+    pub weight: f32,
+    /// The share of left-out normal images that reach no farther than from where on details count.
+    pub below: f64,
+    /// Details stay out where normal images differ: where what nine in ten of the left-out ones reach no farther than is more than this
+    /// many times as far above the usual distance as what half of them do.
+    pub restless: f32,
 }
 
 /// The head on simulated anomalies.
@@ -147,6 +163,11 @@ impl Settings {
                 left_out: 256,
                 mean_share: 1.0,
                 position: Position::Auto,
+                details: Some(DetailSettings {
+                    weight: 2.0,
+                    below: 0.9,
+                    restless: 1.5,
+                }),
                 precision: Precision::default(),
                 head: HeadSettings {
                     simulated: budget.simulated,
@@ -201,6 +222,11 @@ impl Settings {
         between("forge.mean_share", group.mean_share.into(), 0.0, 1.0)?;
         if let Position::Share(share) = group.position {
             between("forge.position", share.into(), 0.0, LARGEST_POSITION)?;
+        }
+        if let Some(details) = &group.details {
+            between("forge.details.weight", details.weight.into(), 0.0, 100.0)?;
+            between("forge.details.below", details.below, 0.0, 1.0)?;
+            between("forge.details.restless", details.restless.into(), 1.0, 1e6)?;
         }
         let head = &group.head;
         between("forge.head.simulated", head.simulated as f64, 0.0, 1e5)?;

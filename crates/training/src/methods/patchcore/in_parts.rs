@@ -109,8 +109,7 @@ impl InParts<'_> {
             score = None;
         }
         // As the detector scores a map that was put together, or made quiet outside.
-        let largest = || map.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let score = score.unwrap_or_else(largest);
+        let score = score.unwrap_or_else(|| map.largest());
         Ok(Some((map, score)))
     }
 }

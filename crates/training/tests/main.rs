@@ -2,6 +2,7 @@
 
 mod additions;
 mod calibration;
+mod details;
 mod draem_options;
 mod evaluate_streamed;
 mod faults;

@@ -8,13 +8,14 @@ use flawforge_datasets::{Category, TrainImage};
 use flawforge_training::{Experiment, Method, Overrides, Product, Profile, Run, add_normals, train};
 use image::{Rgb, RgbImage};
 
-/// A run of distances alone.
+/// A run of distances at its sizes alone.
 fn experiment(overrides: &str) -> flawforge_training::Result<Experiment> {
     let product = Product::new("board", Selection::default());
     let mut experiment = Experiment::new(Method::Forge, &Profile::builtin("smoke").unwrap(), &product, 0)?
         .with(&Overrides::from_toml(overrides, "the test").unwrap())?;
     if let Some(settings) = experiment.settings.forge_mut() {
         settings.forge.head.simulated = 0;
+        settings.forge.details = None;
     }
     Ok(experiment)
 }

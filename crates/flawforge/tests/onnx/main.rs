@@ -303,6 +303,14 @@ fn forge_agrees() {
 }
 
 #[test]
+fn forge_that_measures_details_agrees() {
+    agrees(
+        Method::Forge,
+        "[forge.details]\nbelow = 0.0\nrestless = 1000000.0",
+    );
+}
+
+#[test]
 fn forge_that_compares_positions_agrees() {
     agrees(Method::Forge, "[forge]\nposition = 1.5");
     // Of windows, their place in the whole image.

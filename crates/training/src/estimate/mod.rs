@@ -208,7 +208,8 @@ fn forge(
     }
     let seen = images as f64 * shown.windows + share * group.head.simulated as f64;
     let places = squares(&group.sides) / 64.0;
-    let search = left_out * shown.windows * places * (group.vectors * group.length()) as f64;
+    let search =
+        left_out * shown.windows * (places * (group.vectors * group.length()) as f64 + group.details_work());
     let widths = group
         .head
         .hidden

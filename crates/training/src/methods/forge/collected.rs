@@ -143,10 +143,11 @@ impl Candidates {
         })
     }
 
-    /// The bank, where a patch's place counts so much: of the candidates those that cover all others best.
+    /// The bank of so many vectors, where a patch's place counts so much: of the candidates those that cover all others best.
     pub(super) fn bank(
         self,
         settings: &Group,
+        wanted: usize,
         position: f32,
         seed: u64,
         device: &Device,
@@ -157,7 +158,7 @@ impl Candidates {
         let length = weights.length(&self.channels);
         let coreset = Coreset {
             // Half a vector more, so that rounding down gives the number asked for.
-            ratio: ((settings.vectors as f64 + 0.5) / places.len().max(1) as f64).min(1.0),
+            ratio: ((wanted as f64 + 0.5) / places.len().max(1) as f64).min(1.0),
             projection: Some(settings.projection).filter(|&size| size > 0 && size < length),
             starts: 10,
         };

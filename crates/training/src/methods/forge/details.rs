@@ -42,6 +42,7 @@ mod tests {
 
     const SETTINGS: DetailSettings = DetailSettings {
         weight: 2.0,
+        vectors: 50,
         below: 0.9,
         restless: 1.5,
     };

@@ -232,8 +232,11 @@ impl ForgeRecipe {
         let mut banks = Vec::new();
         let sizes = std::mem::take(&mut self.candidates);
         let count = sizes.len();
-        for candidates in sizes.into_iter().chain(self.fine.take()) {
-            banks.push(candidates.bank(&self.settings, position, self.seed, &self.device)?);
+        let details = details(&self.settings);
+        let all = sizes.into_iter().map(|size| (size, self.settings.vectors));
+        let fine = self.fine.take().zip(details.map(|details| details.vectors));
+        for (candidates, vectors) in all.chain(fine) {
+            banks.push(candidates.bank(&self.settings, vectors, position, self.seed, &self.device)?);
         }
         let simulated = std::mem::take(&mut self.simulated);
         let see = |image: &RgbImage| self.sizes(image);
@@ -265,7 +268,6 @@ impl ForgeRecipe {
             head_weight: self.settings.head.weight,
             mean_share: self.settings.mean_share,
         };
-        let details = details(&self.settings);
         let Told {
             unseen,
             maps,

@@ -91,6 +91,8 @@ pub struct Group {
 pub struct DetailSettings {
     /// How much what is beyond normal images weighs, beside the distances at one size; 0: they are not measured.
     pub weight: f32,
+    /// Vectors of their bank.
+    pub vectors: usize,
     /// The share of left-out normal images that reach no farther than from where on details count.
     pub below: f64,
     /// Details stay out where normal images differ: where what nine in ten of the left-out ones reach no farther than is more than this
@@ -138,7 +140,19 @@ fn taught(product: &Product) -> SimulationSettings {
     settings
 }
 
+/// Places in a row of the finest map for one pixel, and its channels.
+const FINEST: (f64, usize) = (0.25, 24);
+
 impl Group {
+    /// Multiplications of the search for the details of an image, with the default network.
+    pub(crate) fn details_work(&self) -> f64 {
+        let (Some(details), Some(&side)) = (&self.details, self.sides.first()) else {
+            return 0.0;
+        };
+        let length = FINEST.1 + 2 * usize::from(!self.position.is_none());
+        (FINEST.0 * f64::from(side)).powi(2) * (details.vectors * length) as f64
+    }
+
     /// Numbers of a vector that is compared, with the default network.
     pub(crate) fn length(&self) -> usize {
         152 + 2 * usize::from(!self.position.is_none())
@@ -165,6 +179,7 @@ impl Settings {
                 position: Position::Auto,
                 details: Some(DetailSettings {
                     weight: 2.0,
+                    vectors: budget.vectors.div_ceil(2),
                     below: 0.9,
                     restless: 1.5,
                 }),
@@ -225,6 +240,7 @@ impl Settings {
         }
         if let Some(details) = &group.details {
             between("forge.details.weight", details.weight.into(), 0.0, 100.0)?;
+            between("forge.details.vectors", details.vectors as f64, 1.0, 1e6)?;
             between("forge.details.below", details.below, 0.0, 1.0)?;
             between("forge.details.restless", details.restless.into(), 1.0, 1e6)?;
         }

@@ -28,12 +28,13 @@ impl DetailSettings {
             maxima.get((share * last as f64).round() as usize).copied()
         };
         let beyond = (reached(NEARLY_ALL)? - 1.0) / (reached(HALF)? - 1.0);
-        let is_restless = !(beyond <= self.restless);
+        // Not of numbers that are no numbers: where half of the images reach no farther than usual.
+        let are_calm = beyond <= self.restless;
         log::debug!(
             "forge: nine in ten normal images reach {beyond:.2} times as far as half of them in details{}",
-            if is_restless { ", which stay out" } else { "" }
+            if are_calm { "" } else { ", which stay out" }
         );
-        (!is_restless).then_some(Details {
+        are_calm.then_some(Details {
             usual,
             reached: reached(self.below)?,
             weight: self.weight,

@@ -37,7 +37,7 @@ pub fn view<E>(
         experiment.view = experiment.default_view(&sizes()?);
         if !experiment.view.is_stretch() {
             log::info!(
-                "the images are long and of one shape, which they keep: view {} (`--view stretch` squeezes them into a square)",
+                "nearly all images are long and of one shape, which they keep: view {} (`--view stretch` squeezes them into a square)",
                 experiment.view
             );
         }

@@ -161,10 +161,7 @@ fn long_images_of_one_shape_keep_it_where_nobody_asks() {
     for more in [["--view", "stretch"], ["--config", path(&file)]] {
         let (err, _) = told("forge", &more);
         assert!(!err.contains("fit 160:96"), "{err}");
-        assert!(
-            err.contains("squeezed into a square") == (more[0] == "--config"),
-            "{err}"
-        );
+        assert!(!err.contains("squeezed into a square; "), "{err}");
     }
     // The paper's methods have the paper's square, and it is said what that does.
     let (err, _) = told("draem", &["--steps", "2"]);

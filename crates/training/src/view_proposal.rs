@@ -4,7 +4,7 @@ use std::fmt;
 
 use flawforge_augment::evidence::Detail;
 
-use crate::settings::View;
+use crate::settings::{View, is_long};
 
 /// From how many file pixels for one that is seen windows are proposed.
 const REDUCED: f64 = 4.0;
@@ -40,16 +40,22 @@ pub struct Seen {
 impl ViewProposal {
     /// What images with files of these sizes need, of a method that sees squares of `side` pixels, or under [`View::Fit`] frames of
     /// that area; `None` where this `view` of the whole image is as good, or without sizes. Large images: windows at the scale of
-    /// the files. [Long ones of one shape](View::of_one_long_shape): their aspect ratio.
+    /// the files. Long ones: their aspect ratio.
     pub fn of(sizes: &[(u32, u32)], view: View, side: u32) -> Option<Self> {
         let mut sizes = sizes.to_vec();
         sizes.sort_by_key(|&(width, height)| width.max(height));
-        let shape = View::of_one_long_shape(&sizes, side).filter(|_| view.is_stretch());
-        let whole = shape.unwrap_or(view);
+        let file = *sizes.get(sizes.len() / 2)?;
+        let whole = match view.is_stretch() && is_long(file) {
+            // Images of more than 64 to 1 have no frame: windows see them.
+            true => View::fitting(&sizes)
+                .filter(|fit| fit.check().is_ok())
+                .unwrap_or(View::tiles(1.0)),
+            false => view,
+        };
         let mut proposal = Self {
             view: whole,
             instead_of: view,
-            file: *sizes.get(sizes.len() / 2)?,
+            file,
             frame: view.frame(side.max(1), true),
             seen: None,
             whole,
@@ -257,10 +263,12 @@ mod tests {
         assert_eq!(long.view.to_string(), "fit 610:200");
         assert!(long.to_string().starts_with("images of 610x200 are squeezed"));
         assert_eq!(of(&[(900, 900), (700, 900)]), None);
+        let mixed = of(&[(600, 200), (200, 600), (300, 300)]).unwrap();
+        assert_eq!(mixed.view.to_string(), "fit 300:300", "most are squeezed");
         assert_eq!(
-            of(&[(600, 200), (200, 600), (300, 300)]),
-            None,
-            "no shape is that of all"
+            of(&[(900, 9); 5]).unwrap().view,
+            View::tiles(1.0),
+            "no frame has that shape"
         );
         assert_eq!(of(&[]), None);
     }

@@ -322,8 +322,8 @@ impl Whole<'_> {
             .aspect
             .filter(|(least, most)| *most > LONG || *least < 1.0 / LONG)
         {
-            let what = format!("width is {least:.2} to {most:.2} times the height; networks see squares");
-            let advice = "small defects are squeezed along the long side: cut long images into pieces";
+            let what = format!("width is {least:.2} to {most:.2} times the height; most methods see squares");
+            let advice = "small defects are squeezed along the long side: `--view fit` keeps the shape, `--view tiles` sees pieces";
             found.push(Finding::new(Severity::Note, "long", what, [], advice));
         }
         if facts.orientations.len() > 1 {

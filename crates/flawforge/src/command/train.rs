@@ -355,7 +355,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
         );
     }
     let sizes: Vec<(u32, u32)> = images.train.iter().map(|image| image.size).collect();
-    if let Some(proposal) = experiment.propose_view(&sizes).filter(|_| args.view.is_none()) {
+    let says_view = args.view.is_some() || overrides.as_ref().is_some_and(Overrides::says_view);
+    if let Some(proposal) = experiment.propose_view(&sizes).filter(|_| !says_view) {
         let proposal = completed(proposal, &category, &images, loading.region.clone())?;
         match proposal.is_another() {
             true => log::warn!("{proposal}"),

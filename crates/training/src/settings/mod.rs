@@ -14,4 +14,5 @@ pub use groups::{Adam, Batches, Draw, Evaluated, GroundTruth, Intervals};
 pub use region::Region;
 pub use schedule::{Decay, Length, Schedule};
 pub use view::View;
+pub(crate) use view::is_long;
 pub use warm_start::WarmStart;

@@ -41,6 +41,11 @@ pub enum View {
 /// From which ratio of the longer side to the shorter one an image is long: a square squeezes it (proposal).
 const LONG: f64 = 1.5;
 
+/// Whether an image of this width and height is.
+pub(crate) fn is_long((width, height): (u32, u32)) -> bool {
+    f64::from(width.max(height)) >= LONG * f64::from(width.min(height))
+}
+
 /// Share of the images that must have the shape of most of them (proposal).
 const ALIKE: f64 = 0.9;
 
@@ -87,9 +92,8 @@ impl View {
             let (width, height) = sizing.of(file);
             width <= frame.0 && height <= frame.1
         };
-        let is_long = f64::from(width.max(height)) >= LONG * f64::from(width.min(height));
         let alike = sizes.iter().filter(whole).count();
-        (is_long && alike as f64 >= ALIKE * sizes.len() as f64).then_some(view)
+        (is_long((width, height)) && alike as f64 >= ALIKE * sizes.len() as f64).then_some(view)
     }
 
     /// Windows at this scale.

@@ -100,9 +100,13 @@ pub(crate) fn run(args: &SelectArgs) -> Result<()> {
         .transpose()?;
     match view {
         Some(view) => log::info!(
-            "{}: at {} px {view} (an option of `train`)",
+            "{}: at {} px {view} (an option of `train`{})",
             category.name,
-            args.size
+            args.size,
+            match View::of_one_long_shape(&sizes, args.size) == Some(view.view) {
+                true => "; forge does so by itself",
+                false => "",
+            }
         ),
         None => log::info!(
             "{}: the square view is as good as another at {} px",

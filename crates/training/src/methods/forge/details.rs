@@ -20,6 +20,7 @@ impl DetailSettings {
     /// distances. `None` where images differ too much, so that the highest detail of one says little of it, and of fewer than twelve.
     pub(super) fn of(&self, usual: f32, mut maxima: Vec<f32>) -> Option<Details> {
         if maxima.len() < FEWEST {
+            log::debug!("forge: fewer than {FEWEST} normal images are left out: details stay out");
             return None;
         }
         maxima.sort_by(f32::total_cmp);

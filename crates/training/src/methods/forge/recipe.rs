@@ -443,11 +443,13 @@ impl Recipe for ForgeRecipe {
     fn add_normals(&mut self, images: &[&TrainImage], first: u32) -> Result<Option<Learned>> {
         let made = self.made()?;
         let Fusion { usual, details, .. } = &made.fusion;
-        let radii = usual.iter().copied().chain(details.map(|details| details.usual));
-        let known = made.banks.iter().zip(radii).map(|(bank, radius)| Known {
+        let fine = self.settings.details.zip(*details);
+        let sizes = usual.iter().map(|&usual| (usual, self.settings.vectors));
+        let radii = sizes.chain(fine.map(|(settings, details)| (details.usual, settings.vectors)));
+        let known = made.banks.iter().zip(radii).map(|(bank, (radius, most))| Known {
             bank: bank.memory(),
             radius,
-            most: self.settings.vectors,
+            most,
         });
         let additions = Additions {
             known: known.collect(),

@@ -240,7 +240,12 @@ impl Settings {
         }
         if let Some(details) = &group.details {
             between("forge.details.weight", details.weight.into(), 0.0, 100.0)?;
-            between("forge.details.vectors", details.vectors as f64, 1.0, 1e6)?;
+            between(
+                "forge.details.vectors",
+                details.vectors as f64,
+                1.0,
+                group.candidates as f64,
+            )?;
             between("forge.details.below", details.below, 0.0, 1.0)?;
             between("forge.details.restless", details.restless.into(), 1.0, 1e6)?;
         }

@@ -15,8 +15,8 @@ const COUNTED: usize = LINES / 4;
 /// Frequencies from this share of the highest one on show noise, hardly anything else (proposal).
 const NOISE: f64 = 0.75;
 /// Levels of 255 from which on detail is some (proposal). Measured: 4.3 of the demo's sheet of 2048 px in a square of 256, beside noise
-/// of 3.7, and 2.7 where it is seen at a quarter of its size, which costs flaws; 0.3 of images without detail, beside noise of 2.4; 1.7 of the demo's gear of 256 px in a square of 64, and 0.7 of one of 512 px in 128, beside noise of
-/// 1.4.
+/// of 3.7, and 2.7 where it is seen at a quarter of its size, which costs flaws; 0.3 of images without detail, beside noise of 2.4; 1.7 of
+/// the demo's gear of 256 px in a square of 64, and 0.7 of one of 512 px in 128, beside noise of 1.4.
 const SOME: f64 = 1.5;
 /// The same in spreads of the noise (proposal): noise of cameras is not quite even over frequencies.
 const ABOVE_NOISE: f64 = 0.6;

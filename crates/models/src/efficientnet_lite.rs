@@ -15,6 +15,7 @@ use flawforge_ops::inference::{
 };
 use image::RgbImage;
 use rand::Rng;
+use rayon::prelude::*;
 
 use crate::images::same_size;
 use crate::layers::{Plan, Tracking, tensor};
@@ -25,6 +26,8 @@ use crate::{ModelError, ParameterSpec, Parameters, Role};
 pub const EFFICIENTNET_STAGES: usize = 7;
 /// Channels of the first convolution, which is not scaled.
 const STEM: usize = 32;
+/// Rows of an image that are made the network's input in one task.
+const ROWS: usize = 32;
 /// Added to the variances of batch norms (TensorFlow's code).
 const EPS: f64 = 1e-3;
 /// Channels, blocks, side of the filters and stride of each stage of Lite0.
@@ -304,18 +307,25 @@ impl EfficientNetLite {
     /// have.
     pub fn features(&self, images: &[&RgbImage], strides: &[usize]) -> Result<Vec<Tensor>, ModelError> {
         let (width, height) = same_size(images.iter().map(|image| image.dimensions()))?;
+        let row = 3 * width.max(1);
+        let rows: Vec<&[u8]> = images
+            .iter()
+            .flat_map(|image| image.as_raw().chunks_exact(row))
+            .collect();
         // Straight into memory from the pool: fresh memory would cost as much as a block of the network.
-        let input = Activations::filled((images.len(), height, width, 3), |values| {
-            let pixels = images
-                .iter()
-                .flat_map(|image| image.as_raw().chunks_exact(3 * width.max(1)));
-            for (values, row) in values.chunks_exact_mut(3 * width.max(1)).zip(pixels) {
-                for (value, &byte) in values.iter_mut().zip(row) {
-                    *value = normalized(f32::from(byte));
-                }
-            }
-        });
-        self.by_stride(input, strides)
+        let input = || {
+            Activations::filled((images.len(), height, width, 3), |values| {
+                let parts = values.par_chunks_mut(ROWS * row).zip(rows.par_chunks(ROWS));
+                parts.for_each(|(values, rows)| {
+                    for (values, row) in values.chunks_exact_mut(row).zip(rows) {
+                        for (value, &byte) in values.iter_mut().zip(*row) {
+                            *value = normalized(f32::from(byte));
+                        }
+                    }
+                });
+            })
+        };
+        self.by_stride(|| Ok(input()), strides)
     }
 
     /// As [`features`](Self::features), of images (N, H, W, 3) with values in \[0, 1\], which need not be those of bytes.
@@ -329,7 +339,7 @@ impl EfficientNetLite {
             .into_iter()
             .map(|value| normalized(255.0 * value))
             .collect();
-        self.by_stride(Activations::from_slice(&values, dims)?, strides)
+        self.by_stride(|| Activations::from_slice(&values, dims), strides)
     }
 
     /// The stages that end the strides.
@@ -342,15 +352,20 @@ impl EfficientNetLite {
         strides.iter().map(stage).collect()
     }
 
-    fn by_stride(&self, input: Activations, strides: &[usize]) -> Result<Vec<Tensor>, ModelError> {
+    fn by_stride(
+        &self,
+        input: impl FnOnce() -> candle_core::Result<Activations> + Send,
+        strides: &[usize],
+    ) -> Result<Vec<Tensor>, ModelError> {
         let wanted = self.wanted(strides)?;
         if !self.device.is_cpu() {
+            let input = input()?;
             let (values, dims) = (input.values()?.into_owned(), input.dims());
             // On this thread: cuDNN's handles and plans belong to threads.
             return self.outputs(Activations::on(&self.device, values, dims)?, &wanted);
         }
         // Handed to the pool once: there, each block begins without waking a thread.
-        rayon::scope(|_| self.outputs(input, &wanted))
+        rayon::scope(|_| self.outputs(input()?, &wanted))
     }
 
     /// The outputs of the stages `wanted`.

@@ -151,7 +151,7 @@ impl PreparedBlock {
         y: &mut [MaybeUninit<f32>],
     ) {
         let panels = Panels::new::<V>(self.shape.inner);
-        let plan = Plan::new(n, geometry, panels);
+        let plan = Plan::new(n, self.shape, geometry, panels, rayon::current_num_threads());
         let pixel_words = panels.padded() / V::STEPS;
         let (ho, wo) = geometry.output();
         let out = SharedOutput::new(y.as_mut_ptr().cast());

@@ -1,16 +1,19 @@
-//! How a block is cut into tasks, by its shape alone.
+//! How a block is cut into tasks, by its shape and the number of threads.
+//!
+//! Rows of the inner map at the border of two tasks are computed by both; fewer tasks compute less, but may leave threads
+//! without work at the end. So the number of strips is the one for which the thread with the most work has the least.
 
 use crate::cpu::pack::Panels;
 use crate::definitions::inverted_residual::{BlockShape, same_padding};
 
 /// Floats of the filtered map that a task with all panels may keep: half of a second-level cache of half a megabyte.
 const KEPT: usize = 64 << 10;
-/// Rows of output below which too much of the inner map would be computed twice, once by each of two neighbours.
-const ROWS: usize = 8;
-/// Tasks that work should be cut into, whatever the number of threads.
-const TASKS: usize = 8;
-/// Floats of the filtered map that are projected by one task.
+/// Floats of the filtered map that are projected by one task, at most.
 const PROJECTED: usize = 32 << 10;
+/// Products in the time that a task takes by itself, about a microsecond.
+const TASK: usize = 50_000;
+/// Products in the time that a second pass takes by itself: all threads wait for the last of the first.
+const PASS: usize = 300_000;
 
 /// Sizes of the maps of a block, and the zeros above and to the left of them.
 #[derive(Clone, Copy, Debug)]
@@ -57,14 +60,14 @@ impl Geometry {
 /// A division of the rows of all images, and of the panels of inner channels, into tasks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
-    n: usize,
     ho: usize,
+    n: usize,
     /// Rows of a task, and tasks for an image's rows.
     rows: usize,
     strips: usize,
     panels: usize,
-    /// Panels of a task.
-    group: usize,
+    /// Whether a task has all panels of its rows, or one.
+    joined: bool,
     /// Pixels that are projected by one task of the second pass.
     projected: usize,
 }
@@ -80,35 +83,62 @@ pub(super) struct Task {
 }
 
 impl Plan {
-    pub(super) fn new(n: usize, geometry: Geometry, panels: Panels) -> Self {
+    /// For `n` images and `threads` threads.
+    pub(super) fn new(
+        n: usize,
+        shape: BlockShape,
+        geometry: Geometry,
+        panels: Panels,
+        threads: usize,
+    ) -> Self {
         let (ho, wo) = geometry.output();
-        let row = wo * panels.padded();
-        let all = (KEPT / row).clamp(1, ho);
-        // All panels in one task if there are enough tasks of enough rows; otherwise panels are shared out, too.
-        let joined = (all >= ROWS || all == ho) && n * ho.div_ceil(all) >= TASKS;
-        let (rows, group) = if joined {
-            (all, panels.count())
-        } else {
-            let strips = (TASKS.div_ceil(n * panels.count())).min(ho);
-            (
-                ho.div_ceil(strips),
-                panels.count().div_ceil(TASKS.div_ceil(n)).max(1),
-            )
+        let (padded, count) = (panels.padded(), panels.count());
+        let taps = shape.expand_side * shape.expand_side * shape.ci;
+        // Products of a task before the projection, for all panels.
+        let filtered = |rows: usize| {
+            let expanded = geometry.he.min((rows - 1) * shape.stride + shape.side);
+            padded * (expanded * geometry.we * taps + rows * wo * shape.side * shape.side)
         };
+        let projected = |pixels: usize| pixels * padded * shape.co;
+        let rounds = |tasks: usize| tasks.div_ceil(threads.max(1));
+        let pixels = n * ho * wo;
+        let passes = rounds(pixels.div_ceil((PROJECTED / padded).max(1))) * threads;
+        let block = pixels.div_ceil(passes.max(1));
+        let second = PASS + rounds(pixels.div_ceil(block)) * projected(block);
+        let mut found = None;
+        for strips in 1..=ho {
+            let rows = ho.div_ceil(strips);
+            let tasks = n * ho.div_ceil(rows);
+            let joined = (rows * wo * padded <= KEPT || rows == 1).then(|| {
+                (
+                    rounds(tasks) * (TASK + filtered(rows) + projected(rows * wo)),
+                    true,
+                )
+            });
+            let apart = (
+                rounds(tasks * count) * (TASK + filtered(rows) / count) + second,
+                false,
+            );
+            let best = joined.map_or(apart, |joined| joined.min(apart));
+            if found.is_none_or(|(least, _, _)| best.0 < least) {
+                found = Some((best.0, best.1, rows));
+            }
+        }
+        let (_, joined, rows) = found.unwrap_or((0, true, 1));
         Self {
-            n,
             ho,
+            n,
             rows,
             strips: ho.div_ceil(rows),
-            panels: panels.count(),
-            group,
-            projected: (PROJECTED / panels.padded()).max(1),
+            panels: count,
+            joined,
+            projected: block,
         }
     }
 
     /// Whether a task has all panels of its rows.
     pub(super) fn joined(&self) -> bool {
-        self.group == self.panels
+        self.joined
     }
 
     /// Pixels that are projected by one task of the second pass.
@@ -117,20 +147,22 @@ impl Plan {
     }
 
     pub(super) fn tasks(&self) -> usize {
-        self.n * self.strips * self.panels.div_ceil(self.group)
+        self.n * self.strips * if self.joined { 1 } else { self.panels }
     }
 
     pub(super) fn task(&self, task: usize) -> Task {
-        let groups = self.panels.div_ceil(self.group);
-        let (strip, group) = (task / groups, task % groups);
+        let (strip, first_panel, panels) = if self.joined {
+            (task, 0, self.panels)
+        } else {
+            (task / self.panels, task % self.panels, 1)
+        };
         let first_row = strip % self.strips * self.rows;
-        let first_panel = group * self.group;
         Task {
             image: strip / self.strips,
             first_row,
             rows: self.rows.min(self.ho - first_row),
             first_panel,
-            panels: self.group.min(self.panels - first_panel),
+            panels,
         }
     }
 }

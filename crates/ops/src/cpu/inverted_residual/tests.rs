@@ -64,6 +64,7 @@ fn cases() -> Vec<Case> {
         case(9, (16, 16), with_shortcut(shape(8, 40, 8, 5, 1))),
         case(1, (1, 1), shape(3, 8, 3, 5, 2)),
         case(1, (2, 3), shape(3, 8, 3, 3, 2)),
+        case(2, (17, 29), shape(4, 24, 8, 5, 3)),
     ]
 }
 

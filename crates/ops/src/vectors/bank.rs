@@ -5,17 +5,18 @@ use std::sync::Arc;
 use candle_core::{Device, Result, bail};
 use rayon::prelude::*;
 
+use super::least::{GROUP, Values};
 use super::narrow::Narrow;
 use super::panels::{BLOCK, Operand, Panels, Tiles};
 use super::rounded::{Prepared, Rounded};
-use crate::cpu::multiversion::multiversioned;
+use crate::cpu::scratch::Scratch;
 use crate::cpu::{Arithmetic, Isa};
 #[cfg(feature = "cuda")]
 use crate::cuda::DeviceBank;
 
-/// Vectors that a block of queries meets at once: the products of both fit the second-level cache.
-const COLUMNS: usize = 128;
-/// Candidates of a query that are kept before those that were overtaken are dropped.
+/// Numbers of a block of queries' products that are looked through together: they stay in the second-level cache.
+const PRODUCTS: usize = 1 << 17;
+/// Candidates a query that are kept, on average, before those that were overtaken are dropped.
 const CANDIDATES: usize = 64;
 
 /// A vector's nearest neighbour.
@@ -269,30 +270,54 @@ impl Bank {
     }
 
     fn nearest_of_block(&self, queries: &[f32], squares: &[f32]) -> Vec<Neighbor> {
-        let length = self.vectors.length();
-        let isa = self.vectors.isa();
         let (operand, Prepared { tiles, bounds, .. }) = self.prepare(queries);
-        let width = operand.width();
-        let mut searches: Vec<Search> = bounds.into_iter().map(Search::new).collect();
-        let group = (COLUMNS / width).max(1);
-        let mut dots = vec![0.0; tiles.padded_rows() * group * width];
-        for first in (0..operand.panels()).step_by(group) {
-            let panels = first..(first + group).min(operand.panels());
+        let (isa, width) = (operand.isa(), operand.width());
+        let span = (PRODUCTS / tiles.padded_rows() / GROUP).max(1) * GROUP.div_ceil(width);
+        let span = span.min(operand.panels());
+        let mut dots = Scratch::take(tiles.padded_rows() * span * width);
+        let mut of_groups = vec![0.0; (span * width).div_ceil(GROUP)];
+        // Vectors with a greater value than this cannot be a query's nearest.
+        let mut limits = vec![f32::INFINITY; bounds.len()];
+        let mut found = Vec::new();
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for first in (0..operand.panels()).step_by(span) {
+            let panels = first..(first + span).min(operand.panels());
             let stride = panels.len() * width;
             operand.dots(&tiles, panels, &mut dots);
             let begin = first * width;
             let squares = &squares[begin..begin + stride];
-            for (search, dots) in searches.iter_mut().zip(dots.chunks(stride)) {
-                let least = least(isa, dots, squares);
-                if least.is_finite() && least <= search.limit() {
-                    search.take(least, dots, squares, begin);
+            let queries = limits.iter_mut().zip(&bounds).zip(dots.chunks(stride));
+            for (query, ((limit, bound), dots)) in queries.enumerate() {
+                let values = Values { isa, dots, squares };
+                let least = values.leasts(&mut of_groups);
+                if !least.is_finite() {
+                    continue;
                 }
+                *limit = limit.min(least + bound);
+                found.clear();
+                values.up_to(*limit, &of_groups, &mut found);
+                candidates.extend(found.iter().map(|&(place, value)| Candidate {
+                    query,
+                    index: begin + place,
+                    value,
+                }));
+            }
+            if candidates.len() > CANDIDATES * limits.len() {
+                candidates.retain(|candidate| candidate.value <= limits[candidate.query]);
             }
         }
+        // Those of a query remain in the order of the bank.
+        candidates.sort_by_key(|candidate| candidate.query);
+        let mut candidates = candidates.as_slice();
+        let queries = queries.chunks_exact(self.vectors.length()).zip(limits);
         queries
-            .chunks_exact(length)
-            .zip(searches)
-            .map(|(query, search)| self.decide(query, search))
+            .enumerate()
+            .map(|(number, (query, limit))| {
+                let of_others = candidates.partition_point(|candidate| candidate.query <= number);
+                let (its, others) = candidates.split_at(of_others);
+                candidates = others;
+                self.decide(query, its.iter().filter(|candidate| candidate.value <= limit))
+            })
             .collect()
     }
 
@@ -324,15 +349,12 @@ impl Bank {
     }
 
     /// The nearest of the candidates by direct measurement.
-    fn decide(&self, query: &[f32], search: Search) -> Neighbor {
-        let limit = search.limit();
+    fn decide<'a>(&self, query: &[f32], candidates: impl Iterator<Item = &'a Candidate>) -> Neighbor {
         let mut best = (f64::INFINITY, 0);
-        for (index, value) in search.candidates {
-            if value <= limit {
-                let squared = self.squared_distance(query, index);
-                if squared < best.0 {
-                    best = (squared, index);
-                }
+        for candidate in candidates {
+            let squared = self.squared_distance(query, candidate.index);
+            if squared < best.0 {
+                best = (squared, candidate.index);
             }
         }
         Neighbor {
@@ -363,62 +385,9 @@ fn size(vector: &[f32]) -> f64 {
         .sqrt()
 }
 
-/// What is known of one query's neighbour so far.
-struct Search {
-    best: f32,
-    bound: f32,
-    /// Index and computed `|m|² - 2 q·m`, in the order of the bank.
-    candidates: Vec<(usize, f32)>,
-}
-
-impl Search {
-    fn new(bound: f32) -> Self {
-        Self {
-            best: f32::INFINITY,
-            bound,
-            candidates: Vec::new(),
-        }
-    }
-
-    /// Vectors with a greater value cannot be the nearest.
-    fn limit(&self) -> f32 {
-        self.best + self.bound
-    }
-
-    fn take(&mut self, least: f32, dots: &[f32], squares: &[f32], begin: usize) {
-        self.best = self.best.min(least);
-        let limit = self.limit();
-        for (column, (&dot, &square)) in dots.iter().zip(squares).enumerate() {
-            let value = square - 2.0 * dot;
-            if value <= limit {
-                self.candidates.push((begin + column, value));
-            }
-        }
-        if self.candidates.len() > CANDIDATES {
-            self.candidates.retain(|&(_, value)| value <= limit);
-        }
-    }
-}
-
-multiversioned! {
-    /// The least `square - 2 dot`.
-    pub(super) fn least(dots: &[f32], squares: &[f32]) -> f32 {
-        let mut least = [f32::INFINITY; 32];
-        let (dots, rest) = dots.as_chunks::<32>();
-        let (squares, others) = squares.as_chunks::<32>();
-        for (dots, squares) in dots.iter().zip(squares) {
-            for ((least, &dot), &square) in least.iter_mut().zip(dots).zip(squares) {
-                let value = square - 2.0 * dot;
-                *least = if value < *least { value } else { *least };
-            }
-        }
-        for (&dot, &square) in rest.iter().zip(others) {
-            least[0] = least[0].min(square - 2.0 * dot);
-        }
-        let mut result = f32::INFINITY;
-        for value in least {
-            result = result.min(value);
-        }
-        result
-    }
+/// A vector that may be the nearest of a query, and its computed `|m|² - 2 q·m`.
+struct Candidate {
+    query: usize,
+    index: usize,
+    value: f32,
 }

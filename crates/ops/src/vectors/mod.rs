@@ -8,6 +8,7 @@
 mod bank;
 mod directions;
 mod farthest;
+mod least;
 mod narrow;
 mod panels;
 mod rounded;

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::bank::{Bank, Neighbor, least};
+use super::bank::{Bank, Neighbor};
 use super::directions::{directions, skew};
+use super::least::{GROUP, Values};
 use super::panels::Panels;
 use super::rounded::{Prepared, moved};
 use crate::cpu::Isa;
@@ -21,8 +22,6 @@ const SHARE: f64 = 0.75;
 const MANY: usize = 384;
 /// Numbers of a block of queries' products, which stay in the second-level cache.
 const PRODUCTS: usize = 1 << 17;
-/// Vectors whose least value is known together.
-const GROUP: usize = 128;
 
 /// A bank's vectors as few directions show them, and the length of the rest.
 ///
@@ -150,7 +149,7 @@ impl Narrow {
         let (operand, Prepared { tiles, bounds, sizes }) = self.short.prepare(short);
         let columns = operand.panels() * operand.width();
         let mut dots = Scratch::take(tiles.padded_rows() * columns);
-        let mut leasts = vec![0.0; columns.div_ceil(GROUP)];
+        let mut of_groups = vec![0.0; columns.div_ceil(GROUP)];
         operand.dots(&tiles, 0..operand.panels(), &mut dots);
         let mut left = Vec::new();
         let queries = queries.chunks_exact(self.center.len()).zip(dots.chunks(columns));
@@ -158,50 +157,26 @@ impl Narrow {
             .zip(displaced)
             .zip(bounds.iter().zip(&sizes))
             .map(|(((query, dots), displaced), (&bound, size))| {
-                let groups = dots.chunks(GROUP).zip(squares.chunks(GROUP));
-                for (found, (dots, squares)) in leasts.iter_mut().zip(groups) {
-                    *found = least(self.isa, dots, squares);
-                }
-                let least = leasts.iter().copied().fold(f32::INFINITY, f32::min);
+                let values = Values {
+                    isa: operand.isa(),
+                    dots,
+                    squares,
+                };
+                let least = values.leasts(&mut of_groups);
                 if !least.is_finite() {
                     return None;
                 }
-                let first = self.place_of(least, &leasts, dots, squares)?;
+                let first = place_of(least, &of_groups, values)?;
                 // No vector farther than this one can be the nearest.
                 let near = f64::from(self.measured(query, first)) * self.measuring();
                 let reach = near.sqrt() + displaced + self.displaced;
                 let slack = 2.0 * f64::from(f32::EPSILON) * (reach * reach + size * size);
                 let limit = (reach * reach - size * size + slack) as f32 + bound;
                 left.clear();
-                for (group, &least) in leasts.iter().enumerate() {
-                    if least <= limit {
-                        let part = group * GROUP..((group + 1) * GROUP).min(columns);
-                        values_below(
-                            self.isa,
-                            &dots[part.clone()],
-                            &squares[part.clone()],
-                            limit,
-                            part.start,
-                            &mut left,
-                        );
-                    }
-                }
+                values.up_to(limit, &of_groups, &mut left);
                 (left.len() <= MANY).then(|| self.decide(query, &left)).flatten()
             })
             .collect()
-    }
-
-    /// The first place of that value.
-    fn place_of(&self, value: f32, leasts: &[f32], dots: &[f32], squares: &[f32]) -> Option<usize> {
-        let group = leasts.iter().position(|&least| least == value)?;
-        let begin = group * GROUP;
-        let values = dots[begin..].iter().zip(&squares[begin..]);
-        Some(
-            begin
-                + values
-                    .take(GROUP)
-                    .position(|(&dot, &square)| square - 2.0 * dot == value)?,
-        )
     }
 
     fn row(&self, index: usize) -> &[f32] {
@@ -219,12 +194,15 @@ impl Narrow {
     }
 
     /// The nearest of these by direct measurement, the first of several that are equally near.
-    fn decide(&self, query: &[f32], left: &[usize]) -> Option<Neighbor> {
-        let measured: Vec<f32> = left.iter().map(|&index| self.measured(query, index)).collect();
+    fn decide(&self, query: &[f32], left: &[(usize, f32)]) -> Option<Neighbor> {
+        let measured: Vec<f32> = left
+            .iter()
+            .map(|&(index, _)| self.measured(query, index))
+            .collect();
         let least = measured.iter().copied().fold(f32::INFINITY, f32::min);
         let limit = f64::from(least) * self.measuring().powi(2);
         let mut best: Option<(f64, usize)> = None;
-        for (&index, &near) in left.iter().zip(&measured) {
+        for (&(index, _), &near) in left.iter().zip(&measured) {
             if f64::from(near) <= limit {
                 let differences = query.iter().zip(self.row(index));
                 let squared: f64 = differences
@@ -240,6 +218,13 @@ impl Narrow {
             squared: squared as f32,
         })
     }
+}
+
+/// The first place of that value.
+fn place_of(value: f32, leasts: &[f32], values: Values<'_>) -> Option<usize> {
+    let begin = leasts.iter().position(|&least| least == value)? * GROUP;
+    let group = begin..values.dots.len().min(begin + GROUP);
+    group.into_iter().find(|&place| values.value(place) == value)
 }
 
 multiversioned! {
@@ -267,19 +252,5 @@ multiversioned! {
             *sum += (a - b) * (a - b);
         }
         sums.iter().sum()
-    }
-
-    /// Places, counted from `begin`, where `square - 2 dot` is not above a limit, in order.
-    fn values_below(dots: &[f32], squares: &[f32], limit: f32, begin: usize, found: &mut Vec<usize>) -> () {
-        for (part, (dots, squares)) in dots.chunks(32).zip(squares.chunks(32)).enumerate() {
-            let mut marks = 0u32;
-            for (place, (&dot, &square)) in dots.iter().zip(squares).enumerate() {
-                marks |= u32::from(square - 2.0 * dot <= limit) << place;
-            }
-            while marks != 0 {
-                found.push(begin + part * 32 + marks.trailing_zeros() as usize);
-                marks &= marks - 1;
-            }
-        }
     }
 }

@@ -196,6 +196,11 @@ impl<'a> Operand<'a> {
         self.width
     }
 
+    /// The instruction set that the products are computed with.
+    pub(super) fn isa(&self) -> Isa {
+        self.arithmetic.isa()
+    }
+
     /// Number of panels.
     pub(super) fn panels(&self) -> usize {
         self.data.len() / (self.words * self.width)
@@ -205,6 +210,12 @@ impl<'a> Operand<'a> {
     ///
     /// Each sum runs over the steps in order, whatever the other rows and columns are.
     pub(super) fn dots(&self, tiles: &Tiles, panels: Range<usize>, dots: &mut [f32]) {
+        // Checked once: short sums are over before a check for each would have paid.
+        with_arithmetic!(self.arithmetic, V => self.dots_in::<V>(tiles, panels, dots));
+    }
+
+    /// As [`dots`](Self::dots), on a processor that has `V`.
+    fn dots_in<V: Lanes>(&self, tiles: &Tiles, panels: Range<usize>, dots: &mut [f32]) {
         let stride = panels.len() * self.width;
         assert!(tiles.words == self.words && panels.end <= self.panels());
         assert!(dots.len() >= tiles.padded_rows() * stride);
@@ -232,8 +243,8 @@ impl<'a> Operand<'a> {
                         finish: Finish::Keep,
                     };
                     // SAFETY: a and b are whole passes of a tile and a panel, as sliced above; the assertions say that c
-                    // has `height` rows of `stride` numbers from its tile on. `with_arithmetic` checks the processor.
-                    with_arithmetic!(self.arithmetic, V => unsafe { product.run::<V>(tiles.height) });
+                    // has `height` rows of `stride` numbers from its tile on. The processor was checked by whoever chose `V`.
+                    unsafe { product.run::<V>(tiles.height) };
                 }
             }
         }

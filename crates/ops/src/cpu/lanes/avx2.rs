@@ -1,9 +1,11 @@
 //! Eight lanes: AVX2 with fused multiply-add.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
-    _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
+    __m256, __m256i, _CMP_LE_OQ, _MM_HINT_T0, _mm_cvtss_f32, _mm_min_ps, _mm_min_ss, _mm_movehdup_ps,
+    _mm_movehl_ps, _mm_prefetch, _mm256_add_ps, _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_extractf128_ps,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps,
+    _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 use super::{Kernel, Lanes};
@@ -101,6 +103,22 @@ impl Lanes for Avx2 {
     unsafe fn at_most(self, limit: Self) -> Self {
         // SAFETY: the caller's promise.
         Self(unsafe { _mm256_min_ps(limit.0, self.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn least(self) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let four = _mm_min_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+            let two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn up_to(self, limit: Self) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(self.0, limit.0)).cast_unsigned() }
     }
 }
 

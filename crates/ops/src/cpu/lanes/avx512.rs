@@ -1,11 +1,11 @@
 //! Sixteen lanes: AVX-512F.
 
 use std::arch::x86_64::{
-    __m256bh, __m256i, __m512, __m512bh, __m512i, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm256_storeu_si256,
-    _mm512_add_ps, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps,
-    _mm512_mul_ps, _mm512_permutexvar_epi16, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
-    _mm512_sub_ps,
+    __m256bh, __m256i, __m512, __m512bh, __m512i, __mmask16, _CMP_LE_OQ, _MM_HINT_T0, _mm_prefetch,
+    _mm256_storeu_si256, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh,
+    _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
+    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutexvar_epi16, _mm512_reduce_min_ps,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 use std::mem::transmute;
 
@@ -105,6 +105,18 @@ impl Lanes for Avx512 {
     unsafe fn at_most(self, limit: Self) -> Self {
         // SAFETY: the caller's promise.
         Self(unsafe { _mm512_min_ps(limit.0, self.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn least(self) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_reduce_min_ps(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn up_to(self, limit: Self) -> u32 {
+        // SAFETY: the caller's promise.
+        u32::from(unsafe { _mm512_cmp_ps_mask::<_CMP_LE_OQ>(self.0, limit.0) })
     }
 }
 

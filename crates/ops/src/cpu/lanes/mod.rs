@@ -63,6 +63,33 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// `min(self, limit)`, NaN of `self` kept.
     unsafe fn at_most(self, limit: Self) -> Self;
 
+    /// The least lane, none of which is NaN.
+    #[inline(always)]
+    unsafe fn least(self) -> f32 {
+        let mut lanes = [f32::INFINITY; 16];
+        // SAFETY: the caller's promise; a vector has at most 16 lanes.
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        let mut least = f32::INFINITY;
+        for lane in lanes {
+            least = if lane < least { lane } else { least };
+        }
+        least
+    }
+    /// A bit for each lane, the first the lowest: whether it is at most as large as that of `limit`.
+    #[inline(always)]
+    unsafe fn up_to(self, limit: Self) -> u32 {
+        let (mut lanes, mut limits) = ([0.0; 16], [0.0; 16]);
+        // SAFETY: the caller's promise; a vector has at most 16 lanes.
+        unsafe {
+            self.store(lanes.as_mut_ptr());
+            limit.store(limits.as_mut_ptr());
+        }
+        let mut bits = 0;
+        for lane in 0..Self::LANES {
+            bits |= u32::from(lanes[lane] <= limits[lane]) << lane;
+        }
+        bits
+    }
     /// `sum` plus the products of words: of one step, or of as many as a word holds.
     #[inline(always)]
     unsafe fn dot(self, other: Self, sum: Self) -> Self {

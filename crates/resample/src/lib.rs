@@ -23,6 +23,7 @@
 //! assert_eq!(Rotation::source(rotation.row(7), columns[11]), [11 * 32, 7 * 32]);
 //! ```
 
+mod antialiased;
 mod multiversion;
 pub mod resize;
 mod resizing;

@@ -1,9 +1,8 @@
 //! A size and a filter: how images are brought to what a network takes.
 
 use image::RgbImage;
-use image::imageops::{self, FilterType};
 
-use crate::resize;
+use crate::{antialiased, resize};
 
 /// The filter by which images are brought to a size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +51,7 @@ impl Resampling {
     pub fn apply(self, image: &RgbImage, (width, height): (u32, u32)) -> RgbImage {
         match self {
             Self::OpenCv => resize::bilinear_rgb(image, width, height),
-            Self::Antialiased => imageops::resize(image, width, height, FilterType::Triangle),
+            Self::Antialiased => antialiased::triangle(image, width, height),
         }
     }
 }

@@ -41,13 +41,27 @@ impl AnomalyMap {
         } else {
             let length = self.width as usize;
             let columns = taps(length, width as usize);
+            let across = |row: usize, mixed: &mut Vec<f32>| {
+                let scores = &self.scores[row * length..][..length];
+                mixed.clear();
+                let columns = columns.iter();
+                mixed.extend(columns.map(|&(left, right, share)| mix(scores[left], scores[right], share)));
+            };
+            // Of two neighbouring rows of the map, between which many of the result lie.
+            let (mut above, mut below) = (Vec::new(), Vec::new());
+            let mut held = None;
             for (top, bottom, down) in taps(self.height as usize, height as usize) {
-                let (top, bottom) = (&self.scores[top * length..], &self.scores[bottom * length..]);
-                for &(left, right, across) in &columns {
-                    let above = mix(top[left], top[right], across);
-                    let below = mix(bottom[left], bottom[right], across);
-                    scores.push(mix(above, below, down));
+                if held != Some((top, bottom)) {
+                    across(top, &mut above);
+                    across(bottom, &mut below);
+                    held = Some((top, bottom));
                 }
+                scores.extend(
+                    above
+                        .iter()
+                        .zip(&below)
+                        .map(|(&above, &below)| mix(above, below, down)),
+                );
             }
         }
         Self {

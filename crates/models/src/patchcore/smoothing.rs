@@ -31,39 +31,65 @@ pub(crate) fn blur_kernel(sigma: f64) -> Vec<f32> {
 /// Every column convolved with a symmetric kernel, given from its middle on.
 fn blur_columns(map: &AnomalyMap, kernel: &[f32]) -> AnomalyMap {
     let (width, height) = (map.width as usize, i64::from(map.height));
-    let row = |place: i64| &map.scores[mirrored(place, height) * width..][..width];
+    let begin = |place: i64| mirrored(place, height) * width;
     let mut scores = vec![0.0; map.scores.len()];
+    let mut pairs = Vec::with_capacity(kernel.len());
     for (y, sums) in (0..).zip(scores.chunks_exact_mut(width)) {
-        convolve(sums, kernel, |distance| row(y + distance));
+        pairs.clear();
+        pairs.extend((0..kernel.len() as i64).map(|distance| [begin(y - distance), begin(y + distance)]));
+        convolve(sums, &map.scores, kernel, &pairs);
     }
     AnomalyMap { scores, ..*map }
 }
 
 /// Every row convolved with it.
 fn blur_rows(map: &AnomalyMap, kernel: &[f32]) -> AnomalyMap {
-    let (width, radius) = (map.width as usize, kernel.len() as i64 - 1);
+    let (width, radius) = (map.width as usize, kernel.len() - 1);
     let mut scores = vec![0.0; map.scores.len()];
-    let mut padded = vec![0.0; width + 2 * radius as usize];
+    let mut padded = vec![0.0; width + 2 * radius];
+    let pairs: Vec<[usize; 2]> = (0..=radius)
+        .map(|distance| [radius - distance, radius + distance])
+        .collect();
     for (sums, row) in scores.chunks_exact_mut(width).zip(map.scores.chunks_exact(width)) {
-        for (place, value) in padded.iter_mut().enumerate() {
-            *value = row[mirrored(place as i64 - radius, width as i64)];
+        for (place, value) in padded[..radius].iter_mut().enumerate() {
+            *value = row[mirrored(place as i64 - radius as i64, width as i64)];
         }
-        convolve(sums, kernel, |distance| {
-            &padded[(radius + distance) as usize..][..width]
-        });
+        padded[radius..][..width].copy_from_slice(row);
+        for (place, value) in (width as i64..).zip(&mut padded[radius + width..]) {
+            *value = row[mirrored(place, width as i64)];
+        }
+        convolve(sums, &padded, kernel, &pairs);
     }
     AnomalyMap { scores, ..*map }
 }
 
-/// Sums of numbers on both sides, `numbers(distance)` away, each pair times its weight: along whole rows, which vectorise.
-fn convolve<'a>(sums: &mut [f32], kernel: &[f32], numbers: impl Fn(i64) -> &'a [f32]) {
-    for (sum, value) in sums.iter_mut().zip(numbers(0)) {
-        *sum = kernel[0] * value;
-    }
-    for (distance, weight) in (0..).zip(kernel).skip(1) {
-        let pairs = numbers(-distance).iter().zip(numbers(distance));
-        for (sum, (before, behind)) in sums.iter_mut().zip(pairs) {
-            *sum += weight * (before + behind);
+flawforge_resample::multiversioned! {
+    /// Sums of runs of `numbers`, as long as `sums`: those that begin at each pair of places, times the weight of the pair. The first
+    /// pair is one run.
+    fn convolve(sums: &mut [f32], numbers: &[f32], kernel: &[f32], pairs: &[[usize; 2]]) {
+        const SIDE_BY_SIDE: usize = 32;
+        let (parts, rest) = sums.as_chunks_mut::<SIDE_BY_SIDE>();
+        let mut done = 0;
+        for sums in parts {
+            let mut found = [0f32; SIDE_BY_SIDE];
+            for (sum, value) in found.iter_mut().zip(&numbers[pairs[0][0] + done..]) {
+                *sum = kernel[0] * value;
+            }
+            for (weight, &[before, behind]) in kernel.iter().zip(pairs).skip(1) {
+                let (before, behind) = (&numbers[before + done..][..SIDE_BY_SIDE], &numbers[behind + done..][..SIDE_BY_SIDE]);
+                for ((sum, before), behind) in found.iter_mut().zip(before).zip(behind) {
+                    *sum += weight * (before + behind);
+                }
+            }
+            *sums = found;
+            done += SIDE_BY_SIDE;
+        }
+        for (place, sum) in rest.iter_mut().enumerate() {
+            let at = done + place;
+            *sum = kernel[0] * numbers[pairs[0][0] + at];
+            for (weight, [before, behind]) in kernel.iter().zip(pairs).skip(1) {
+                *sum += weight * (numbers[before + at] + numbers[behind + at]);
+            }
         }
     }
 }

@@ -87,9 +87,17 @@ impl Appearance {
     /// In what an image is unlike the normal ones, in words; empty where it is not. `image` is as it was loaded for the run,
     /// `file_size` width and height of its file.
     pub fn unlike(&self, image: &RgbImage, file_size: (u32, u32)) -> Vec<String> {
-        let picture = Picture::of(file_size, image);
-        let found = self.reasons(&picture, "the normal images");
-        let others = |one: &Self| one.reasons(&picture, "the normal images").is_empty();
+        self.unlike_picture(&Picture::of(file_size, image))
+    }
+
+    /// As [`unlike`](Self::unlike), of an image whose look is known.
+    pub fn unlike_look(&self, look: &Look, file_size: (u32, u32)) -> Vec<String> {
+        self.unlike_picture(&look.picture(file_size))
+    }
+
+    fn unlike_picture(&self, picture: &Picture) -> Vec<String> {
+        let found = self.reasons(picture, "the normal images");
+        let others = |one: &Self| one.reasons(picture, "the normal images").is_empty();
         if self.also.iter().any(others) {
             return Vec::new();
         }

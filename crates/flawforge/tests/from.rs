@@ -43,6 +43,26 @@ fn adding_normals_tells_before_and_now() {
         err.contains(&format!("least like the others: {}/00", path(&more))),
         "{err}"
     );
+    assert!(!err.contains("unlike"), "{err}");
+    // Images of another shape are squeezed as those of the run were not; that is told, with a file.
+    let wide = at("wide");
+    fs::create_dir_all(&wide).unwrap();
+    grey(96, 48, 1).save(wide.join("a.png")).unwrap();
+    fs::copy(more.join("006.png"), wide.join("b.png")).unwrap();
+    let (_, err) = succeed(&[
+        "train",
+        path(&wide),
+        "--from",
+        path(&run),
+        "--out",
+        path(&at("last")),
+    ]);
+    let told = format!(
+        "1 of 2 images is unlike those of {}, and will count as normal all the same: {}/a.png (96x48, the normal images 48x48",
+        path(&run),
+        path(&wide)
+    );
+    assert!(err.contains(&told), "{err}");
     let page = at("page.html");
     succeed(&["report", path(&next), "--out", path(&page)]);
     let page = fs::read_to_string(&page).unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use flawforge::datasets::{Limits, counted};
+use flawforge::datasets::{Limits, TrainImage, counted};
 use flawforge::files;
 use flawforge::source::probe_writable;
 use flawforge::training::fit::{CalibrationScore, Places, Predecessor, joined};
@@ -67,6 +67,7 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
         ..Limits::default()
     };
     let (images, _) = category.load_normals(&args.region.loading(run)?, args.normals.skip_bad, &limits)?;
+    tell_unlike(run, from, &images.train, &category.normal_files());
     let added = add_normals(run, &images, &category.place(), &args.out)?;
     log::info!(
         "{}: {} {} added to {}, {} known; the memory banks have {} more",
@@ -100,6 +101,31 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
         of_added(&added.scores, &category.normal_files(), &before, &after)
     );
     Ok(())
+}
+
+/// Warns of added images that do not look like those of the run: another shape is squeezed or cut as those were, and whatever they
+/// show counts as normal from now on.
+fn tell_unlike(run: &Run, from: &Path, images: &[TrainImage], files: &HashMap<String, PathBuf>) {
+    let Some(appearance) = run.appearance() else {
+        return;
+    };
+    let mut unlike = images.iter().filter_map(|image| {
+        let reasons = appearance.unlike_look(&image.look(), image.size);
+        (!reasons.is_empty()).then(|| (image, reasons.join("; ")))
+    });
+    if let Some((first, reasons)) = unlike.next() {
+        let count = 1 + unlike.count();
+        log::warn!(
+            "{count} of {} {} unlike those of {}, and will count as normal all the same: {} ({reasons}){}",
+            counted(images.len(), "image"),
+            if count == 1 { "is" } else { "are" },
+            from.display(),
+            files
+                .get(&first.name)
+                .map_or(first.name.clone(), |file| file.display().to_string()),
+            if count > 1 { ", ..." } else { "" },
+        );
+    }
 }
 
 /// How many of the added normal images reach the thresholds before and now, and which are most unlike the others. Scores are frozen:
@@ -157,6 +183,7 @@ fn begin(args: &TrainArgs, from: &Path, run: &Run) -> Result<ExitCode> {
     let loading = args.region.loading(run)?;
     let load = |category: &CategoryArgs| category.load_normals(&loading, args.normals.skip_bad, &limits);
     let (added, mut skipped) = load(category)?;
+    tell_unlike(run, from, &added.train, &category.normal_files());
     let (images, place) = match own.as_ref().map(|own| (own, load(own))) {
         Some((own, Ok((images, bad)))) => {
             skipped.extend(bad);

@@ -314,7 +314,7 @@ impl EfficientNetLite {
             .collect();
         // Straight into memory from the pool: fresh memory would cost as much as a block of the network.
         let input = || {
-            Activations::filled((images.len(), height, width, 3), |values| {
+            let input = Activations::filled((images.len(), height, width, 3), |values| {
                 let parts = values.par_chunks_mut(ROWS * row).zip(rows.par_chunks(ROWS));
                 parts.for_each(|(values, rows)| {
                     for (values, row) in values.chunks_exact_mut(row).zip(rows) {
@@ -323,9 +323,10 @@ impl EfficientNetLite {
                         }
                     }
                 });
-            })
+            });
+            Ok(input)
         };
-        self.by_stride(|| Ok(input()), strides)
+        self.by_stride(input, strides)
     }
 
     /// As [`features`](Self::features), of images (N, H, W, 3) with values in \[0, 1\], which need not be those of bytes.

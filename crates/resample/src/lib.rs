@@ -7,9 +7,9 @@
 //!
 //! The published results that this project follows were made with OpenCV, whose integer arithmetic no other library
 //! repeats: textures, images and masks pass through here so that they have the same bytes. [`resize`] brings images to
-//! a size, [`Resizing`] says to which and by which filter (OpenCV's, or an antialiased one); [`Sizing`] finds the size from that
-//! of the file, [`Windows`] are parts that cover a large image; [`Rotation`] is the sampling grid of `warpAffine`, from which
-//! masks and images are rotated.
+//! a size, [`Resizing`] says to which and by which filter (OpenCV's, or an antialiased one with the numbers of
+//! `image::imageops::resize`); [`Sizing`] finds the size from that of the file, [`Windows`] are parts that cover a large image;
+//! [`Rotation`] is the sampling grid of `warpAffine`, from which masks and images are rotated.
 //!
 //! ```
 //! use flawforge_resample::{Rotation, resize};

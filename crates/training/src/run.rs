@@ -1,13 +1,13 @@
 //! A trained run: how it is opened, and how it detects and judges.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use candle_core::{Device, Tensor};
-use flawforge_datasets::{Appearance, Loading, PixelScale};
+use flawforge_datasets::{Appearance, Loading, PixelScale, TrainImage};
 use flawforge_models::{AnomalyMap, Detector};
 use flawforge_ops::Precision;
 use image::RgbImage;
@@ -118,6 +118,23 @@ impl Run {
     /// What the normal images that it was trained on look like.
     pub fn appearance(&self) -> Option<&Appearance> {
         self.header.data.appearance.as_ref()
+    }
+
+    /// Which of these images the run does not know and would find unlike the normal images that it was trained on: their names, each
+    /// with what is unlike, in words.
+    pub fn unlike(&self, images: &[TrainImage]) -> Vec<(String, String)> {
+        let data = &self.header.data;
+        let Some(appearance) = &data.appearance else {
+            return Vec::new();
+        };
+        let known: HashSet<&str> = data.each.iter().map(String::as_str).collect();
+        let unlike = |image: &TrainImage| {
+            let look = image.look();
+            let reasons = appearance.unlike_look(&look, image.size);
+            (!reasons.is_empty() && !known.contains(look.short_digest().as_str()))
+                .then(|| (image.name.clone(), reasons.join("; ")))
+        };
+        images.iter().filter_map(unlike).collect()
     }
 
     /// The detector with the weights of the checkpoint, in the precision of the settings.

@@ -276,8 +276,8 @@ impl Bank {
         let span = span.min(operand.panels());
         let mut dots = Scratch::take(tiles.padded_rows() * span * width);
         let mut of_groups = vec![0.0; (span * width).div_ceil(GROUP)];
-        // Vectors with a greater value than this cannot be a query's nearest.
-        let mut limits = vec![f32::INFINITY; bounds.len()];
+        // Vectors with a greater value than this cannot be a query's nearest; infinite values never can.
+        let mut limits = vec![f32::MAX; bounds.len()];
         let mut found = Vec::new();
         let mut candidates: Vec<Candidate> = Vec::new();
         for first in (0..operand.panels()).step_by(span) {

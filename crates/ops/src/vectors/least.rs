@@ -90,11 +90,11 @@ impl Kernel for Leasts<'_> {
             let least = unsafe {
                 let mut least = [V::splat(f32::INFINITY); 2];
                 while place < end {
-                    least[0] = least[0].at_most(values.load(place));
-                    least[1] = least[1].at_most(values.load(place + V::LANES));
+                    least[0] = least[0].lesser(values.load(place));
+                    least[1] = least[1].lesser(values.load(place + V::LANES));
                     place += 2 * V::LANES;
                 }
-                least[0].at_most(least[1]).least()
+                least[0].lesser(least[1]).least()
             };
             all = if least < all { least } else { all };
             found[group] = least;
@@ -122,5 +122,63 @@ impl Kernel for UpTo<'_> {
             place += V::LANES;
         }
         marks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_none_are_passed_over_and_so_are_infinite_ones() {
+        // Three groups of whole registers, the last a part of one.
+        let count = 2 * GROUP + 32;
+        let squares: Vec<f32> = (0..count)
+            .map(|place| if place % 5 == 0 { f32::INFINITY } else { 40.0 })
+            .collect();
+        let mut dots: Vec<f32> = (0..count).map(|place| (place * 7 % 13) as f32).collect();
+        for place in [1, 2, 130, count - 1] {
+            dots[place] = f32::NAN;
+        }
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let values = Values {
+                isa,
+                dots: &dots,
+                squares: &squares,
+            };
+            let expected: Vec<f32> = (0..count)
+                .collect::<Vec<_>>()
+                .chunks(GROUP)
+                .map(|group| {
+                    let values = group.iter().map(|&place| values.value(place));
+                    values
+                        .filter(|value| !value.is_nan())
+                        .fold(f32::INFINITY, f32::min)
+                })
+                .collect();
+            let mut found = [0.0; 3];
+            let least = values.leasts(&mut found);
+            assert_eq!(found.to_vec(), expected, "{isa}");
+            assert_eq!(least, 16.0, "{isa}");
+            let mut below = Vec::new();
+            values.up_to(20.0, &found, &mut below);
+            let wanted: Vec<(usize, f32)> = (0..count)
+                .map(|place| (place, values.value(place)))
+                .filter(|(_, value)| *value <= 20.0)
+                .collect();
+            assert_eq!(below, wanted, "{isa}");
+            below.clear();
+            values.up_to(f32::MAX, &found, &mut below);
+            assert!(
+                below.iter().all(|(_, value)| value.is_finite()) && below.len() > 200,
+                "{isa}"
+            );
+        }
+        let none = Values {
+            isa: Isa::detect(),
+            dots: &[0.0; 32],
+            squares: &[f32::INFINITY; 32],
+        };
+        assert_eq!(none.leasts(&mut [0.0]), f32::INFINITY);
     }
 }

@@ -171,7 +171,8 @@ impl Narrow {
                 let near = f64::from(self.measured(query, first)) * self.measuring();
                 let reach = near.sqrt() + displaced + self.displaced;
                 let slack = 2.0 * f64::from(f32::EPSILON) * (reach * reach + size * size);
-                let limit = (reach * reach - size * size + slack) as f32 + bound;
+                // Infinite values are those of vectors that do not count.
+                let limit = ((reach * reach - size * size + slack) as f32 + bound).min(f32::MAX);
                 left.clear();
                 values.up_to(limit, &of_groups, &mut left);
                 (left.len() <= MANY).then(|| self.decide(query, &left)).flatten()

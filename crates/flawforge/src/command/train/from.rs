@@ -103,27 +103,20 @@ fn add(args: &TrainArgs, from: &Path, run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// Warns of added images that do not look like those of the run: another shape is squeezed or cut as those were, and whatever they
-/// show counts as normal from now on.
+/// Warns of new images that do not look like those of the run: all that they show counts as normal from now on.
 fn tell_unlike(run: &Run, from: &Path, images: &[TrainImage], files: &HashMap<String, PathBuf>) {
-    let Some(appearance) = run.appearance() else {
-        return;
-    };
-    let mut unlike = images.iter().filter_map(|image| {
-        let reasons = appearance.unlike_look(&image.look(), image.size);
-        (!reasons.is_empty()).then(|| (image, reasons.join("; ")))
-    });
-    if let Some((first, reasons)) = unlike.next() {
-        let count = 1 + unlike.count();
+    let unlike = run.unlike(images);
+    if let Some((name, reasons)) = unlike.first() {
         log::warn!(
-            "{count} of {} {} unlike those of {}, and will count as normal all the same: {} ({reasons}){}",
+            "{} of {} {} unlike those of {}, and will count as normal all the same: {} ({reasons}){}",
+            unlike.len(),
             counted(images.len(), "image"),
-            if count == 1 { "is" } else { "are" },
+            if unlike.len() == 1 { "is" } else { "are" },
             from.display(),
             files
-                .get(&first.name)
-                .map_or(first.name.clone(), |file| file.display().to_string()),
-            if count > 1 { ", ..." } else { "" },
+                .get(name)
+                .map_or(name.clone(), |file| file.display().to_string()),
+            if unlike.len() > 1 { ", ..." } else { "" },
         );
     }
 }
@@ -183,7 +176,9 @@ fn begin(args: &TrainArgs, from: &Path, run: &Run) -> Result<ExitCode> {
     let loading = args.region.loading(run)?;
     let load = |category: &CategoryArgs| category.load_normals(&loading, args.normals.skip_bad, &limits);
     let (added, mut skipped) = load(category)?;
-    tell_unlike(run, from, &added.train, &category.normal_files());
+    if !same && !args.resume {
+        tell_unlike(run, from, &added.train, &category.normal_files());
+    }
     let (images, place) = match own.as_ref().map(|own| (own, load(own))) {
         Some((own, Ok((images, bad)))) => {
             skipped.extend(bad);

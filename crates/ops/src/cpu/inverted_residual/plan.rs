@@ -6,7 +6,8 @@
 use crate::cpu::pack::Panels;
 use crate::definitions::inverted_residual::{BlockShape, same_padding};
 
-/// Floats of the filtered map that a task with all panels may keep: half of a second-level cache of half a megabyte.
+/// Floats of the filtered map that a task with all panels may keep, unless it has one row: half of a second-level cache of half a
+/// megabyte.
 const KEPT: usize = 64 << 10;
 /// Floats of the filtered map that are projected by one task, at most.
 const PROJECTED: usize = 32 << 10;
@@ -60,8 +61,8 @@ impl Geometry {
 /// A division of the rows of all images, and of the panels of inner channels, into tasks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
-    ho: usize,
     n: usize,
+    ho: usize,
     /// Rows of a task, and tasks for an image's rows.
     rows: usize,
     strips: usize,
@@ -104,7 +105,7 @@ impl Plan {
         let pixels = n * ho * wo;
         let passes = rounds(pixels.div_ceil((PROJECTED / padded).max(1))) * threads;
         let block = pixels.div_ceil(passes.max(1));
-        let second = PASS + rounds(pixels.div_ceil(block)) * projected(block);
+        let second = PASS + rounds(pixels.div_ceil(block.max(1))) * projected(block);
         let mut found = None;
         for strips in 1..=ho {
             let rows = ho.div_ceil(strips);
@@ -126,8 +127,8 @@ impl Plan {
         }
         let (_, joined, rows) = found.unwrap_or((0, true, 1));
         Self {
-            ho,
             n,
+            ho,
             rows,
             strips: ho.div_ceil(rows),
             panels: count,

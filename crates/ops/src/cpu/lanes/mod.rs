@@ -63,6 +63,12 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// `min(self, limit)`, NaN of `self` kept.
     unsafe fn at_most(self, limit: Self) -> Self;
 
+    /// The lesser of each two lanes; where that of `other` is NaN, the own one.
+    #[inline(always)]
+    unsafe fn lesser(self, other: Self) -> Self {
+        // SAFETY: the caller's promise. A NaN limit limits nothing, except where the instruction set says otherwise.
+        unsafe { self.at_most(other) }
+    }
     /// The least lane, none of which is NaN.
     #[inline(always)]
     unsafe fn least(self) -> f32 {

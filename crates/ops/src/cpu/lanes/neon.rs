@@ -1,8 +1,8 @@
 //! Four lanes with fused multiply-add: NEON, which every 64-bit ARM processor has.
 
 use std::arch::aarch64::{
-    float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32, vmaxq_f32, vminq_f32, vmulq_f32, vst1q_f32,
-    vsubq_f32,
+    float32x4_t, vaddq_f32, vbslq_f32, vcltq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32, vmaxq_f32, vminq_f32,
+    vmulq_f32, vst1q_f32, vsubq_f32,
 };
 
 use super::{Kernel, Lanes};
@@ -107,5 +107,12 @@ impl Lanes for Neon {
     unsafe fn at_most(self, limit: Self) -> Self {
         // SAFETY: the caller's promise.
         Self(unsafe { vminq_f32(self.0, limit.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn lesser(self, other: Self) -> Self {
+        // Not `vminq_f32`, whose result is NaN where either is.
+        // SAFETY: the caller's promise.
+        Self(unsafe { vbslq_f32(vcltq_f32(other.0, self.0), other.0, self.0) })
     }
 }

@@ -95,37 +95,28 @@ impl Plan {
         let (ho, wo) = geometry.output();
         let (padded, count) = (panels.padded(), panels.count());
         let taps = shape.expand_side * shape.expand_side * shape.ci;
-        // Products of a task before the projection, for all panels.
+        // Products of some rows before the projection, for all panels.
         let filtered = |rows: usize| {
             let expanded = geometry.he.min((rows - 1) * shape.stride + shape.side);
             padded * (expanded * geometry.we * taps + rows * wo * shape.side * shape.side)
         };
         let projected = |pixels: usize| pixels * padded * shape.co;
+        // Tasks that the thread with the most has.
         let rounds = |tasks: usize| tasks.div_ceil(threads.max(1));
         let pixels = n * ho * wo;
-        let passes = rounds(pixels.div_ceil((PROJECTED / padded).max(1))) * threads;
-        let block = pixels.div_ceil(passes.max(1));
-        let second = PASS + rounds(pixels.div_ceil(block.max(1))) * projected(block);
-        let mut found = None;
-        for strips in 1..=ho {
+        let fewest = pixels.div_ceil((PROJECTED / padded).max(1));
+        let block = pixels.div_ceil((rounds(fewest) * threads).max(1)).max(1);
+        let second_pass = PASS + rounds(pixels.div_ceil(block)) * projected(block);
+        let cuts = (1..=ho).flat_map(|strips| {
             let rows = ho.div_ceil(strips);
             let tasks = n * ho.div_ceil(rows);
-            let joined = (rows * wo * padded <= KEPT || rows == 1).then(|| {
-                (
-                    rounds(tasks) * (TASK + filtered(rows) + projected(rows * wo)),
-                    true,
-                )
-            });
-            let apart = (
-                rounds(tasks * count) * (TASK + filtered(rows) / count) + second,
-                false,
-            );
-            let best = joined.map_or(apart, |joined| joined.min(apart));
-            if found.is_none_or(|(least, _, _)| best.0 < least) {
-                found = Some((best.0, best.1, rows));
-            }
-        }
-        let (_, joined, rows) = found.unwrap_or((0, true, 1));
+            let joined = (rows * wo * padded <= KEPT || rows == 1)
+                .then(|| rounds(tasks) * (TASK + filtered(rows) + projected(rows * wo)));
+            let apart = rounds(tasks * count) * (TASK + filtered(rows) / count) + second_pass;
+            [joined.map(|cost| (cost, true, rows)), Some((apart, false, rows))]
+        });
+        let least = cuts.flatten().min_by_key(|&(cost, _, _)| cost);
+        let (_, joined, rows) = least.unwrap_or((0, true, 1));
         Self {
             n,
             ho,

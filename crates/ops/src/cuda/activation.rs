@@ -70,6 +70,20 @@ pub(crate) fn softmax(gpu: &Gpu, x: Floats<'_>, classes: usize) -> Result<CudaSl
     Ok(y)
 }
 
+/// One class of the softmax of every row of `classes` numbers.
+pub(crate) fn softmax_of_class(
+    gpu: &Gpu,
+    x: Floats<'_>,
+    classes: usize,
+    wanted: usize,
+) -> Result<CudaSlice<f32>> {
+    let rows = x.len / classes;
+    let y = gpu.alloc(rows)?;
+    let given = arguments![x, gpu.view(&y), count(rows)?, count(classes)?, count(wanted)?];
+    gpu.launch(Module::Activation, "softmax_of_class", over_elements(rows), given)?;
+    Ok(y)
+}
+
 pub(crate) fn softmax_backward(
     gpu: &Gpu,
     y: Floats<'_>,

@@ -33,6 +33,7 @@ mod vectors;
 
 pub(crate) use activation::{
     add, add_relu, relu, relu_backward, sigmoid, sigmoid_backward, softmax, softmax_backward,
+    softmax_of_class,
 };
 pub(crate) use adam::step as adam_step;
 pub(crate) use batch_norm::fused as batch_norm;
@@ -54,6 +55,6 @@ pub(crate) use max_pool::{pool, pool_backward, pool3, pool3_backward};
 pub(crate) use memory::{memory_of, memory_of_thread};
 pub(crate) use numbers::{compute_numbers, gradient_of, numbers};
 pub use start::{device, gpus};
-pub(crate) use upload::upload;
+pub(crate) use upload::{upload, upload_bytes};
 pub(crate) use upsample::{upsample, upsample_backward};
 pub(crate) use vectors::{DeviceBank, farthest_first};

@@ -62,6 +62,15 @@ pub(super) fn conv3x3(x: &Maps, conv: &Conv, relu: bool) -> Result<Maps> {
     })
 }
 
+/// One channel of the softmax of (N,H,W,C), which are f32.
+pub(super) fn softmax_of(x: &Maps, channel: usize) -> Result<Tensor> {
+    let (n, h, w, channels) = x.dims4()?;
+    cuda::compute("softmax_of", [x], |gpu, [values]| {
+        let y = cuda::softmax_of_class(gpu, values, channels, channel)?;
+        Ok(gpu.tensor(y, (n, h, w)))
+    })
+}
+
 /// An inverted residual block on a device.
 pub(super) struct Block(cuda::PreparedBlock);
 

@@ -11,6 +11,8 @@ use std::borrow::Cow;
 use candle_core::{Device, Result, Tensor, bail};
 
 use crate::cpu;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::definitions::batch_norm::BatchNorm;
 use crate::definitions::conv3x3::ConvShape;
 
@@ -76,6 +78,29 @@ impl Activations {
             Device::Cpu => Self::from_slice(&values, dims),
             #[cfg(feature = "cuda")]
             Device::Cuda(_) => Ok(Self(Place::Gpu(gpu::upload_maps(values, dims, device)?))),
+            other => bail!("activations: no kernels for {:?}", other.location()),
+        }
+    }
+
+    /// Images of bytes, each byte as its share of 255, on a device as [`on`](Self::on). To a GPU travel the bytes.
+    ///
+    /// # Errors
+    /// When there are not n images of h·w·c bytes, or the device is another.
+    pub fn of_bytes(device: &Device, images: &[&[u8]], dims: (usize, usize, usize, usize)) -> Result<Self> {
+        let (n, h, w, c) = dims;
+        if images.len() != n || images.iter().any(|image| image.len() != h * w * c) {
+            bail!("activations: {n} images of {h}x{w}x{c} bytes are wanted, others are given");
+        }
+        match device {
+            Device::Cpu => Ok(Self::filled(dims, |values| {
+                for (values, image) in values.chunks_exact_mut((h * w * c).max(1)).zip(images) {
+                    for (value, &byte) in values.iter_mut().zip(*image) {
+                        *value = f32::from(byte) / 255.0;
+                    }
+                }
+            })),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(_) => Ok(Self(Place::Gpu(cuda::upload_bytes(images, dims.into(), device)?))),
             other => bail!("activations: no kernels for {:?}", other.location()),
         }
     }
@@ -221,14 +246,21 @@ pub fn concat(a: &Activations, b: &Activations) -> Result<Activations> {
     }))
 }
 
-/// Softmax over the channels: `[n, h, w, c]`.
+/// The softmax over the channels, of one channel: `[n, h, w]`.
 ///
 /// # Errors
-/// Those of the device; none in main memory.
-pub fn softmax(x: &Activations) -> Result<Vec<f32>> {
+/// When there is no such channel, and those of the device.
+pub fn softmax_of(x: &Activations, channel: usize) -> Result<Vec<f32>> {
+    let (.., channels) = x.dims();
+    if channel >= channels {
+        bail!("softmax_of: channel {channel} of {channels}");
+    }
     match &x.0 {
-        Place::Memory(x) => Ok(memory::softmax(x)),
+        Place::Memory(x) => {
+            let all = memory::softmax(x);
+            Ok(all.chunks_exact(channels).map(|pixel| pixel[channel]).collect())
+        }
         #[cfg(feature = "cuda")]
-        Place::Gpu(x) => numbers(&crate::softmax(x)?),
+        Place::Gpu(x) => numbers(&gpu::softmax_of(x, channel)?),
     }
 }

@@ -123,10 +123,26 @@ fn the_other_operators_are_those_of_the_graph() {
         assert_eq!(found.dims(), expected.dims4().unwrap());
         assert_eq!(found.values().unwrap(), values(&expected));
     }
-    assert_eq!(
-        softmax(&activations(&b)).unwrap(),
-        values(&crate::softmax(&b).unwrap())
-    );
+    let all = values(&crate::softmax(&b).unwrap());
+    for channel in 0..3 {
+        let expected: Vec<f32> = all[channel..].iter().copied().step_by(3).collect();
+        assert_eq!(softmax_of(&activations(&b), channel).unwrap(), expected);
+    }
+}
+
+#[test]
+fn bytes_are_shares_of_255() {
+    let images = [[0u8, 51, 102, 255, 1, 254], [7, 8, 9, 10, 11, 12]];
+    let parts = images.each_ref().map(|image| &image[..]);
+    let found = Activations::of_bytes(&Device::Cpu, &parts, (2, 1, 2, 3)).unwrap();
+    let expected: Vec<f32> = images.iter().flatten().map(|&b| f32::from(b) / 255.0).collect();
+    assert_eq!(found.values().unwrap(), expected);
+    for wrong in [(1, 1, 2, 3), (2, 1, 1, 3), (2, 2, 2, 3)] {
+        assert!(
+            Activations::of_bytes(&Device::Cpu, &parts, wrong).is_err(),
+            "{wrong:?}"
+        );
+    }
 }
 
 #[test]
@@ -145,5 +161,6 @@ fn what_does_not_fit_is_refused() {
     let conv = PreparedConv(Prepared::Memory(conv));
     assert!(conv3x3(&x, &conv, true).is_err());
     assert!(norm(3).fold(&[0.0; 18], &[0.0; 2]).is_err());
+    assert!(softmax_of(&x, 2).is_err());
     assert!(Activations::from_slice(&[0.0; 5], (1, 2, 3, 1)).is_err());
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use flawforge_ops::inference::{
-    Activations, PreparedConv, concat, conv3x3, max_pool2, prepare_conv3x3, softmax, upsample2,
+    Activations, PreparedConv, concat, conv3x3, max_pool2, prepare_conv3x3, softmax_of, upsample2,
 };
 use flawforge_ops::{BatchNorm, Precision};
 
@@ -56,7 +56,8 @@ impl Network {
         let last = conv3x3(&third, &self.last, false)?;
         assert_eq!(last.dims(), (images, SIDE, SIDE, 2));
         let mut found = last.values()?.into_owned();
-        found.extend(softmax(&last)?);
+        found.extend(softmax_of(&last, 0)?);
+        found.extend(softmax_of(&last, 1)?);
         Ok(found)
     }
 }
@@ -110,4 +111,18 @@ fn weights_of_another_type_are_refused() {
     let weight = Tensor::ones((4, 3, 3, 3), DType::F64, &gpu.device).unwrap();
     let bias = Tensor::ones(4, DType::F64, &gpu.device).unwrap();
     assert!(prepare_conv3x3(&weight, &bias, None, (8, 8)).is_err());
+}
+
+#[test]
+fn bytes_travel_as_bytes_and_have_the_processors_bits() {
+    let Some(gpu) = gpu(Precision::F32) else { return };
+    let images: Vec<Vec<u8>> = (0..3)
+        .map(|image| (0..5 * 7 * 3).map(|i| (i * 89 + image * 31) as u8).collect())
+        .collect();
+    let parts: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
+    let on = |device| {
+        let maps = Activations::of_bytes(device, &parts, (3, 5, 7, 3)).unwrap();
+        maps.values().unwrap().into_owned()
+    };
+    assert!(on(&Device::Cpu) == on(&gpu.device));
 }

@@ -89,6 +89,22 @@ extern "C" __global__ void softmax_forward(const float *x, float *y, unsigned ro
     }
 }
 
+// One class of the softmax of every row, with the bits of `softmax_forward`.
+extern "C" __global__ void softmax_of_class(
+    const float *__restrict__ x, float *__restrict__ y, unsigned rows, unsigned classes, unsigned wanted)
+{
+    FOR_EACH(row, rows) {
+        const float *from = x + row * classes;
+        float highest = from[0];
+        for (unsigned c = 1; c < classes; c++)
+            highest = fmaxf(highest, from[c]);
+        float total = 0.0f;
+        for (unsigned c = 0; c < classes; c++)
+            total += expf(from[c] - highest);
+        y[row] = expf(from[wanted] - highest) / total;
+    }
+}
+
 // y (dy - sum of dy y) of every row.
 extern "C" __global__ void softmax_backward(
     const float *y, const float *dy, float *dx, unsigned rows, unsigned classes)

@@ -1,5 +1,5 @@
-// What surrounds convolutions whose activations are bfloat16: the types and the counts of channels that cuDNN's fastest
-// kernels want.
+// What surrounds convolutions: images as numbers, and the types and the counts of channels that cuDNN's fastest kernels want
+// where activations are bfloat16.
 
 // A bfloat16 copy with more channels, zero from `channels` on.
 extern "C" __global__ void widen_channels(
@@ -21,6 +21,13 @@ extern "C" __global__ void narrow_channels(
         float value = widened(x[p * padded + c]);
         y[i] = rounded<NUMBER>(bias ? value + bias[c] : value);
     }
+}
+
+// Bytes as shares of 255, as the processor divides them.
+extern "C" __global__ void bytes_to_shares(const unsigned char *__restrict__ x, float *__restrict__ y, unsigned count)
+{
+    FOR_EACH(i, count)
+        y[i] = __fdiv_rn((float)x[i], 255.0f);
 }
 
 // In place, with a ReLU behind it if asked for.

@@ -1,0 +1,275 @@
+//! The device: its memory, its modules, and one queue in which all that it is asked to do lies until somebody waits for it.
+//!
+//! A real GPU begins at once. This one begins as late as it may, so that a program which reads a result too early, or writes to
+//! memory that is still to be copied, is always wrong and not only sometimes.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::convolution::Convolution;
+use crate::launch::{Launch, launch};
+use crate::memory::Memory;
+use crate::product::Product;
+use crate::ptx::{self, Program};
+
+/// Results of the driver's functions (`CUresult`).
+pub(crate) type Status = u32;
+pub(crate) const SUCCESS: Status = 0;
+pub(crate) const INVALID_VALUE: Status = 1;
+pub(crate) const OUT_OF_MEMORY: Status = 2;
+pub(crate) const INVALID_DEVICE: Status = 101;
+pub(crate) const INVALID_PTX: Status = 218;
+pub(crate) const NOT_FOUND: Status = 500;
+pub(crate) const NOT_READY: Status = 600;
+pub(crate) const ILLEGAL_ADDRESS: Status = 700;
+pub(crate) const NOT_SUPPORTED: Status = 801;
+
+/// Work that may lie in the queue; a driver has room for about as much.
+const QUEUE: usize = 1024;
+/// Memory of the device where `EMULATED_GPU_MEMORY` says nothing.
+const MEMORY: u64 = 8 << 30;
+
+/// What a device can be asked to do, in order.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// From the machine: pinned memory, or a copy of other memory.
+    Upload { from: Source, to: u64, bytes: usize },
+    /// To pinned memory of the machine.
+    Download { from: u64, to: usize, bytes: usize },
+    Copy { from: u64, to: u64, bytes: usize },
+    Fill { at: u64, value: u8, bytes: usize },
+    Launch(Arc<Program>, Launch),
+    Convolve(Convolution),
+    Multiply(Product),
+    Free(u64),
+    Record(u64),
+}
+
+/// Where the numbers of an upload are.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Pinned(usize),
+    Copied(Vec<u8>),
+}
+
+/// A module and what of it was compiled.
+#[derive(Debug)]
+struct Loaded {
+    module: ptx::Module,
+    programs: HashMap<String, Arc<Program>>,
+}
+
+/// The one device.
+#[derive(Debug)]
+pub(crate) struct Gpu {
+    pub(crate) memory: Memory,
+    /// Memory of the machine that is pinned: where it begins, and how long it is.
+    pub(crate) pinned: BTreeMap<usize, usize>,
+    pub(crate) total: u64,
+    queue: VecDeque<Work>,
+    modules: Vec<Loaded>,
+    pub(crate) functions: Vec<Arc<Program>>,
+    /// When an event was reached; none while it lies in the queue.
+    events: HashMap<u64, Option<Instant>>,
+    made: u64,
+    backwards: bool,
+    /// What failed; every later call fails, too.
+    failed: Option<Status>,
+}
+
+/// The device, for one call at a time.
+pub(crate) fn gpu() -> MutexGuard<'static, Gpu> {
+    static GPU: LazyLock<Mutex<Gpu>> = LazyLock::new(|| Mutex::new(Gpu::new()));
+    GPU.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gpu {
+    fn new() -> Self {
+        let variable = |name: &str| std::env::var(name).ok();
+        Self {
+            memory: Memory::default(),
+            pinned: BTreeMap::new(),
+            total: variable("EMULATED_GPU_MEMORY")
+                .and_then(|bytes| bytes.parse().ok())
+                .unwrap_or(MEMORY),
+            queue: VecDeque::new(),
+            modules: Vec::new(),
+            functions: Vec::new(),
+            events: HashMap::new(),
+            made: 0,
+            backwards: variable("EMULATED_GPU_ORDER").is_some_and(|order| order == "backwards"),
+            failed: None,
+        }
+    }
+
+    /// A number that no other object has.
+    pub(crate) fn handle(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+
+    /// Memory, if there is so much.
+    pub(crate) fn take(&mut self, bytes: usize) -> Option<u64> {
+        if self.memory.used + bytes as u64 > self.total {
+            self.finish(); // what is to be freed is free then
+        }
+        if self.memory.used + bytes as u64 > self.total {
+            return None;
+        }
+        self.memory.take(bytes)
+    }
+
+    pub(crate) fn load(&mut self, text: &str) -> Result<u64, String> {
+        let module = ptx::module(text)?;
+        self.modules.push(Loaded {
+            module,
+            programs: HashMap::new(),
+        });
+        Ok(self.modules.len() as u64)
+    }
+
+    /// A kernel of a module, compiled when it is first asked for: its place among the functions, from 1.
+    pub(crate) fn function(&mut self, module: u64, name: &str) -> Result<Option<u64>, String> {
+        let Some(loaded) = self.modules.get_mut(module as usize - 1) else {
+            return Ok(None);
+        };
+        let Some(kernel) = loaded.module.kernels.get(name) else {
+            return Ok(None);
+        };
+        let program = match loaded.programs.get(name) {
+            Some(program) => program.clone(),
+            None => {
+                let c = ptx::kernel(&loaded.module, name).map_err(|fault| format!("{name}: {fault}"))?;
+                let program = Arc::new(Program::compile(name, kernel.parameters.clone(), &c)?);
+                loaded.programs.insert(name.to_owned(), program.clone());
+                program
+            }
+        };
+        self.functions.push(program);
+        Ok(Some(self.functions.len() as u64))
+    }
+
+    /// Puts work behind all that lies in the queue.
+    pub(crate) fn enqueue(&mut self, work: Work) -> Status {
+        if let Some(failed) = self.failed {
+            return failed;
+        }
+        self.queue.push_back(work);
+        if self.queue.len() > QUEUE {
+            self.next();
+        }
+        self.failed.unwrap_or(SUCCESS)
+    }
+
+    pub(crate) fn launched(&mut self, function: u64, mut given: Launch) -> Status {
+        let Some(program) = self.functions.get(function as usize - 1).cloned() else {
+            return INVALID_VALUE;
+        };
+        given.backwards = self.backwards;
+        self.enqueue(Work::Launch(program, given))
+    }
+
+    /// Does all that lies in the queue.
+    pub(crate) fn finish(&mut self) -> Status {
+        while !self.queue.is_empty() {
+            self.next();
+        }
+        self.failed.unwrap_or(SUCCESS)
+    }
+
+    pub(crate) fn record(&mut self, event: u64) -> Status {
+        self.events.insert(event, None);
+        self.enqueue(Work::Record(event))
+    }
+
+    pub(crate) fn forget(&mut self, event: u64) {
+        self.events.remove(&event);
+    }
+
+    /// Does what lies in front of an event.
+    pub(crate) fn reach(&mut self, event: u64) -> Status {
+        while self.events.get(&event).is_some_and(Option::is_none) && !self.queue.is_empty() {
+            self.next();
+        }
+        self.failed.unwrap_or(SUCCESS)
+    }
+
+    /// Whether an event was reached. The device goes on a little whenever it is asked.
+    pub(crate) fn reached(&mut self, event: u64) -> Status {
+        match self.events.get(&event) {
+            Some(None) => {
+                self.next();
+                self.failed.unwrap_or(NOT_READY)
+            }
+            _ => self.failed.unwrap_or(SUCCESS),
+        }
+    }
+
+    /// Milliseconds between two events that were reached.
+    pub(crate) fn between(&self, start: u64, end: u64) -> Option<f32> {
+        let at = |event| self.events.get(&event).copied().flatten();
+        let (start, end) = (at(start)?, at(end)?);
+        Some(end.saturating_duration_since(start).as_secs_f32() * 1e3)
+    }
+
+    fn next(&mut self) {
+        let Some(work) = self.queue.pop_front() else { return };
+        if self.failed.is_some() {
+            return;
+        }
+        if let Err(fault) = self.work(work) {
+            eprintln!("emulated GPU: {fault}");
+            self.failed = Some(ILLEGAL_ADDRESS);
+        }
+    }
+
+    fn work(&mut self, work: Work) -> Result<(), String> {
+        let memory = &mut self.memory;
+        let place = |memory: &Memory, address, bytes| {
+            let fault = || format!("{bytes} bytes at {address:#x} are no memory");
+            memory.pointer(address, bytes).ok_or_else(fault)
+        };
+        match work {
+            Work::Upload { from, to, bytes } => {
+                let to = place(memory, to, bytes)?;
+                let from = match &from {
+                    Source::Pinned(address) => *address as *const u8,
+                    Source::Copied(numbers) => numbers.as_ptr(),
+                };
+                // SAFETY: the source is pinned memory, which is not freed before the queue is empty, or a copy; the other is
+                // memory of the device.
+                unsafe { to.copy_from(from, bytes) };
+            }
+            Work::Download { from, to, bytes } => {
+                let from = place(memory, from, bytes)?;
+                // SAFETY: as above; a caller whose memory is not pinned waits for this.
+                unsafe { (to as *mut u8).copy_from(from, bytes) };
+            }
+            Work::Copy { from, to, bytes } => {
+                let (from, to) = (place(memory, from, bytes)?, place(memory, to, bytes)?);
+                // SAFETY: both are memory of the device.
+                unsafe { to.copy_from(from, bytes) };
+            }
+            Work::Fill { at, value, bytes } => {
+                let at = place(memory, at, bytes)?;
+                // SAFETY: as above.
+                unsafe { at.write_bytes(value, bytes) };
+            }
+            Work::Launch(program, given) => launch(&program, memory, &given)?,
+            Work::Convolve(convolution) => convolution.run(memory)?,
+            Work::Multiply(product) => product.run(memory)?,
+            Work::Free(address) => {
+                if !memory.give(address) {
+                    return Err(format!("{address:#x} is freed, but is no memory"));
+                }
+            }
+            Work::Record(event) => {
+                if let Some(reached) = self.events.get_mut(&event) {
+                    *reached = Some(Instant::now());
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! A GPU that is none: NVIDIA's driver, cuDNN, cuBLAS and cuRAND as far as flawforge uses them, computed by the processor.
+//!
+//! Loaded in front of a program that was built with the feature `cuda`, it lets the tests for GPUs run where there is none:
+//! kernels are compiled by NVRTC as ever, and their PTX runs, thread by thread. It is slow, and says nothing of speed; it is
+//! strict:
+//!
+//! * Nothing is computed before somebody waits for it, so that results which are read too early are always wrong.
+//! * Fresh memory holds NaN. Every access is checked against the pieces of memory that there are, and for its alignment.
+//! * Threads run in turn, from the first to the last or, with `EMULATED_GPU_ORDER=backwards`, the other way: a result that
+//!   depends on it is a race.
+//! * Of cuDNN's three engines one does not repeat its bits; it gives NaN.
+//!
+//! `EMULATED_GPU_MEMORY` is the device's memory in bytes, `EMULATED_GPU_CAPABILITY` its compute capability (90),
+//! `EMULATED_GPU_FUSED=none` takes the engines that join a bias.
+
+mod convolution;
+mod cudnn;
+mod driver;
+mod gpu;
+mod launch;
+mod libraries;
+mod memory;
+mod numbers;
+mod product;
+mod ptx;

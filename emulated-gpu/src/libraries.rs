@@ -1,0 +1,133 @@
+//! What candle opens beside the driver: cuBLAS, of which products of f32 and bfloat16 matrices are there, and cuRAND, which only
+//! opens.
+
+use std::ffi::{c_int, c_longlong, c_ulonglong, c_void};
+
+use crate::gpu::{Work, gpu};
+use crate::numbers::Kind;
+use crate::product::{Factor, Product};
+
+type Status = c_int;
+const SUCCESS: Status = 0;
+const INVALID_VALUE: Status = 7;
+const NOT_SUPPORTED: Status = 15;
+const EXECUTION_FAILED: Status = 13;
+
+/// cuBLAS's function of this name.
+///
+/// # Safety
+/// As NVIDIA's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cublasCreate_v2(handle: *mut u64) -> Status {
+    // SAFETY: by the caller's word.
+    unsafe { *handle = gpu().handle() };
+    SUCCESS
+}
+
+/// cuBLAS's function of this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn cublasDestroy_v2(_handle: u64) -> Status {
+    SUCCESS
+}
+
+/// cuBLAS's function of this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn cublasSetStream_v2(_handle: u64, _stream: u64) -> Status {
+    SUCCESS
+}
+
+/// cuBLAS's function of this name.
+///
+/// # Safety
+/// As NVIDIA's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cublasGemmStridedBatchedEx(
+    _handle: u64,
+    transpose_a: c_int,
+    transpose_b: c_int,
+    m: c_int,
+    n: c_int,
+    k: c_int,
+    alpha: *const c_void,
+    a: u64,
+    kind_a: c_int,
+    column_a: c_int,
+    matrix_a: c_longlong,
+    b: u64,
+    kind_b: c_int,
+    column_b: c_int,
+    matrix_b: c_longlong,
+    beta: *const c_void,
+    c: u64,
+    kind_c: c_int,
+    column_c: c_int,
+    matrix_c: c_longlong,
+    batch: c_int,
+    _compute: c_int,
+    _algorithm: c_int,
+) -> Status {
+    let kind = match kind_a {
+        0 => Kind::F32,
+        14 => Kind::Bf16,
+        _ => return NOT_SUPPORTED,
+    };
+    if kind_b != kind_a || kind_c != kind_a {
+        return NOT_SUPPORTED;
+    }
+    // SAFETY: both are f32 numbers of the caller, as products of these kinds take them.
+    let (alpha, beta) = unsafe { (*alpha.cast::<f32>(), *beta.cast::<f32>()) };
+    if beta != 0.0 {
+        return NOT_SUPPORTED;
+    }
+    if [m, n, k, batch].iter().any(|&size| size < 0) {
+        return INVALID_VALUE;
+    }
+    let factor = |address, transpose: c_int, column: c_int, matrix: c_longlong| Factor {
+        address,
+        transposed: transpose != 0,
+        column: column as usize,
+        matrix: matrix as usize,
+    };
+    let product = Product {
+        size: [m as usize, n as usize, k as usize],
+        batch: batch as usize,
+        alpha,
+        a: factor(a, transpose_a, column_a, matrix_a),
+        b: factor(b, transpose_b, column_b, matrix_b),
+        c: factor(c, 0, column_c, matrix_c),
+        kind,
+    };
+    match gpu().enqueue(Work::Multiply(product)) {
+        0 => SUCCESS,
+        _ => EXECUTION_FAILED,
+    }
+}
+
+/// cuRAND's function of this name.
+///
+/// # Safety
+/// As NVIDIA's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn curandCreateGenerator(generator: *mut u64, _kind: c_int) -> Status {
+    // SAFETY: by the caller's word.
+    unsafe { *generator = gpu().handle() };
+    SUCCESS
+}
+
+/// cuRAND's function of this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn curandDestroyGenerator(_generator: u64) -> Status {
+    SUCCESS
+}
+
+/// cuRAND's function of this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn curandSetPseudoRandomGeneratorSeed(_generator: u64, _seed: c_ulonglong) -> Status {
+    SUCCESS
+}
+
+/// cuRAND's function of this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn curandSetStream(_generator: u64, _stream: u64) -> Status {
+    SUCCESS
+}

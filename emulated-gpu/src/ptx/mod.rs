@@ -1,0 +1,9 @@
+//! Kernels in NVIDIA's assembly (PTX): taken apart, translated to C, compiled by the machine's C compiler, loaded.
+
+mod parse;
+mod program;
+mod translate;
+
+pub(crate) use parse::{Module, module};
+pub(crate) use program::{Grid, Program, Thread};
+pub(crate) use translate::{AT_BARRIER, ENDED, EXCHANGING, kernel};

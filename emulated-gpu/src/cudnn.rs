@@ -89,7 +89,7 @@ enum Values {
 
 /// A descriptor's contents.
 #[derive(Debug, Clone)]
-pub struct Contents {
+pub(crate) struct Contents {
     kind: u32,
     finalized: bool,
     attributes: HashMap<u32, Values>,
@@ -116,7 +116,11 @@ impl Contents {
         })
     }
 
-    fn numbers<const SIZE: usize, T>(&self, attribute: u32, of: impl Fn([u8; SIZE]) -> T) -> Result<Vec<T>, Status> {
+    fn numbers<const SIZE: usize, T>(
+        &self,
+        attribute: u32,
+        of: impl Fn([u8; SIZE]) -> T,
+    ) -> Result<Vec<T>, Status> {
         match self.attributes.get(&attribute) {
             Some(Values::Bytes(bytes)) => Ok(bytes
                 .chunks_exact(SIZE)
@@ -175,12 +179,19 @@ fn computation(graph: &Contents) -> Result<Convolution, Status> {
             _ => Err(BAD_PARAM),
         }
     };
-    if pair(attribute::DILATIONS)? != [1, 1] || pair(attribute::PRE_PADDINGS)? != pair(attribute::POST_PADDINGS)? {
+    if pair(attribute::DILATIONS)? != [1, 1]
+        || pair(attribute::PRE_PADDINGS)? != pair(attribute::POST_PADDINGS)?
+    {
         return Err(NOT_SUPPORTED);
     }
     let (mut bias, mut relu) = (None, false);
     for operation in pointwise {
-        match (operation.kind, operation.refer(attribute::POINTWISE_HOW)?.word(attribute::POINTWISE_MODE)?) {
+        match (
+            operation.kind,
+            operation
+                .refer(attribute::POINTWISE_HOW)?
+                .word(attribute::POINTWISE_MODE)?,
+        ) {
             (kind::POINTWISE, 0) if bias.is_none() && !relu => {
                 let other = operation.refer(attribute::POINTWISE_OTHER)?;
                 bias = other.long(attribute::UNIQUE_ID)?.first().map(|&name| name as u64);
@@ -195,7 +206,8 @@ fn computation(graph: &Contents) -> Result<Convolution, Status> {
     let (dims_y, kind_y) = tensor(last)?;
     let (stride, padding) = (pair(attribute::STRIDES)?, pair(attribute::PRE_PADDINGS)?);
     let [_, h, w, channels] = dims_x;
-    let out = |side: usize, kernel: usize, axis: usize| (side + 2 * padding[axis] - kernel) / stride[axis] + 1;
+    let out =
+        |side: usize, kernel: usize, axis: usize| (side + 2 * padding[axis] - kernel) / stride[axis] + 1;
     if channels != ci || dims_y != [dims_x[0], out(h, kh, 0), out(w, kw, 1), co] || kind_x != kind_y {
         return Err(BAD_PARAM);
     }
@@ -235,7 +247,10 @@ fn tensor(tensor: &Contents) -> Result<(Dims, Kind), Status> {
         _ => return Err(NOT_SUPPORTED),
     };
     // As the real one does, for rows that are not aligned.
-    let aligned = tensor.long(attribute::ALIGNMENT)?.first().is_some_and(|&bytes| bytes == 16);
+    let aligned = tensor
+        .long(attribute::ALIGNMENT)?
+        .first()
+        .is_some_and(|&bytes| bytes == 16);
     match aligned {
         true => Ok(([n, h, w, c].map(|side| side as usize), kind)),
         false => Err(NOT_SUPPORTED),
@@ -254,7 +269,9 @@ fn finalize(contents: &mut Contents) -> Result<(), Status> {
             let (notes, _) = ENGINES
                 .get(usize::try_from(index).map_err(|_| BAD_PARAM)?)
                 .ok_or(BAD_PARAM)?;
-            contents.attributes.insert(attribute::NUMERICAL_NOTE, words(notes));
+            contents
+                .attributes
+                .insert(attribute::NUMERICAL_NOTE, words(notes));
             contents.attributes.insert(attribute::BEHAVIOR_NOTE, words(&[]));
         }
         kind::HEURISTICS => {
@@ -295,7 +312,10 @@ fn finalize(contents: &mut Contents) -> Result<(), Status> {
         }
         kind::CONFIGURATION => {
             // A choice that was kept must turn the knobs that there are.
-            for knob in contents.refers(attribute::CONFIGURATION_KNOBS).unwrap_or_default() {
+            for knob in contents
+                .refers(attribute::CONFIGURATION_KNOBS)
+                .unwrap_or_default()
+            {
                 if knob.word(attribute::KNOB_TYPE)? != KNOB.0 {
                     return Err(NOT_SUPPORTED);
                 }
@@ -334,10 +354,17 @@ fn execute(plan: &Contents, pack: &Contents) -> Result<(), Status> {
     let names = pack.long(attribute::NAMES)?;
     let addresses = pack.numbers(attribute::ADDRESSES, u64::from_ne_bytes)?;
     let address = |name: u64| {
-        let at = names.iter().position(|&given| given as u64 == name).ok_or(BAD_PARAM)?;
+        let at = names
+            .iter()
+            .position(|&given| given as u64 == name)
+            .ok_or(BAD_PARAM)?;
         let address = *addresses.get(at).ok_or(BAD_PARAM)?;
         // Tensors were said to be aligned.
-        if address.is_multiple_of(16) { Ok(address) } else { Err(BAD_PARAM) }
+        if address.is_multiple_of(16) {
+            Ok(address)
+        } else {
+            Err(BAD_PARAM)
+        }
     };
     convolution.x.0 = address(convolution.x.0)?;
     convolution.y.0 = address(convolution.y.0)?;
@@ -363,7 +390,7 @@ fn status(result: Result<(), Status>) -> Status {
 /// # Safety
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cudnnCreate(handle: *mut u64) -> Status {
+pub(crate) unsafe extern "C" fn cudnnCreate(handle: *mut u64) -> Status {
     // SAFETY: by the caller's word.
     unsafe { *handle = gpu().handle() };
     SUCCESS
@@ -371,25 +398,25 @@ pub unsafe extern "C" fn cudnnCreate(handle: *mut u64) -> Status {
 
 /// cuDNN's function of this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn cudnnDestroy(_handle: u64) -> Status {
+pub(crate) extern "C" fn cudnnDestroy(_handle: u64) -> Status {
     SUCCESS
 }
 
 /// cuDNN's function of this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn cudnnSetStream(_handle: u64, _stream: u64) -> Status {
+pub(crate) extern "C" fn cudnnSetStream(_handle: u64, _stream: u64) -> Status {
     SUCCESS
 }
 
 /// cuDNN's function of this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn cudnnGetVersion() -> usize {
+pub(crate) extern "C" fn cudnnGetVersion() -> usize {
     90_000
 }
 
 /// cuDNN's function of this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn cudnnGetErrorString(_status: Status) -> *const c_char {
+pub(crate) extern "C" fn cudnnGetErrorString(_status: Status) -> *const c_char {
     c"the emulated cuDNN refuses".as_ptr()
 }
 
@@ -398,7 +425,7 @@ pub extern "C" fn cudnnGetErrorString(_status: Status) -> *const c_char {
 /// # Safety
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cudnnBackendCreateDescriptor(kind: u32, made: *mut Descriptor) -> Status {
+pub(crate) unsafe extern "C" fn cudnnBackendCreateDescriptor(kind: u32, made: *mut Descriptor) -> Status {
     let descriptor = Box::into_raw(Box::new(Arc::new(Contents::new(kind))));
     // SAFETY: by the caller's word.
     unsafe { *made = descriptor };
@@ -410,7 +437,7 @@ pub unsafe extern "C" fn cudnnBackendCreateDescriptor(kind: u32, made: *mut Desc
 /// # Safety
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cudnnBackendDestroyDescriptor(descriptor: Descriptor) -> Status {
+pub(crate) unsafe extern "C" fn cudnnBackendDestroyDescriptor(descriptor: Descriptor) -> Status {
     // SAFETY: made above, destroyed once.
     drop(unsafe { Box::from_raw(descriptor) });
     SUCCESS
@@ -421,7 +448,7 @@ pub unsafe extern "C" fn cudnnBackendDestroyDescriptor(descriptor: Descriptor) -
 /// # Safety
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cudnnBackendSetAttribute(
+pub(crate) unsafe extern "C" fn cudnnBackendSetAttribute(
     descriptor: Descriptor,
     attribute: u32,
     kind: u32,
@@ -446,7 +473,9 @@ pub unsafe extern "C" fn cudnnBackendSetAttribute(
             Values::Descriptors(others)
         }
         // SAFETY: as many values of the type.
-        (_, Some(size)) => Values::Bytes(unsafe { std::slice::from_raw_parts(values.cast::<u8>(), count * size) }.to_vec()),
+        (_, Some(size)) => {
+            Values::Bytes(unsafe { std::slice::from_raw_parts(values.cast::<u8>(), count * size) }.to_vec())
+        }
         _ => return NOT_SUPPORTED,
     };
     Arc::make_mut(contents).attributes.insert(attribute, values);
@@ -468,7 +497,7 @@ fn size_of_type(kind: u32) -> Option<usize> {
 /// # Safety
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cudnnBackendFinalize(descriptor: Descriptor) -> Status {
+pub(crate) unsafe extern "C" fn cudnnBackendFinalize(descriptor: Descriptor) -> Status {
     // SAFETY: by the caller's word.
     status(finalize(Arc::make_mut(unsafe { &mut *descriptor })))
 }
@@ -478,7 +507,7 @@ pub unsafe extern "C" fn cudnnBackendFinalize(descriptor: Descriptor) -> Status 
 /// # Safety
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cudnnBackendGetAttribute(
+pub(crate) unsafe extern "C" fn cudnnBackendGetAttribute(
     descriptor: Descriptor,
     attribute: u32,
     kind: u32,
@@ -522,7 +551,11 @@ pub unsafe extern "C" fn cudnnBackendGetAttribute(
 /// # Safety
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cudnnBackendExecute(_handle: u64, plan: Descriptor, pack: Descriptor) -> Status {
+pub(crate) unsafe extern "C" fn cudnnBackendExecute(
+    _handle: u64,
+    plan: Descriptor,
+    pack: Descriptor,
+) -> Status {
     // SAFETY: by the caller's word.
     let (plan, pack) = unsafe { (&*plan, &*pack) };
     status(execute(plan, pack))

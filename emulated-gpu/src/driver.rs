@@ -3,8 +3,8 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 use crate::gpu::{
-    ILLEGAL_ADDRESS, INVALID_DEVICE, INVALID_PTX, INVALID_VALUE, NOT_FOUND, NOT_READY, NOT_SUPPORTED, OUT_OF_MEMORY,
-    SUCCESS, Source, Status, Work, gpu,
+    ILLEGAL_ADDRESS, INVALID_DEVICE, INVALID_PTX, INVALID_VALUE, NOT_FOUND, NOT_READY, NOT_SUPPORTED,
+    OUT_OF_MEMORY, SUCCESS, Source, Status, Work, gpu,
 };
 use crate::launch::Launch;
 
@@ -37,7 +37,7 @@ macro_rules! driver {
         /// # Safety
         /// As NVIDIA's.
         #[unsafe(no_mangle)]
-        pub unsafe extern "C" fn $name($($argument: $kind),*) -> Status $body
+        pub(crate) unsafe extern "C" fn $name($($argument: $kind),*) -> Status $body
     )*};
 }
 

@@ -34,11 +34,27 @@ const MEMORY: u64 = 8 << 30;
 #[derive(Debug)]
 pub(crate) enum Work {
     /// From the machine: pinned memory, or a copy of other memory.
-    Upload { from: Source, to: u64, bytes: usize },
+    Upload {
+        from: Source,
+        to: u64,
+        bytes: usize,
+    },
     /// To pinned memory of the machine.
-    Download { from: u64, to: usize, bytes: usize },
-    Copy { from: u64, to: u64, bytes: usize },
-    Fill { at: u64, value: u8, bytes: usize },
+    Download {
+        from: u64,
+        to: usize,
+        bytes: usize,
+    },
+    Copy {
+        from: u64,
+        to: u64,
+        bytes: usize,
+    },
+    Fill {
+        at: u64,
+        value: u8,
+        bytes: usize,
+    },
     Launch(Arc<Program>, Launch),
     Convolve(Convolution),
     Multiply(Product),
@@ -67,38 +83,41 @@ pub(crate) struct Gpu {
     /// Memory of the machine that is pinned: where it begins, and how long it is.
     pub(crate) pinned: BTreeMap<usize, usize>,
     pub(crate) total: u64,
+    pub(crate) backwards: bool,
     queue: VecDeque<Work>,
     modules: Vec<Loaded>,
     pub(crate) functions: Vec<Arc<Program>>,
     /// When an event was reached; none while it lies in the queue.
     events: HashMap<u64, Option<Instant>>,
     made: u64,
-    backwards: bool,
     /// What failed; every later call fails, too.
     failed: Option<Status>,
 }
 
 /// The device, for one call at a time.
 pub(crate) fn gpu() -> MutexGuard<'static, Gpu> {
-    static GPU: LazyLock<Mutex<Gpu>> = LazyLock::new(|| Mutex::new(Gpu::new()));
+    static GPU: LazyLock<Mutex<Gpu>> = LazyLock::new(|| {
+        let variable = |name: &str| std::env::var(name).ok();
+        let memory = variable("EMULATED_GPU_MEMORY").and_then(|bytes| bytes.parse().ok());
+        let backwards = variable("EMULATED_GPU_ORDER").is_some_and(|order| order == "backwards");
+        Mutex::new(Gpu::new(memory.unwrap_or(MEMORY), backwards))
+    });
     GPU.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Gpu {
-    fn new() -> Self {
-        let variable = |name: &str| std::env::var(name).ok();
+    /// A device with so many bytes of memory, whose threads run from the first to the last or backwards.
+    pub(crate) fn new(total: u64, backwards: bool) -> Self {
         Self {
             memory: Memory::default(),
             pinned: BTreeMap::new(),
-            total: variable("EMULATED_GPU_MEMORY")
-                .and_then(|bytes| bytes.parse().ok())
-                .unwrap_or(MEMORY),
+            total,
+            backwards,
             queue: VecDeque::new(),
             modules: Vec::new(),
             functions: Vec::new(),
             events: HashMap::new(),
             made: 0,
-            backwards: variable("EMULATED_GPU_ORDER").is_some_and(|order| order == "backwards"),
             failed: None,
         }
     }
@@ -214,7 +233,9 @@ impl Gpu {
     }
 
     fn next(&mut self) {
-        let Some(work) = self.queue.pop_front() else { return };
+        let Some(work) = self.queue.pop_front() else {
+            return;
+        };
         if self.failed.is_some() {
             return;
         }

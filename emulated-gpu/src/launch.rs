@@ -76,7 +76,14 @@ pub(crate) fn launch(program: &Program, memory: &Memory, launch: &Launch) -> Res
                 ..Thread::default()
             };
             // SAFETY: each thread has `stride` bytes, a multiple of eight that a `Thread` begins.
-            unsafe { running.grid.all.add(number * stride).cast::<Thread>().write(thread) };
+            unsafe {
+                running
+                    .grid
+                    .all
+                    .add(number * stride)
+                    .cast::<Thread>()
+                    .write(thread)
+            };
         }
         run_block(program, &mut running, count, launch.backwards);
         if let Some(fault) = running.fault {

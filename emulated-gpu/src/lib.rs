@@ -23,3 +23,6 @@ mod memory;
 mod numbers;
 mod product;
 mod ptx;
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ const EXECUTION_FAILED: Status = 13;
 /// # Safety
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cublasCreate_v2(handle: *mut u64) -> Status {
+pub(crate) unsafe extern "C" fn cublasCreate_v2(handle: *mut u64) -> Status {
     // SAFETY: by the caller's word.
     unsafe { *handle = gpu().handle() };
     SUCCESS
@@ -26,13 +26,13 @@ pub unsafe extern "C" fn cublasCreate_v2(handle: *mut u64) -> Status {
 
 /// cuBLAS's function of this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn cublasDestroy_v2(_handle: u64) -> Status {
+pub(crate) extern "C" fn cublasDestroy_v2(_handle: u64) -> Status {
     SUCCESS
 }
 
 /// cuBLAS's function of this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn cublasSetStream_v2(_handle: u64, _stream: u64) -> Status {
+pub(crate) extern "C" fn cublasSetStream_v2(_handle: u64, _stream: u64) -> Status {
     SUCCESS
 }
 
@@ -41,7 +41,7 @@ pub extern "C" fn cublasSetStream_v2(_handle: u64, _stream: u64) -> Status {
 /// # Safety
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cublasGemmStridedBatchedEx(
+pub(crate) unsafe extern "C" fn cublasGemmStridedBatchedEx(
     _handle: u64,
     transpose_a: c_int,
     transpose_b: c_int,
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn cublasGemmStridedBatchedEx(
 /// # Safety
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn curandCreateGenerator(generator: *mut u64, _kind: c_int) -> Status {
+pub(crate) unsafe extern "C" fn curandCreateGenerator(generator: *mut u64, _kind: c_int) -> Status {
     // SAFETY: by the caller's word.
     unsafe { *generator = gpu().handle() };
     SUCCESS
@@ -116,18 +116,18 @@ pub unsafe extern "C" fn curandCreateGenerator(generator: *mut u64, _kind: c_int
 
 /// cuRAND's function of this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn curandDestroyGenerator(_generator: u64) -> Status {
+pub(crate) extern "C" fn curandDestroyGenerator(_generator: u64) -> Status {
     SUCCESS
 }
 
 /// cuRAND's function of this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn curandSetPseudoRandomGeneratorSeed(_generator: u64, _seed: c_ulonglong) -> Status {
+pub(crate) extern "C" fn curandSetPseudoRandomGeneratorSeed(_generator: u64, _seed: c_ulonglong) -> Status {
     SUCCESS
 }
 
 /// cuRAND's function of this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn curandSetStream(_generator: u64, _stream: u64) -> Status {
+pub(crate) extern "C" fn curandSetStream(_generator: u64, _stream: u64) -> Status {
     SUCCESS
 }

@@ -4,45 +4,45 @@ use std::collections::BTreeMap;
 
 /// A module's text, taken apart.
 #[derive(Debug, Default)]
-pub struct Module {
+pub(crate) struct Module {
     /// Kernels by name.
-    pub kernels: BTreeMap<String, Kernel>,
+    pub(crate) kernels: BTreeMap<String, Kernel>,
     /// Constants by name: their bytes.
-    pub constants: BTreeMap<String, Vec<u8>>,
+    pub(crate) constants: BTreeMap<String, Vec<u8>>,
     /// Arrays in shared memory that stand outside the kernels.
-    pub shared: Vec<Array>,
+    pub(crate) shared: Vec<Array>,
 }
 
 /// One `.entry`.
 #[derive(Debug, Clone, Default)]
-pub struct Kernel {
-    pub parameters: Vec<Parameter>,
-    pub statements: Vec<Statement>,
+pub(crate) struct Kernel {
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) statements: Vec<Statement>,
     /// Registers by name with their type (`f32`, `b64`, `pred`).
-    pub registers: BTreeMap<String, String>,
-    pub shared: Vec<Array>,
-    pub local: Vec<Array>,
+    pub(crate) registers: BTreeMap<String, String>,
+    pub(crate) shared: Vec<Array>,
+    pub(crate) local: Vec<Array>,
 }
 
 /// A parameter and where it lies in the parameters' memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parameter {
-    pub name: String,
-    pub offset: usize,
-    pub size: usize,
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    pub(crate) offset: usize,
+    pub(crate) size: usize,
 }
 
 /// Memory of a block or a thread; without a length it is as long as the launch says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Array {
-    pub name: String,
-    pub align: usize,
-    pub size: Option<usize>,
+pub(crate) struct Array {
+    pub(crate) name: String,
+    pub(crate) align: usize,
+    pub(crate) size: Option<usize>,
 }
 
 /// A line of a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Statement {
+pub(crate) enum Statement {
     Label(String),
     Instruction {
         /// The predicate's register, and whether it must be false.
@@ -57,7 +57,7 @@ pub enum Statement {
 ///
 /// # Errors
 /// Text that is no PTX of this kind, in one line.
-pub fn module(text: &str) -> Result<Module, String> {
+pub(crate) fn module(text: &str) -> Result<Module, String> {
     let text: String = text.lines().map(without_comment).collect::<Vec<_>>().join("\n");
     let mut module = Module::default();
     let mut rest = text.as_str();
@@ -132,7 +132,9 @@ fn kernel(parameters: &str, body: &str) -> Result<Kernel, String> {
             false => {
                 let mut words = parameter.split_whitespace().rev();
                 let name = words.next().ok_or("a parameter without a name")?;
-                let size = words.find_map(size_of).ok_or_else(|| format!("type of {parameter}"))?;
+                let size = words
+                    .find_map(size_of)
+                    .ok_or_else(|| format!("type of {parameter}"))?;
                 (size, size, name.to_owned())
             }
         };
@@ -181,7 +183,9 @@ fn statement(kernel: &mut Kernel, part: &str) -> Result<(), String> {
                     let count = count.trim_end_matches('>');
                     let count: usize = count.parse().map_err(|_| format!("registers {part}"))?;
                     for number in 0..count {
-                        kernel.registers.insert(format!("{stem}{number}"), kind.to_owned());
+                        kernel
+                            .registers
+                            .insert(format!("{stem}{number}"), kind.to_owned());
                     }
                 }
                 None => {
@@ -242,7 +246,7 @@ fn operands_of(text: &str) -> Vec<String> {
 }
 
 /// Bytes of a type that a word names.
-pub fn size_of(word: &str) -> Option<usize> {
+pub(crate) fn size_of(word: &str) -> Option<usize> {
     Some(match word.trim_start_matches('.') {
         "b8" | "u8" | "s8" | "pred" => 1,
         "b16" | "u16" | "s16" | "f16" | "bf16" => 2,
@@ -264,7 +268,11 @@ fn array(text: &str) -> Result<Array, String> {
         .last()
         .and_then(|word| word.trim_end_matches(']').split_once('['))
         .ok_or_else(fault)?;
-    let each = words.iter().rev().find_map(|word| size_of(word)).ok_or_else(fault)?;
+    let each = words
+        .iter()
+        .rev()
+        .find_map(|word| size_of(word))
+        .ok_or_else(fault)?;
     let size = match length {
         "" => None,
         length => Some(each * length.parse::<usize>().map_err(|_| fault())?),
@@ -285,7 +293,11 @@ fn constant(text: &str) -> Result<(String, Vec<u8>), String> {
         .split(',')
         .map(str::trim)
         .filter(|number| !number.is_empty())
-        .map(|number| number.parse().map_err(|_| format!("a byte of {}: {number}", array.name)))
+        .map(|number| {
+            number
+                .parse()
+                .map_err(|_| format!("a byte of {}: {number}", array.name))
+        })
         .collect::<Result<Vec<u8>, _>>()?;
     bytes.resize(array.size.unwrap_or(bytes.len()), 0);
     Ok((array.name, bytes))

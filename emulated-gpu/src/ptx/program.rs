@@ -64,7 +64,14 @@ impl Program {
         let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
         // Only what PTX says is one operation is one: products and sums are not joined.
         let done = Command::new(compiler)
-            .args(["-std=gnu11", "-O1", "-w", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off"])
+            .args([
+                "-std=gnu11",
+                "-O1",
+                "-w",
+                "-fwrapv",
+                "-fno-strict-aliasing",
+                "-ffp-contract=off",
+            ])
             .args(fused())
             .args(["-shared", "-fPIC", "-o"])
             .args([&library, &source])

@@ -9,11 +9,11 @@ use std::fmt::Write;
 use super::parse::{Array, Kernel, Module, Statement, size_of};
 
 /// What a thread's call returns: it has ended.
-pub const ENDED: u32 = 0;
+pub(crate) const ENDED: u32 = 0;
 /// It waits for its block.
-pub const AT_BARRIER: u32 = 1;
+pub(crate) const AT_BARRIER: u32 = 1;
 /// It has handed a number to its warp.
-pub const EXCHANGING: u32 = 2;
+pub(crate) const EXCHANGING: u32 = 2;
 
 /// Types, memory that is checked, and operations that C has in other words. `Thread` and `Grid` are known to `launch.rs`, too.
 const PRELUDE: &str = include_str!("prelude.h");
@@ -22,8 +22,11 @@ const PRELUDE: &str = include_str!("prelude.h");
 ///
 /// # Errors
 /// An instruction that is not known, in one line.
-pub fn kernel(module: &Module, name: &str) -> Result<String, String> {
-    let kernel = module.kernels.get(name).ok_or_else(|| format!("no kernel {name}"))?;
+pub(crate) fn kernel(module: &Module, name: &str) -> Result<String, String> {
+    let kernel = module
+        .kernels
+        .get(name)
+        .ok_or_else(|| format!("no kernel {name}"))?;
     let mut c = PRELUDE.to_owned();
     for (name, bytes) in &module.constants {
         let bytes: Vec<String> = bytes.iter().map(u8::to_string).collect();
@@ -316,7 +319,13 @@ impl<'a> Translation<'a> {
     }
 
     /// The places of `count` numbers of a type in memory, one behind the other.
-    fn places(&mut self, space: &str, operand: &str, kind: &str, count: usize) -> Result<Vec<String>, String> {
+    fn places(
+        &mut self,
+        space: &str,
+        operand: &str,
+        kind: &str,
+        count: usize,
+    ) -> Result<Vec<String>, String> {
         let size = size_of(kind).ok_or("a type")?;
         if count > 1 {
             // Several numbers at once must lie at a multiple of their common size.
@@ -508,9 +517,13 @@ impl<'a> Translation<'a> {
             return Ok(format!("double_of_bits(0x{bits}ull)"));
         }
         if operand.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
-            return Ok(format!("(({wanted}){operand}{})", if operand.contains("0x") { "ull" } else { "ll" }));
+            return Ok(format!(
+                "(({wanted}){operand}{})",
+                if operand.contains("0x") { "ull" } else { "ll" }
+            ));
         }
-        let in_list = |list: &[(&str, usize)]| list.iter().find(|(name, _)| *name == operand).map(|(_, at)| *at);
+        let in_list =
+            |list: &[(&str, usize)]| list.iter().find(|(name, _)| *name == operand).map(|(_, at)| *at);
         if let Some(at) = in_list(&self.shared).or_else(|| in_list(&self.local)) {
             return Ok(format!("(({wanted}){at})"));
         }
@@ -518,7 +531,10 @@ impl<'a> Translation<'a> {
             return Ok(format!("(({wanted})(uintptr_t)K_{operand})"));
         }
         if let Some(parameter) = self.kernel.parameters.iter().find(|p| p.name == operand) {
-            return Ok(format!("(({wanted})(uintptr_t)(G->parameters + {}))", parameter.offset));
+            return Ok(format!(
+                "(({wanted})(uintptr_t)(G->parameters + {}))",
+                parameter.offset
+            ));
         }
         Err(format!("{operand} is not known"))
     }
@@ -583,7 +599,9 @@ fn parts(operand: &str) -> Vec<&str> {
 
 /// A name that C takes.
 fn plain(name: &str) -> String {
-    let letters = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    let letters = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
     format!("v{}", letters.collect::<String>())
 }
 
@@ -621,7 +639,10 @@ fn wider(kind: &str) -> Result<&'static str, String> {
 
 /// What the hardware knows of a thread.
 fn special(operand: &str) -> Option<String> {
-    let (name, axis) = operand.strip_prefix('%')?.split_once('.').unwrap_or((&operand[1..], "x"));
+    let (name, axis) = operand
+        .strip_prefix('%')?
+        .split_once('.')
+        .unwrap_or((&operand[1..], "x"));
     let axis = match axis {
         "x" => 0,
         "y" => 1,

@@ -30,8 +30,8 @@ pub(crate) struct Convolution {
     pub(crate) stride: [usize; 2],
     pub(crate) padding: [usize; 2],
     pub(crate) kind: Kind,
-    /// Factors are rounded as tensor cores round f32 numbers.
-    pub(crate) tf32: bool,
+    /// Tensor cores multiply; they round factors of f32.
+    pub(crate) tensor_cores: bool,
     /// f32 numbers that are added to `y`.
     pub(crate) bias: Option<u64>,
     pub(crate) relu: bool,
@@ -42,6 +42,13 @@ pub(crate) struct Convolution {
 }
 
 impl Convolution {
+    /// What it might take on a GPU.
+    pub(crate) fn milliseconds(&self) -> f64 {
+        let products =
+            self.y.1.iter().product::<usize>() * self.kernel.iter().product::<usize>() * self.x.1[3];
+        products as f64 / if self.tensor_cores { 2e11 } else { 2e10 }
+    }
+
     pub(crate) fn run(&self, memory: &Memory) -> Result<(), String> {
         let (workspace, bytes) = self.workspace;
         if bytes > 0 {
@@ -61,7 +68,7 @@ impl Convolution {
         );
         let factor = |address, count| {
             let mut values = read(memory, address, count, self.kind)?;
-            if self.tf32 {
+            if self.tensor_cores && self.kind == Kind::F32 {
                 values.iter_mut().for_each(|value| *value = tf32(*value));
             }
             Ok::<_, String>(values)

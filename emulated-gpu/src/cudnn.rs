@@ -224,7 +224,7 @@ fn computation(graph: &Contents) -> Result<Convolution, Status> {
         stride,
         padding,
         kind: kind_x,
-        tf32: false,
+        tensor_cores: false,
         bias,
         relu,
         spoilt: false,
@@ -371,7 +371,7 @@ fn execute(plan: &Contents, pack: &Contents) -> Result<(), Status> {
     convolution.filters = address(convolution.filters)?;
     convolution.bias = convolution.bias.map(address).transpose()?;
     let (notes, bytes) = ENGINES[index];
-    convolution.tf32 = notes.contains(&TENSOR_CORE) && convolution.kind == Kind::F32;
+    convolution.tensor_cores = notes.contains(&TENSOR_CORE);
     convolution.spoilt = notes.contains(&NONDETERMINISTIC);
     let workspace = pack.numbers(attribute::WORKSPACE, u64::from_ne_bytes)?;
     convolution.workspace = (workspace.first().copied().unwrap_or(0), bytes);

@@ -8,10 +8,11 @@
 //! * Fresh memory holds NaN. Every access is checked against the pieces of memory that there are, and for its alignment.
 //! * Threads run in turn, from the first to the last or, with `EMULATED_GPU_ORDER=backwards`, the other way: a result that
 //!   depends on it is a race.
-//! * Of cuDNN's three engines one does not repeat its bits; it gives NaN.
+//! * Of cuDNN's three engines one does not repeat its bits; it gives NaN. The other two differ in their rounding, and with
+//!   `EMULATED_GPU_TIMES=noisy` it is chance which of them is measured as the faster: a promise of equal bits must not depend on it.
 //!
-//! `EMULATED_GPU_MEMORY` is the device's memory in bytes, `EMULATED_GPU_CAPABILITY` its compute capability (90),
-//! `EMULATED_GPU_FUSED=none` takes the engines that join a bias.
+//! `EMULATED_GPU_MEMORY` is the device's memory in bytes (8 GiB), `EMULATED_GPU_CAPABILITY` its compute capability (90 for 9.0),
+//! `EMULATED_GPU_FUSED=none` takes away the engines that join a bias.
 
 mod convolution;
 mod cudnn;

@@ -34,26 +34,64 @@ pub struct CudaToolchainArgs {
     check: bool,
 }
 
-/// Installs the wheels, lays the toolkit out and writes the environment to build with.
+/// A toolkit that was laid out.
+pub(crate) struct Toolkit {
+    /// The folder that holds `cuda-home`.
+    pub(crate) out: PathBuf,
+    pub(crate) home: PathBuf,
+    /// What the build scripts of candle and cudarc look at.
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Toolkit {
+    /// Installs the wheels and lays the toolkit out.
+    ///
+    /// # Errors
+    /// A program that is missing or fails, or a file that cannot be written.
+    pub(crate) fn install(out: &Path, capability: u32) -> Result<Self> {
+        fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+        let out = fs::canonicalize(out).with_context(|| out.display().to_string())?;
+        let wheels = install()?;
+        let home = out.join("cuda-home");
+        lay_out(&wheels, &home)?;
+        let variables = environment(&home, capability);
+        let script = out.join("cuda-env.sh");
+        fs::write(&script, shell(&variables)).with_context(|| script.display().to_string())?;
+        println!("toolkit: {}", home.display());
+        Ok(Self { out, home, variables })
+    }
+
+    /// Where programs for GPUs are built: in a folder of its own, because most of them start only where there is a driver.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.out.join("cuda-check")
+    }
+
+    /// `cargo COMMAND` in the environment to build for GPUs, into [`target`](Self::target).
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .args(arguments)
+            .args(["--release", "--features", "cuda", "--target-dir"])
+            .arg(self.target())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .env("PATH", format!("{}:{path}", self.home.join("bin").display()));
+        cargo
+    }
+}
+
+/// Installs the toolkit and writes the environment to build with.
 ///
 /// # Errors
-/// A program that is missing or fails, or a file that cannot be written.
+/// As [`Toolkit::install`]; a build that fails.
 pub fn run(args: &CudaToolchainArgs) -> Result<()> {
-    fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
-    let out = fs::canonicalize(&args.out).with_context(|| args.out.display().to_string())?;
-    let wheels = install()?;
-    let home = out.join("cuda-home");
-    lay_out(&wheels, &home)?;
-    let variables = environment(&home, args.capability);
-    let script = out.join("cuda-env.sh");
-    fs::write(&script, shell(&variables)).with_context(|| script.display().to_string())?;
-    println!("toolkit: {}", home.display());
+    let toolkit = Toolkit::install(&args.out, args.capability)?;
     println!(
         "to build: . {} && cargo build --release --features cuda",
-        script.display()
+        toolkit.out.join("cuda-env.sh").display()
     );
     if args.check {
-        build(&home, &out.join("cuda-check"), &variables)?;
+        succeed(&mut toolkit.cargo(&["build", "-p", "flawforge"]))?;
         println!("the feature cuda compiles and links");
     }
     Ok(())
@@ -182,27 +220,11 @@ fn shell(variables: &[(&str, String)]) -> String {
         + "export LD_LIBRARY_PATH=\"$CUDA_HOME/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\"\n"
 }
 
-/// Builds in a folder of its own, because what is built here only starts where there is a driver.
-fn build(home: &Path, target: &Path, variables: &[(&str, String)]) -> Result<()> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    succeed(
-        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args([
-                "build",
-                "--release",
-                "--features",
-                "cuda",
-                "-p",
-                "flawforge",
-                "--target-dir",
-            ])
-            .arg(target)
-            .envs(variables.iter().map(|(name, value)| (name, value)))
-            .env("PATH", format!("{}:{path}", home.join("bin").display())),
-    )
-}
-
-fn succeed(command: &mut Command) -> Result<()> {
+/// Runs a command to its end.
+///
+/// # Errors
+/// It cannot be started, or fails.
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let status = command
         .status()

@@ -7,6 +7,8 @@ pub mod compare;
 #[cfg(unix)]
 pub mod cuda_toolchain;
 pub mod download;
+#[cfg(unix)]
+pub mod emulated_gpu;
 
 use anyhow::Result;
 use flawforge::datasets::demo;

@@ -51,6 +51,9 @@ enum Command {
     /// Install a CUDA toolkit from Python wheels, to build the feature `cuda` without root or a GPU
     #[cfg(unix)]
     CudaToolchain(xtask::cuda_toolchain::CudaToolchainArgs),
+    /// Run the tests for GPUs, or a program that was built for one, on an emulated GPU
+    #[cfg(unix)]
+    EmulatedGpu(xtask::emulated_gpu::EmulatedGpuArgs),
     /// Write the generated demo data as image files in MVTec layout
     DemoData {
         /// Folder to write into
@@ -88,6 +91,8 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(args),
         #[cfg(unix)]
         Command::CudaToolchain(args) => xtask::cuda_toolchain::run(&args),
+        #[cfg(unix)]
+        Command::EmulatedGpu(args) => xtask::emulated_gpu::run(&args),
         Command::DemoData {
             out,
             categories,

@@ -94,6 +94,7 @@ mod tests {
             total: 24_000_000_000,
             free: free * 100_000_000,
             used: 0,
+            peak: 0,
         }
     }
 

@@ -96,20 +96,29 @@ fn a_training_step_of_nsa_agrees() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(device) = gpu() else { return };
     let expected = nsa_step(&Device::Cpu);
-    // Rounding changes which side of a ReLU a few numbers lie on.
-    for (precision, of_map, of_gradients) in [(Precision::F32, 1e-3, 2e-2), (Precision::Tf32, 3e-2, 3e-1)] {
+    for (precision, of_map, of_gradients) in [(Precision::F32, 1e-3, 2e-2), (Precision::Tf32, 3e-2, 0.3)] {
         let _precision = precision.scope();
         let found = nsa_step(&device);
         assert_eq!(expected.len(), found.len(), "{precision}");
+        // Rounding changes which side of a ReLU some numbers lie on, and with it single numbers of the gradients much.
+        let (mut apart, mut length) = (0.0, 0.0);
         for ((name, expected), (other, found)) in expected.iter().zip(&found) {
             assert_eq!(name, other);
-            let tolerance = if name.starts_with("gradient") {
-                of_gradients
+            if name.starts_with("gradient") {
+                for (expected, found) in expected.iter().zip(found) {
+                    apart += f64::from(expected - found).powi(2);
+                    length += f64::from(*expected).powi(2);
+                }
             } else {
-                of_map
-            };
-            close(&format!("{precision}, {name}"), tolerance, expected, found);
+                close(&format!("{precision}, {name}"), of_map, expected, found);
+            }
         }
+        let share = (apart / length).sqrt();
+        println!("{precision}: the gradient is {share:.4} of its length away");
+        assert!(
+            share <= of_gradients,
+            "{precision}: the gradient is {share} of its length away"
+        );
     }
 }
 

@@ -14,7 +14,9 @@ use flawforge::datasets::{Limits, counted};
 use flawforge::device::DeviceArgs;
 use flawforge::files;
 use flawforge::ops::Precision;
+use flawforge::ops::runtime::in_words;
 use flawforge::source::{AskedView, probe_writable};
+use flawforge::training::estimate::gpu_memory;
 use flawforge::training::fit::Places;
 use flawforge::training::methods::backbone::{BackboneSource, how_to_get};
 use flawforge::training::settings::{Region, View};
@@ -375,6 +377,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     }
     let report = train(&experiment, &images, textures, &args.out, &options)?;
     tell(&report, Rule::of(&experiment.calibration), args, &category)?;
+    tell_of_the_gpu(&report, &experiment, images.train.len());
     if report.stopped {
         tell_stopped(&report, args);
         return Ok(signals.code());
@@ -400,6 +403,17 @@ fn tell_stopped(report: &TrainReport, args: &TrainArgs) {
     }
 }
 
+/// How the GPU was used, where there is one.
+fn tell_of_the_gpu(report: &TrainReport, experiment: &Experiment, images: usize) {
+    if let Some(busy) = report.busy.filter(|_| gpu_available()) {
+        log::info!("the GPU was busy {:.1} % of the time", 100.0 * busy);
+    }
+    if let (Some(peak), Ok(expected)) = (report.device_memory, gpu_memory(experiment, images)) {
+        let peak = in_words(peak);
+        log::info!("tensors took at most {peak} of the GPU's memory; {expected} were expected");
+    }
+}
+
 fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs, category: &CategoryArgs) -> Result<()> {
     let out = args.out.display();
     let steps = counted(report.steps as usize, "step");
@@ -414,9 +428,6 @@ fn tell(report: &TrainReport, rule: Rule, args: &TrainArgs, category: &CategoryA
             "{out}: {steps}{more} in {:.0} s of training",
             report.train_seconds
         );
-    }
-    if let Some(busy) = report.busy.filter(|_| gpu_available()) {
-        log::info!("the GPU was busy {:.1} % of the time", 100.0 * busy);
     }
     if report.steps < report.total_steps || report.stopped {
         return Ok(());

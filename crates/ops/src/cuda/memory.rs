@@ -32,9 +32,11 @@ pub(crate) fn memory_of_thread() -> Result<DeviceMemory> {
     };
     let reserved = amount(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;
     let used = amount(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?;
+    let peak = amount(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH)?;
     Ok(DeviceMemory {
         total: total as u64,
         free: free as u64 + reserved.saturating_sub(used),
         used,
+        peak,
     })
 }

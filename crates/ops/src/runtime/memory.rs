@@ -13,6 +13,8 @@ pub struct DeviceMemory {
     pub free: u64,
     /// What tensors of this program use.
     pub used: u64,
+    /// The most that they have used at once since the program began.
+    pub peak: u64,
 }
 
 impl DeviceMemory {
@@ -58,7 +60,10 @@ impl fmt::Display for OutOfMemory {
             write!(f, "{joint}{} more were wanted", in_words(wanted))?;
             joint = ", ";
         }
-        if let Some(DeviceMemory { total, free, used }) = self.memory {
+        if let Some(DeviceMemory {
+            total, free, used, ..
+        }) = self.memory
+        {
             write!(
                 f,
                 "{joint}{} of {} are free, this program's tensors use {}",
@@ -127,6 +132,7 @@ mod tests {
         total: 8_589_934_592,
         free: 120_000_000,
         used: 7_200_000_000,
+        peak: 7_300_000_000,
     };
 
     /// As the driver, cuDNN, cuBLAS and cuRAND say it through candle and our own code.

@@ -43,6 +43,7 @@ use candle_core::Device;
 use flawforge_augment::TextureSource;
 use flawforge_datasets::Category;
 use flawforge_files::Occupied;
+use flawforge_ops::runtime::DeviceMemory;
 
 use crate::device::default_device;
 use crate::error::{Result, TrainingError};
@@ -128,6 +129,8 @@ pub struct TrainReport {
     /// Share of this session's time, from 0 to 1, in which the device had a step to compute and did not wait for
     /// batches, panels or checkpoints.
     pub busy: Option<f64>,
+    /// Bytes of the device's memory that tensors of this program have taken at once at most; none where nobody counts them.
+    pub device_memory: Option<u64>,
     /// Last line of the journal.
     pub last: Option<Line>,
     /// Digests of the training images and the textures.
@@ -480,6 +483,7 @@ fn run(
         stopped,
         train_seconds: lines.last().map_or(0.0, |line| line.seconds),
         busy: session.busy.share()?,
+        device_memory: DeviceMemory::of(&options.device)?.map(|memory| memory.peak),
         last: lines.into_iter().last(),
         data: plan.data.clone(),
         calibrated: session.header.calibrated.take(),

@@ -151,7 +151,14 @@ impl Library {
         }
         let mut best: Option<(f32, Plan)> = None;
         let mut too_large = None;
-        for plan in planner.candidates()? {
+        for mut plan in planner.candidates()? {
+            // Other numbers of images will have the plan that the choice makes. So it is that one which is measured.
+            if pass.kind().is_inference() {
+                match planner.chosen(&plan.choice) {
+                    Ok(again) => plan = again,
+                    Err(_) => continue,
+                }
+            }
             // A slower engine may need no room.
             let space = match workspace(&mut self.workspace, gpu, plan.workspace) {
                 Ok(space) => space,
@@ -170,8 +177,10 @@ impl Library {
         if let (None, Some(fault)) = (&best, too_large) {
             return Err(fault);
         }
+        // In inference the choice stays whatever a second measurement says, which others on the GPU may disturb: an image would
+        // get other bits in a batch of another size.
         if let Some((time, plan)) = &best
-            && self.repeats(gpu, &planner, plan, pass, *time)?
+            && (pass.kind().is_inference() || self.repeats(gpu, &planner, plan, pass, *time)?)
         {
             choices::keep(&name, &plan.choice);
         }
@@ -193,9 +202,10 @@ impl Library {
 ///
 /// Inference has one choice for every number of images, so that an image gets the same numbers alone and among others.
 fn name(size: ConvSize, precision: Precision, kind: PassKind) -> String {
-    let images = match kind {
-        PassKind::Inference | PassKind::Fused { .. } => "any".to_owned(),
-        _ => size.n.to_string(),
+    let images = if kind.is_inference() {
+        "any".to_owned()
+    } else {
+        size.n.to_string()
     };
     let ConvSize {
         h,

@@ -42,6 +42,13 @@ pub(super) enum PassKind {
     Filters,
 }
 
+impl PassKind {
+    /// Whether one engine serves any number of images.
+    pub(super) fn is_inference(self) -> bool {
+        matches!(self, Self::Inference | Self::Fused { .. })
+    }
+}
+
 /// Names of the tensors in every graph.
 const X: i64 = 1;
 const FILTERS: i64 = 2;

@@ -208,3 +208,104 @@ fn tf32(value: f32) -> f32 {
     let bits = value.to_bits();
     f32::from_bits((bits + 0x0fff + (bits >> 13 & 1)) & !0x1fff)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whole numbers, so that sums are exact.
+    fn numbers(seed: usize, count: usize) -> Vec<f32> {
+        (0..count)
+            .map(|i| ((i * 37 + seed * 11) % 13) as f32 - 6.0)
+            .collect()
+    }
+
+    fn inner(a: &[f32], b: &[f32]) -> f32 {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+
+    /// A memory with `x`, filters and `y`, and a convolution of them.
+    fn convolution(kernel: usize, stride: usize, padding: usize) -> (Memory, Convolution, [usize; 3]) {
+        let (x, co) = ([2, 7, 6, 3], 4);
+        let out = |side: usize| (side + 2 * padding - kernel) / stride + 1;
+        let y = [2, out(x[1]), out(x[2]), co];
+        let counts = [
+            x.iter().product(),
+            co * kernel * kernel * x[3],
+            y.iter().product(),
+        ];
+        let mut memory = Memory::default();
+        let [at_x, filters, at_y] = counts.map(|count: usize| memory.take(4 * count).expect("room"));
+        let convolution = Convolution {
+            direction: Direction::Forward,
+            x: (at_x, x),
+            y: (at_y, y),
+            filters,
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [padding; 2],
+            kind: Kind::F32,
+            tensor_cores: false,
+            bias: None,
+            relu: false,
+            spoilt: false,
+            workspace: (0, 0),
+        };
+        (memory, convolution, counts)
+    }
+
+    #[test]
+    fn the_gradients_are_those_of_the_convolution() {
+        for (kernel, stride, padding) in [(3, 1, 1), (1, 1, 0), (3, 2, 1), (5, 1, 2), (4, 2, 0)] {
+            let (memory, forward, [of_x, of_filters, of_y]) = convolution(kernel, stride, padding);
+            let (x, filters, dy) = (numbers(1, of_x), numbers(2, of_filters), numbers(3, of_y));
+            let run = |direction, address, count| {
+                write(&memory, forward.x.0, &x, Kind::F32).unwrap();
+                write(&memory, forward.filters, &filters, Kind::F32).unwrap();
+                write(&memory, forward.y.0, &dy, Kind::F32).unwrap();
+                let convolution = Convolution {
+                    direction,
+                    ..forward.clone()
+                };
+                convolution.run(&memory).unwrap();
+                read(&memory, address, count, Kind::F32).unwrap()
+            };
+            // <conv(x), dy> is linear in x and in the filters, and each gradient is its coefficients.
+            let value = inner(&run(Direction::Forward, forward.y.0, of_y), &dy);
+            assert!(value != 0.0);
+            let of_input = run(Direction::Input, forward.x.0, of_x);
+            assert_eq!(inner(&of_input, &x), value, "{kernel}, {stride}, {padding}");
+            let of_filters = run(Direction::Filters, forward.filters, of_filters);
+            assert_eq!(
+                inner(&of_filters, &filters),
+                value,
+                "{kernel}, {stride}, {padding}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_convolution_is_what_it_is_by_hand() {
+        let (memory, forward, [of_x, of_filters, _]) = convolution(3, 1, 1);
+        let mut x = vec![0.0; of_x];
+        x[(2 * 6 + 1) * 3 + 2] = 2.0; // row 2, column 1, channel 2
+        let filters = numbers(5, of_filters);
+        write(&memory, forward.x.0, &x, Kind::F32).unwrap();
+        write(&memory, forward.filters, &filters, Kind::F32).unwrap();
+        forward.run(&memory).unwrap();
+        let y = read(&memory, forward.y.0, 7 * 6 * 4, Kind::F32).unwrap();
+        // Seen by the pixel to its lower left, it lies in the upper right of the filter.
+        let of = |row: usize, column: usize, out: usize| y[(row * 6 + column) * 4 + out];
+        for out in 0..4 {
+            assert_eq!(of(3, 0, out), 2.0 * filters[(out * 9 + 2) * 3 + 2]);
+            assert_eq!(of(5, 5, out), 0.0);
+        }
+    }
+
+    #[test]
+    fn tensor_cores_keep_ten_bits() {
+        assert_eq!(tf32(1.0 + 2f32.powi(-10)), 1.0 + 2f32.powi(-10));
+        assert_eq!(tf32(1.0 + 2f32.powi(-12)), 1.0);
+        assert!(tf32(f32::NAN).is_nan() && tf32(f32::INFINITY).is_infinite());
+    }
+}

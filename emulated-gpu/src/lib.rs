@@ -14,6 +14,8 @@
 //! `EMULATED_GPU_MEMORY` is the device's memory in bytes (8 GiB), `EMULATED_GPU_CAPABILITY` its compute capability (90 for 9.0),
 //! `EMULATED_GPU_FUSED=none` takes away the engines that join a bias.
 
+#![cfg(unix)]
+
 mod convolution;
 mod cudnn;
 mod driver;

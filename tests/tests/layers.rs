@@ -70,7 +70,12 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
 const ABOVE: [&str; 3] = ["flawforge", "flawforge-lab", "xtask"];
 
 /// Members that nothing builds on.
-const LEAVES: [&str; 3] = ["flawforge-tests", "flawforge-benches", "flawforge-python"];
+const LEAVES: [&str; 4] = [
+    "flawforge-tests",
+    "flawforge-benches",
+    "flawforge-python",
+    "flawforge-emulated-gpu",
+];
 
 /// Members for tests alone: they build on nothing, and only dev-dependencies name them.
 const FOR_TESTS: [&str; 1] = ["flawforge-testing"];

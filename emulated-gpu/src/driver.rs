@@ -131,8 +131,8 @@ driver! {
 
     fn cuMemPoolGetAttribute(_pool: u64, attribute: c_uint, value: *mut u64) {
         let found = match attribute {
-            5 | 7 => gpu().memory.used,
-            6 | 8 => gpu().memory.peak,
+            5 | 7 => gpu().used,
+            6 | 8 => gpu().peak,
             _ => return NOT_SUPPORTED,
         };
         // SAFETY: as above.
@@ -144,7 +144,7 @@ driver! {
         // SAFETY: as above.
         unsafe { put(total, gpu.total as usize) };
         // SAFETY: as above.
-        unsafe { put(free, (gpu.total - gpu.memory.used) as usize) }
+        unsafe { put(free, (gpu.total - gpu.used) as usize) }
     }
 
     fn cuMemAlloc_v2(address: *mut u64, bytes: usize) {
@@ -161,12 +161,12 @@ driver! {
     }
 
     fn cuMemFreeAsync(address: u64, _stream: u64) {
-        gpu().enqueue(Work::Free(address))
+        gpu().give(address)
     }
 
     fn cuMemFree_v2(address: u64) {
         let mut gpu = gpu();
-        match gpu.enqueue(Work::Free(address)) {
+        match gpu.give(address) {
             SUCCESS => gpu.finish(),
             failed => failed,
         }

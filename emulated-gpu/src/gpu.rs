@@ -85,6 +85,11 @@ pub(crate) struct Gpu {
     /// Memory of the machine that is pinned: where it begins, and how long it is.
     pub(crate) pinned: BTreeMap<usize, usize>,
     pub(crate) total: u64,
+    /// Bytes that were asked for and not given back: by what was called, whether it was done or still lies in the queue, as
+    /// the pool of a driver counts.
+    pub(crate) used: u64,
+    /// The most that was used at once.
+    pub(crate) peak: u64,
     pub(crate) backwards: bool,
     queue: VecDeque<Work>,
     modules: Vec<Loaded>,
@@ -119,6 +124,8 @@ impl Gpu {
             memory: Memory::default(),
             pinned: BTreeMap::new(),
             total,
+            used: 0,
+            peak: 0,
             backwards,
             queue: VecDeque::new(),
             modules: Vec::new(),
@@ -140,13 +147,20 @@ impl Gpu {
 
     /// Memory, if there is so much.
     pub(crate) fn take(&mut self, bytes: usize) -> Option<u64> {
-        if self.memory.used + bytes as u64 > self.total {
-            self.finish(); // what is to be freed is free then
-        }
-        if self.memory.used + bytes as u64 > self.total {
+        if self.used + bytes as u64 > self.total {
             return None;
         }
-        self.memory.take(bytes)
+        let taken = self.memory.take(bytes)?;
+        self.used += bytes as u64;
+        self.peak = self.peak.max(self.used);
+        Some(taken)
+    }
+
+    /// Gives memory back, behind all that lies in the queue.
+    pub(crate) fn give(&mut self, address: u64) -> Status {
+        let bytes = self.memory.length(address).unwrap_or(0);
+        self.used = self.used.saturating_sub(bytes as u64);
+        self.enqueue(Work::Free(address))
     }
 
     pub(crate) fn load(&mut self, text: &str) -> Result<u64, String> {

@@ -1,9 +1,9 @@
-//! What candle opens beside the driver: cuBLAS, of which products of f32 and bfloat16 matrices are there, and cuRAND, which only
-//! opens.
+//! What candle opens beside the driver: cuBLAS, of which products of f32 and bfloat16 matrices are there, and cuRAND, which draws
+//! uniform f32 numbers (others than NVIDIA's).
 
 use std::ffi::{c_int, c_longlong, c_ulonglong, c_void};
 
-use crate::gpu::{Work, gpu};
+use crate::gpu::{Source, Work, gpu};
 use crate::numbers::Kind;
 use crate::product::{Factor, Product};
 
@@ -130,4 +130,25 @@ pub(crate) extern "C" fn curandSetPseudoRandomGeneratorSeed(_generator: u64, _se
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn curandSetStream(_generator: u64, _stream: u64) -> Status {
     SUCCESS
+}
+
+/// cuRAND's function of this name.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn curandGenerateUniform(_generator: u64, to: u64, count: usize) -> Status {
+    let mut gpu = gpu();
+    let mut drawn = gpu.handle();
+    let numbers = (0..count).flat_map(|_| {
+        drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        // From 0 to 1, without 0.
+        (((drawn >> 40) + 1) as f32 / (1u64 << 24) as f32).to_ne_bytes()
+    });
+    let from = Source::Copied(numbers.collect());
+    match gpu.enqueue(Work::Upload {
+        from,
+        to,
+        bytes: 4 * count,
+    }) {
+        0 => SUCCESS,
+        _ => EXECUTION_FAILED,
+    }
 }

@@ -15,10 +15,6 @@ const FRESH: u8 = 0xff;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pieces: BTreeMap<u64, usize>,
-    /// Bytes of all pieces.
-    pub(crate) used: u64,
-    /// The most that was used at once.
-    pub(crate) peak: u64,
 }
 
 impl Memory {
@@ -34,8 +30,6 @@ impl Memory {
         unsafe { pointer.write_bytes(FRESH, layout.size()) };
         let address = pointer as u64 + DEVICE;
         self.pieces.insert(address, bytes);
-        self.used += bytes as u64;
-        self.peak = self.peak.max(self.used);
         Some(address)
     }
 
@@ -44,12 +38,16 @@ impl Memory {
         let Some(bytes) = self.pieces.remove(&address) else {
             return false;
         };
-        self.used -= bytes as u64;
         if let Ok(layout) = Layout::from_size_align(bytes.max(1), ALIGN) {
             // SAFETY: allocated by `take` with this layout, and given back once.
             unsafe { dealloc((address - DEVICE) as *mut u8, layout) };
         }
         true
+    }
+
+    /// How long the piece at an address is.
+    pub(crate) fn length(&self, address: u64) -> Option<usize> {
+        self.pieces.get(&address).copied()
     }
 
     /// The piece in which so many bytes at the address lie: where it begins and ends.

@@ -189,7 +189,7 @@ fn freed_memory_is_gone_and_fresh_memory_is_no_number() {
     let mut bench = Bench::new(&[1.0; 8]);
     assert!(bench.result().unwrap().iter().all(|value| value.is_nan()));
     let early = bench.launch(COPY, 8);
-    bench.gpu.enqueue(Work::Free(bench.from));
+    bench.gpu.give(bench.from);
     assert_eq!(early, SUCCESS);
     assert_eq!(bench.result().unwrap(), [1.0; 8], "freed behind the launch");
     bench.launch(COPY, 8);
@@ -219,8 +219,9 @@ fn a_full_device_has_no_more_memory_until_some_is_freed() {
     let mut gpu = Gpu::new(1000, false);
     let first = gpu.take(600).unwrap();
     assert_eq!(gpu.take(600), None);
-    gpu.enqueue(Work::Free(first));
+    gpu.give(first);
     assert!(gpu.take(600).is_some());
+    assert_eq!((gpu.used, gpu.peak), (600, 600));
 }
 
 #[test]

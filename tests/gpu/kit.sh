@@ -36,10 +36,12 @@ lossless() { # FROM TO
     find "$1" -type f \( -name '*.png' -o -name '*.jpg' \) | while read -r file; do
         to="$2/${file#"$1"/}"
         mkdir -p "$(dirname "$to")"
-        case $file in
-        */ground_truth/*) cp "$file" "$to" ;; # masks stay what they are
-        *) cwebp -quiet -lossless -z 6 "$file" -o "${to%.*}.webp" ;;
-        esac
+        # Masks stay what they are.
+        if [[ $file == */ground_truth/* ]] || ! command -v cwebp > /dev/null; then
+            cp "$file" "$to"
+        else
+            cwebp -quiet -lossless -z 6 "$file" -o "${to%.*}.webp"
+        fi
     done
 }
 if [ $# -ge 2 ]; then

@@ -68,10 +68,12 @@ work() {
 }
 
 # Which images: those of the kit, or generated ones.
+images=(--demo gear) textures=()
 if [ -d "$kit/images" ]; then
-    normal=("$kit/images") && [ -d "$kit/textures" ] && normal+=(--textures "$kit/textures")
-else
-    normal=(--demo gear)
+    images=("$kit/images")
+fi
+if [ -d "$kit/textures" ]; then
+    textures=(--textures "$kit/textures")
 fi
 if [ -n "$small" ]; then
     sizes=(4 4 32 2 2 1)
@@ -100,11 +102,11 @@ fi
 for precision in bf16 tf32; do
     work "step-$precision" 20 '.' "$bin/step_time" "${sizes[@]}" "$precision" cuda
 done
-work forge 60 "$said" "$bin/flawforge" train "${normal[@]}" --out "$out/forge" --method forge "${budget[@]}"
-work forge-scores 60 "$said" "$bin/flawforge" evaluate --run "$out/forge" "${normal[0]}" "${normal[@]:1:1}"
+work forge 60 "$said" "$bin/flawforge" train "${images[@]}" "${textures[@]}" --out "$out/forge" --method forge "${budget[@]}"
+work forge-scores 60 "$said" "$bin/flawforge" evaluate --run "$out/forge" "${images[@]}"
 for method in lin-yan draem nsa patchcore; do
-    work "$method" 170 "$said" "$bin/flawforge" train "${normal[@]}" --out "$out/$method" --method "$method" --profile "$profile" "${every[@]}"
-    work "$method-scores" 30 "$said" "$bin/flawforge" evaluate --run "$out/$method" "${normal[0]}" "${normal[@]:1:1}"
+    work "$method" 170 "$said" "$bin/flawforge" train "${images[@]}" "${textures[@]}" --out "$out/$method" --method "$method" --profile "$profile" "${every[@]}"
+    work "$method-scores" 30 "$said" "$bin/flawforge" evaluate --run "$out/$method" "${images[@]}"
 done
 # Two cells at a time; what they take beside what was expected.
 work two-cells 120 'room|takes|error|done|AUROC|\|' "$bin/xtask" reproduce-table2 --profile "$profile" --categories gear,connector \
@@ -112,8 +114,8 @@ work two-cells 120 'room|takes|error|done|AUROC|\|' "$bin/xtask" reproduce-table
 work engines 60 '.' "$bin/conv_engines" bf16
 # The published schedule, as long as time is left: 700 epochs.
 for method in lin-yan draem; do
-    work "$method-paper" 600 "$said" "$bin/flawforge" train "${normal[@]}" --out "$out/$method-paper" --method "$method" "${long[@]}" "${every[@]}"
-    work "$method-paper-scores" 30 "$said" "$bin/flawforge" evaluate --run "$out/$method-paper" "${normal[0]}" "${normal[@]:1:1}"
+    work "$method-paper" 600 "$said" "$bin/flawforge" train "${images[@]}" "${textures[@]}" --out "$out/$method-paper" --method "$method" "${long[@]}" "${every[@]}"
+    work "$method-paper-scores" 30 "$said" "$bin/flawforge" evaluate --run "$out/$method-paper" "${images[@]}"
 done
 # The weights stay where they are; the page and the logs come back.
 find "$out" -name '*.safetensors' -delete

@@ -55,10 +55,12 @@ enum Engine {
 /// Pixels that are evaluated at once at most, as long as there is more than one image: more would need more memory
 /// without being faster.
 const PIXELS_AT_ONCE: u32 = 1 << 17;
-/// The same on a GPU, which eight images of the paper's size keep busy.
-const PIXELS_AT_ONCE_ON_GPU: u32 = 1 << 19;
 
 impl Draem {
+    /// Pixels that are evaluated at once on a GPU at most, as long as there is more than one image: eight images of the paper's
+    /// size, which keep it busy.
+    pub const PIXELS_AT_ONCE_ON_GPU: u32 = 1 << 19;
+
     /// A detector of images of the given width and height in pixels, in the [precision](Precision::current) that this thread
     /// has now.
     ///
@@ -195,7 +197,9 @@ impl Draem {
             Engine::Prepared(_, Device::Cpu, _) => {
                 (PIXELS_AT_ONCE / (self.width * self.height)).max(1) as usize
             }
-            Engine::Prepared(..) => (PIXELS_AT_ONCE_ON_GPU / (self.width * self.height)).max(1) as usize,
+            Engine::Prepared(..) => {
+                (Self::PIXELS_AT_ONCE_ON_GPU / (self.width * self.height)).max(1) as usize
+            }
             // Kernels may choose their algorithm by the size of a batch.
             Engine::AsTrained(_) => 1,
         }

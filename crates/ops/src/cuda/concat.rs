@@ -1,12 +1,14 @@
 //! Channels side by side, and apart again.
 
-use candle_core::{Result, bail};
+use candle_core::Result;
 
+use super::channels::{narrow, widen};
 use super::gpu::{Gpu, arguments, count, over_pixels};
 use super::kernels::Module;
-use super::numbers::{Buffer, Numbers};
+use super::numbers::{Buffer, Number, Numbers};
 
-/// Pixels of `of_a` and `of_b` numbers side by side.
+/// Pixels of `of_a` and `of_b` numbers side by side. Where one is bfloat16 and the other, of a layer with few channels, is not,
+/// both are: the convolution behind them would round them anyway.
 pub(crate) fn concatenate(
     gpu: &Gpu,
     a: Numbers<'_>,
@@ -14,7 +16,8 @@ pub(crate) fn concatenate(
     (of_a, of_b): (usize, usize),
 ) -> Result<Buffer> {
     if a.number != b.number {
-        bail!("concat: one tensor is {:?}, the other {:?}", a.number, b.number);
+        let (a, b) = (rounded(gpu, a, of_a)?, rounded(gpu, b, of_b)?);
+        return concatenate(gpu, a.view(gpu), b.view(gpu), (of_a, of_b));
     }
     let y = Buffer::alloc(gpu, a.number, a.len + b.len)?;
     let pixels = a.len / of_a;
@@ -25,14 +28,28 @@ pub(crate) fn concatenate(
     Ok(y)
 }
 
-/// The channels `from..from + taken` of pixels of `channels` numbers.
+/// A copy in bfloat16.
+fn rounded(gpu: &Gpu, x: Numbers<'_>, channels: usize) -> Result<Buffer> {
+    widen(gpu, x, channels, channels)
+}
+
+/// The channels `from..from + taken` of pixels of `channels` numbers, as numbers of a type.
 pub(crate) fn take_channels(
     gpu: &Gpu,
     x: Numbers<'_>,
     channels: usize,
-    from: usize,
-    taken: usize,
+    (from, taken): (usize, usize),
+    number: Number,
 ) -> Result<Buffer> {
+    let y = channels_of(gpu, x, channels, (from, taken))?;
+    match (x.number, number) {
+        (Number::Bf16, Number::F32) => narrow(gpu, &y, None, (taken, taken), Number::F32),
+        (Number::F32, Number::Bf16) => rounded(gpu, y.view(gpu), taken),
+        _ => Ok(y),
+    }
+}
+
+fn channels_of(gpu: &Gpu, x: Numbers<'_>, channels: usize, (from, taken): (usize, usize)) -> Result<Buffer> {
     let pixels = x.len / channels;
     let y = Buffer::alloc(gpu, x.number, pixels * taken)?;
     let kernel = Module::Concat.packed(x.number, [channels, from, taken], [x.pointer]);

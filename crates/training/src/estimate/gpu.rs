@@ -1,8 +1,10 @@
 //! How much of a GPU's memory a training would take.
 //!
 //! Reckoned from the same figures as the processor's memory, **not measured on a GPU with this program**. What it was held
-//! against: a joint DRAEM step of the paper's size in bfloat16 took PyTorch 5.7 GiB at most (eager, on an H200).
+//! against: a joint DRAEM step of the paper's size in bfloat16 took PyTorch 5.7 GiB at most (eager, on an H200); and what small
+//! trainings asked an emulated GPU for (docs/cuda.md), which has the same tensors, but not cuDNN's workspaces.
 
+use flawforge_models::Draem;
 use flawforge_ops::Precision;
 use flawforge_ops::runtime::in_words;
 
@@ -72,6 +74,10 @@ const WORKSPACE: f64 = 1_073_741_824.0;
 /// 256 at a quarter of its width (a ResNet's), or two of 96 at half of it (an EfficientNet-Lite's), about (proposal).
 const FROZEN: f64 = 192.0;
 
+/// Bytes of the two networks' activations in inference, in f32, for each pixel and channel of the wider one: seven tensors of its
+/// full size, as an emulated GPU saw.
+const INFERENCE: f64 = 28.0;
+
 /// What a training on `images` normal images would take of the memory of a GPU, on which nothing is computed for it.
 ///
 /// What the program needs there in any case (context, libraries, kernels: about half a gigabyte) is not in it.
@@ -107,9 +113,12 @@ fn in_one_view(experiment: &Experiment, images: usize) -> Result<GpuMemory> {
                 .networks
                 .reconstructive_width
                 .max(settings.networks.discriminative_width);
+            let trained = activations(&settings.networks, pixels, largest);
+            // Normal images and simulated anomalies are scored when the steps are done.
+            let scored = INFERENCE * pixels.max(f64::from(Draem::PIXELS_AT_ONCE_ON_GPU)) * widest as f64;
             GpuMemory::of(
-                (sets * A_WEIGHT + number) * count,
-                activations(&settings.networks, pixels, largest) * number / 4.0,
+                (sets * A_WEIGHT + 2.0 * number) * count,
+                trained.max(scored) * number / 4.0,
                 workspace(pixels, largest, widest),
             )
         }
@@ -127,18 +136,19 @@ fn in_one_view(experiment: &Experiment, images: usize) -> Result<GpuMemory> {
             let group = &settings.patchcore;
             let shown = group.sides().into_iter().map(square).fold(0.0, f64::max);
             let network = frozen(group.backbone, shown * group.batch as f64);
-            let (mut vectors, mut largest) = (0.0, 0.0_f64);
+            let (mut vectors, mut largest, mut products) = (0.0, 0.0_f64, 0.0_f64);
             for places in group.places() {
                 let patches = (places * images) as f64;
                 let length = mapped(group.projection, group.embedding);
                 largest = largest.max(selection(patches, length, group.embedding));
                 vectors += 4.0 * patches * group.coreset_ratio * group.embedding as f64;
+                products = products.max(4.0 * (places * group.batch) as f64 * patches * group.coreset_ratio);
             }
             let (vectors, largest) = match group.most_bytes {
                 most if most > 0 => (vectors.min(most as f64), largest.min(most as f64 + CHUNK)),
                 _ => (vectors, largest),
             };
-            GpuMemory::of(network.0, network.1 + vectors, largest + CHUNK)
+            GpuMemory::of(network.0, network.1 + vectors, largest + products.min(CHUNK))
         }
         MethodSettings::Forge(settings) => forge_memory(&settings.forge),
     })

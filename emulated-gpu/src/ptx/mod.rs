@@ -1,5 +1,6 @@
 //! Kernels in NVIDIA's assembly (PTX): taken apart, translated to C, compiled by the machine's C compiler, loaded.
 
+mod arithmetic;
 mod parse;
 mod program;
 mod translate;

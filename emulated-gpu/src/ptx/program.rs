@@ -4,7 +4,6 @@ use std::ffi::{CString, c_char, c_void};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::ptr;
 
 use super::parse::Parameter;
 
@@ -119,7 +118,7 @@ impl Loaded {
         let path = CString::new(path.to_string_lossy().as_bytes()).map_err(|fault| fault.to_string())?;
         // SAFETY: the path ends with a zero, and the library has no code that runs when it is loaded.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-        match handle == ptr::null_mut() {
+        match handle.is_null() {
             true => Err("a compiled kernel cannot be loaded".to_owned()),
             false => Ok(Self(handle)),
         }
@@ -129,7 +128,7 @@ impl Loaded {
         let name = CString::new(name).map_err(|fault| fault.to_string())?;
         // SAFETY: the library is open, and the name ends with a zero.
         let found = unsafe { libc::dlsym(self.0, name.as_ptr()) };
-        match found == ptr::null_mut() {
+        match found.is_null() {
             true => Err("a compiled kernel lacks a symbol".to_owned()),
             false => Ok(found),
         }

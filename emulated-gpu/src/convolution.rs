@@ -30,7 +30,7 @@ pub(crate) struct Convolution {
     pub(crate) stride: [usize; 2],
     pub(crate) padding: [usize; 2],
     pub(crate) kind: Kind,
-    /// Tensor cores multiply; they round factors of f32.
+    /// Tensor cores multiply: they round factors of f32, and add in another order.
     pub(crate) tensor_cores: bool,
     /// f32 numbers that are added to `y`.
     pub(crate) bias: Option<u64>,
@@ -106,13 +106,19 @@ impl Convolution {
     /// Calls `f` with the tap and the pixel of `x` of every tap of a pixel of `y` that lies in the image.
     fn taps(&self, i: usize, j: usize, mut f: impl FnMut(usize, usize)) {
         let [_, h, w, _] = self.x.1;
-        for u in 0..self.kernel[0] {
-            for v in 0..self.kernel[1] {
-                let row = (i * self.stride[0] + u).wrapping_sub(self.padding[0]);
-                let column = (j * self.stride[1] + v).wrapping_sub(self.padding[1]);
-                if row < h && column < w {
-                    f(u * self.kernel[1] + v, row * w + column);
-                }
+        let taps = self.kernel[0] * self.kernel[1];
+        for number in 0..taps {
+            // Engines differ in the order of their sums.
+            let tap = if self.tensor_cores {
+                taps - 1 - number
+            } else {
+                number
+            };
+            let (u, v) = (tap / self.kernel[1], tap % self.kernel[1]);
+            let row = (i * self.stride[0] + u).wrapping_sub(self.padding[0]);
+            let column = (j * self.stride[1] + v).wrapping_sub(self.padding[1]);
+            if row < h && column < w {
+                f(tap, row * w + column);
             }
         }
     }

@@ -148,6 +148,9 @@ driver! {
     }
 
     fn cuMemAlloc_v2(address: *mut u64, bytes: usize) {
+        if bytes == 0 {
+            return INVALID_VALUE;
+        }
         match gpu().take(bytes) {
             // SAFETY: as above.
             Some(taken) => unsafe { put(address, taken) },
@@ -173,8 +176,11 @@ driver! {
     }
 
     fn cuMemHostAlloc(address: *mut *mut c_void, bytes: usize, _flags: c_uint) {
+        if bytes == 0 {
+            return INVALID_VALUE;
+        }
         // SAFETY: memory of the C library, freed below.
-        let taken = unsafe { libc::malloc(bytes.max(1)) };
+        let taken = unsafe { libc::malloc(bytes) };
         if taken.is_null() {
             return OUT_OF_MEMORY;
         }
@@ -267,7 +273,7 @@ driver! {
     ) {
         let (blocks, threads) = ([blocks_x, blocks_y, blocks_z], [threads_x, threads_y, threads_z]);
         let mut gpu = gpu();
-        let Some(program) = gpu.functions.get(function as usize - 1).cloned() else {
+        let Some(program) = gpu.program(function) else {
             return INVALID_VALUE;
         };
         let count = threads.iter().map(|&side| u64::from(side)).product::<u64>();
@@ -275,6 +281,8 @@ driver! {
         if blocks.contains(&0)
             || count == 0
             || count > u64::from(THREADS)
+            || threads_z > 64
+            || blocks_x > i32::MAX as u32
             || blocks_y > BLOCKS
             || blocks_z > BLOCKS
             || program.shared_size + shared > SHARED

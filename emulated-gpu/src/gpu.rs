@@ -1,7 +1,7 @@
 //! The device: its memory, its modules, and one queue in which all that it is asked to do lies until somebody waits for it.
 //!
 //! A real GPU begins at once. This one begins as late as it may, so that a program which reads a result too early, or writes to
-//! memory that is still to be copied, is always wrong and not only sometimes.
+//! memory that is still to be copied, is wrong, and not only sometimes. (There is room for so much work; then the oldest is done.)
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -29,6 +29,8 @@ const QUEUE: usize = 1024;
 /// Memory of the device where `EMULATED_GPU_MEMORY` says nothing.
 const MEMORY: u64 = 8 << 30;
 
+/// After so many questions whether an event was reached the device does something.
+const PATIENCE: u64 = 1000;
 /// Milliseconds that everything takes at least.
 const OVERHEAD: f64 = 0.002;
 
@@ -75,7 +77,8 @@ pub(crate) enum Source {
 #[derive(Debug)]
 struct Loaded {
     module: ptx::Module,
-    programs: HashMap<String, Arc<Program>>,
+    /// Kernels by name, with their places among the functions.
+    programs: HashMap<String, u64>,
 }
 
 /// The one device.
@@ -93,12 +96,16 @@ pub(crate) struct Gpu {
     pub(crate) backwards: bool,
     queue: VecDeque<Work>,
     modules: Vec<Loaded>,
-    pub(crate) functions: Vec<Arc<Program>>,
+    functions: Vec<Arc<Program>>,
     /// When an event was reached; none while it lies in the queue.
     events: HashMap<u64, Option<f64>>,
     /// Milliseconds that a GPU might have taken for all so far: made up, but the same every time.
     clock: f64,
     made: u64,
+    /// Questions whether an event was reached.
+    asked: u64,
+    /// What generators of random numbers go on from.
+    pub(crate) generators: HashMap<u64, u64>,
     /// Measured times are disturbed.
     noisy: bool,
     drawn: u64,
@@ -133,6 +140,8 @@ impl Gpu {
             events: HashMap::new(),
             clock: 0.0,
             made: 0,
+            asked: 0,
+            generators: HashMap::new(),
             noisy: std::env::var("EMULATED_GPU_TIMES").is_ok_and(|times| times == "noisy"),
             drawn: 1,
             failed: None,
@@ -174,23 +183,28 @@ impl Gpu {
 
     /// A kernel of a module, compiled when it is first asked for: its place among the functions, from 1.
     pub(crate) fn function(&mut self, module: u64, name: &str) -> Result<Option<u64>, String> {
-        let Some(loaded) = self.modules.get_mut(module as usize - 1) else {
+        let place = (module as usize).checked_sub(1);
+        let Some(loaded) = place.and_then(|place| self.modules.get_mut(place)) else {
             return Ok(None);
         };
         let Some(kernel) = loaded.module.kernels.get(name) else {
             return Ok(None);
         };
-        let program = match loaded.programs.get(name) {
-            Some(program) => program.clone(),
-            None => {
-                let c = ptx::kernel(&loaded.module, name).map_err(|fault| format!("{name}: {fault}"))?;
-                let program = Arc::new(Program::compile(name, kernel.parameters.clone(), &c)?);
-                loaded.programs.insert(name.to_owned(), program.clone());
-                program
-            }
-        };
-        self.functions.push(program);
-        Ok(Some(self.functions.len() as u64))
+        if let Some(&function) = loaded.programs.get(name) {
+            return Ok(Some(function));
+        }
+        let c = ptx::kernel(&loaded.module, name).map_err(|fault| format!("{name}: {fault}"))?;
+        let program = Program::compile(name, kernel.parameters.clone(), &c)?;
+        self.functions.push(Arc::new(program));
+        let function = self.functions.len() as u64;
+        loaded.programs.insert(name.to_owned(), function);
+        Ok(Some(function))
+    }
+
+    /// A compiled kernel by its place.
+    pub(crate) fn program(&self, function: u64) -> Option<Arc<Program>> {
+        let place = (function as usize).checked_sub(1)?;
+        self.functions.get(place).cloned()
     }
 
     /// Puts work behind all that lies in the queue.
@@ -206,7 +220,7 @@ impl Gpu {
     }
 
     pub(crate) fn launched(&mut self, function: u64, mut given: Launch) -> Status {
-        let Some(program) = self.functions.get(function as usize - 1).cloned() else {
+        let Some(program) = self.program(function) else {
             return INVALID_VALUE;
         };
         given.backwards = self.backwards;
@@ -238,11 +252,14 @@ impl Gpu {
         self.failed.unwrap_or(SUCCESS)
     }
 
-    /// Whether an event was reached. The device goes on a little whenever it is asked.
+    /// Whether an event was reached. Asking is not waiting, unless it is done again and again.
     pub(crate) fn reached(&mut self, event: u64) -> Status {
         match self.events.get(&event) {
             Some(None) => {
-                self.next();
+                self.asked += 1;
+                if self.asked.is_multiple_of(PATIENCE) {
+                    self.next();
+                }
                 self.failed.unwrap_or(NOT_READY)
             }
             _ => self.failed.unwrap_or(SUCCESS),
@@ -282,7 +299,7 @@ impl Gpu {
         };
         let memory = &mut self.memory;
         let place = |memory: &Memory, address, bytes| {
-            let fault = || format!("{bytes} bytes at {address:#x} are no memory");
+            let fault = || format!("{bytes} bytes at {address:#x} lie outside of the device's memory");
             memory.pointer(address, bytes).ok_or_else(fault)
         };
         match work {

@@ -51,6 +51,7 @@ pub(crate) fn launch(program: &Program, memory: &Memory, launch: &Launch) -> Res
             blocks: launch.blocks,
             shared_size: shared_size as u32,
             stride: stride as u32,
+            count: count as u32,
             failed: 0,
             shared: shared.as_mut_ptr().cast(),
             parameters: parameters.as_mut_ptr().cast(),
@@ -64,18 +65,18 @@ pub(crate) fn launch(program: &Program, memory: &Memory, launch: &Launch) -> Res
         fault: None,
         nothing: [0; 8],
     };
-    let blocks = launch.blocks.iter().product::<u32>();
-    for block in ordered(blocks as usize, launch.backwards) {
-        running.grid.block = place(block as u32, launch.blocks);
+    let blocks = launch.blocks.iter().map(|&side| side as usize).product();
+    for block in ordered(blocks, launch.backwards) {
+        running.grid.block = place(block, launch.blocks);
         // SAFETY: that many bytes are there.
         unsafe { running.grid.shared.write_bytes(FRESH, shared_size) };
         for number in 0..count {
             let thread = Thread {
-                thread: place(number as u32, launch.threads),
+                thread: place(number, launch.threads),
                 lane: (number % WARP) as u32,
                 ..Thread::default()
             };
-            // SAFETY: each thread has `stride` bytes, a multiple of eight that a `Thread` begins.
+            // SAFETY: each thread has `stride` bytes, a multiple of its alignment, which a `Thread` begins.
             unsafe {
                 running
                     .grid
@@ -128,8 +129,9 @@ fn ordered(count: usize, backwards: bool) -> impl Iterator<Item = usize> {
     (0..count).map(move |number| if backwards { count - 1 - number } else { number })
 }
 
-fn place(number: u32, [x, y, _]: [u32; 3]) -> [u32; 3] {
-    [number % x, number / x % y, number / x / y]
+fn place(number: usize, [x, y, _]: [u32; 3]) -> [u32; 3] {
+    let (x, y) = (x as usize, y as usize);
+    [number % x, number / x % y, number / x / y].map(|place| place as u32)
 }
 
 fn bytes_of(words: &mut [u64]) -> &mut [u8] {
@@ -148,18 +150,13 @@ unsafe extern "C" fn find(grid: *mut Grid, thread: *const Thread, address: u64, 
         }
         found => {
             let what = if found.is_some() {
-                "is not aligned"
+                "are not aligned"
             } else {
-                "is no memory"
+                "lie outside of the device's memory"
             };
             // SAFETY: as above.
             let thread = unsafe { *thread };
-            running.fault.get_or_insert_with(|| {
-                format!(
-                    "block {:?}, thread {:?}: {size} bytes at {address:#x}: {what}",
-                    running.grid.block, thread.thread
-                )
-            });
+            fail(running, thread, &format!("{size} bytes at {address:#x} {what}"));
             (&raw mut running.nothing).cast()
         }
     }
@@ -170,12 +167,13 @@ unsafe extern "C" fn tell(grid: *mut Grid, thread: *const Thread, words: *const 
     // SAFETY: as in `find`; the words are a literal of the C code.
     let (running, thread, words) =
         unsafe { (&mut *grid.cast::<Running<'_>>(), *thread, CStr::from_ptr(words)) };
-    running.fault.get_or_insert_with(|| {
-        format!(
-            "block {:?}, thread {:?}: {}",
-            running.grid.block,
-            thread.thread,
-            words.to_string_lossy()
-        )
-    });
+    fail(running, thread, &words.to_string_lossy());
+}
+
+/// Keeps the first fault, and ends the threads.
+fn fail(running: &mut Running<'_>, thread: Thread, what: &str) {
+    running.grid.failed = 1;
+    let (block, thread) = (running.grid.block, thread.thread);
+    let told = || format!("block {block:?}, thread {thread:?}: {what}");
+    running.fault.get_or_insert_with(told);
 }

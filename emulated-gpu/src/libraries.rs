@@ -79,7 +79,12 @@ pub(crate) unsafe extern "C" fn cublasGemmStridedBatchedEx(
     if beta != 0.0 {
         return NOT_SUPPORTED;
     }
-    if [m, n, k, batch].iter().any(|&size| size < 0) {
+    let rows = |transpose: c_int, plain: c_int, turned: c_int| if transpose == 0 { plain } else { turned };
+    if [m, n, k, batch].iter().any(|&size| size < 0)
+        || column_a < rows(transpose_a, m, k).max(1)
+        || column_b < rows(transpose_b, k, n).max(1)
+        || column_c < m.max(1)
+    {
         return INVALID_VALUE;
     }
     let factor = |address, transpose: c_int, column: c_int, matrix: c_longlong| Factor {
@@ -109,8 +114,11 @@ pub(crate) unsafe extern "C" fn cublasGemmStridedBatchedEx(
 /// As NVIDIA's.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn curandCreateGenerator(generator: *mut u64, _kind: c_int) -> Status {
+    let mut gpu = gpu();
+    let handle = gpu.handle();
+    gpu.generators.insert(handle, 0);
     // SAFETY: by the caller's word.
-    unsafe { *generator = gpu().handle() };
+    unsafe { *generator = handle };
     SUCCESS
 }
 
@@ -122,7 +130,8 @@ pub(crate) extern "C" fn curandDestroyGenerator(_generator: u64) -> Status {
 
 /// cuRAND's function of this name.
 #[unsafe(no_mangle)]
-pub(crate) extern "C" fn curandSetPseudoRandomGeneratorSeed(_generator: u64, _seed: c_ulonglong) -> Status {
+pub(crate) extern "C" fn curandSetPseudoRandomGeneratorSeed(generator: u64, seed: c_ulonglong) -> Status {
+    gpu().generators.insert(generator, seed);
     SUCCESS
 }
 
@@ -134,15 +143,16 @@ pub(crate) extern "C" fn curandSetStream(_generator: u64, _stream: u64) -> Statu
 
 /// cuRAND's function of this name.
 #[unsafe(no_mangle)]
-pub(crate) extern "C" fn curandGenerateUniform(_generator: u64, to: u64, count: usize) -> Status {
+pub(crate) extern "C" fn curandGenerateUniform(generator: u64, to: u64, count: usize) -> Status {
     let mut gpu = gpu();
-    let mut drawn = gpu.handle();
+    let mut drawn = gpu.generators.get(&generator).copied().unwrap_or(0);
     let numbers = (0..count).flat_map(|_| {
         drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         // From 0 to 1, without 0.
         (((drawn >> 40) + 1) as f32 / (1u64 << 24) as f32).to_ne_bytes()
     });
     let from = Source::Copied(numbers.collect());
+    gpu.generators.insert(generator, drawn);
     match gpu.enqueue(Work::Upload {
         from,
         to,

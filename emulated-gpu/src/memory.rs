@@ -1,4 +1,4 @@
-//! Memory of the device, and memory of the machine that is pinned.
+//! Memory of the device.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::BTreeMap;

@@ -22,6 +22,9 @@ impl Kind {
 
 /// Reads `count` numbers.
 pub(crate) fn read(memory: &Memory, address: u64, count: usize, kind: Kind) -> Result<Vec<f32>, String> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
     let from = place(memory, address, count, kind)?;
     // SAFETY: that many numbers lie there, and any bits are numbers.
     Ok(unsafe {
@@ -37,6 +40,9 @@ pub(crate) fn read(memory: &Memory, address: u64, count: usize, kind: Kind) -> R
 
 /// Writes numbers, rounded to the nearest.
 pub(crate) fn write(memory: &Memory, address: u64, values: &[f32], kind: Kind) -> Result<(), String> {
+    if values.is_empty() {
+        return Ok(());
+    }
     let to = place(memory, address, values.len(), kind)?;
     // SAFETY: that many numbers have room there, and nobody else uses the memory while the device computes.
     unsafe {
@@ -57,6 +63,8 @@ fn place(memory: &Memory, address: u64, count: usize, kind: Kind) -> Result<*mut
     let bytes = count * kind.size();
     match memory.pointer(address, bytes) {
         Some(place) if address.is_multiple_of(kind.size() as u64) => Ok(place),
-        _ => Err(format!("{bytes} bytes at {address:#x} are no memory")),
+        _ => Err(format!(
+            "{bytes} bytes at {address:#x} lie outside of the device's memory, or are not aligned"
+        )),
     }
 }

@@ -70,3 +70,48 @@ impl Product {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_go_by_columns_and_batches() {
+        let mut memory = Memory::default();
+        // Two matrices (2, 3) by columns, and two (3, 2) that are given as their transposes.
+        let a: Vec<f32> = (1..=12).map(|i| i as f32).collect();
+        let b: Vec<f32> = (1..=12).map(|i| (i * i % 7) as f32).collect();
+        let [at_a, at_b, at_c] = [12, 12, 8].map(|count| memory.take(4 * count).expect("room"));
+        write(&memory, at_a, &a, Kind::F32).unwrap();
+        write(&memory, at_b, &b, Kind::F32).unwrap();
+        let factor = |address, transposed, matrix| Factor {
+            address,
+            transposed,
+            column: 2,
+            matrix,
+        };
+        let product = Product {
+            size: [2, 2, 3],
+            batch: 2,
+            alpha: 2.0,
+            a: factor(at_a, false, 6),
+            b: factor(at_b, true, 6),
+            c: factor(at_c, false, 4),
+            kind: Kind::F32,
+        };
+        product.run(&memory).unwrap();
+        let found = read(&memory, at_c, 8, Kind::F32).unwrap();
+        for batch in 0..2 {
+            for (row, column) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let sum: f32 = (0..3)
+                    .map(|i| a[batch * 6 + i * 2 + row] * b[batch * 6 + i * 2 + column])
+                    .sum();
+                assert_eq!(
+                    found[batch * 4 + column * 2 + row],
+                    2.0 * sum,
+                    "{batch}: {row}, {column}"
+                );
+            }
+        }
+    }
+}

@@ -154,7 +154,27 @@ fn memory_cannot_be_left() {
         ),
         (
             "mov.u32 %r10, 256; ld.shared.f32 %f1, [%r10]; st.global.f32 [%rd4], %f1;",
-            "shared memory",
+            "behind shared memory",
+        ),
+        (
+            "mov.u32 %r10, held; ld.shared.f32 %f1, [%r10-4]; st.global.f32 [%rd4], %f1;",
+            "in front of shared memory",
+        ),
+        (
+            "mov.u64 %rd7, -4; ld.global.f32 %f1, [%rd7]; st.global.f32 [%rd4], %f1;",
+            "the last address there is",
+        ),
+        (
+            "shfl.sync.bfly.b32 %r10, %r1, 16, 31, -1;",
+            "a number of a thread that is not there",
+        ),
+        (
+            "setp.lt.u32 %p1, %r1, 4; @%p1 ret; shfl.sync.bfly.b32 %r10, %r1, 4, 31, -1;",
+            "a number of a thread that has ended",
+        ),
+        (
+            "$L_1:\nld.global.f32 %f1, [%rd3+64]; setp.neu.f32 %p1, %f1, 0f3F800000; @%p1 bra $L_1;",
+            "a loop that would not end",
         ),
         (
             "setp.lt.u32 %p1, %r1, 2; @%p1 ret; bar.sync 0;",
@@ -231,4 +251,97 @@ fn what_is_not_known_is_named() {
     let fault = gpu.function(loaded, "k").unwrap_err();
     assert!(fault.contains("wgmma.fence.sync.aligned"), "{fault}");
     assert!(gpu.function(loaded, "other").unwrap().is_none());
+}
+
+#[test]
+fn instructions_give_what_ptx_says() {
+    // Each result in %r20 or %f8, of %f1 = 2.5, %f2 = -1, %f3 = NaN, %r10 = 7, %r11 = -3.
+    let of_bits: [(&str, u32); 22] = [
+        ("shl.b32 %r20, %r10, 31;", 0x8000_0000),
+        ("shl.b32 %r20, %r10, 32;", 0),
+        ("shr.s32 %r20, %r11, 40;", u32::MAX),
+        ("shr.u32 %r20, %r11, 28;", 15),
+        ("mul.hi.u32 %r20, %r11, %r11;", 4_294_967_290),
+        ("mul.hi.s32 %r20, %r11, %r10;", u32::MAX),
+        ("mad.lo.s32 %r20, %r10, %r11, %r10;", (-14i32) as u32),
+        ("div.s32 %r20, %r11, %r10;", 0),
+        (
+            "mov.u32 %r12, -2147483648; mov.u32 %r13, -1; div.s32 %r20, %r12, %r13;",
+            1 << 31,
+        ),
+        ("rem.s32 %r20, %r11, 2;", u32::MAX),
+        ("min.s32 %r20, %r10, %r11;", (-3i32) as u32),
+        ("min.u32 %r20, %r10, %r11;", 7),
+        ("not.b32 %r20, %r10;", !7),
+        ("cvt.rzi.s32.f32 %r20, %f1;", 2),
+        ("cvt.rni.s32.f32 %r20, %f1;", 2),
+        ("cvt.rzi.s32.f32 %r20, %f3;", 0),
+        ("cvt.rzi.u32.f32 %r20, %f2;", 0),
+        ("setp.neu.f32 %p1, %f3, %f3; selp.b32 %r20, 1, 0, %p1;", 1),
+        ("setp.lt.f32 %p1, %f3, %f1; selp.b32 %r20, 1, 0, %p1;", 0),
+        ("setp.ltu.f32 %p1, %f3, %f1; selp.b32 %r20, 1, 0, %p1;", 1),
+        ("setp.ne.f32 %p1, %f3, %f1; selp.b32 %r20, 1, 0, %p1;", 0),
+        // Two bfloat16 numbers in a word: (1, 2) + (1, -1).
+        (
+            "mov.b32 %r12, 0x40003f80; mov.b32 %r13, 0xbf803f80; add.bf16x2 %r20, %r12, %r13;",
+            0x3f80_4000,
+        ),
+    ];
+    let of_numbers: [(&str, f32); 8] = [
+        ("fma.rn.f32 %f8, %f1, %f1, %f2;", 5.25),
+        ("max.f32 %f8, %f3, %f1;", 2.5),
+        ("add.sat.f32 %f8, %f1, %f1;", 1.0),
+        ("abs.f32 %f8, %f2;", 1.0),
+        ("cvt.rn.f32.s32 %f8, %r11;", -3.0),
+        ("cvt.rni.f32.f32 %f8, %f1;", 2.0),
+        ("ex2.approx.ftz.f32 %f8, %f2;", 0.5),
+        ("rcp.rn.f32 %f8, %f1;", 0.4),
+    ];
+    let before = "mov.f32 %f1, 0f40200000; mov.f32 %f2, 0fBF800000; mov.f32 %f3, 0f7FC00000; mov.u32 %r10, 7; mov.u32 %r11, -3;";
+    let run = |statements: &str| {
+        let mut bench = Bench::new(&[0.0]);
+        bench.launch(&format!("{before} {statements}"), 1);
+        bench.result().unwrap()[0]
+    };
+    for (statement, expected) in of_bits {
+        let found = run(&format!("{statement} st.global.u32 [%rd4], %r20;")).to_bits();
+        assert_eq!(found, expected, "{statement}");
+    }
+    for (statement, expected) in of_numbers {
+        assert_eq!(
+            run(&format!("{statement} st.global.f32 [%rd4], %f8;")),
+            expected,
+            "{statement}"
+        );
+    }
+}
+
+#[test]
+fn what_would_be_computed_otherwise_is_refused() {
+    let refused = [
+        "add.rz.f32 %f1, %f1, %f1;",
+        "mad.hi.u32 %r10, %r10, %r10, %r10;",
+        "cvt.rz.f32.f64 %f1, 0d0000000000000000;",
+        "cvt.sat.u32.s32 %r10, %r11;",
+        "add.f16 %r10, %r10, %r10;",
+        "bar.sync 1;",
+        "bar.warp.sync -1;",
+        "bar.red.popc.u32 %r10, 0, %p1;",
+    ];
+    for statement in refused {
+        let mut gpu = Gpu::new(1000, false);
+        let loaded = gpu.load(&module(statement)).unwrap();
+        assert!(gpu.function(loaded, "k").is_err(), "{statement}");
+    }
+}
+
+#[test]
+fn an_assertion_that_fails_ends_the_kernel() {
+    let call = "setp.gt.u32 %p1, %r1, 3; @!%p1 bra $L_1; { .param .b64 param0; st.param.b64 [param0+0], %rd1; \
+                call.uni __assertfail, (param0); }\n$L_1:\n";
+    for (count, expected) in [(4, true), (8, false)] {
+        let mut bench = Bench::new(&vec![1.0; count]);
+        bench.launch(&format!("{call}{COPY}"), count as u32);
+        assert_eq!(bench.result().is_ok(), expected, "{count} threads");
+    }
 }

@@ -37,6 +37,7 @@ pub(crate) mod attribute {
     pub(crate) const KNOB_TYPE: u32 = 600;
     pub(crate) const KNOB_VALUE: u32 = 601;
     pub(crate) const POINTWISE_HOW: u32 = 750;
+    pub(crate) const POINTWISE_X: u32 = 751;
     pub(crate) const POINTWISE_OTHER: u32 = 752;
     pub(crate) const POINTWISE_Y: u32 = 753;
     pub(crate) const OPERATIONS: u32 = 801;

@@ -54,20 +54,30 @@ fn computation(graph: &Contents) -> Result<Convolution, Status> {
         ) {
             (kind::POINTWISE, 0) if bias.is_none() && !relu => {
                 let other = operation.refer(attribute::POINTWISE_OTHER)?;
+                if tensor(other)? != ([1, 1, 1, tensor(last)?.0[3]], Kind::F32) {
+                    return Err(BAD_PARAM);
+                }
                 bias = other.long(attribute::UNIQUE_ID)?.first().map(|&name| name as u64);
             }
             (kind::POINTWISE, 100) => relu = true,
             _ => return Err(NOT_SUPPORTED),
         }
+        let read = operation.refer(attribute::POINTWISE_X)?;
+        if read.long(attribute::UNIQUE_ID)? != last.long(attribute::UNIQUE_ID)? {
+            return Err(NOT_SUPPORTED);
+        }
         last = operation.refer(attribute::POINTWISE_Y)?;
     }
     let (dims_x, kind_x) = tensor(x)?;
-    let ([co, kh, kw, ci], _) = tensor(filters)?;
+    let ([co, kh, kw, ci], kind_filters) = tensor(filters)?;
     let (dims_y, kind_y) = tensor(last)?;
     let (stride, padding) = (pair(attribute::STRIDES)?, pair(attribute::PRE_PADDINGS)?);
     let [_, h, w, channels] = dims_x;
     let out =
         |side: usize, kernel: usize, axis: usize| (side + 2 * padding[axis] - kernel) / stride[axis] + 1;
+    if stride.contains(&0) || kh > h + 2 * padding[0] || kw > w + 2 * padding[1] || kind_filters != kind_x {
+        return Err(BAD_PARAM);
+    }
     if channels != ci || dims_y != [dims_x[0], out(h, kh, 0), out(w, kw, 1), co] || kind_x != kind_y {
         return Err(BAD_PARAM);
     }

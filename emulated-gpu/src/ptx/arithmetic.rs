@@ -17,8 +17,9 @@ impl Translation<'_> {
             .skip(1)
             .map(|operand| self.read(operand, kind))
             .collect::<Result<Vec<String>, String>>()?;
+        known(opcode, kind)?;
         if matches!(kind, "bf16" | "bf16x2") {
-            return halves(operation, kind, &inputs);
+            return halves(operation, opcode.contains(&"NaN"), kind, &inputs);
         }
         let float = kind == "f32";
         let real = float || kind == "f64";
@@ -28,11 +29,16 @@ impl Translation<'_> {
             ("sub", [a, b]) => format!("{a} - {b}"),
             ("mul", [a, b]) => format!("{a} * {b}"),
             ("mad", [a, b, c]) if !real => format!("{a} * {b} + {c}"),
-            ("fma", [a, b, c]) if opcode.contains(&"rm") => format!("fma_down({a}, {b}, {c})"),
+            ("fma", [a, b, c]) if opcode.contains(&"rm") && float => format!("fma_down({a}, {b}, {c})"),
             ("fma" | "mad", [a, b, c]) => format!("fma{suffix}({a}, {b}, {c})"),
             ("div", [a, b]) if real => format!("{a} / {b}"),
+            // The least number divided by minus one is itself; the machine would stop there.
+            ("div", [a, b]) if kind.starts_with('s') => format!("({b} == -1 ? -{a} : {b} ? {a} / {b} : -1)"),
+            ("rem", [a, b]) if kind.starts_with('s') => format!("({b} == -1 ? 0 : {b} ? {a} % {b} : {a})"),
             ("div", [a, b]) => format!("({b} ? {a} / {b} : -1)"),
             ("rem", [a, b]) => format!("({b} ? {a} % {b} : {a})"),
+            ("min", [a, b]) if float && opcode.contains(&"NaN") => format!("less_or_nan({a}, {b})"),
+            ("max", [a, b]) if float && opcode.contains(&"NaN") => format!("greater_or_nan({a}, {b})"),
             ("min", [a, b]) if real => format!("fmin{suffix}({a}, {b})"),
             ("max", [a, b]) if real => format!("fmax{suffix}({a}, {b})"),
             ("min", [a, b]) => format!("({a} < {b} ? {a} : {b})"),
@@ -80,11 +86,21 @@ impl Translation<'_> {
         let [to, a, b] = operands else {
             return Err("three operands are wanted".to_owned());
         };
-        if opcode[0] == "set" {
+        let plain = opcode.iter().skip(2).all(|word| *word == "ftz" || *word == kind);
+        if opcode[0] == "set" || !plain {
             return Err("is not known".to_owned());
         }
-        let real = matches!(kind, "f32" | "f64");
-        let [a, b] = [self.read(a, kind)?, self.read(b, kind)?];
+        let half = kind == "bf16";
+        let real = half || matches!(kind, "f32" | "f64");
+        let read = |operand: &String| {
+            let value = self.read(operand, kind)?;
+            Ok::<_, String>(if half {
+                format!("from_bf16({value})")
+            } else {
+                value
+            })
+        };
+        let [a, b] = [read(a)?, read(b)?];
         let unordered = format!("{a} != {a} || {b} != {b}");
         let sign = |operator: &str| {
             Some(match operator {
@@ -122,6 +138,14 @@ impl Translation<'_> {
         let [.., target, source] = opcode else {
             return Err("two types are wanted".to_owned());
         };
+        let plain = |word: &&str| matches!(*word, "rn" | "ftz" | "rni" | "rzi" | "rmi" | "rpi");
+        let saturates = |word: &&str| *word == "sat" && *target == "f32";
+        if !opcode[1..opcode.len() - 2]
+            .iter()
+            .all(|word| plain(word) || saturates(word))
+        {
+            return Err("is not known".to_owned());
+        }
         let value = self.read(from, source)?;
         let real = |kind: &str| matches!(kind, "f32" | "f64");
         let suffix = if *source == "f32" { "f" } else { "" };
@@ -155,8 +179,23 @@ impl Translation<'_> {
     }
 }
 
+/// Whether the words between an operation and its type are ones that are computed as they say.
+fn known(opcode: &[&str], kind: &str) -> Result<(), String> {
+    let words = opcode.get(1..opcode.len() - 1).unwrap_or_default();
+    let is_known = |word: &&str| match *word {
+        "rn" | "ftz" | "approx" | "full" | "lo" => true,
+        "sat" | "rm" => kind == "f32",
+        "NaN" => kind != "f64",
+        _ => false,
+    };
+    match words.iter().all(is_known) {
+        true => Ok(()),
+        false => Err("is not known".to_owned()),
+    }
+}
+
 /// An operation on one bfloat16 number or on two in a word: computed in f32, rounded once.
-fn halves(operation: &str, kind: &str, inputs: &[String]) -> Result<String, String> {
+fn halves(operation: &str, nan: bool, kind: &str, inputs: &[String]) -> Result<String, String> {
     let of_part = |shift: u32| {
         let part = |input: &String| format!("from_bf16({input} >> {shift})");
         let value = match (operation, inputs) {
@@ -166,6 +205,8 @@ fn halves(operation: &str, kind: &str, inputs: &[String]) -> Result<String, Stri
             ("fma", [a, b, c]) => format!("fmaf({}, {}, {})", part(a), part(b), part(c)),
             ("neg", [a]) => format!("-{}", part(a)),
             ("abs", [a]) => format!("fabsf({})", part(a)),
+            ("min", [a, b]) if nan => format!("less_or_nan({}, {})", part(a), part(b)),
+            ("max", [a, b]) if nan => format!("greater_or_nan({}, {})", part(a), part(b)),
             ("min", [a, b]) => format!("fminf({}, {})", part(a), part(b)),
             ("max", [a, b]) => format!("fmaxf({}, {})", part(a), part(b)),
             _ => return Err("is not known".to_owned()),

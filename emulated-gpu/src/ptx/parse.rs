@@ -91,8 +91,10 @@ pub(crate) fn module(text: &str) -> Result<Module, String> {
         if declaration.contains(".shared ") {
             module.shared.push(array(declaration)?);
         } else if declaration.starts_with(".const ") || declaration.starts_with(".global ") {
-            let (name, bytes) = constant(declaration)?;
-            module.constants.insert(name, bytes);
+            // A kernel that uses another kind does not know it, and says so.
+            if let Ok((name, bytes)) = constant(declaration) {
+                module.constants.insert(name, bytes);
+            }
         }
         rest = rest.get(end + 1..).unwrap_or_default();
     }
@@ -189,7 +191,10 @@ fn statement(kernel: &mut Kernel, part: &str) -> Result<(), String> {
                     }
                 }
                 None => {
-                    kernel.registers.insert(name.to_owned(), kind.to_owned());
+                    let before = kernel.registers.insert(name.to_owned(), kind.to_owned());
+                    if before.is_some_and(|before| before != kind) {
+                        return Err(format!("{name} has two types"));
+                    }
                 }
             }
         }
@@ -287,6 +292,9 @@ fn array(text: &str) -> Result<Array, String> {
 /// `.const .align 4 .b8 NAME[44] = {0, 0, 128}`
 fn constant(text: &str) -> Result<(String, Vec<u8>), String> {
     let (declared, numbers) = text.split_once('=').unwrap_or((text, ""));
+    if !declared.contains(".b8") {
+        return Err(format!("numbers of another type: {declared}"));
+    }
     let array = array(declared.trim())?;
     let numbers = numbers.trim().trim_start_matches('{').trim_end_matches('}');
     let mut bytes = numbers

@@ -16,6 +16,7 @@ pub(crate) struct Thread {
     pub(crate) lane: u32,
     pub(crate) turn: u32,
     pub(crate) handed: [u32; 2],
+    pub(crate) stops: [u32; 2],
 }
 
 /// What all threads of a block share (`prelude.h`).
@@ -27,6 +28,7 @@ pub(crate) struct Grid {
     pub(crate) blocks: [u32; 3],
     pub(crate) shared_size: u32,
     pub(crate) stride: u32,
+    pub(crate) count: u32,
     pub(crate) failed: u32,
     pub(crate) shared: *mut u8,
     pub(crate) parameters: *mut u8,
@@ -61,8 +63,10 @@ impl Program {
         let (source, library) = (folder.path().join("kernel.c"), folder.path().join("kernel.so"));
         fs::write(&source, c).map_err(|fault| fault.to_string())?;
         let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+        let mut words = compiler.split_whitespace();
         // Only what PTX says is one operation is one: products and sums are not joined.
-        let done = Command::new(compiler)
+        let done = Command::new(words.next().unwrap_or("cc"))
+            .args(words)
             .args([
                 "-std=gnu11",
                 "-O1",
@@ -75,6 +79,9 @@ impl Program {
             .args(["-shared", "-fPIC", "-o"])
             .args([&library, &source])
             .arg("-lm")
+            // The compiler needs neither this library nor NVIDIA's.
+            .env_remove("LD_PRELOAD")
+            .env_remove("LD_LIBRARY_PATH")
             .output()
             .map_err(|fault| format!("a C compiler is needed: {fault}"))?;
         if !done.status.success() {

@@ -145,7 +145,8 @@ impl<'a> Translation<'a> {
         let of = |at: usize| operands.get(at).map(String::as_str).ok_or("too few operands");
         match opcode[0] {
             "bra" => {
-                let _ = write!(self.body, "goto {};", plain(of(0)?));
+                let label = plain(of(0)?);
+                let _ = write!(self.body, "if (G->failed) return {ENDED}; goto {label};");
             }
             "ret" | "exit" => {
                 let _ = write!(self.body, "return {ENDED};");
@@ -158,7 +159,8 @@ impl<'a> Translation<'a> {
                 }
                 let _ = write!(self.body, "fault(G, H, \"an assertion fails\"); return {ENDED};");
             }
-            "bar" | "barrier" => self.stop(AT_BARRIER),
+            "bar" if opcode == ["bar", "sync"] && operands == ["0"] => self.stop(AT_BARRIER),
+            "bar" | "barrier" => return Err("a barrier of another kind".to_owned()),
             "shfl" => self.exchange(opcode, operands)?,
             "cvta" => {
                 let source = self.read(of(1)?, "b64")?;
@@ -183,7 +185,7 @@ impl<'a> Translation<'a> {
                 }
                 self.write(of(0)?, wide, &value)?;
             }
-            "mul" if has("hi") => {
+            "mul" if has("hi") && wider(kind).is_ok() => {
                 let wide = wider(kind)?;
                 let [a, b] = [self.read(of(1)?, kind)?, self.read(of(2)?, kind)?];
                 let bits = 8 * size_of(kind).unwrap_or(4);
@@ -206,12 +208,21 @@ impl<'a> Translation<'a> {
 
     /// `shfl.sync.bfly.b32 d|p, a, lane, clamp, mask`
     fn exchange(&mut self, opcode: &[&str], operands: &[String]) -> Result<(), String> {
-        let [to, from, lane, ..] = operands else {
+        let [to, from, lane, clamp, ..] = operands else {
             return Err("too few operands".to_owned());
         };
         let given = self.read(from, "b32")?;
-        let _ = write!(self.body, "T->t.turn ^= 1; T->t.handed[T->t.turn] = {given};");
+        let stop = self.stops + 1;
+        let _ = write!(
+            self.body,
+            "T->t.turn ^= 1; T->t.handed[T->t.turn] = {given}; T->t.stops[T->t.turn] = {stop};"
+        );
         self.stop(EXCHANGING);
+        let clamp = self.read(clamp, "b32")?;
+        let _ = write!(
+            self.body,
+            "if ({clamp} & 0x1f00) {{ fault(G, H, \"an exchange within a part of a warp\"); return {ENDED}; }}"
+        );
         let lane = self.read(lane, "b32")?;
         let other = match opcode.get(2).copied() {
             Some("bfly") => format!("T->t.lane ^ {lane}"),
@@ -222,7 +233,7 @@ impl<'a> Translation<'a> {
         };
         let (to, within) = to.split_once('|').unwrap_or((to, ""));
         let _ = write!(self.body, "unsigned other = {other}; int within = other < 32; ");
-        self.write(to, "b32", "handed_by(T, within ? other : T->t.lane)")?;
+        self.write(to, "b32", "handed_by(G, T, within ? other : T->t.lane)")?;
         if !within.is_empty() {
             self.write(within, "pred", "within")?;
         }
@@ -291,6 +302,16 @@ impl<'a> Translation<'a> {
         let [to, from] = operands else {
             return Err("two operands are wanted".to_owned());
         };
+        let argument = to.trim_matches(['[', ']']).split('+').next();
+        if space(opcode) == "param"
+            && !self
+                .kernel
+                .parameters
+                .iter()
+                .any(|p| Some(p.name.as_str()) == argument)
+        {
+            return Ok(()); // of a call: an assertion's
+        }
         let sources = parts(from);
         let places = self.places(space(opcode), to, kind, sources.len())?;
         for (place, source) in places.iter().zip(sources) {
@@ -442,7 +463,7 @@ pub(super) fn c_type(kind: &str) -> Result<&'static str, String> {
         "pred" => "int",
         "b8" | "u8" => "uint8_t",
         "s8" => "int8_t",
-        "b16" | "u16" | "bf16" | "f16" => "uint16_t",
+        "b16" | "u16" | "bf16" => "uint16_t",
         "s16" => "int16_t",
         "b32" | "u32" | "bf16x2" => "uint32_t",
         "s32" => "int32_t",

@@ -61,6 +61,21 @@ impl Toolkit {
         Ok(Self { out, home, variables })
     }
 
+    /// The toolkit that was laid out there before, or else a new one.
+    ///
+    /// # Errors
+    /// As [`install`](Self::install).
+    pub(crate) fn at(out: &Path, capability: u32) -> Result<Self> {
+        // What is laid out last is the driver's stand-in.
+        if !out.join("cuda-home/lib/stubs/libcuda.so.1").exists() {
+            return Self::install(out, capability);
+        }
+        let out = fs::canonicalize(out).with_context(|| out.display().to_string())?;
+        let home = out.join("cuda-home");
+        let variables = environment(&home, capability);
+        Ok(Self { out, home, variables })
+    }
+
     /// Where programs for GPUs are built: in a folder of its own, because most of them start only where there is a driver.
     pub(crate) fn target(&self) -> PathBuf {
         self.out.join("cuda-check")

@@ -28,7 +28,11 @@ pub struct EmulatedGpuArgs {
 /// # Errors
 /// The toolkit cannot be had, something does not build, or what was run fails.
 pub fn run(args: &EmulatedGpuArgs) -> Result<()> {
-    let toolkit = Toolkit::install(&args.out, 90)?;
+    ensure!(
+        cfg!(all(target_os = "linux", target_arch = "x86_64")),
+        "the toolkit is there for Linux on x86-64 alone"
+    );
+    let toolkit = Toolkit::at(&args.out, 90)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     succeed(Command::new(cargo).args(["build", "--release", "-p", "flawforge-emulated-gpu"]))?;
     // Cargo has put it beside this program.

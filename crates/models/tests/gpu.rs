@@ -100,25 +100,29 @@ fn a_training_step_of_nsa_agrees() {
         let _precision = precision.scope();
         let found = nsa_step(&device);
         assert_eq!(expected.len(), found.len(), "{precision}");
-        // Rounding changes which side of a ReLU some numbers lie on, and with it single numbers of the gradients much.
-        let (mut apart, mut length) = (0.0, 0.0);
+        // Rounding changes which side of a ReLU some numbers lie on, and with it single numbers of the gradients much. So it is
+        // the length of each gradient's error that is bounded, small ones beside the usual length.
+        let length = |numbers: &[f32]| numbers.iter().map(|n| f64::from(n * n)).sum::<f64>().sqrt();
+        let gradients = expected.iter().filter(|(name, _)| name.starts_with("gradient"));
+        let mut lengths: Vec<f64> = gradients.map(|(_, gradient)| length(gradient)).collect();
+        lengths.sort_by(f64::total_cmp);
+        let usual = lengths[lengths.len() / 2];
+        let mut farthest = 0f64;
         for ((name, expected), (other, found)) in expected.iter().zip(&found) {
             assert_eq!(name, other);
             if name.starts_with("gradient") {
-                for (expected, found) in expected.iter().zip(found) {
-                    apart += f64::from(expected - found).powi(2);
-                    length += f64::from(*expected).powi(2);
-                }
+                let error: Vec<f32> = expected.iter().zip(found).map(|(a, b)| a - b).collect();
+                let share = length(&error) / length(expected).max(usual / 10.0);
+                farthest = farthest.max(share);
+                assert!(
+                    share <= of_gradients,
+                    "{precision}, {name}: {share} of its length away"
+                );
             } else {
                 close(&format!("{precision}, {name}"), of_map, expected, found);
             }
         }
-        let share = (apart / length).sqrt();
-        println!("{precision}: the gradient is {share:.4} of its length away");
-        assert!(
-            share <= of_gradients,
-            "{precision}: the gradient is {share} of its length away"
-        );
+        println!("{precision}: gradients are at most {farthest:.4} of their length away");
     }
 }
 

@@ -86,11 +86,14 @@ impl CustomOp2 for Concat {
         let (_, ca, cb) = check(a, b)?;
         #[cfg(feature = "cuda")]
         if on_gpu(&[a]) {
-            return cuda::compute_numbers(self.name(), [dy, a, b], |gpu, [dy, of_a, of_b]| {
-                let take = |part, number| cuda::take_channels(gpu, dy, ca + cb, part, number);
+            return cuda::compute_numbers(self.name(), [dy], |gpu, [dy]| {
+                let take = |part, of: &Tensor| {
+                    let number = cuda::Number::of(self.name(), of)?;
+                    cuda::take_channels(gpu, dy, ca + cb, part, number)
+                };
                 Ok((
-                    cuda::gradient_of(gpu, a, || take((0, ca), of_a.number))?,
-                    cuda::gradient_of(gpu, b, || take((ca, cb), of_b.number))?,
+                    cuda::gradient_of(gpu, a, || take((0, ca), a))?,
+                    cuda::gradient_of(gpu, b, || take((ca, cb), b))?,
                 ))
             });
         }

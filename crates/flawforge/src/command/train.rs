@@ -408,6 +408,11 @@ fn tell_of_the_gpu(report: &TrainReport, experiment: &Experiment, images: usize)
     if let Some(busy) = report.busy.filter(|_| gpu_available()) {
         log::info!("the GPU was busy {:.1} % of the time", 100.0 * busy);
     }
+    let finished_now =
+        report.steps == report.total_steps && report.resumed_from < report.steps && !report.stopped;
+    if !finished_now {
+        return; // the estimate is of all that a training does
+    }
     if let (Some(peak), Ok(expected)) = (report.device_memory, gpu_memory(experiment, images)) {
         let peak = in_words(peak);
         log::info!("tensors took at most {peak} of the GPU's memory; {expected} were expected");

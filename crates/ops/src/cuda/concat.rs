@@ -7,17 +7,22 @@ use super::gpu::{Gpu, arguments, count, over_pixels};
 use super::kernels::Module;
 use super::numbers::{Buffer, Number, Numbers};
 
-/// Pixels of `of_a` and `of_b` numbers side by side. Where one is bfloat16 and the other, of a layer with few channels, is not,
-/// both are: the convolution behind them would round them anyway.
+/// Pixels of `of_a` and `of_b` numbers side by side. Where only one tensor is bfloat16 (layers with few channels give f32), both
+/// become bfloat16: the convolution behind them would round them anyway.
 pub(crate) fn concatenate(
     gpu: &Gpu,
     a: Numbers<'_>,
     b: Numbers<'_>,
     (of_a, of_b): (usize, usize),
 ) -> Result<Buffer> {
-    if a.number != b.number {
-        let (a, b) = (rounded(gpu, a, of_a)?, rounded(gpu, b, of_b)?);
-        return concatenate(gpu, a.view(gpu), b.view(gpu), (of_a, of_b));
+    match (a.number, b.number) {
+        (Number::F32, Number::Bf16) => {
+            return concatenate(gpu, rounded(gpu, a, of_a)?.view(gpu), b, (of_a, of_b));
+        }
+        (Number::Bf16, Number::F32) => {
+            return concatenate(gpu, a, rounded(gpu, b, of_b)?.view(gpu), (of_a, of_b));
+        }
+        _ => {}
     }
     let y = Buffer::alloc(gpu, a.number, a.len + b.len)?;
     let pixels = a.len / of_a;

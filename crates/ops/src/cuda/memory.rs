@@ -25,7 +25,7 @@ pub(crate) fn memory_of_thread() -> Result<DeviceMemory> {
     let amount = |attribute| -> Result<u64> {
         let mut bytes = 0u64;
         if let Ok(pool) = pool {
-            // SAFETY: the pool belongs to the device, and both attributes are 64-bit counts of bytes.
+            // SAFETY: the pool belongs to the device, and the attributes are 64-bit counts of bytes.
             unsafe { result::mem_pool::get_attribute(pool, attribute, (&raw mut bytes).cast()) }.w()?;
         }
         Ok(bytes)

@@ -53,7 +53,7 @@ pub(crate) use loss::ssim::fused as ssim_loss;
 pub(crate) use loss::truncated_l1::{truncated_l1, truncated_l1_backward};
 pub(crate) use max_pool::{pool, pool_backward, pool3, pool3_backward};
 pub(crate) use memory::{memory_of, memory_of_thread};
-pub(crate) use numbers::{compute_numbers, gradient_of, numbers};
+pub(crate) use numbers::{Number, compute_numbers, gradient_of, numbers};
 pub use start::{device, gpus};
 pub(crate) use upload::{upload, upload_bytes};
 pub(crate) use upsample::{upsample, upsample_backward};

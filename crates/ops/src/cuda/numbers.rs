@@ -19,6 +19,15 @@ pub(crate) enum Number {
 }
 
 impl Number {
+    /// That of a tensor.
+    pub(crate) fn of(op: &'static str, tensor: &Tensor) -> Result<Self> {
+        match tensor.dtype() {
+            DType::F32 => Ok(Self::F32),
+            DType::BF16 => Ok(Self::Bf16),
+            other => Err(Error::UnsupportedDTypeForOp(other, op).bt()),
+        }
+    }
+
     /// Bytes.
     pub(crate) fn size(self) -> usize {
         match self {

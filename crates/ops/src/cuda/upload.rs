@@ -46,7 +46,7 @@ pub(crate) fn upload(values: &[f32], shape: Shape, device: &Device) -> Result<Te
     Ok(gpu.tensor(enqueue(&gpu, &[values])?, shape))
 }
 
-/// Enqueues a copy of bytes that fill the shape, one part behind the other, and their division by 255.
+/// Enqueues a copy of bytes, one part behind the other, which fill the shape and are not none, and their division by 255.
 pub(crate) fn upload_bytes(parts: &[&[u8]], shape: Shape, device: &Device) -> Result<Tensor> {
     let gpu = Gpu::new(device.as_cuda_device()?);
     let bytes = enqueue(&gpu, parts)?;

@@ -91,9 +91,12 @@ impl Activations {
         if images.len() != n || images.iter().any(|image| image.len() != h * w * c) {
             bail!("activations: {n} images of {h}x{w}x{c} bytes are wanted, others are given");
         }
+        if n * h * w * c == 0 {
+            return Self::on(device, Vec::new(), dims);
+        }
         match device {
             Device::Cpu => Ok(Self::filled(dims, |values| {
-                for (values, image) in values.chunks_exact_mut((h * w * c).max(1)).zip(images) {
+                for (values, image) in values.chunks_exact_mut(h * w * c).zip(images) {
                     for (value, &byte) in values.iter_mut().zip(*image) {
                         *value = f32::from(byte) / 255.0;
                     }

@@ -13,7 +13,7 @@ pub struct DeviceMemory {
     pub free: u64,
     /// What tensors of this program use.
     pub used: u64,
-    /// The most that they have used at once since the program began.
+    /// The most that they have used at once since the program began; 0 where the driver does not count it.
     pub peak: u64,
 }
 

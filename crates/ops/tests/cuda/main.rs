@@ -15,6 +15,7 @@ mod half;
 mod inference;
 mod loss;
 mod max_pool;
+mod memory;
 mod step;
 mod support;
 mod upsample;

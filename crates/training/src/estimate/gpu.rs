@@ -116,6 +116,7 @@ fn in_one_view(experiment: &Experiment, images: usize) -> Result<GpuMemory> {
             let trained = activations(&settings.networks, pixels, largest);
             // Normal images and simulated anomalies are scored when the steps are done.
             let scored = INFERENCE * pixels.max(f64::from(Draem::PIXELS_AT_ONCE_ON_GPU)) * widest as f64;
+            // Copies in cuDNN's order: of the networks that learn, and of the detector that scores.
             GpuMemory::of(
                 (sets * A_WEIGHT + 2.0 * number) * count,
                 trained.max(scored) * number / 4.0,

@@ -483,7 +483,12 @@ fn run(
         stopped,
         train_seconds: lines.last().map_or(0.0, |line| line.seconds),
         busy: session.busy.share()?,
-        device_memory: DeviceMemory::of(&options.device)?.map(|memory| memory.peak),
+        // What was trained is saved, whether the driver still answers or not.
+        device_memory: DeviceMemory::of(&options.device)
+            .ok()
+            .flatten()
+            .map(|memory| memory.peak)
+            .filter(|&peak| peak > 0),
         last: lines.into_iter().last(),
         data: plan.data.clone(),
         calibrated: session.header.calibrated.take(),

@@ -17,7 +17,7 @@ use candle_core::{Error, Result, bail};
 
 pub(crate) use self::operation::Pass;
 use self::operation::PassKind;
-use self::plan::{CANDIDATES, Plan, Planner, measure};
+use self::plan::{CANDIDATES, Plan, Planner, WORKSPACE, measure};
 pub(crate) use self::size::ConvSize;
 use super::gpu::Gpu;
 use crate::Precision;
@@ -149,16 +149,22 @@ impl Library {
         {
             return Ok(Some(plan));
         }
+        let mut candidates = planner.candidates()?;
+        // In inference other numbers of images will have the plan that the choice makes. So it is that one which is measured, and
+        // the choice stays whatever a second measurement says, which others on the GPU may disturb: an image would get other bits
+        // in a batch of another size.
+        let mut keeps = false;
+        if pass.kind().is_inference() {
+            let again = candidates
+                .iter()
+                .filter_map(|plan| planner.chosen(&plan.choice).ok());
+            let again: Vec<Plan> = again.filter(|plan| plan.workspace <= WORKSPACE).collect();
+            keeps = !again.is_empty();
+            candidates = if keeps { again } else { candidates };
+        }
         let mut best: Option<(f32, Plan)> = None;
         let mut too_large = None;
-        for mut plan in planner.candidates()? {
-            // Other numbers of images will have the plan that the choice makes. So it is that one which is measured.
-            if pass.kind().is_inference() {
-                match planner.chosen(&plan.choice) {
-                    Ok(again) => plan = again,
-                    Err(_) => continue,
-                }
-            }
+        for plan in candidates {
             // A slower engine may need no room.
             let space = match workspace(&mut self.workspace, gpu, plan.workspace) {
                 Ok(space) => space,
@@ -177,10 +183,8 @@ impl Library {
         if let (None, Some(fault)) = (&best, too_large) {
             return Err(fault);
         }
-        // In inference the choice stays whatever a second measurement says, which others on the GPU may disturb: an image would
-        // get other bits in a batch of another size.
         if let Some((time, plan)) = &best
-            && (pass.kind().is_inference() || self.repeats(gpu, &planner, plan, pass, *time)?)
+            && (keeps || self.repeats(gpu, &planner, plan, pass, *time)?)
         {
             choices::keep(&name, &plan.choice);
         }

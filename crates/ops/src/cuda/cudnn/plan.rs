@@ -25,7 +25,7 @@ const COMPILED_CANDIDATES: usize = 3;
 /// Knobs of an engine at most.
 const KNOBS: usize = 64;
 /// Workspace of an engine at most, in bytes.
-const WORKSPACE: usize = 1 << 30;
+pub(super) const WORKSPACE: usize = 1 << 30;
 /// Runs in front of the measured ones, and measured runs.
 const WARM_UP: usize = 1;
 const RUNS: usize = 4;

@@ -11,6 +11,7 @@ use flawforge_metrics::{
 };
 use flawforge_onnx::{Graph, Value};
 use flawforge_ops::inference::{self, Activations};
+use flawforge_ops::runtime::tells_of_full_memory;
 use flawforge_ops::{Mode, Precision, concat, softmax};
 use flawforge_resample::Resizing;
 use image::RgbImage;
@@ -114,7 +115,7 @@ impl Draem {
     fn warm_up(&self) -> Result<(), ModelError> {
         if matches!(&self.engine, Engine::Prepared(_, device, _) if !device.is_cpu()) {
             let blank = RgbImage::new(self.width, self.height);
-            self.infer(&vec![&blank; self.batch()], false)?;
+            self.infer_in_parts(&vec![&blank; self.batch()], &|images| self.infer(images, false))?;
         }
         Ok(())
     }
@@ -140,6 +141,23 @@ impl Draem {
     pub fn with_flips(mut self, flips: Flips) -> Self {
         self.flips = Some(flips);
         self
+    }
+
+    /// What `infer` gives for images of one size: of all together, or of halves where a GPU's memory has no room for so many.
+    fn infer_in_parts(
+        &self,
+        images: &[&RgbImage],
+        infer: &dyn Fn(&[&RgbImage]) -> Result<Inferred, ModelError>,
+    ) -> Result<Vec<Inferred>, ModelError> {
+        match infer(images) {
+            Err(fault) if images.len() > 1 && tells_of_full_memory(&fault) => {
+                let (first, second) = images.split_at(images.len() / 2);
+                let mut parts = self.infer_in_parts(first, infer)?;
+                parts.extend(self.infer_in_parts(second, infer)?);
+                Ok(parts)
+            }
+            inferred => Ok(vec![inferred?]),
+        }
     }
 
     /// What all passes together give for images of one size.
@@ -268,7 +286,9 @@ impl Detector for Draem {
         check_sizes(images, self.input_size())?;
         let mut detections = Vec::with_capacity(images.len());
         for images in images.chunks(self.batch()) {
-            detections.extend(self.detections(&self.infer_all(images)?));
+            for inferred in self.infer_in_parts(images, &|images| self.infer_all(images))? {
+                detections.extend(self.detections(&inferred));
+            }
         }
         Ok(detections)
     }

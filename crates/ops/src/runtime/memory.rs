@@ -101,6 +101,11 @@ fn explained_by(error: Error, wanted: Option<u64>, memory: impl FnOnce() -> Opti
     Error::Wrapped(Box::new(OutOfMemory { wanted, memory }))
 }
 
+/// Whether an error is that a GPU's memory is full, after somebody has [explained] it.
+pub fn tells_of_full_memory(error: &dyn std::error::Error) -> bool {
+    error.to_string().contains(SAID)
+}
+
 /// Whether a library's words say that the memory is full, and nobody has explained it.
 fn is_full(said: &str) -> bool {
     FULL.iter().any(|full| said.contains(full)) && !said.contains(SAID)
@@ -153,9 +158,11 @@ mod tests {
     #[test]
     fn a_full_gpu_is_told_in_one_line_with_numbers_and_what_to_change() {
         for error in of_libraries() {
-            let said = explained_by(error, Some(268_435_456), || Some(CARD)).to_string();
+            assert!(!tells_of_full_memory(&error), "not yet in our words");
+            let explained = explained_by(error, Some(268_435_456), || Some(CARD));
+            assert!(tells_of_full_memory(&explained));
             assert_eq!(
-                said,
+                explained.to_string(),
                 "the GPU's memory is full: 268 MB more were wanted, 120 MB of 8.59 GB are free, this program's tensors use \
                  7.20 GB; a smaller batch (`batch.size` of --config), --precision bf16, fewer --jobs or another --device helps"
             );

@@ -8,5 +8,5 @@ mod process;
 pub use busy::BusyClock;
 #[cfg(feature = "cuda")]
 pub(crate) use memory::explained_asking;
-pub use memory::{DeviceMemory, explained, in_words};
+pub use memory::{DeviceMemory, explained, in_words, tells_of_full_memory};
 pub use process::{keep_freed_memory, one_thread_pool};

@@ -198,7 +198,9 @@ impl Library {
         };
         let space = workspace(&mut self.workspace, gpu, again.workspace)?;
         let slower = |again: f32| again > 1.25 * time + 0.02;
-        Ok(measure(gpu, self.handle, &again, pass, space).is_ok_and(|again| !slower(again)))
+        // Others on the GPU, such as cells beside this one, may disturb a measurement; hardly three of them.
+        let mut measured = (0..3).map(|_| measure(gpu, self.handle, &again, pass, space));
+        Ok(measured.any(|again| again.is_ok_and(|again| !slower(again))))
     }
 }
 

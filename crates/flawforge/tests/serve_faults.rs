@@ -388,12 +388,10 @@ fn a_signal_under_load_ends_it_when_all_is_answered() {
             let before = cut.load(Ordering::Relaxed);
             assert_eq!(before, 0, "nobody is cut off before the signal");
             server.signal(signal);
-            thread::sleep(Duration::from_millis(300));
-            let health = server.get("/health");
-            assert_eq!(
-                (health.status, health.json()["status"].clone()),
-                (503, "ending".into())
-            );
+            // It hears of the signal when it gets to run.
+            server.wait_for("/health", |health| {
+                health.status == 503 && health.json()["status"] == "ending"
+            });
             late.write_all(&body).unwrap();
             assert_eq!(read(&mut late).unwrap().status, 200);
             let status = server.ended();

@@ -96,7 +96,7 @@ fn a_training_step_of_nsa_agrees() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(device) = gpu() else { return };
     let expected = nsa_step(&Device::Cpu);
-    for (precision, of_map, of_gradients) in [(Precision::F32, 1e-3, 2e-2), (Precision::Tf32, 3e-2, 0.3)] {
+    for (precision, of_map, of_gradients) in [(Precision::F32, 1e-3, 2e-2), (Precision::Tf32, 3e-2, 0.6)] {
         let _precision = precision.scope();
         let found = nsa_step(&device);
         assert_eq!(expected.len(), found.len(), "{precision}");

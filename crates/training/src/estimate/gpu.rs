@@ -113,13 +113,13 @@ fn in_one_view(experiment: &Experiment, images: usize) -> Result<GpuMemory> {
                 .networks
                 .reconstructive_width
                 .max(settings.networks.discriminative_width);
-            let trained = activations(&settings.networks, pixels, largest);
-            // Normal images and simulated anomalies are scored when the steps are done.
-            let scored = INFERENCE * pixels.max(f64::from(Draem::PIXELS_AT_ONCE_ON_GPU)) * widest as f64;
-            // Copies in cuDNN's order: of the networks that learn, and of the detector that scores.
+            let trained = activations(&settings.networks, pixels, largest) * number / 4.0;
+            // When the steps are done, normal images and simulated anomalies are scored, by copies of the networks.
+            let shown = pixels.max(f64::from(Draem::PIXELS_AT_ONCE_ON_GPU));
+            let scored = INFERENCE * shown * widest as f64 * number / 4.0 + number * count;
             GpuMemory::of(
-                (sets * A_WEIGHT + 2.0 * number) * count,
-                trained.max(scored) * number / 4.0,
+                (sets * A_WEIGHT + number) * count,
+                trained.max(scored),
                 workspace(pixels, largest, widest),
             )
         }

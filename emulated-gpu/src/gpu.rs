@@ -106,7 +106,7 @@ pub(crate) struct Gpu {
     asked: u64,
     /// What generators of random numbers go on from.
     pub(crate) generators: HashMap<u64, u64>,
-    /// Measured times are disturbed.
+    /// Convolutions take more or less time by chance.
     noisy: bool,
     drawn: u64,
     /// What failed; every later call fails, too.
@@ -266,16 +266,19 @@ impl Gpu {
         }
     }
 
-    /// Milliseconds between two events that were reached: those of the clock, or by chance from half to twice as many.
-    pub(crate) fn between(&mut self, start: u64, end: u64) -> Option<f32> {
+    /// Milliseconds between two events that were reached.
+    pub(crate) fn between(&self, start: u64, end: u64) -> Option<f32> {
         let at = |event| self.events.get(&event).copied().flatten();
-        let (start, end) = (at(start)?, at(end)?);
-        let time = (end - start) as f32;
+        Some((at(end)? - at(start)?) as f32)
+    }
+
+    /// One, or by chance from half to two.
+    fn noise(&mut self) -> f64 {
         if !self.noisy {
-            return Some(time);
+            return 1.0;
         }
         self.drawn = self.drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        Some(time * ((self.drawn >> 40) as f32 / (1u64 << 23) as f32 - 1.0).exp2())
+        ((self.drawn >> 40) as f64 / (1u64 << 23) as f64 - 1.0).exp2()
     }
 
     fn next(&mut self) {
@@ -293,7 +296,7 @@ impl Gpu {
 
     fn work(&mut self, work: Work) -> Result<(), String> {
         self.clock += match &work {
-            Work::Convolve(convolution) => OVERHEAD + convolution.milliseconds(),
+            Work::Convolve(convolution) => (OVERHEAD + convolution.milliseconds()) * self.noise(),
             Work::Record(_) => 0.0,
             _ => OVERHEAD,
         };

@@ -116,7 +116,9 @@ done
 # Two cells at a time; what they take beside what was expected.
 work two-cells 120 'room|takes|error|done|AUROC|\|' "$bin/xtask" reproduce-table2 --profile "$profile" --categories gear,connector \
     --methods draem --jobs 2 --out "$out/two-cells" "${every[@]}"
-work engines 60 '.' "$bin/conv_engines" bf16
+if [ -z "$small" ]; then
+    work engines 60 '.' "$bin/conv_engines" bf16 # of the paper's size alone
+fi
 # The published schedule, as long as time is left: 700 epochs.
 for method in lin-yan draem; do
     work "$method-paper" 600 "$said" "$bin/flawforge" train "${images[@]}" ${textures[@]+"${textures[@]}"} --out "$out/$method-paper" --method "$method" "${long[@]}" "${every[@]}"

@@ -1,7 +1,8 @@
 //! Arithmetic: what is computed from numbers, compared, or brought to another type.
 
 use super::parse::size_of;
-use super::translate::{Translation, c_type};
+use super::translate::Translation;
+use super::words::c_type;
 
 impl Translation<'_> {
     /// An operation on numbers of one type that gives another of it.

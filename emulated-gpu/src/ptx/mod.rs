@@ -4,6 +4,7 @@ mod arithmetic;
 mod parse;
 mod program;
 mod translate;
+mod words;
 
 pub(crate) use parse::{Module, module};
 pub(crate) use program::{Grid, Program, Thread};

@@ -115,8 +115,13 @@ fn in_one_view(experiment: &Experiment, images: usize) -> Result<GpuMemory> {
                 .max(settings.networks.discriminative_width);
             let trained = activations(&settings.networks, pixels, largest) * number / 4.0;
             // When the steps are done, normal images and simulated anomalies are scored, by copies of the networks.
+            // Of bfloat16 there are at least eight channels.
+            let channels = match settings.precision {
+                Precision::Bf16 => widest.next_multiple_of(8),
+                Precision::F32 | Precision::Tf32 => widest,
+            };
             let shown = pixels.max(f64::from(Draem::PIXELS_AT_ONCE_ON_GPU));
-            let scored = INFERENCE * shown * widest as f64 * number / 4.0 + number * count;
+            let scored = INFERENCE * shown * channels as f64 * number / 4.0 + number * count;
             GpuMemory::of(
                 (sets * A_WEIGHT + number) * count,
                 trained.max(scored),

@@ -284,3 +284,13 @@ fn weights_in_memory_are_no_setting() {
     );
     assert!(error.unwrap_err().to_string().contains("experiment-test"));
 }
+
+#[test]
+fn a_word_where_a_table_belongs_is_told_how_the_table_is_written() {
+    let fault = |text: &str| with(&smoke(Method::Forge), text).unwrap_err().to_string();
+    let view = fault("view = \"fit\"");
+    assert!(view.contains("kind = \"fit\" with an aspect"), "{view}");
+    assert!(view.contains("my.toml") && !view.contains("enum"), "{view}");
+    let details = fault("[forge]\ndetails = false");
+    assert!(details.contains("`weight = 0.0` leaves them out"), "{details}");
+}

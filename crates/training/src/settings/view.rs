@@ -11,6 +11,9 @@ use crate::settings::ranges::between;
 /// How an image is seen. Of the views other than [`Stretch`](Self::Stretch) all constants are proposals.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(
+    expecting = "a table: kind = \"stretch\", kind = \"fit\" with an aspect = [WIDTH, HEIGHT], or kind = \"tiles\" (`--view` says the same in a word)"
+)]
 #[non_exhaustive]
 pub enum View {
     /// The square of the papers: every image as a whole, its aspect ratio ignored.

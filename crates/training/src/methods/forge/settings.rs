@@ -87,7 +87,10 @@ pub struct Group {
 
 /// Distances of the finest map alone, at the first size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table ([forge.details]), where `weight = 0.0` leaves them out"
+)]
 pub struct DetailSettings {
     /// How much what is beyond normal images weighs, beside the distances at one size; 0: they are not measured.
     pub weight: f32,

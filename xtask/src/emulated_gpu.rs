@@ -44,16 +44,16 @@ pub fn run(args: &EmulatedGpuArgs) -> Result<()> {
     if let Some((program, arguments)) = args.program.split_first() {
         return succeed(Command::new(&runner).arg(program).args(arguments));
     }
-    for (package, test) in [("flawforge-ops", "cuda"), ("flawforge-models", "gpu")] {
-        let mut tests = toolkit.cargo(&["test", "-p", package, "--test", test]);
-        // Only the tests are started by the runner, not the compilers.
-        succeed(
-            tests
-                .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", &runner)
-                .env("FLAWFORGE_REQUIRE", "gpu"),
-        )?;
-    }
-    Ok(())
+    // In one command: for each package alone cargo would build candle's kernels again.
+    let packages = ["-p", "flawforge-ops", "-p", "flawforge-models"];
+    let mut tests = toolkit.cargo(&["test", "--test", "cuda", "--test", "gpu"]);
+    // Only the tests are started by the runner, not the compilers.
+    succeed(
+        tests
+            .args(packages)
+            .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", &runner)
+            .env("FLAWFORGE_REQUIRE", "gpu"),
+    )
 }
 
 /// Writes a script that starts its arguments with the emulated GPU.

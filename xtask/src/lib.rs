@@ -1,4 +1,5 @@
-//! What `cargo xtask` does beside the laboratory's work (`flawforge-lab`): downloads, comparisons with baselines, the CUDA toolkit.
+//! What `cargo xtask` does beside the laboratory's work (`flawforge-lab`): downloads, comparisons with baselines, the CUDA
+//! toolkit and an emulated GPU.
 
 #![forbid(unsafe_code)]
 
